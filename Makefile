@@ -1,0 +1,42 @@
+# Needs Python 3.11 or newer with its venv module and C headers, a C compiler and make. All else goes into .venv.
+
+SOURCES := pyproject.toml setup.py $(shell find src -name '*.pyx' -o -name '*.pxd')
+
+.PHONY: build demo test check bench clean
+
+build: .venv/installed-all
+
+demo: .venv/installed-all
+	.venv/bin/depthwire demo
+
+test: .venv/installed-test
+	.venv/bin/pytest
+
+check: .venv/installed-check
+	ci/lint
+	ci/interop
+	ci/wheels
+	ci/checked
+	ci/sanitized
+	ci/pins
+
+bench: .venv/installed-bench
+	.venv/bin/pytest bench -o python_files='bench_*.py' -o python_functions='bench_*' --benchmark-columns=median,iqr,rounds
+	.venv/bin/python bench/ratio.py
+	! command -v valgrind >/dev/null || .venv/bin/python bench/instructions.py
+
+clean:
+	rm -rf .venv build dist src/*.egg-info .coverage .benchmarks
+	find src \( -name '*.so' -o -name '*.pyd' \) -delete
+	find . -name '.*_cache' -prune -exec rm -r {} + -o -name __pycache__ -prune -exec rm -r {} +
+
+.venv/bin/python:
+	python=$$(ci/python) && "$$python" -m venv --clear .venv
+
+# The package in place, with the extra that the name ends in. Compiled without build isolation, so that a changed .pyx
+# costs its own compilation and no download.
+.venv/installed-%: $(SOURCES) | .venv/bin/python
+	.venv/bin/python ci/requirements.py build > .venv/build-requirements.txt
+	.venv/bin/pip install --quiet --requirement .venv/build-requirements.txt
+	.venv/bin/pip install --quiet --no-build-isolation --editable '.[$*]'
+	touch $@

@@ -1,0 +1,20 @@
+"""Prints requirements from pyproject.toml, one a line: those of a ``build``, or of a ``run`` with its extras.
+
+With ``oldest`` as a second argument each is pinned to the lowest version that its range allows.
+"""
+
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+wanted, *oldest = sys.argv[1:]
+stated = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+extras = stated["project"]["optional-dependencies"]
+lines = {
+    "build": stated["build-system"]["requires"],
+    "run": stated["project"]["dependencies"] + extras["cli"] + extras["uvloop"] + extras["zstd"],
+}[wanted]
+if oldest:
+    lines = [re.sub(r">=([\w.]+)[^;]*", r"==\1", line) for line in lines]
+print(*lines, sep="\n")

@@ -1,0 +1,79 @@
+"""The compiled modules: every ``.pyx`` under ``src``, one table of directives, four switches.
+
+Set any of these to ``1`` in the environment of a build:
+
+``DEPTHWIRE_CHECKED``   Cython's checks on: indices, division by zero, memory that was never set
+``DEPTHWIRE_SANITIZE``  address and undefined-behaviour sanitizers, gcc or clang (run it with libasan preloaded)
+``DEPTHWIRE_COVERAGE``  line tracing, so that coverage sees into the ``.pyx`` files; leaves C files beside them
+``DEPTHWIRE_ANNOTATE``  an annotated HTML page of each ``.pyx`` beside its C file under ``build``
+"""
+
+import hashlib
+import os
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+SOURCE = Path("src")
+SWITCHES = ("CHECKED", "SANITIZE", "COVERAGE", "ANNOTATE")
+
+on = [name for name in SWITCHES if os.environ.get(f"DEPTHWIRE_{name}", "0") not in ("", "0")]
+checked, sanitize, coverage, annotate = (name in on for name in SWITCHES)
+
+directives = {
+    "language_level": 3,
+    "binding": True,
+    "embedsignature": True,
+    "cdivision": not checked,
+    "boundscheck": checked,
+    "wraparound": checked,
+    "initializedcheck": checked,
+    # Not checked: None, which Cython refuses for attributes of self in nogil code, and overflow, which it gets wrong
+    # for pointers. The sanitizers see to the latter.
+    "linetrace": coverage,
+}
+
+macros = [("CYTHON_TRACE", "1"), ("CYTHON_TRACE_NOGIL", "1")] if coverage else []
+if sys.platform == "win32":
+    if sanitize:
+        sys.exit("DEPTHWIRE_SANITIZE needs gcc or clang")
+    compile_args, link_args = ["/O2"], []
+elif sanitize:
+    link_args = ["-fsanitize=address,undefined"]
+    compile_args = ["-O1", "-g", "-fno-omit-frame-pointer", "-fno-wrapv", "-fno-sanitize-recover=all", *link_args]
+else:
+    compile_args, link_args = ["-O3", "-g0"], []
+
+
+def build_directory() -> str:
+    """A directory of its own for everything that shapes the object files: none is ever reused by another build."""
+    shape = f"{Path(__file__).read_text()} Cython {version('Cython')} picows {version('picows')}"
+    return "-".join(["build/depthwire", *map(str.lower, on), hashlib.sha256(shape.encode()).hexdigest()[:8]])
+
+
+build = build_directory()
+setup(
+    ext_modules=cythonize(
+        [
+            Extension(
+                ".".join(path.relative_to(SOURCE).with_suffix("").parts),
+                [str(path)],
+                extra_compile_args=compile_args,
+                extra_link_args=link_args,
+                define_macros=macros,
+            )
+            for path in sorted(SOURCE.rglob("*.pyx"))
+        ],
+        compiler_directives=directives,
+        # coverage finds a .pyx by the C file beside it
+        build_dir=None if coverage else f"{build}/c",
+        force=coverage,
+        annotate=annotate,
+        include_path=[str(SOURCE)],
+    ),
+    # Object files go to a directory for each platform and Python below this one.
+    options={"build": {"build_base": build, "parallel": os.cpu_count()}},
+)
