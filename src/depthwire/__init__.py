@@ -1,0 +1,66 @@
+"""depthwire: an order-book engine on Bybit's WebSocket API, from frame to book in compiled code.
+
+The data path, one call stack from the socket to your callback::
+
+    bytes ──► frame ──► typed message ──► level changes ──► book ──► strategy
+    picows    feed      bybit/messages    bybit/v2_book     book     callback,
+              routes    (msgspec)         frame             ladder   async for
+
+    session    keeps the connection: connect, subscribe, heartbeat, reconnect, resync
+    client     the facade of all that; blocking: the same for threads
+    tape       recorded frames; venue: an embedded exchange to test against
+
+Start with :func:`connect`.
+"""
+
+from depthwire import blocking, endpoints
+from depthwire.book import Book
+from depthwire.bybit.accounts import AccountStream
+from depthwire.bybit.instrument import Instrument
+from depthwire.bybit.messages import Trade
+from depthwire.bybit.private import Execution, Order, Position, StopOrder, Wallet
+from depthwire.bybit.public import InstrumentInfo, Insurance, Kline, Liquidation
+from depthwire.channel import LiveBook
+from depthwire.client import Client, Status, connect, run
+from depthwire.errors import *  # noqa: F403
+from depthwire.errors import __all__ as _errors
+from depthwire.ladder import Ladder
+from depthwire.settings import Settings
+from depthwire.streams import EventStream, TopicEvent
+from depthwire.values import BBO, BookSnapshot, BookState, DepthWithin, Level, Levels
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BBO",
+    "AccountStream",
+    "Book",
+    "BookSnapshot",
+    "BookState",
+    "Client",
+    "DepthWithin",
+    "EventStream",
+    "Execution",
+    "Instrument",
+    "InstrumentInfo",
+    "Insurance",
+    "Kline",
+    "Ladder",
+    "Level",
+    "Levels",
+    "Liquidation",
+    "LiveBook",
+    "Order",
+    "Position",
+    "Settings",
+    "Status",
+    "StopOrder",
+    "TopicEvent",
+    "Trade",
+    "Wallet",
+    "blocking",
+    "connect",
+    "endpoints",
+    "run",
+    *_errors,
+]

@@ -1,0 +1,636 @@
+"""The order book: two ladders, the frames applied to them whole or not at all, and what can be read off them."""
+
+from cpython.object cimport PyObject
+from libc.math cimport isfinite
+from libc.stdlib cimport qsort
+
+from depthwire.decimal_text cimport MAX_DIGITS, POWERS_OF_TEN
+from depthwire.ladder cimport ASK, BID, DELETE, INSERT, UPDATE
+
+from decimal import Context, Decimal, InvalidOperation
+from operator import index
+
+import numpy as np
+
+from depthwire.errors import (
+    BookNotLive,
+    CrossedBook,
+    DepthExceeded,
+    DuplicateLevel,
+    InsufficientDepth,
+    InvalidLevel,
+    OutOfSequence,
+    SnapshotMissing,
+    UnknownLevel,
+)
+from depthwire.values import BBO, BookSnapshot, BookState, DepthWithin, Level, Levels
+
+EXACT = Context(prec=2 * MAX_DIGITS)    # the caller's own decimal context may round
+cdef tuple STATES = (BookState.EMPTY, BookState.LIVE, BookState.STALE)
+cdef tuple SIDES = ("Buy", "Sell")
+cdef int INITIAL_CAPACITY = 256
+cdef int SHOWN_LEVELS = 3
+cdef int64_t MAX_PRICE_ID = POWERS_OF_TEN[MAX_DIGITS]    # the sum of two still fits int64
+
+
+cdef class Book:
+    """Book(symbol, depth=25, price_decimals=None)
+
+    The order book of one symbol, ``depth`` levels a side at most.
+
+    Prices are integers inside: ``price_id = price × 10**price_decimals``. The scale is learnt from the wire, where
+    each level states both; give ``price_decimals`` where you apply levels of your own.
+
+    A book is EMPTY until its first snapshot, LIVE while every frame follows from the one before, and STALE from the
+    moment one does not, or the connection is lost, until the next snapshot. Reading prices or sizes of a book that is
+    not LIVE raises :class:`~depthwire.errors.BookNotLive`.
+
+    A book belongs to the thread that applies frames to it. Other threads may read single values; what must belong
+    together across threads is taken with :meth:`snapshot`.
+
+    Running times are given for n levels a side.
+    """
+
+    def __init__(self, str symbol not None, Py_ssize_t depth=25, price_decimals=None):
+        if depth < 1:
+            raise ValueError(f"depth must be at least 1, not {depth}")
+        if price_decimals is not None and not 0 <= price_decimals <= MAX_DIGITS:
+            raise ValueError(f"price_decimals must be 0 to {MAX_DIGITS}, not {price_decimals}")
+        self.symbol = symbol
+        self.depth = depth
+        self.status = EMPTY
+        self.decimals = -1
+        self.unit = 1.0
+        if price_decimals is not None:
+            self._learn(price_decimals)
+        self.bid_ladder = Ladder(False, min(depth, INITIAL_CAPACITY))
+        self.ask_ladder = Ladder(True, min(depth, INITIAL_CAPACITY))
+
+    # ---- applying frames
+
+    def apply_snapshot(self, bids, asks, *, int64_t cross_seq=0, int64_t ts_exchange_us=0, int64_t ts_recv_ns=0):
+        """Replace all levels. ``bids`` and ``asks`` are iterables of (price_id, size), in any order. The book is LIVE.
+
+        Raises DuplicateLevel, DepthExceeded, CrossedBook or InvalidLevel; then the levels are as they were and a LIVE
+        book is STALE. O(n), O(n log n) where a side is not sorted.
+        """
+        cdef BookFrame frame = self._frame(True, cross_seq, ts_exchange_us)
+        for side, levels in enumerate((bids, asks)):
+            for price_id, size in levels:
+                self._add(frame, side, INSERT, price_id, size)
+        if frame.count and self.decimals < 0:
+            raise ValueError("the price scale is unknown: give price_decimals to Book(...)")
+        self.apply(frame, ts_recv_ns)
+
+    def apply_delta(
+        self, delete=(), update=(), insert=(), *, int64_t cross_seq=0, int64_t ts_exchange_us=0, int64_t ts_recv_ns=0
+    ):
+        """Apply one frame's changes: deletes, then updates, then inserts; all of them or none.
+
+        ``delete`` holds (side, price_id), ``update`` and ``insert`` hold (side, price_id, size); side is "Buy" or "Sell".
+
+        Raises UnknownLevel, DuplicateLevel, DepthExceeded, CrossedBook, OutOfSequence or InvalidLevel; then the
+        levels are as they were and a LIVE book is STALE. SnapshotMissing where the book is not LIVE, which leaves it as
+        it is. O(k (log n + moved)) for k changes, where moved is the distance to the best price.
+        """
+        cdef BookFrame frame = self._frame(False, cross_seq, ts_exchange_us)
+        for side, price_id in delete:
+            self._add(frame, side_index(side), DELETE, price_id, 0.0)
+        for side, price_id, size in update:
+            self._add(frame, side_index(side), UPDATE, price_id, size)
+        for side, price_id, size in insert:
+            self._add(frame, side_index(side), INSERT, price_id, size)
+        self.apply(frame, ts_recv_ns)
+
+    def mark_stale(self, str reason not None):
+        """Say that the book can no longer be trusted, and why. An EMPTY book stays EMPTY. O(1)."""
+        self.go_stale(reason)
+
+    cdef _frame(self, bint is_snapshot, int64_t cross_seq, int64_t ts_exchange_us):
+        cdef BookFrame frame = BookFrame()
+        frame.start(is_snapshot, self.decimals)
+        frame.cross_seq = cross_seq
+        frame.ts_exchange_us = ts_exchange_us
+        return frame
+
+    cdef int _add(self, BookFrame frame, int side, int action, object price_id, object size) except -1:
+        cdef LevelChange* change
+        cdef int64_t number
+        cdef double amount
+        try:
+            number = index(price_id)
+            amount = size
+        except OverflowError:
+            error = InvalidLevel(f"price id {price_id} or size {size} is out of range", self.symbol)
+            self.go_stale(error.message)
+            raise error from None
+        change = frame.add(side, action)
+        change.price_id = number
+        change.size = amount
+        return 0
+
+    cdef int apply(self, BookFrame frame, int64_t ts_recv_ns) except -1:
+        """Apply a decoded frame, whole or not at all; raises what apply_snapshot and apply_delta raise."""
+        cdef object refusal = self._load(frame) if frame.is_snapshot else self._change(frame)
+        if refusal is not None:
+            self.go_stale(refusal.message)
+            raise refusal
+        self.cross_seq = frame.cross_seq
+        self.ts_exchange_us = frame.ts_exchange_us
+        self.ts_recv_ns = ts_recv_ns
+        self.version += 1
+        if self.status != LIVE:
+            self._enter(LIVE, None)
+        return 0
+
+    cdef object _change(self, BookFrame frame):
+        """Apply a delta. Returns None, or the error that says why nothing was applied."""
+        cdef Py_ssize_t i = 0, count = frame.count
+        cdef LevelChange* changes = frame.changes
+        cdef object refusal = None
+        cdef PyObject* ladders[2]
+        if self.status != LIVE:
+            return SnapshotMissing(f"a delta came while the book is {STATES[self.status]}; it needs a snapshot", self.symbol)
+        if frame.cross_seq < self.cross_seq or frame.ts_exchange_us < self.ts_exchange_us:
+            return OutOfSequence(
+                f"cross_seq {self.cross_seq} at {self.ts_exchange_us} µs was followed by {frame.cross_seq} at "
+                f"{frame.ts_exchange_us} µs; neither may fall",
+                self.symbol,
+            )
+        if frame.inserts:
+            self.bid_ladder.reserve(self.bid_ladder.count + frame.inserts)
+            self.ask_ladder.reserve(self.ask_ladder.count + frame.inserts)
+        ladders[:] = [<PyObject*>self.bid_ladder, <PyObject*>self.ask_ladder]
+        while i < count and apply_to(ladders, &changes[i]):
+            i += 1
+        if i < count:
+            refusal = self._why_refused(&changes[i])
+        elif (
+            self.bid_ladder.count > self.depth
+            or self.ask_ladder.count > self.depth
+            or (self.best_id(BID) >= self.best_id(ASK) and self.ask_ladder.count)
+        ):
+            refusal = self._out_of_bounds(
+                self.bid_ladder.count, self.ask_ladder.count, self.best_id(BID), self.best_id(ASK)
+            )
+        if refusal is not None:
+            self._take_back(changes, i)
+        return refusal
+
+    cdef void _take_back(self, LevelChange* changes, Py_ssize_t count) noexcept:
+        """Undo the first ``count`` changes, last first: each holds what stood there before."""
+        while count:
+            count -= 1
+            changes[count].action = INSERT - changes[count].action     # a delete and an insert undo each other
+            self.ladder(changes[count].side).apply(&changes[count])
+
+    cdef object _load(self, BookFrame frame):
+        """Replace all levels by a snapshot's. Returns None, or the error that says why nothing was replaced."""
+        cdef LevelChange* levels = frame.changes
+        cdef Py_ssize_t i, bids = 0, count = frame.count
+        cdef object refusal
+        for i in range(1, count):
+            if worst_first(&levels[i - 1], &levels[i]) > 0:
+                qsort(levels, count, sizeof(LevelChange), worst_first)
+                break
+        for i in range(count):
+            if not is_valid(&levels[i]):
+                return self._invalid(&levels[i])
+            if i and levels[i].side == levels[i - 1].side and levels[i].price_id == levels[i - 1].price_id:
+                return DuplicateLevel(f"{self._name(levels[i].price_id)} stands twice on a side of a snapshot", self.symbol)
+            bids += levels[i].side == BID
+        refusal = self._out_of_bounds(
+            bids,
+            count - bids,
+            levels[bids - 1].price_id if bids else 0,
+            levels[count - 1].price_id if count > bids else 0,
+        )
+        if refusal is not None:
+            return refusal
+        self.bid_ladder.reserve(bids)
+        self.ask_ladder.reserve(count - bids)
+        if frame.price_decimals >= 0:
+            self._learn(frame.price_decimals)
+        self.bid_ladder.empty()
+        self.ask_ladder.empty()
+        for i in range(count):
+            self.ladder(levels[i].side).append(levels[i].price_id, levels[i].size)
+        return None
+
+    cdef object _out_of_bounds(self, Py_ssize_t bids, Py_ssize_t asks, int64_t best_bid_id, int64_t best_ask_id):
+        if max(bids, asks) > self.depth:
+            return DepthExceeded(
+                f"{bids} bids and {asks} asks after the frame; the topic has {self.depth} levels a side", self.symbol
+            )
+        if bids and asks and best_bid_id >= best_ask_id:
+            return CrossedBook(
+                f"best bid {self._name(best_bid_id)} is not below best ask {self._name(best_ask_id)} after the frame",
+                self.symbol,
+            )
+        return None
+
+    cdef object _why_refused(self, LevelChange* change):
+        """The error for a change that its ladder did not take."""
+        cdef str side = "bid" if change.side == BID else "ask"
+        if not is_valid(change) and (change.action != DELETE or not is_price_id(change.price_id)):
+            return self._invalid(change)
+        if change.action == INSERT:
+            return DuplicateLevel(f"insert of {side} {self._name(change.price_id)}, which stands already", self.symbol)
+        return UnknownLevel(
+            f"{'delete' if change.action == DELETE else 'update'} of {side} {self._name(change.price_id)}, "
+            "which is not in the book",
+            self.symbol,
+        )
+
+    cdef object _invalid(self, LevelChange* change):
+        return InvalidLevel(
+            f"price id {change.price_id} with size {change.size!r}; a price id must be 1 to 10**{MAX_DIGITS}, "
+            "a size finite and above 0",
+            self.symbol,
+        )
+
+    cdef int _learn(self, int decimals) except -1:
+        self.decimals = decimals
+        self.unit = <double>POWERS_OF_TEN[decimals]
+        return 0
+
+    cdef str _name(self, int64_t price_id):
+        return f"price id {price_id}" if self.decimals < 0 else f"price id {price_id} ({self.price(price_id):f})"
+
+    cdef int go_stale(self, str reason) except -1:
+        if self.status == LIVE:
+            self._enter(STALE, reason)
+        return 0
+
+    cdef int _enter(self, State status, str reason) except -1:
+        self.status = status
+        self.stale_reason = reason
+        return self.on_state_changed()
+
+    cdef int on_state_changed(self) except -1:
+        return 0
+
+    # ---- state
+
+    @property
+    def state(self):
+        """BookState.EMPTY, LIVE or STALE. O(1)."""
+        return STATES[self.status]
+
+    @property
+    def price_decimals(self):
+        """The price scale: price = price_id / 10**price_decimals. None until it is known. O(1)."""
+        return None if self.decimals < 0 else self.decimals
+
+    cdef int require_live(self) except -1:
+        if self.status == LIVE:
+            return 0
+        if self.status == EMPTY:
+            raise BookNotLive(f"{self.symbol}: the book is EMPTY; wait for its first snapshot")
+        raise BookNotLive(f"{self.symbol}: the book is STALE: {self.stale_reason}; it is LIVE again with its next snapshot")
+
+    # ---- top of book
+
+    cdef inline Ladder ladder(self, int side):
+        return self.ask_ladder if side else self.bid_ladder
+
+    cdef inline int64_t best_id(self, int side) noexcept:
+        cdef Ladder ladder = self.ladder(side)
+        return ladder.ids[ladder.count - 1] if ladder.count else 0
+
+    cdef inline double best_price(self, int side) noexcept:
+        return self.best_id(side) / self.unit
+
+    cdef bint _touch(self, int64_t* bid_id, int64_t* ask_id) noexcept:
+        """Best bid and ask; False where a side is empty."""
+        bid_id[0], ask_id[0] = self.best_id(BID), self.best_id(ASK)
+        return bid_id[0] > 0 and ask_id[0] > 0
+
+    @property
+    def best_bid(self):
+        """Highest bid price as a float, or None where there are no bids. O(1)."""
+        self.require_live()
+        return self.best_price(BID) if self.bid_ladder.count else None
+
+    @property
+    def best_ask(self):
+        """Lowest ask price as a float, or None where there are no asks. O(1)."""
+        self.require_live()
+        return self.best_price(ASK) if self.ask_ladder.count else None
+
+    @property
+    def best_bid_id(self):
+        """Highest bid's price id, or None where there are no bids. O(1)."""
+        self.require_live()
+        return self.bid_ladder.best_id
+
+    @property
+    def best_ask_id(self):
+        """Lowest ask's price id, or None where there are no asks. O(1)."""
+        self.require_live()
+        return self.ask_ladder.best_id
+
+    @property
+    def bbo(self):
+        """BBO(bid, bid_size, ask, ask_size), or None where a side is empty. O(1)."""
+        cdef int64_t bid_id, ask_id
+        self.require_live()
+        if not self._touch(&bid_id, &ask_id):
+            return None
+        return BBO(
+            bid_id / self.unit,
+            self.bid_ladder.lots[self.bid_ladder.count - 1],
+            ask_id / self.unit,
+            self.ask_ladder.lots[self.ask_ladder.count - 1],
+        )
+
+    @property
+    def mid(self):
+        """Middle of best bid and best ask, or None where a side is empty. O(1)."""
+        cdef int64_t bid_id, ask_id
+        self.require_live()
+        return (bid_id + ask_id) / (2 * self.unit) if self._touch(&bid_id, &ask_id) else None
+
+    @property
+    def spread(self):
+        """Best ask less best bid, correctly rounded, or None where a side is empty. O(1)."""
+        cdef int64_t bid_id, ask_id
+        self.require_live()
+        return (ask_id - bid_id) / self.unit if self._touch(&bid_id, &ask_id) else None
+
+    @property
+    def microprice(self):
+        """Mid weighted by the opposite side's best size, or None where a side is empty. O(1).
+
+        (bid × ask_size + ask × bid_size) / (bid_size + ask_size): nearer to the side that is about to be used up.
+        """
+        cdef int64_t bid_id, ask_id
+        cdef double bid_size, ask_size
+        self.require_live()
+        if not self._touch(&bid_id, &ask_id):
+            return None
+        bid_size = self.bid_ladder.lots[self.bid_ladder.count - 1]
+        ask_size = self.ask_ladder.lots[self.ask_ladder.count - 1]
+        return (bid_id + (ask_id - bid_id) * (bid_size / (bid_size + ask_size))) / self.unit
+
+    # ---- depth
+
+    def imbalance(self, Py_ssize_t levels=1):
+        """(bids - asks) / (bids + asks) of the sizes of the best ``levels``: 1.0 is all bids, -1.0 all asks. O(levels).
+
+        None where both sides are empty. Raises ValueError where ``levels`` is below 1.
+        """
+        cdef double bids, asks
+        self.require_live()
+        if levels < 1:
+            raise ValueError(f"levels must be at least 1, not {levels}")
+        bids, asks = size_of_best(self.bid_ladder, levels), size_of_best(self.ask_ladder, levels)
+        return (bids - asks) / (bids + asks) if bids + asks > 0 else None
+
+    def vwap(self, side, double size):
+        """Size-weighted average price of a market order: "Buy" takes asks, "Sell" takes bids. O(levels taken).
+
+        The arithmetic average, Σ price × size / Σ size, on every kind of contract. The entry price that the exchange
+        computes for an inverse contract is the harmonic one.
+
+        Raises InsufficientDepth where the side holds less than ``size``, ValueError where ``size`` is not above 0.
+        """
+        cdef int64_t last_id
+        self.require_live()
+        return self._sweep(side, size, &last_id) / size / self.unit
+
+    def sweep_price(self, side, double size):
+        """The last price that a market order of ``size`` reaches: "Buy" takes asks, "Sell" takes bids.
+
+        Raises as :meth:`vwap` does. O(levels taken).
+        """
+        cdef int64_t last_id
+        self.require_live()
+        self._sweep(side, size, &last_id)
+        return last_id / self.unit
+
+    cdef double _sweep(self, object side, double size, int64_t* last_id) except? -1:
+        """Σ price_id × size of the levels that a market order takes."""
+        cdef Ladder ladder = self.ladder(1 - side_index(side))
+        # Sizes are decimals in binary: what their sums leave over by rounding alone reaches no further level.
+        cdef double left = size, paid = 0.0, rounding = size * 1e-12, taken
+        cdef Py_ssize_t i = ladder.count
+        if not (isfinite(size) and size > 0):
+            raise ValueError(f"size must be finite and above 0, not {size!r}")
+        while i and left > rounding:
+            i -= 1
+            taken = min(left, ladder.lots[i])
+            paid += taken * ladder.ids[i]
+            left -= taken
+            last_id[0] = ladder.ids[i]
+        if left > rounding:
+            raise InsufficientDepth(
+                f"{self.symbol}: a {side} of {size!r} takes more than the {size_of_best(ladder, ladder.count)!r} "
+                f"that the book holds on {ladder.count} levels"
+            )
+        return paid
+
+    def depth_within(self, double bps):
+        """DepthWithin(bid, ask): summed sizes at most ``bps`` basis points (1/10,000) from mid, bounds included.
+
+        None where a side is empty. Raises ValueError where ``bps`` is negative or NaN. O(levels within).
+        """
+        cdef int64_t bid_id, ask_id
+        cdef double reach
+        self.require_live()
+        if not bps >= 0:
+            raise ValueError(f"bps must be 0 or more, not {bps!r}")
+        if not self._touch(&bid_id, &ask_id):
+            return None
+        reach = (bid_id + ask_id) * bps
+        return DepthWithin(
+            size_within(self.bid_ladder, bid_id + ask_id, reach), size_within(self.ask_ladder, bid_id + ask_id, reach)
+        )
+
+    def size_at(self, price):
+        """The size at a price, 0.0 where there is no level; for what ``price`` may be see :meth:`price_id`. O(log n)."""
+        return self.size_at_id(self.price_id(price))
+
+    def size_at_id(self, price_id):
+        """The size at a price id, 0.0 where there is no level. O(log n)."""
+        self.require_live()
+        return self.bid_ladder.size_at(price_id) or self.ask_ladder.size_at(price_id)
+
+    # ---- prices
+
+    def price_id(self, price):
+        """The id of a price given as Decimal, str, int or float (a float means its shortest decimal text). O(1).
+
+        Raises ValueError where the price is no number, is finer than the symbol's scale or does not fit, or while the
+        scale is unknown.
+        """
+        if self.decimals < 0:
+            raise ValueError(f"{self.symbol}: the price scale is unknown until the first snapshot")
+        try:
+            number = Decimal(repr(price) if isinstance(price, float) else price)
+        except (InvalidOperation, TypeError, ValueError):
+            raise ValueError(f"{self.symbol}: {price!r} is not a price") from None
+        if not number:
+            return 0
+        if not number.is_finite() or number < 0 or number.adjusted() > MAX_DIGITS:
+            raise ValueError(f"{self.symbol}: {price!r} is not a price that fits")
+        numerator, denominator = number.as_integer_ratio() if number.adjusted() >= -MAX_DIGITS else (1, 0)
+        numerator *= POWERS_OF_TEN[self.decimals]
+        if not denominator or numerator % denominator:
+            raise ValueError(f"{self.symbol}: {price!r} is finer than the symbol's {self.decimals} decimals")
+        price_id = numerator // denominator
+        if price_id >= 1 << 63:
+            raise ValueError(f"{self.symbol}: {price!r} is not a price that fits")
+        return price_id
+
+    def price(self, price_id):
+        """The exact price of a price id, a Decimal. Raises ValueError while the scale is unknown. O(1)."""
+        if self.decimals < 0:
+            raise ValueError(f"{self.symbol}: the price scale is unknown until the first snapshot")
+        return EXACT.scaleb(Decimal(index(price_id)), -self.decimals)
+
+    # ---- all levels
+
+    @property
+    def bids(self):
+        """Levels(price_ids, sizes), best first: read-only views of shape (n,), int64 and float64, without a copy. O(1).
+
+        They show this moment and hold until the next frame is applied: use them inside the callback, or copy. Memory
+        stays valid for as long as they are kept, but its content does not.
+        """
+        self.require_live()
+        return Levels(self.bid_ladder.price_ids, self.bid_ladder.sizes)
+
+    @property
+    def asks(self):
+        """As :attr:`bids`, for the asks. O(1)."""
+        self.require_live()
+        return Levels(self.ask_ladder.price_ids, self.ask_ladder.sizes)
+
+    def to_numpy(self, levels=None):
+        """(bids, asks), best first: float64 copies of shape (up to ``levels``, 2) with columns price, size. O(levels)."""
+        self.require_live()
+        if levels is not None and levels < 0:
+            raise ValueError(f"levels must be 0 or more, not {levels}")
+        return tuple(
+            np.column_stack((price_ids[:levels] / self.unit, sizes[:levels])) for price_ids, sizes in (self.bids, self.asks)
+        )
+
+    def __len__(self):
+        """The number of levels on both sides; of an EMPTY book 0. O(1)."""
+        return self.bid_ladder.count + self.ask_ladder.count
+
+    def __bool__(self):
+        """A book is always true, also one without levels."""
+        return True
+
+    def __iter__(self):
+        """Level(side, price, size) of a copy: bids, then asks, each best first. O(n)."""
+        self.require_live()
+        return iter(
+            [
+                Level(side, price, size)
+                for side, levels in zip(SIDES, (self.bids, self.asks), strict=True)
+                for price, size in zip((levels.price_ids / self.unit).tolist(), levels.sizes.tolist(), strict=True)
+            ]
+        )
+
+    def snapshot(self, *, bint allow_stale=False):
+        """A :class:`~depthwire.values.BookSnapshot`, a copy of everything, which may cross threads. O(n).
+
+        ``allow_stale=True`` also takes a book that is EMPTY or STALE; the snapshot's ``state`` tells.
+        """
+        if not allow_stale:
+            self.require_live()
+        return BookSnapshot(
+            symbol=self.symbol,
+            state=self.state,
+            stale_reason=self.stale_reason,
+            price_decimals=self.price_decimals,
+            cross_seq=self.cross_seq,
+            ts_exchange_us=self.ts_exchange_us,
+            ts_recv_ns=self.ts_recv_ns,
+            version=self.version,
+            bids=pairs(self.bid_ladder),
+            asks=pairs(self.ask_ladder),
+        )
+
+    def __repr__(self):
+        lines = [f"<{type(self).__name__} {self.symbol} {STATES[self.status]} cross_seq={self.cross_seq} version={self.version}"]
+        if self.stale_reason is not None:
+            lines[0] += f" reason={self.stale_reason!r}"
+        if self.status == LIVE:
+            lines[0] += f" levels={self.bid_ladder.count}x{self.ask_ladder.count}"
+            shown = [
+                (side, *level)
+                for side, ladder in (("ask", self.ask_ladder), ("bid", self.bid_ladder))
+                for level in (pairs(ladder)[:SHOWN_LEVELS][::-1] if side == "ask" else pairs(ladder)[:SHOWN_LEVELS])
+            ]
+            lines += [f"  {side}  {self.price(price_id):>14f}  {size:>14g}" for side, price_id, size in shown]
+        return "\n".join(lines) + ">"
+
+    def _check(self):
+        """Assert the invariants of the book and its ladders. O(n)."""
+        self.bid_ladder._check()
+        self.ask_ladder._check()
+        assert self.bid_ladder.count <= self.depth and self.ask_ladder.count <= self.depth
+        if self.bid_ladder.count and self.ask_ladder.count:
+            assert self.best_id(BID) < self.best_id(ASK)
+        assert (self.stale_reason is not None) == (self.status == STALE)
+        assert (self.version == 0) == (self.status == EMPTY)
+
+
+cdef inline bint is_price_id(int64_t number) noexcept nogil:
+    return 0 < number <= MAX_PRICE_ID
+
+
+cdef inline bint is_valid(const LevelChange* level) noexcept nogil:
+    return is_price_id(level.price_id) and level.size > 0 and isfinite(level.size)
+
+
+cdef inline bint apply_to(PyObject** ladders, LevelChange* change) noexcept:
+    """``ladders`` by side: an index costs nothing, a branch on the side is mispredicted every other time."""
+    if change.action != DELETE and not is_valid(change):
+        return False
+    return (<Ladder>ladders[change.side]).apply(change)
+
+
+cdef int worst_first(const void* left, const void* right) noexcept nogil:
+    """Order of a snapshot's levels: all bids, then all asks, each with the best last as in a ladder."""
+    cdef const LevelChange* a = <const LevelChange*>left
+    cdef const LevelChange* b = <const LevelChange*>right
+    if a.side != b.side:
+        return a.side - b.side
+    cdef int order = (a.price_id > b.price_id) - (a.price_id < b.price_id)
+    return -order if a.side == ASK else order
+
+
+cdef int side_index(object side) except -1:
+    if side == "Buy":
+        return BID
+    if side == "Sell":
+        return ASK
+    raise ValueError(f'side must be "Buy" or "Sell", not {side!r}')
+
+
+cdef double size_of_best(Ladder ladder, Py_ssize_t levels) noexcept:
+    cdef double total = 0.0
+    cdef Py_ssize_t i
+    for i in range(ladder.count - min(levels, ladder.count), ladder.count):
+        total += ladder.lots[i]
+    return total
+
+
+cdef double size_within(Ladder ladder, int64_t twice_mid, double reach) noexcept:
+    """Summed size of the levels with |2 × price_id - twice_mid| × 10,000 <= reach; exact for ids below 2**53 / 20,000."""
+    cdef double total = 0.0
+    cdef Py_ssize_t i = ladder.count
+    while i and abs(2 * ladder.ids[i - 1] - twice_mid) * 10_000.0 <= reach:
+        i -= 1
+        total += ladder.lots[i]
+    return total
+
+
+cdef tuple pairs(Ladder ladder):
+    cdef Py_ssize_t i
+    return tuple([(ladder.ids[i], ladder.lots[i]) for i in range(ladder.count - 1, -1, -1)])

@@ -1,0 +1,13 @@
+from depthwire.book cimport Book
+from depthwire.frame cimport BookFrame
+
+
+cdef class FrameBytes:
+    cdef const char* data
+    cdef Py_ssize_t size
+
+    cdef FrameBytes over(self, const char* data, Py_ssize_t size)
+
+
+cdef class BookDecoder:
+    cdef BookFrame decode(self, const char* data, Py_ssize_t size, Book book)

@@ -1,0 +1,234 @@
+"""Every error that depthwire raises on purpose.
+
+::
+
+    DepthwireError
+    ├── InvalidUrl (ValueError)           the URL names no endpoint that depthwire can speak to
+    ├── ConnectError (ConnectionError)    refused, unreachable, TLS or handshake failed, deadline passed
+    ├── ConnectionLost (ConnectionError)  an established connection ended; the session reconnects by itself
+    ├── ClientClosed                      the client was closed while somebody waited, or is used after it
+    ├── AuthError                         signing in was refused, or needs a key and secret that are not given
+    ├── TopicError (ValueError)           a topic or symbol that no request may carry; refused before sending
+    ├── SubscriptionError
+    │   ├── SubscriptionRejected          the venue said no: ``topic`` and its ``reason``
+    │   └── SubscriptionTimeout (TimeoutError)  no answer, or no snapshot, within the deadline
+    ├── FrameError                        a frame that cannot be used; its ``topic`` where one is known
+    │   ├── MalformedFrame                not JSON, wrong types, a missing field, binary, too large
+    │   ├── UnknownTopic                  data for a topic that nobody asked for
+    │   ├── SymbolMismatch                a level of another symbol
+    │   ├── PriceMismatch                 price text and price id that disagree
+    │   ├── InvalidLevel                  a price or size out of range: zero, negative, not finite, beyond int64
+    │   └── ContinuityError               the frame does not follow from the book: a frame was lost or is wrong
+    │       ├── SnapshotMissing           a delta, but no snapshot to apply it to
+    │       ├── UnknownLevel              delete or update of a price id that is not in the book
+    │       ├── DuplicateLevel            insert of a price id that stands, or twice in a snapshot
+    │       ├── DepthExceeded             more levels on a side than the topic's depth
+    │       ├── CrossedBook               best bid at or above best ask
+    │       └── OutOfSequence             ``cross_seq`` or the exchange's time falls
+    ├── BookNotLive                       prices read from a book that is EMPTY or STALE
+    ├── InsufficientDepth                 the book holds less than the size asked for
+    ├── ReaderOverflow                    events were lost because their reader was too slow: ``lost``
+    ├── StreamGap                         events were lost with the connection: ``since_ns``, ``until_ns``, ``reason``
+    ├── CallbackError                     a subscriber's callback raised; its exception is the ``__cause__``
+    └── TapeError                         a tape that cannot be opened, is none, or would be overwritten
+"""
+
+from typing import Final
+
+import msgspec
+
+__all__ = [
+    "AuthError",
+    "BookNotLive",
+    "CallbackError",
+    "ClientClosed",
+    "ConnectError",
+    "ConnectionLost",
+    "ContinuityError",
+    "CrossedBook",
+    "DepthExceeded",
+    "DepthwireError",
+    "DuplicateLevel",
+    "FrameError",
+    "InsufficientDepth",
+    "InvalidLevel",
+    "InvalidUrl",
+    "MalformedFrame",
+    "OutOfSequence",
+    "PriceMismatch",
+    "ReaderOverflow",
+    "SnapshotMissing",
+    "StreamGap",
+    "SubscriptionError",
+    "SubscriptionRejected",
+    "SubscriptionTimeout",
+    "SymbolMismatch",
+    "TapeError",
+    "TopicError",
+    "UnknownLevel",
+    "UnknownTopic",
+]
+
+UNDECODABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises on bytes that are not the JSON it was asked for; always answered by a MalformedFrame."""
+
+
+class DepthwireError(Exception):
+    """The base of every error that depthwire raises on purpose."""
+
+
+class InvalidUrl(DepthwireError, ValueError):
+    """The URL names no endpoint that depthwire can speak to."""
+
+
+class ConnectError(DepthwireError, ConnectionError):
+    """No connection: refused, unreachable, TLS or handshake failed, or the deadline passed."""
+
+
+class ConnectionLost(DepthwireError, ConnectionError):
+    """An established connection ended. The session reconnects by itself; books are STALE until then."""
+
+
+class AuthError(DepthwireError):
+    """Signing in was refused, or is needed and no key and secret were given. Never shows either."""
+
+
+class ClientClosed(DepthwireError):
+    """The client was closed while somebody waited on it, or is used after that."""
+
+
+class TopicError(DepthwireError, ValueError):
+    """A topic or symbol that no request may carry. Nothing was sent."""
+
+
+class SubscriptionError(DepthwireError):
+    """A subscription that did not come about."""
+
+
+class SubscriptionRejected(SubscriptionError):
+    """The venue refused ``topic`` and gave ``reason``."""
+
+    def __init__(self, topic: str, reason: str) -> None:
+        super().__init__(topic, reason)
+        self.topic = topic
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.topic}: the venue refused the request: {self.reason or 'no reason given'}"
+
+
+class SubscriptionTimeout(SubscriptionError, TimeoutError):
+    """The venue did not answer, or sent no snapshot, within the deadline."""
+
+
+class FrameError(DepthwireError):
+    """A frame that cannot be used. ``topic`` is the frame's topic, or "" where it has none."""
+
+    def __init__(self, message: str, topic: str = "") -> None:
+        super().__init__(message, topic)
+        self.message = message
+        self.topic = topic
+
+    def __str__(self) -> str:
+        return f"{self.topic}: {self.message}" if self.topic else self.message
+
+
+class MalformedFrame(FrameError):
+    """Not JSON, wrong types, a missing field, a binary frame, or a frame that is too large."""
+
+
+class UnknownTopic(FrameError):
+    """Data for a topic that nobody subscribed to."""
+
+
+class SymbolMismatch(FrameError):
+    """A level of another symbol than the book's."""
+
+
+class PriceMismatch(FrameError):
+    """Price text and price id that disagree at the symbol's scale."""
+
+
+class InvalidLevel(FrameError):
+    """A price, price id or size out of range: zero, negative, not finite, or beyond int64."""
+
+
+class ContinuityError(FrameError):
+    """The frame does not follow from the book: a frame was lost before it, or it is wrong."""
+
+
+class SnapshotMissing(ContinuityError):
+    """A delta came, but there is no snapshot to apply it to."""
+
+
+class UnknownLevel(ContinuityError):
+    """Delete or update of a price id that is not in the book."""
+
+
+class DuplicateLevel(ContinuityError):
+    """Insert of a price id that stands already, or one id twice on a side of a snapshot."""
+
+
+class DepthExceeded(ContinuityError):
+    """More levels on a side, after the frame, than the topic's depth."""
+
+
+class CrossedBook(ContinuityError):
+    """Best bid at or above best ask after the frame."""
+
+
+class OutOfSequence(ContinuityError):
+    """``cross_seq`` or the exchange's timestamp is lower than the book's."""
+
+
+class BookNotLive(DepthwireError):
+    """Prices were read from a book that is EMPTY or STALE."""
+
+
+class InsufficientDepth(DepthwireError):
+    """The side holds less than the size asked for."""
+
+
+class ReaderOverflow(DepthwireError):
+    """Events were lost because their reader was too slow.
+
+    ``lost`` is their number; the events before and after them are delivered in order.
+    """
+
+    def __init__(self, lost: int, capacity: int, topic: str) -> None:
+        super().__init__(lost, capacity, topic)
+        self.lost = lost
+        self.capacity = capacity
+        self.topic = topic
+
+    def __str__(self) -> str:
+        return (
+            f"{self.topic}: {self.lost} events were lost here: {self.capacity} were waiting already. "
+            "Read faster, or ask for a larger capacity"
+        )
+
+
+class StreamGap(DepthwireError):
+    """The connection was lost: events between ``since_ns`` and ``until_ns`` (ns since the epoch) may be missing.
+
+    ``since_ns`` is when the last frame came before the loss, ``until_ns`` when the topic was served again. There is no
+    snapshot of events: reconcile by other means.
+    """
+
+    def __init__(self, topic: str, reason: str, since_ns: int, until_ns: int) -> None:
+        super().__init__(topic, reason, since_ns, until_ns)
+        self.topic = topic
+        self.reason = reason
+        self.since_ns = since_ns
+        self.until_ns = until_ns
+
+    def __str__(self) -> str:
+        return f"{self.topic}: events from {self.since_ns} to {self.until_ns} ns may be missing here: {self.reason}"
+
+
+class CallbackError(DepthwireError):
+    """A subscriber's callback raised. Its exception is the ``__cause__``; the feed went on."""
+
+
+class TapeError(DepthwireError):
+    """A tape that cannot be opened, is no tape, or would be overwritten."""

@@ -1,0 +1,33 @@
+from libc.stdint cimport int64_t
+
+cimport cython
+
+from depthwire.ladder cimport INSERT, LevelChange
+
+
+@cython.final
+cdef class BookFrame:
+    cdef bint is_snapshot
+    cdef int64_t cross_seq
+    cdef int64_t ts_exchange_us
+    cdef int price_decimals         # scale of the frame's price ids; -1: no level told it
+    cdef LevelChange* changes       # a delta's: deletes, then updates, then inserts
+    cdef Py_ssize_t count
+    cdef Py_ssize_t inserts         # how many of them need room
+    cdef Py_ssize_t capacity
+
+    cdef void start(self, bint is_snapshot, int price_decimals) noexcept
+    cdef int _grow(self) except -1
+
+    # Inline, since each level of each frame comes through here.
+    cdef inline LevelChange* add(self, int side, int action) except NULL:
+        """One more change, its price id and size still to be set. The pointer holds until the next call."""
+        cdef LevelChange* change
+        if self.count == self.capacity:
+            self._grow()
+        change = &self.changes[self.count]
+        change.side = side
+        change.action = action
+        self.count += 1
+        self.inserts += action == INSERT
+        return change

@@ -1,0 +1,43 @@
+from libc.stdint cimport int8_t, int64_t
+
+
+cdef enum Side:
+    BID = 0
+    ASK = 1
+
+
+cdef enum Action:
+    DELETE = 0
+    UPDATE = 1
+    INSERT = 2
+
+
+# One change of one price level, as a frame states it. Once applied, `size` holds the size that stood there before,
+# which is all that is needed to take the change back.
+cdef struct LevelChange:
+    int64_t price_id
+    double size
+    int8_t side
+    int8_t action
+
+
+cdef class Ladder:
+    cdef Py_ssize_t count
+    cdef int64_t flip           # 0: ids rise towards the tail; -1: they fall (x ^ -1 reverses the order of int64)
+    cdef int64_t* ids           # sorted, best at the tail; moves within the arrays, and with them when they grow
+    cdef double* lots
+    cdef Py_ssize_t first       # how much of the arrays lies free before the levels
+    cdef Py_ssize_t room        # the arrays' length
+    cdef object _ids_view       # the arrays, read-only, which own the memory
+    cdef object _lots_view
+
+    cdef _allocate(self, Py_ssize_t capacity)
+    cdef void _shift(self, Py_ssize_t start, Py_ssize_t count, Py_ssize_t by) noexcept nogil
+    cdef void _recentre(self) noexcept nogil
+    cdef void _settle(self, Py_ssize_t first) noexcept nogil
+    cdef Py_ssize_t seek(self, int64_t price_id) noexcept nogil
+    cdef bint stands(self, Py_ssize_t at, int64_t price_id) noexcept nogil
+    cdef int reserve(self, Py_ssize_t capacity) except -1
+    cdef bint apply(self, LevelChange* change) noexcept nogil
+    cdef void empty(self) noexcept nogil
+    cdef void append(self, int64_t price_id, double size) noexcept nogil

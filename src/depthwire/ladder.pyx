@@ -1,0 +1,215 @@
+"""One side of a book: price ids and sizes in two sorted, contiguous arrays, the best price at the tail.
+
+Most changes happen near the best price. With the best at the tail, an insert or delete there moves a few elements
+instead of the whole side. A topic of fixed depth answers each of them with one at the far end, so free room is kept at
+both ends, and the shorter part is what moves. The ladder does not know which side it is: it is told once whether ids
+rise or fall towards the tail.
+"""
+
+cimport cython
+from libc.math cimport isfinite
+from libc.string cimport memcpy, memmove
+
+from operator import index
+
+import numpy as np
+
+cdef enum:
+    NEAR = 32       # most changes happen within so many levels of the best price
+
+
+@cython.final
+cdef class Ladder:
+    """Ladder(descending=False, capacity=32)
+
+    One side of a book. ``descending=False`` keeps the highest price id at the tail (bids), ``descending=True`` the
+    lowest (asks). ``capacity`` is the number of levels to make room for; it doubles when it does not suffice.
+
+    Memory: 16 bytes a level of capacity.
+    """
+
+    def __cinit__(self, bint descending=False, Py_ssize_t capacity=32):
+        if capacity < 1:
+            raise ValueError(f"capacity must be at least 1, not {capacity}")
+        self.count = 0
+        self.flip = -1 if descending else 0
+        self._allocate(capacity)
+
+    cdef _allocate(self, Py_ssize_t capacity):
+        ids, lots = np.empty(capacity, np.int64), np.empty(capacity, np.float64)
+        cdef int64_t[::1] new_ids = ids
+        cdef double[::1] new_lots = lots
+        if self.count:
+            memcpy(&new_ids[0], self.ids, self.count * sizeof(int64_t))
+            memcpy(&new_lots[0], self.lots, self.count * sizeof(double))
+        # Read-only from Python for good; the pointers taken before keep write access.
+        self.ids, self.lots = &new_ids[0], &new_lots[0]
+        self.first, self.room = 0, capacity
+        ids.flags.writeable = lots.flags.writeable = False
+        self._ids_view, self._lots_view = ids, lots
+
+    cdef int reserve(self, Py_ssize_t capacity) except -1:
+        """Make room for ``capacity`` levels; afterwards that many can be held without a failure."""
+        cdef Py_ssize_t grown = self.room
+        if capacity > grown:
+            while grown < capacity:
+                grown *= 2
+            self._allocate(grown)
+        return 0
+
+    cdef void _shift(self, Py_ssize_t start, Py_ssize_t count, Py_ssize_t by) noexcept nogil:
+        """Move ``count`` levels from ``start`` on."""
+        if count:
+            memmove(self.ids + start + by, self.ids + start, count * sizeof(int64_t))
+            memmove(self.lots + start + by, self.lots + start, count * sizeof(double))
+
+    cdef void _recentre(self) noexcept nogil:
+        """Bring half of the room before the levels behind them, so that the next inserts there find some."""
+        cdef Py_ssize_t by = (self.first + 1) // 2
+        self._shift(0, self.count, -by)
+        self._settle(self.first - by)
+
+    cdef void _settle(self, Py_ssize_t first) noexcept nogil:
+        """Say where the first level stands from now on."""
+        self.ids += first - self.first
+        self.lots += first - self.first
+        self.first = first
+
+    cdef Py_ssize_t seek(self, int64_t price_id) noexcept nogil:
+        """Index of the first level that is not worse than ``price_id``; O(log n), with one branch to mispredict at most."""
+        cdef int64_t key = price_id ^ self.flip
+        cdef Py_ssize_t base = 0, left = self.count, half
+        if left == 0:
+            return 0
+        if left > NEAR and (self.ids[left - NEAR] ^ self.flip) < key:
+            base, left = left - NEAR, NEAR
+        while left > 1:
+            half = left >> 1
+            base += half * ((self.ids[base + half - 1] ^ self.flip) < key)
+            left -= half
+        return base + ((self.ids[base] ^ self.flip) < key)
+
+    cdef inline bint stands(self, Py_ssize_t at, int64_t price_id) noexcept nogil:
+        return at < self.count and self.ids[at] == price_id
+
+    cdef bint apply(self, LevelChange* change) noexcept nogil:
+        """Make one change, an insert into room reserved before; leaves the size that stood there in the change.
+
+        False, and nothing done: there is no such level to delete or update, or there is one where one is to be inserted.
+        """
+        cdef Py_ssize_t at = self.seek(change.price_id), behind = self.count - at
+        if self.stands(at, change.price_id) == (change.action == INSERT):
+            return False
+        if change.action == UPDATE:
+            change.size, self.lots[at] = self.lots[at], change.size
+        elif change.action == DELETE:
+            change.size = self.lots[at]
+            self.count -= 1
+            if at < behind:
+                self._shift(0, at, 1)
+                self._settle(self.first + 1)
+            else:
+                self._shift(at + 1, behind - 1, -1)
+        else:
+            if self.first + self.count == self.room:
+                self._recentre()
+            if at < behind and self.first:
+                self._settle(self.first - 1)
+                self._shift(1, at, -1)
+            else:
+                self._shift(at, behind, 1)
+            self.ids[at] = change.price_id
+            self.lots[at] = change.size
+            self.count += 1
+        return True
+
+    cdef void empty(self) noexcept nogil:
+        """Remove all levels."""
+        self.count = 0
+        self._settle(0)
+
+    cdef void append(self, int64_t price_id, double size) noexcept nogil:
+        """Put a level that is better than all others at the tail, into room reserved before."""
+        self.ids[self.count] = price_id
+        self.lots[self.count] = size
+        self.count += 1
+
+    def delete(self, price_id):
+        """Remove a level. Returns the size that stood there, or None if there was no such level. O(log n + moved)."""
+        cdef LevelChange change = LevelChange(index(price_id), 0.0, 0, DELETE)
+        return change.size if self.apply(&change) else None
+
+    def update(self, price_id, double size):
+        """Change a level's size. Returns the size before, or None if there was no such level. O(log n).
+
+        Raises ValueError where ``size`` is not finite and positive.
+        """
+        check_size(size)
+        cdef LevelChange change = LevelChange(index(price_id), size, 0, UPDATE)
+        return change.size if self.apply(&change) else None
+
+    def insert(self, price_id, double size):
+        """Add a level. Returns None, or the size that stands there already (and stays). O(log n + moved).
+
+        Raises ValueError where ``size`` is not finite and positive.
+        """
+        check_size(size)
+        cdef LevelChange change = LevelChange(index(price_id), size, 0, INSERT)
+        self.reserve(self.count + 1)
+        return None if self.apply(&change) else self.lots[self.seek(change.price_id)]
+
+    def size_at(self, price_id):
+        """The size at a price id, 0.0 where there is no level. O(log n)."""
+        cdef int64_t wanted = index(price_id)
+        cdef Py_ssize_t at = self.seek(wanted)
+        return self.lots[at] if self.stands(at, wanted) else 0.0
+
+    def clear(self):
+        """Remove all levels; the capacity stays. O(1)."""
+        self.empty()
+
+    def __len__(self):
+        return self.count
+
+    def __contains__(self, price_id):
+        cdef int64_t wanted = index(price_id)
+        return self.stands(self.seek(wanted), wanted)
+
+    @property
+    def best_id(self):
+        """The best price id, or None in an empty ladder. O(1)."""
+        return self.ids[self.count - 1] if self.count else None
+
+    @property
+    def capacity(self):
+        """How many levels fit before the arrays are doubled. O(1)."""
+        return self.room
+
+    @property
+    def price_ids(self):
+        """Price ids, best first: int64 array of shape (n,), read-only, the ladder's own memory. O(1).
+
+        The view shows the levels of now. After the next change it may show a mixture of old and new ones, and after
+        a growth the old ones; its memory stays valid for as long as the view is held.
+        """
+        return self._ids_view[self.first : self.first + self.count][::-1]
+
+    @property
+    def sizes(self):
+        """Sizes, best first: float64 array of shape (n,), read-only; holds as long as :attr:`price_ids`. O(1)."""
+        return self._lots_view[self.first : self.first + self.count][::-1]
+
+    def _check(self):
+        """Assert the invariants: room for all, strictly sorted, sizes finite and positive. O(n)."""
+        cdef Py_ssize_t i
+        assert 0 <= self.count <= self.first + self.count <= self.room
+        for i in range(self.count):
+            assert isfinite(self.lots[i]) and self.lots[i] > 0, (i, self.lots[i])
+            if i:
+                assert self.ids[i - 1] ^ self.flip < self.ids[i] ^ self.flip, (i, self.ids[i - 1], self.ids[i])
+
+
+cdef int check_size(double size) except -1:
+    if not (isfinite(size) and size > 0):
+        raise ValueError(f"a size must be finite and above 0, not {size!r}")
+    return 0
