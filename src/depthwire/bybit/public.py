@@ -1,0 +1,230 @@
+"""The public topics but books and trades: insurance, instrument info, klines, liquidations.
+
+Both dialects share each Struct: what inverse writes as a number, linear may write as a string. A field that a dialect
+or an older frame does not send is None.
+
+Source of the shapes: the exchange's inverse and linear WebSocket documents, and frames recorded from 2019 to 2022.
+"""
+
+from decimal import Context, Decimal
+from typing import Final
+
+from msgspec import Struct, field
+from msgspec.structs import fields
+
+from depthwire.bybit.record import Nanoseconds, Record
+
+DIGITS: Final = Context(prec=100)  # the caller's own decimal context may have room for fewer
+
+
+class Insurance(Record, frozen=True, kw_only=True, gc=False):
+    """A coin's insurance fund. ``wallet_balance`` is in satoshis, 1e-8 of the coin."""
+
+    currency: str
+    timestamp: str
+    wallet_balance: int
+
+    timestamp_ns = Nanoseconds("timestamp")
+
+    @property
+    def balance(self) -> Decimal:
+        """The fund in coins, exact."""
+        return Decimal(f"{self.wallet_balance}e-8")
+
+
+class InsuranceMessage(Struct, gc=False):
+    """``insurance.COIN``, pushed daily at 20:00 UTC."""
+
+    topic: str
+    data: list[Insurance]
+
+
+class Kline(Record, frozen=True, kw_only=True, gc=False):
+    """A candle. ``start`` and ``end`` in s since the epoch, ``timestamp`` (its last trade) in µs since the epoch.
+
+    ``volume`` is in USD contracts on inverse and in the base coin on linear; ``turnover`` in the base coin on inverse
+    and in USDT on linear. ``confirm`` is True on the candle's last tick: it will not change any more. ``period`` is the
+    interval, which linear sends along.
+    """
+
+    start: int
+    end: int
+    open: Decimal
+    close: Decimal
+    high: Decimal
+    low: Decimal
+    volume: Decimal
+    turnover: Decimal
+    confirm: bool
+    cross_seq: int
+    timestamp: int
+    period: str | None = None
+
+
+class KlineMessage(Struct, gc=False):
+    """``klineV2.INTERVAL.SYMBOL`` (inverse) or ``candle.INTERVAL.SYMBOL`` (linear); ``timestamp_e6`` in µs."""
+
+    topic: str
+    data: list[Kline]
+    timestamp_e6: int | None = None
+
+
+class Liquidation(Record, frozen=True, kw_only=True, gc=False):
+    """An order that liquidated a position. ``side`` is the order's, ``price`` the bankruptcy price, ``time`` in ms.
+
+    ``qty`` is in USD contracts on inverse, in the base coin on linear. ``id`` stands in the frames of 2020 and 2021.
+    """
+
+    symbol: str
+    side: str
+    price: Decimal
+    qty: Decimal
+    time: int
+    id: int | None = None
+
+
+class LiquidationMessage(Struct, gc=False):
+    """``liquidation.SYMBOL``, pushed at once. ``data`` is always a list here; the document's frames hold one object.
+
+    ``generated`` stands in recorded frames that hold a list on the wire too.
+    """
+
+    topic: str
+    data: list[Liquidation] | Liquidation
+    generated: bool | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.data, Liquidation):
+            self.data = [self.data]
+
+
+class InstrumentInfo(Record, frozen=True, kw_only=True, gc=False):
+    """What ``instrument_info`` tells of a symbol; of a delta, the fields that changed.
+
+    An integer named ``…_e4``, ``…_e6``, ``…_e8`` or ``…_e9`` holds its value times 10**4, 10**6, … ; the name without
+    the ending is the exact value, a Decimal: ``info.funding_rate`` of ``funding_rate_e6``. ``open_interest``,
+    ``total_volume`` and ``volume_24h`` are in USD contracts on inverse, which sends them unscaled (``…_contracts``
+    here), and in the base coin on linear, which sends them as ``…_e8``; the plain name is either dialect's value.
+    Turnovers and ``open_value`` are in the base coin on inverse, in USDT on linear. A ``…_pcnt`` is a ratio: 0.01 is
+    1 %. ``created_at``, ``updated_at`` and ``next_funding_time`` are texts, with ``…_ns`` beside them.
+
+    Since 2021 prices come twice: as ``…_e4``, and as text, which is ``…_text`` here. The two do not always agree. The
+    document's texts are the very digits of ``…_e4``; and for a symbol of five decimals ``…_e4`` is the price times
+    10**5 (recorded: XLMUSDT ``"28765"`` beside ``"0.28765"``). So ``info.last_price`` is the text where that has the
+    digits of ``…_e4`` with the point further left, and ``…_e4`` / 10**4 otherwise.
+
+    ``start_trading_time_e9`` and ``settle_time_e9`` are ns since the epoch, ``time_to_settle`` is in s; they and
+    ``fair_basis…`` belong to futures.
+    """
+
+    symbol: str
+    id: int | None = None
+    symbol_name: str | None = None
+    symbol_year: int | None = None
+    contract_type: str | None = None
+    coin: str | None = None
+    quote_symbol: str | None = None
+    mode: int | str | None = None
+    last_price_e4: int | None = None
+    last_price_text: Decimal | None = field(default=None, name="last_price")
+    bid1_price_e4: int | None = None
+    bid1_price_text: Decimal | None = field(default=None, name="bid1_price")
+    ask1_price_e4: int | None = None
+    ask1_price_text: Decimal | None = field(default=None, name="ask1_price")
+    last_tick_direction: str | None = None
+    prev_price_24h_e4: int | None = None
+    prev_price_24h_text: Decimal | None = field(default=None, name="prev_price_24h")
+    price_24h_pcnt_e6: int | None = None
+    high_price_24h_e4: int | None = None
+    high_price_24h_text: Decimal | None = field(default=None, name="high_price_24h")
+    low_price_24h_e4: int | None = None
+    low_price_24h_text: Decimal | None = field(default=None, name="low_price_24h")
+    prev_price_1h_e4: int | None = None
+    prev_price_1h_text: Decimal | None = field(default=None, name="prev_price_1h")
+    price_1h_pcnt_e6: int | None = None
+    mark_price_e4: int | None = None
+    mark_price_text: Decimal | None = field(default=None, name="mark_price")
+    index_price_e4: int | None = None
+    index_price_text: Decimal | None = field(default=None, name="index_price")
+    expect_price: Decimal | None = None
+    open_interest_contracts: int | None = field(default=None, name="open_interest")
+    open_interest_e8: int | None = None
+    open_value_e8: int | None = None
+    total_turnover_e8: int | None = None
+    turnover_24h_e8: int | None = None
+    total_volume_contracts: int | None = field(default=None, name="total_volume")
+    total_volume_e8: int | None = None
+    volume_24h_contracts: int | None = field(default=None, name="volume_24h")
+    volume_24h_e8: int | None = None
+    fair_basis_e8: int | None = None
+    fair_basis_rate_e8: int | None = None
+    basis_in_year_e8: int | None = None
+    funding_rate_e6: int | None = None
+    predicted_funding_rate_e6: int | None = None
+    funding_rate_interval: int | None = None
+    cross_seq: int | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    next_funding_time: str | None = None
+    countdown_hour: int | None = None
+    count_down_hour: int | None = None
+    start_trading_time_e9: int | None = None
+    settle_time_e9: int | None = None
+    time_to_settle: int | None = None
+
+    created_at_ns = Nanoseconds("created_at")
+    updated_at_ns = Nanoseconds("updated_at")
+    next_funding_time_ns = Nanoseconds("next_funding_time")
+
+    def __getattr__(self, name: str) -> Decimal | None:
+        """The exact value of a scaled field. O(1)."""
+        if name not in _SCALED:
+            raise AttributeError(f"instrument info has no field {name!r}", name=name, obj=self)
+        exponent, twin = _SCALED[name]
+        scaled: int | None = getattr(self, f"{name}_e{exponent}")
+        sent: Decimal | int | None = getattr(self, twin) if twin else None
+        if scaled is None or (sent is not None and _is_shifted(Decimal(sent), scaled)):
+            return None if sent is None else Decimal(sent)
+        return Decimal(f"{scaled}e-{exponent}")
+
+
+def _scaled_fields() -> dict[str, tuple[int, str]]:
+    """Of each scaled field's plain name: the exponent, and the field of what the wire sends under that very name."""
+    by_key = {each.encode_name: each.name for each in fields(InstrumentInfo)}
+    return {name[:-3]: (int(name[-1]), by_key.get(name[:-3], "")) for name in by_key if name[-3:-1] == "_e"}
+
+
+_SCALED: Final = _scaled_fields()
+
+
+def _is_shifted(sent: Decimal, scaled: int) -> bool:
+    """Whether ``sent`` has the digits of ``scaled`` with the decimal point further left."""
+    sign, digits, last = DIGITS.normalize(sent).as_tuple()
+    scaled_sign, scaled_digits, scaled_last = DIGITS.normalize(Decimal(scaled)).as_tuple()
+    return (sign, digits) == (scaled_sign, scaled_digits) and int(last) < int(scaled_last)
+
+
+class InstrumentSnapshot(Struct, tag_field="type", tag="snapshot", gc=False):
+    """``instrument_info.100ms.SYMBOL``, all fields; ``timestamp_e6`` in µs since the epoch."""
+
+    topic: str
+    data: InstrumentInfo
+    cross_seq: int
+    timestamp_e6: int
+
+
+class InstrumentChanges(Struct, gc=False):
+    """A delta's content. In every recorded frame ``update`` holds one item, and the others are empty or absent."""
+
+    update: list[InstrumentInfo] = []
+    insert: list[InstrumentInfo] = []
+    delete: list[InstrumentInfo] = []
+
+
+class InstrumentDelta(Struct, tag_field="type", tag="delta", gc=False):
+    """``instrument_info.100ms.SYMBOL``, the fields that changed since the frame before."""
+
+    topic: str
+    data: InstrumentChanges
+    cross_seq: int
+    timestamp_e6: int

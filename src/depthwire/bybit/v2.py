@@ -1,0 +1,145 @@
+"""The inverse ("v2") and linear dialects: topics, requests and answers.
+
+Both speak the same operations; where their data differ, the messages (:mod:`~depthwire.bybit.messages`,
+:mod:`~depthwire.bybit.public`, :mod:`~depthwire.bybit.private`) take either form.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from depthwire.bybit.accounts import Balances, OpenOrders, OpenStopOrders, Positions
+from depthwire.bybit.grammar import CANDLE_INTERVALS, CANDLE_KINDS
+from depthwire.bybit.instrument import Instrument
+from depthwire.bybit.messages import Envelope, TradeMessage
+from depthwire.bybit.private import ExecutionMessage, OrderMessage, PositionMessage, StopOrderMessage, WalletMessage
+from depthwire.bybit.public import (
+    InstrumentDelta,
+    InstrumentSnapshot,
+    InsuranceMessage,
+    KlineMessage,
+    LiquidationMessage,
+)
+from depthwire.bybit.topics import checked_symbol, split_topic
+from depthwire.bybit.v2_book import V2BookDecoder
+from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
+from depthwire.errors import UNDECODABLE, MalformedFrame, TopicError
+
+BOOK_TOPICS: Final = {25: "orderBookL2_25", 200: "orderBook_200.100ms"}
+TRADE_TOPIC: Final = "trade"
+INSURANCE_TOPIC: Final = "insurance"
+INSTRUMENT_TOPIC: Final = "instrument_info.100ms"
+LIQUIDATION_TOPIC: Final = "liquidation"
+RequestKey = tuple[str, tuple[str, ...]]
+AUTH_KEY: Final[RequestKey] = ("auth", ())
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """The venue's answer to a request. ``key`` is that request's; ``reason`` is "" where it succeeded."""
+
+    key: RequestKey
+    success: bool
+    reason: str
+
+
+class V2Dialect:
+    """One of the two v2 dialects. ``name`` is "inverse" or "linear"."""
+
+    ping: Final = b'{"op":"ping"}'
+    pong_key: Final[RequestKey] = ("ping", ())
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._depths = {kind: depth for depth, kind in BOOK_TOPICS.items()}
+        self._answers = msgspec.json.Decoder(Envelope)
+        self._events: dict[str, type[msgspec.Struct]] = {
+            TRADE_TOPIC: TradeMessage,
+            INSURANCE_TOPIC: InsuranceMessage,
+            LIQUIDATION_TOPIC: LiquidationMessage,
+            **{f"{CANDLE_KINDS[name]}.{interval}": KlineMessage for interval in CANDLE_INTERVALS},
+        }
+
+    def book_topic(self, symbol: str, depth: int) -> str:
+        """The topic of a symbol's book; raises TopicError where there is none of that depth."""
+        if depth not in BOOK_TOPICS:
+            raise TopicError(f"no order book of depth {depth!r}; there are {' and '.join(map(str, BOOK_TOPICS))}")
+        return f"{BOOK_TOPICS[depth]}.{checked_symbol(symbol)}"
+
+    def trade_topic(self, symbol: str) -> str:
+        """The topic of a symbol's trades."""
+        return f"{TRADE_TOPIC}.{checked_symbol(symbol)}"
+
+    def kline_topic(self, interval: str | int, symbol: str) -> str:
+        """The topic of a symbol's candles of an interval: minutes, D, W or M; raises TopicError where there is none."""
+        if str(interval) not in CANDLE_INTERVALS:
+            raise TopicError(f"no candles of interval {interval!r}; there are {', '.join(CANDLE_INTERVALS)}")
+        return f"{CANDLE_KINDS[self.name]}.{interval}.{checked_symbol(symbol)}"
+
+    def instrument_topic(self, symbol: str) -> str:
+        """The topic of what the exchange tells of a symbol."""
+        return f"{INSTRUMENT_TOPIC}.{checked_symbol(symbol)}"
+
+    def insurance_topic(self, coin: str) -> str:
+        """The topic of a coin's insurance fund."""
+        return f"{INSURANCE_TOPIC}.{checked_symbol(coin)}"
+
+    def liquidation_topic(self, symbol: str) -> str:
+        """The topic of a symbol's liquidations."""
+        return f"{LIQUIDATION_TOPIC}.{checked_symbol(symbol)}"
+
+    def channel(self, topic: str) -> Channel | None:
+        """A new channel for a topic, or None where the topic is none that depthwire understands.
+
+        A BookChannel for order books, a StateChannel with an Instrument for instrument info, an EventChannel for all
+        else; those of private topics but ``execution`` have a live view.
+        """
+        kind, symbol = split_topic(topic)
+        if not symbol:
+            return self._private_channel(topic)
+        if kind in self._depths:
+            return BookChannel(LiveBook(topic, symbol, self._depths[kind]), V2BookDecoder())
+        if kind == INSTRUMENT_TOPIC:
+            return StateChannel(topic, InstrumentSnapshot | InstrumentDelta, Instrument(topic, symbol))
+        if kind in self._events:
+            return EventChannel(topic, self._events[kind])
+        return None
+
+    def _private_channel(self, topic: str) -> Channel | None:
+        if topic == "position":
+            return EventChannel(topic, PositionMessage, Positions(one_way=self.name == "inverse"))
+        if topic == "execution":
+            return EventChannel(topic, ExecutionMessage)
+        if topic == "order":
+            return EventChannel(topic, OrderMessage, OpenOrders())
+        if topic == "stop_order":
+            return EventChannel(topic, StopOrderMessage, OpenStopOrders())
+        if topic == "wallet":
+            return EventChannel(topic, WalletMessage, Balances())
+        return None
+
+    def request(self, op: str, topics: Sequence[str]) -> tuple[RequestKey, bytes]:
+        """A subscribe or unsubscribe request, and the key that its answer will carry."""
+        return (op, tuple(topics)), msgspec.json.encode({"op": op, "args": list(topics)})
+
+    def auth_request(self, api_key: str, expires_ms: int, signature: str) -> tuple[RequestKey, bytes]:
+        """A sign-in, and the key that its answer will carry; the key holds no secret."""
+        return AUTH_KEY, msgspec.json.encode({"op": "auth", "args": [api_key, expires_ms, signature]})
+
+    def answer(self, message: bytes) -> Answer:
+        """Read what is not data; raises MalformedFrame where it is no answer either."""
+        try:
+            envelope = self._answers.decode(message)
+        except UNDECODABLE as error:
+            raise MalformedFrame(f"not an answer: {error}; it reads {message[:120]!r}") from None
+        if envelope.success is None:
+            raise MalformedFrame(f"neither data (no topic) nor an answer (no success); it reads {message[:120]!r}")
+        request = envelope.request
+        key = (request.op, tuple(map(str, request.args or ()))) if request else ("", ())
+        if key[0] == "auth":
+            key = AUTH_KEY  # the answer repeats key and signature, which must go no further
+        return Answer(key, envelope.success, "" if envelope.success else envelope.ret_msg or "no reason given")
+
+
+INVERSE: Final = V2Dialect("inverse")
+LINEAR: Final = V2Dialect("linear")

@@ -1,0 +1,208 @@
+"""Order-book frames of the inverse and linear dialects: msgspec's typed messages to level changes.
+
+The messages live only for one call, so their fields are read from the Structs' slots directly: the offsets are those
+that Python's own member descriptors of each Struct state.
+"""
+
+cimport cython
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t
+from libc.string cimport memcmp
+
+from depthwire.book cimport Book
+from depthwire.book_decoder cimport BookDecoder, FrameBytes
+from depthwire.decimal_text cimport MAX_DIGITS, DecimalText, parse_decimal, parse_integer, scaled
+from depthwire.frame cimport BookFrame
+from depthwire.ladder cimport ASK, BID, DELETE, INSERT, UPDATE, LevelChange
+
+import msgspec
+
+from depthwire.bybit import messages
+from depthwire.errors import UNDECODABLE, InvalidLevel, MalformedFrame, PriceMismatch, SymbolMismatch
+
+cdef extern from "structmember.h":
+    ctypedef struct PyMemberDef:
+        Py_ssize_t offset
+
+cdef extern from "Python.h":
+    ctypedef struct PyASCIIObject:
+        pass
+
+    ctypedef struct PyMemberDescrObject:
+        PyMemberDef* d_member
+
+    bint PyUnicode_IS_COMPACT_ASCII(PyObject* text)
+    Py_ssize_t PyUnicode_GET_LENGTH(PyObject* text)
+    double PyFloat_AS_DOUBLE(PyObject* number)
+    bint PyLong_CheckExact(PyObject* number)
+    long long PyLong_AsLongLongAndOverflow(PyObject* number, int* overflow) except? -1
+    Py_ssize_t PyList_GET_SIZE(PyObject* list)
+    PyObject* PyList_GET_ITEM(PyObject* list, Py_ssize_t index)
+
+
+cdef Py_ssize_t slot_of(object struct, str field) except -1:
+    """Where instances of a Struct keep a field, in bytes from the object's start."""
+    descriptor = struct.__dict__[field]
+    if type(descriptor).__name__ != "member_descriptor":
+        raise ImportError(f"{struct.__name__}.{field} is a {type(descriptor).__name__}, not a slot: unsupported msgspec")
+    return (<PyMemberDescrObject*><PyObject*>descriptor).d_member.offset
+
+
+cdef LevelSlots slots_of(object struct, bint sized) except *:
+    return LevelSlots(
+        price=slot_of(struct, "price"),
+        symbol=slot_of(struct, "symbol"),
+        id=slot_of(struct, "id"),
+        side=slot_of(struct, "side"),
+        size=slot_of(struct, "size") if sized else 0,
+    )
+
+
+cdef MessageSlots message_slots_of(object struct) except *:
+    return MessageSlots(
+        data=slot_of(struct, "data"),
+        cross_seq=slot_of(struct, "cross_seq"),
+        timestamp_e6=slot_of(struct, "timestamp_e6"),
+    )
+
+
+cdef LevelSlots DELETED = slots_of(messages.DeletedLevel, False)
+cdef LevelSlots PRICED = slots_of(messages.PriceLevel, True)
+cdef MessageSlots SNAPSHOT_SLOTS = message_slots_of(messages.OrderBookSnapshot)
+cdef MessageSlots DELTA_SLOTS = message_slots_of(messages.OrderBookDelta)
+cdef Py_ssize_t DELETE_SLOT = slot_of(messages.OrderBookChanges, "delete")
+cdef Py_ssize_t UPDATE_SLOT = slot_of(messages.OrderBookChanges, "update")
+cdef Py_ssize_t INSERT_SLOT = slot_of(messages.OrderBookChanges, "insert")
+cdef Py_ssize_t ORDER_BOOK_SLOT = slot_of(messages.OrderBookLevels, "order_book")
+cdef object SNAPSHOT = messages.OrderBookSnapshot
+cdef object NESTED_LEVELS = messages.OrderBookLevels
+
+
+cdef inline PyObject* slot(PyObject* struct, Py_ssize_t offset) noexcept:
+    """A field of a Struct, borrowed from it. A reference of our own would cost more than the field's use."""
+    return (<PyObject**>(<char*>struct + offset))[0]
+
+
+cdef inline const char* ascii_of(PyObject* text) noexcept:
+    """The characters of a compact ASCII str, which it owns."""
+    return <const char*>(<PyASCIIObject*>text + 1)
+
+
+@cython.final
+cdef class V2BookDecoder(BookDecoder):
+    """V2BookDecoder()
+
+    Decodes ``orderBookL2_25`` and ``orderBook_200.100ms`` of both dialects with one typed msgspec decoder, in one pass.
+    """
+
+    def __init__(self):
+        self._decode = msgspec.json.Decoder(messages.OrderBookSnapshot | messages.OrderBookDelta).decode
+        self._bytes = FrameBytes()
+        self._frame = BookFrame()
+
+    cdef BookFrame decode(self, const char* data, Py_ssize_t size, Book book):
+        """Raises MalformedFrame, SymbolMismatch, PriceMismatch or InvalidLevel. O(size)."""
+        cdef object message
+        cdef PyObject* fields
+        cdef PyObject* content
+        cdef const MessageSlots* slots
+        cdef BookFrame frame = self._frame
+        try:
+            message = self._decode(self._bytes.over(data, size))
+        except UNDECODABLE as error:
+            raise MalformedFrame(f"not an order-book frame: {error}; it reads {excerpt(data, size)}", book.symbol) from None
+        fields = <PyObject*>message
+        if type(message) is SNAPSHOT:
+            slots = &SNAPSHOT_SLOTS
+            frame.start(True, -1)
+            content = slot(fields, slots.data)
+            if type(<object>content) is NESTED_LEVELS:
+                content = slot(content, ORDER_BOOK_SLOT)
+            self._read(content, INSERT, &PRICED, book.symbol)
+        else:
+            slots = &DELTA_SLOTS
+            frame.start(False, book.decimals)
+            content = slot(fields, slots.data)
+            self._read(slot(content, DELETE_SLOT), DELETE, &DELETED, book.symbol)
+            self._read(slot(content, UPDATE_SLOT), UPDATE, &PRICED, book.symbol)
+            self._read(slot(content, INSERT_SLOT), INSERT, &PRICED, book.symbol)
+        frame.cross_seq = integer(slot(fields, slots.cross_seq), "cross_seq", book.symbol)
+        frame.ts_exchange_us = integer(slot(fields, slots.timestamp_e6), "timestamp_e6", book.symbol)
+        return frame
+
+    cdef int _read(self, PyObject* levels, int action, const LevelSlots* slots, str symbol) except -1:
+        """Turn a list of levels into changes. O(levels)."""
+        cdef BookFrame frame = self._frame
+        cdef LevelChange* change
+        cdef PyObject* level
+        cdef PyObject* price
+        cdef Py_ssize_t i
+        for i in range(PyList_GET_SIZE(levels)):
+            level = PyList_GET_ITEM(levels, i)
+            if not same_text(slot(level, slots.symbol), <PyObject*>symbol):
+                raise SymbolMismatch(f"a level of {<object>slot(level, slots.symbol)!r} in a frame of {symbol}", symbol)
+            # The decoder lets only "Buy" and "Sell" pass.
+            change = frame.add(ASK if ascii_of(slot(level, slots.side))[0] == c"S" else BID, action)
+            change.price_id = integer(slot(level, slots.id), "id", symbol)
+            price = slot(level, slots.price)
+            if not prove(price, change.price_id, &frame.price_decimals):
+                raise price_fault(<object>price, change.price_id, frame.price_decimals, symbol)
+            change.size = PyFloat_AS_DOUBLE(slot(level, slots.size)) if slots.size else 0.0
+        return 0
+
+
+cdef inline bint same_text(PyObject* text, PyObject* expected) noexcept:
+    cdef Py_ssize_t length = PyUnicode_GET_LENGTH(text)
+    return (
+        PyUnicode_IS_COMPACT_ASCII(text)
+        and PyUnicode_IS_COMPACT_ASCII(expected)
+        and length == PyUnicode_GET_LENGTH(expected)
+        and memcmp(ascii_of(text), ascii_of(expected), length) == 0
+    )
+
+
+cdef inline bint prove(PyObject* price, int64_t price_id, int* decimals) noexcept:
+    """Whether a level's price text and id agree at the scale; the first level of a snapshot tells the scale."""
+    cdef DecimalText value
+    cdef int64_t expected
+    cdef int candidate
+    if not PyUnicode_IS_COMPACT_ASCII(price) or not parse_decimal(ascii_of(price), PyUnicode_GET_LENGTH(price), &value):
+        return False
+    if decimals[0] >= 0:
+        return scaled(&value, decimals[0], &expected) and expected == price_id
+    for candidate in range(MAX_DIGITS + 1):
+        if value.mantissa and scaled(&value, candidate, &expected) and expected == price_id:
+            decimals[0] = candidate
+            return True
+    return False
+
+
+cdef inline int64_t integer(PyObject* number, str field, str symbol) except? -1:
+    """An integer that comes as a JSON number or as a string of digits."""
+    cdef int overflow = 0
+    cdef int64_t value
+    if PyLong_CheckExact(number):
+        value = PyLong_AsLongLongAndOverflow(number, &overflow)
+        if not overflow:
+            return value
+    elif PyUnicode_IS_COMPACT_ASCII(number) and parse_integer(ascii_of(number), PyUnicode_GET_LENGTH(number), &value):
+        return value
+    raise InvalidLevel(f"{field} {shortened(<object>number)} is no integer of at most {MAX_DIGITS} digits", symbol)
+
+
+cdef object price_fault(str price, int64_t price_id, int decimals, str symbol):
+    cdef DecimalText value
+    if not price.isascii() or not parse_decimal(ascii_of(<PyObject*>price), len(price), &value) or not value.mantissa:
+        return InvalidLevel(f"price {shortened(price)} is no plain decimal number above 0", symbol)
+    scale = "any power of ten" if decimals < 0 else f"10**{decimals}"
+    return PriceMismatch(f"price {price!r} and id {price_id} disagree: id must be price × {scale}", symbol)
+
+
+cdef str shortened(object value):
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:40]}… ({len(text)} characters)"
+
+
+cdef str excerpt(const char* data, Py_ssize_t size):
+    shown = bytes(data[: min(size, 120)])
+    return f"{shown!r}" + (f"… ({size} bytes)" if size > 120 else "")

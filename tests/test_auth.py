@@ -1,0 +1,71 @@
+"""Signing in: what is signed, where keys come from, and that they are never shown."""
+
+import hashlib
+import hmac
+from urllib.parse import parse_qs
+
+import pytest
+
+from depthwire.bybit.auth import Credentials, refusal, signature
+from depthwire.errors import AuthError
+
+
+def test_the_signature_is_the_documents() -> None:
+    expected = hmac.new(b"secret", b"GET/realtime1542434791000", digestmod=hashlib.sha256).hexdigest()
+    assert signature("secret", 1_542_434_791_000) == expected
+    assert len(expected) == 64
+
+
+def test_a_sign_in_expires_after_its_window() -> None:
+    key, expires_ms, signed = Credentials("key", "secret").signed(5.0, now_s=lambda: 1_000.0)
+    assert (key, expires_ms, signed) == ("key", 1_005_000, signature("secret", 1_005_000))
+
+
+def test_the_query_holds_all_three() -> None:
+    found = parse_qs(Credentials("a&b", "secret").query(5.0))
+    assert found["api_key"] == ["a&b"]
+    assert found["signature"] == [signature("secret", int(found["expires"][0]))]
+
+
+def test_a_secret_may_be_fetched_each_time() -> None:
+    secrets = iter(["one", "two"])
+    credentials = Credentials("key", lambda: next(secrets))
+    assert [credentials.signed(5.0, lambda: 1.0)[2] for _ in range(2)] == [
+        signature("one", 6_000),
+        signature("two", 6_000),
+    ]
+
+
+def test_keys_come_from_arguments_or_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Credentials.given(None, None) is None
+    assert Credentials.from_environment() is None
+    monkeypatch.setenv("DEPTHWIRE_API_KEY", "from-env")
+    monkeypatch.setenv("DEPTHWIRE_API_SECRET", "env-secret")
+    found = Credentials.from_environment()
+    assert found is not None
+    assert found.signed(5.0, lambda: 1.0) == ("from-env", 6_000, signature("env-secret", 6_000))
+    assert Credentials.given(None, None) is None
+
+
+@pytest.mark.parametrize(("key", "secret"), [("key", None), (None, "secret"), ("key", ""), ("", "secret")])
+def test_half_of_a_pair_is_refused(key: str | None, secret: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AuthError, match="give both, or neither"):
+        Credentials.given(key, secret)
+    monkeypatch.setenv("DEPTHWIRE_API_KEY", key or "")
+    monkeypatch.setenv("DEPTHWIRE_API_SECRET", secret or "")
+    with pytest.raises(AuthError, match="give both, or neither"):
+        Credentials.from_environment()
+
+
+def test_neither_key_nor_secret_is_shown() -> None:
+    credentials = Credentials("hush-key", "hush-secret")
+    assert "hush" not in f"{credentials!r} {credentials}"
+
+
+def test_an_expired_sign_in_speaks_of_the_clock() -> None:
+    error = str(refusal("error:request expired", 5.0, 3600.4))
+    assert "clock" in error
+    assert "+3600 s" in error
+    assert "auth_window_s" in error
+    assert "clock" in str(refusal("error:request expired", 5.0, None))
+    assert "clock" not in str(refusal("error:invalid api_key", 5.0, 3600.0))
