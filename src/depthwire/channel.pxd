@@ -1,0 +1,47 @@
+from libc.stdint cimport int64_t, uint64_t
+
+from depthwire.book cimport Book
+from depthwire.book_decoder cimport BookDecoder, FrameBytes
+
+
+cdef class BookListener:
+    cdef int on_book(self, LiveBook book) except -1
+
+
+cdef class LiveBook(Book):
+    cdef readonly str topic
+    cdef readonly bint finished
+    cdef object report
+    cdef tuple _listeners
+    cdef tuple _state_listeners
+
+    cdef int applied(self) except -1
+
+
+cdef class Channel:
+    cdef readonly str topic
+    cdef readonly uint64_t frames
+    cdef object report
+
+    cdef int on_frame(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1
+
+
+cdef class BookChannel(Channel):
+    cdef readonly LiveBook book
+    cdef readonly uint64_t dropped
+    cdef BookDecoder _decoder
+
+
+cdef class StateChannel(Channel):
+    cdef readonly object state
+    cdef object _decode
+    cdef FrameBytes _bytes
+
+
+cdef class EventChannel(Channel):
+    cdef readonly object view
+    cdef readonly uint64_t events
+    cdef object _decode
+    cdef FrameBytes _bytes
+    cdef list _streams
+    cdef object _gap            # (reason, since_ns) while the connection is lost

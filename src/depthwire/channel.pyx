@@ -1,0 +1,290 @@
+"""What a topic's frames become: a live book, or a stream of events; and who is told.
+
+Subscribers are called inside the frame's own call stack, after the frame is applied whole.
+"""
+
+from logging import getLogger
+
+import msgspec
+
+from depthwire.book cimport LIVE, STALE
+
+from depthwire.errors import UNDECODABLE, CallbackError, MalformedFrame, StreamGap
+from depthwire.streams import changes
+from depthwire.values import BookState
+
+log = getLogger("depthwire")
+
+
+def log_error(error):
+    """Where errors go that nobody asked to be told of."""
+    log.warning("%s: %s", type(error).__name__, error)
+
+
+cdef class BookListener:
+    """A subscriber in Cython: subclass it, override ``on_book`` and give it to :meth:`LiveBook.on_change`."""
+
+    cdef int on_book(self, LiveBook book) except -1:
+        raise NotImplementedError
+
+
+cdef class LiveBook(Book):
+    """A book that a feed keeps current, and that tells its subscribers. Made by ``client.book(...)``.
+
+    ``topic`` is the topic that feeds it; ``finished`` tells that its client was closed or the topic unsubscribed.
+    """
+
+    def __init__(self, str topic not None, str symbol not None, Py_ssize_t depth):
+        super().__init__(symbol, depth)
+        self.topic = topic
+        self.report = log_error
+        self._listeners = self._state_listeners = ()
+
+    def on_change(self, listener):
+        """Call ``listener(book)`` after each applied frame, inside the frame's own call stack.
+
+        ``listener`` is a callable or a :class:`BookListener`. What it raises is reported as a CallbackError and stops
+        nobody else. Returns a function that ends it. O(1).
+        """
+        self._listeners += (listener,)
+
+        def remove():
+            self._listeners = without(self._listeners, listener)
+
+        return remove
+
+    def on_state(self, listener):
+        """Call ``listener(book)`` on each change of :attr:`state`. Returns a function that ends it. O(1)."""
+        self._state_listeners += (listener,)
+
+        def remove():
+            self._state_listeners = without(self._state_listeners, listener)
+
+        return remove
+
+    def changes(self):
+        """Iterate asynchronously over the book itself: now, and after each change, always its latest state.
+
+        Changes that come while the reader works are one. Only a LIVE book is yielded; the iteration ends when the
+        client is closed.
+        """
+        return changes(self)
+
+    def finish(self, str reason not None):
+        """No more frames will come: the book goes STALE and iterations over it end."""
+        self.finished = True
+        self.go_stale(reason)
+        tell(self._state_listeners, self)
+
+    cdef int applied(self) except -1:
+        if self._listeners:
+            tell(self._listeners, self)
+        return 0
+
+    cdef int on_state_changed(self) except -1:
+        if self._state_listeners:
+            tell(self._state_listeners, self)
+        return 0
+
+
+cdef tuple without(tuple listeners, object listener):
+    return tuple([other for other in listeners if other is not listener])
+
+
+cdef int tell(tuple listeners, LiveBook book) except -1:
+    for listener in listeners:
+        try:
+            if isinstance(listener, BookListener):
+                (<BookListener>listener).on_book(book)
+            else:
+                listener(book)
+        except Exception as error:
+            book.report(callback_error(error, book.topic))
+    return 0
+
+
+def callback_error(error, topic):
+    """The CallbackError for what a subscriber raised."""
+    wrapped = CallbackError(f"{topic}: a subscriber's callback raised {type(error).__name__}: {error}")
+    wrapped.__cause__ = error
+    return wrapped
+
+
+cdef class Channel:
+    """The receiver of one topic's frames. ``frames`` counts those that arrived."""
+
+    def __init__(self, str topic not None):
+        self.topic = topic
+        self.report = log_error
+
+    cdef int on_frame(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1:
+        """Decode and apply one frame, which is borrowed for this call; raises FrameError."""
+        raise NotImplementedError
+
+    def attach(self, report):
+        """Say whom to report subscribers' errors to."""
+        self.report = report
+
+    def refuse(self, error):
+        """A frame of this topic could not be used."""
+        raise NotImplementedError
+
+    @property
+    def needs_snapshot(self):
+        """Whether its state is not LIVE, so that only a new snapshot helps."""
+        return False
+
+    def connection_lost(self, reason, since_ns):
+        """No frames until the connection is back, and those since ``since_ns`` are lost."""
+        raise NotImplementedError
+
+    def connection_back(self, until_ns):
+        """The topic is served again since ``until_ns``."""
+
+    def finish(self, reason):
+        """No frames any more."""
+        raise NotImplementedError
+
+
+cdef class BookChannel(Channel):
+    """BookChannel(book, decoder)
+
+    Keeps ``book``, also called ``state``, current. ``dropped`` counts deltas that came while the book waited for its snapshot.
+    """
+
+    def __init__(self, LiveBook book not None, BookDecoder decoder not None):
+        super().__init__(book.topic)
+        self.book = book
+        self._decoder = decoder
+
+    cdef int on_frame(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1:
+        self.frames += 1
+        frame = self._decoder.decode(data, size, self.book)
+        if self.book.status == STALE and not frame.is_snapshot:
+            self.dropped += 1
+            return 0
+        self.book.apply(frame, ts_recv_ns)
+        return self.book.applied()
+
+    @property
+    def state(self):
+        return self.book
+
+    def attach(self, report):
+        self.report = self.book.report = report
+
+    def refuse(self, error):
+        self.book.go_stale(error.message)
+
+    @property
+    def needs_snapshot(self):
+        return self.book.status != LIVE
+
+    def connection_lost(self, reason, since_ns):
+        self.book.go_stale(reason)
+
+    def finish(self, reason):
+        self.book.finish(reason)
+
+
+cdef object decoder_of(message_type):
+    # Where one dialect writes a number the other writes a string; lax decoding takes either.
+    return msgspec.json.Decoder(message_type, strict=False).decode
+
+
+cdef object decoded(object decode, FrameBytes frame, const char* data, Py_ssize_t size):
+    """A frame as its typed message; raises MalformedFrame."""
+    try:
+        return decode(frame.over(data, size))
+    except UNDECODABLE as error:
+        raise MalformedFrame(f"{error}; it reads {bytes(data[: min(size, 120)])!r}") from None
+
+
+cdef class StateChannel(Channel):
+    """StateChannel(topic, message_type, state)
+
+    Keeps ``state`` current, which is anything with ``apply(message, ts_recv_ns)`` that raises FrameError, ``state``,
+    ``mark_stale(reason)``, ``finish(reason)`` and an attribute ``report`` for its subscribers' errors.
+    """
+
+    def __init__(self, str topic not None, message_type, state not None):
+        super().__init__(topic)
+        self.state = state
+        self._decode = decoder_of(message_type)
+        self._bytes = FrameBytes()
+
+    cdef int on_frame(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1:
+        self.frames += 1
+        self.state.apply(decoded(self._decode, self._bytes, data, size), ts_recv_ns)
+        return 0
+
+    def attach(self, report):
+        self.report = self.state.report = report
+
+    def refuse(self, error):
+        self.state.mark_stale(error.message)
+
+    @property
+    def needs_snapshot(self):
+        return self.state.state != BookState.LIVE
+
+    def connection_lost(self, reason, since_ns):
+        self.state.mark_stale(reason)
+
+    def finish(self, reason):
+        self.state.finish(reason)
+
+
+cdef class EventChannel(Channel):
+    """EventChannel(topic, message_type, view=None)
+
+    Hands the items of each frame's ``data`` to its streams. ``events`` counts them. ``view``, if given, is joined before
+    any of them, so that they find it up to date with each frame.
+    """
+
+    def __init__(self, str topic not None, message_type, view=None):
+        super().__init__(topic)
+        self.view = view
+        self._decode = decoder_of(message_type)
+        self._bytes = FrameBytes()
+        self._streams = [] if view is None else [view]
+
+    def join(self, stream):
+        """Hand events to one more reader: anything with ``push``, ``break_off`` and ``finish`` of an EventStream."""
+        self._streams.append(stream)
+
+    def leave(self, stream):
+        """Hand it no more; fine where it had left already."""
+        if stream in self._streams:
+            self._streams.remove(stream)
+
+    cdef int on_frame(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1:
+        self.frames += 1
+        events = decoded(self._decode, self._bytes, data, size).data
+        if self._gap is not None:
+            self.connection_back(ts_recv_ns)
+        self.events += len(events)
+        for stream in tuple(self._streams):
+            stream.push(events, self._callback_failed)
+        return 0
+
+    def _callback_failed(self, error, topic):
+        self.report(callback_error(error, topic))
+
+    def refuse(self, error):
+        for stream in self._streams:
+            stream.break_off(error)
+
+    def connection_lost(self, reason, since_ns):
+        if self._gap is None:
+            self._gap = reason, since_ns
+
+    def connection_back(self, until_ns):
+        if self._gap is not None:
+            reason, since_ns = self._gap
+            self._gap = None
+            self.refuse(StreamGap(self.topic, reason, since_ns, until_ns))
+
+    def finish(self, reason):
+        for stream in self._streams:
+            stream.finish()

@@ -1,0 +1,332 @@
+"""One connection at a time to one endpoint: connect, sign in, ask and be answered, heartbeat, reconnect."""
+
+import asyncio
+import logging
+import socket
+import ssl
+import time
+from collections import defaultdict, deque
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal, Protocol
+
+import picows
+
+from depthwire.bybit.auth import Credentials, refusal
+from depthwire.bybit.v2 import Answer, RequestKey, V2Dialect
+from depthwire.endpoints import masked
+from depthwire.errors import AuthError, ConnectError, ConnectionLost, DepthwireError, MalformedFrame
+from depthwire.feed import Feed
+from depthwire.settings import Settings
+from depthwire.sockets import connected_socket, hang_up
+
+AuthWay = Literal["op", "url"]
+log = logging.getLogger("depthwire")
+socket_log = log.getChild("socket")
+socket_log.setLevel(logging.INFO)  # below that picows logs the request line, whose query may be signed
+
+
+class ConnectionOwner(Protocol):
+    """Whom a connection tells of its ups and downs."""
+
+    def connection_up(self) -> object: ...
+    def connection_down(self, reason: str) -> object: ...
+    def report(self, error: DepthwireError) -> object: ...
+
+
+@dataclass
+class ConnectionRecord:
+    """What happened to a connection so far."""
+
+    connects: int = 0
+    losses: int = 0
+    last_loss: str = ""
+
+
+class Connection:
+    """Keeps a connection to one endpoint alive until it is closed.
+
+    ``feed`` receives its frames. With ``credentials`` it signs in after each connect, before anything else is asked:
+    with the ``auth`` operation, or in the URL's query (``auth_way="url"``).
+    """
+
+    def __init__(
+        self,
+        owner: ConnectionOwner,
+        feed: Feed,
+        url: str,
+        dialect: V2Dialect,
+        settings: Settings,
+        *,
+        ssl_context: ssl.SSLContext | None,
+        auth_way: AuthWay,
+    ) -> None:
+        self.url = masked(url)
+        self.record = ConnectionRecord()
+        self._owner = owner
+        self._feed = feed
+        self._target = url
+        self._dialect = dialect
+        self._settings = settings
+        self._ssl_context = ssl_context
+        self.credentials: Credentials | None = None
+        self._auth_way = auth_way
+        self._transport: picows.WSTransport | None = None
+        self._lost: asyncio.Future[str] | None = None
+        self._up = False
+        self._drop_reason = ""
+        self.sign_in_refusal: AuthError | None = None
+        self._pending: defaultdict[RequestKey, deque[asyncio.Future[Answer]]] = defaultdict(deque)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.closed = False
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection right now, signed in where that is wanted."""
+        return self._up
+
+    # ---- opening and closing
+
+    async def open(self) -> None:
+        """Connect, and from then on keep connected; raises ConnectError or AuthError where the first attempt fails."""
+        await self._connect()
+        self.spawn(self._keep_connected())
+
+    def begin_close(self) -> None:
+        """Say goodbye and stop all tasks; what is left of :meth:`close`, where that is cancelled."""
+        if self.closed:
+            return
+        self.closed = True
+        for task in self._tasks:
+            task.cancel()
+        if self._transport is not None:
+            self._drop_reason = "the client was closed"
+            self._transport.send_close(picows.WSCloseCode.OK)
+            self._transport.disconnect()
+
+    async def close(self) -> None:
+        """Close, and wait until all is over; a venue that does not let go is hung up on after a second."""
+        self.begin_close()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._transport is not None and self._lost is not None:
+            try:
+                async with asyncio.timeout(1.0):
+                    await asyncio.shield(self._lost)
+            except TimeoutError:
+                self._transport.disconnect(graceful=False)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Run in the background until done or closed; what it raises unexpectedly is not lost."""
+        task = asyncio.create_task(work, name=f"depthwire {self.url}")
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            context = {"message": f"{task.get_name()} failed", "exception": error, "task": task}
+            task.get_loop().call_exception_handler(context)
+
+    async def _connect(self) -> None:
+        sock: socket.socket | None = None
+
+        async def make_socket(url: picows.WSParsedURL) -> socket.socket:
+            nonlocal sock
+            sock = await connected_socket(url.host, url.port)
+            return sock
+
+        timeout_s = self._settings.timeout_s
+        try:
+            async with asyncio.timeout(timeout_s):
+                await picows.ws_connect(
+                    lambda: self._feed,
+                    self._signed_target(),
+                    ssl_context=self._ssl_context,
+                    socket_factory=make_socket,
+                    disconnect_on_exception=False,
+                    websocket_handshake_timeout=None,
+                    max_frame_size=self._settings.max_message_size,
+                    # A redirect could carry credentials to another host.
+                    max_redirects=0,
+                    logger_name=socket_log,
+                )
+                await self._sign_in()
+        except TimeoutError:
+            hang_up(sock)
+            raise ConnectError(f"{self.url}: no connection within {timeout_s:g} s") from None
+        except (OSError, picows.WSError, ValueError) as error:
+            hang_up(sock)
+            in_tls = sock is not None and self.url.startswith("wss:")
+            raise ConnectError(f"{self.url}: {describe(error, in_tls)}") from None
+        except BaseException:
+            hang_up(sock)
+            raise
+        self._up = True
+        self._owner.connection_up()
+
+    def _signed_target(self) -> str:
+        if self.credentials is None or self._auth_way == "op":
+            return self._target
+        joint = "&" if "?" in self._target else "?"
+        return f"{self._target}{joint}{self.credentials.query(self._settings.auth_window_s)}"
+
+    async def _sign_in(self) -> None:
+        """Ask to be let in, where that was not done in the URL; raises AuthError."""
+        if self.credentials is None or self._auth_way == "url":
+            return
+        arguments = self.credentials.signed(self._settings.auth_window_s)
+        answer = await self._request(*self._dialect.auth_request(*arguments))
+        if not answer.success:
+            raise refusal(answer.reason, self._settings.auth_window_s, self._clock_offset_s())
+
+    async def sign_in(self, credentials: Credentials) -> None:
+        """Sign in where that was not wanted so far, and from now on after each connect; raises AuthError."""
+        self.credentials, self._auth_way = credentials, "op"
+        try:
+            async with asyncio.timeout(self._settings.timeout_s):
+                await self._sign_in()
+        except ConnectionLost:
+            pass  # done with the next connect
+        except (AuthError, TimeoutError) as error:
+            self.credentials = None
+            if isinstance(error, AuthError):
+                raise
+            raise AuthError(f"{self.url}: no answer to the sign-in within {self._settings.timeout_s:g} s") from None
+
+    def _clock_offset_s(self) -> float | None:
+        """This machine's clock less the venue's, by the Date of its handshake; known to a second or two, if at all."""
+        date = self._transport.response.headers.get("Date") if self._transport is not None else None
+        return None if date is None else time.time() - parsedate_to_datetime(date).timestamp()
+
+    async def _keep_connected(self) -> None:
+        backoff = self._settings.backoff()
+        while True:
+            await self._live()
+            while True:
+                await asyncio.sleep(backoff.next_s())
+                try:
+                    await self._connect()
+                    break
+                except (AuthError, ConnectError) as error:
+                    self._owner.report(error)
+
+    async def _live(self) -> None:
+        """Send pings until the connection is lost; drop it where a pong fails to come."""
+        lost = self._lost
+        while lost is not None and not lost.done():
+            await asyncio.wait((lost,), timeout=self._settings.ping_interval_s)
+            if lost.done():
+                break
+            pong = self._request(self._dialect.pong_key, self._dialect.ping)
+            await asyncio.wait((lost, pong), timeout=self._settings.pong_timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            if not pong.done() and not lost.done():
+                self.drop(f"no pong within {self._settings.pong_timeout_s:g} s")
+                await lost
+
+    def drop(self, reason: str) -> None:
+        """End a connection that is good for nothing; a new one is made."""
+        self._drop_reason = reason
+        if self._transport is not None:
+            self._transport.disconnect(graceful=False)
+
+    # ---- what the feed tells
+
+    def on_connected(self, transport: picows.WSTransport) -> None:
+        """The handshake is done."""
+        self._transport = transport
+        self._lost = asyncio.get_running_loop().create_future()
+        self._drop_reason = ""
+        self.sign_in_refusal = None
+        self.record.connects += 1
+
+    def on_disconnected(self, transport: picows.WSTransport) -> None:
+        """The connection is gone: whoever waits for an answer learns it, and so does the owner."""
+        reason = self._drop_reason or why_closed(transport)
+        # Asked for, so that asyncio does not warn of an exception that nobody asked for.
+        end = asyncio.ensure_future(transport.wait_disconnected())
+        end.add_done_callback(asked_for)
+        self._transport = None
+        self._up = False
+        self.record.losses += 1
+        self.record.last_loss = reason
+        error = ConnectionLost(f"{self.url}: connection lost: {reason}")
+        for waiting in self._pending.values():
+            for future in waiting:
+                if not future.done():
+                    future.set_exception(error)
+        self._pending.clear()
+        if not self.closed:
+            self._owner.connection_down(f"connection lost: {reason}")
+            self._owner.report(error)
+        if self._lost is not None and not self._lost.done():
+            self._lost.set_result(reason)
+
+    def on_control(self, message: bytes) -> None:
+        """An answer to a request: hand it to whoever waits for it, first come, first served."""
+        try:
+            answer = self._dialect.answer(message)
+        except MalformedFrame as error:
+            self._owner.report(error)
+            return
+        waiting = self._pending.get(answer.key)
+        while waiting:
+            future = waiting.popleft()
+            if not future.done():
+                future.set_result(answer)
+                return
+        if answer.success:
+            return
+        if self.credentials is not None and self._auth_way == "url" and self.sign_in_refusal is None:
+            # A sign-in by URL has no request of its own: what nobody asked for is its refusal.
+            self.sign_in_refusal = refusal(answer.reason, self._settings.auth_window_s, self._clock_offset_s())
+            self._owner.report(self.sign_in_refusal)
+        else:
+            self._owner.report(MalformedFrame(f"the venue refused what nobody asked for: {answer.reason[:200]!r}"))
+
+    # ---- requests
+
+    def _request(self, key: RequestKey, payload: bytes) -> "asyncio.Future[Answer]":
+        """Send a request; the future gets its answer, or ConnectionLost."""
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(asked_for)
+        if self._transport is None:
+            future.set_exception(ConnectionLost(f"{self.url}: not connected"))
+        else:
+            self._pending[key].append(future)
+            self._transport.send(picows.WSMsgType.TEXT, payload)
+        return future
+
+    async def ask(self, op: str, topics: Sequence[str]) -> Answer:
+        """Send a request and wait for its answer; raises ConnectionLost or TimeoutError."""
+        async with asyncio.timeout(self._settings.timeout_s):
+            return await self._request(*self._dialect.request(op, topics))
+
+
+def asked_for(future: "asyncio.Future[Any]") -> None:
+    """Take note of a future's exception, so that asyncio does not report it as never retrieved."""
+    if not future.cancelled():
+        future.exception()
+
+
+def why_closed(transport: picows.WSTransport) -> str:
+    """A connection's end in words, with the close code where there is one."""
+    handshake = transport.close_handshake
+    if handshake is not None and handshake.sent is not None and not handshake.recv_then_sent:
+        return f"closed by the client with code {handshake.sent.code}: {handshake.sent.reason or 'no reason given'}"
+    if handshake is not None and handshake.recv is not None:
+        return f"closed by the venue with code {handshake.recv.code}: {handshake.recv.reason or 'no reason given'}"
+    return "the connection broke without a close frame"
+
+
+def describe(error: Exception, in_tls: bool) -> str:
+    """A failure to connect in one line that says what to do about it; without the URL, which may hold secrets."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the server's certificate was not accepted ({error.verify_message})"
+    if isinstance(error, ssl.SSLError) or (in_tls and isinstance(error, ConnectionError)):
+        return f"TLS failed ({str(error) or type(error).__name__}); does the port speak TLS?"
+    if isinstance(error, picows.WSHandshakeError):
+        status = f" with status {error.response.status}" if error.response is not None else ""
+        return f"the server refused the WebSocket handshake{status}: {error}"
+    return str(error) or type(error).__name__

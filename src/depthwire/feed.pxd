@@ -1,0 +1,19 @@
+from libc.stdint cimport int64_t, uint64_t
+from picows.picows cimport WSFrame, WSListener, WSTransport
+
+from depthwire.routes cimport Routes
+
+
+cdef class Feed(WSListener):
+    cdef readonly Routes channels
+    cdef readonly uint64_t frames
+    cdef readonly int64_t last_recv_ns
+    cdef public object tap
+    cdef Py_ssize_t max_message_size
+    cdef object _owner
+    cdef bytearray _fragments
+
+    cdef int on_message(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1
+    cdef int _assemble(self, WSFrame frame, int64_t ts_recv_ns) except -1
+    cdef int _route_slowly(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1
+    cdef int _deliver(self, object channel, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1

@@ -1,0 +1,154 @@
+"""The frame path: from the socket's callback to the channel of the frame's topic, in one call stack."""
+
+cimport cython
+from cpython.buffer cimport PyBUF_READ, PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.memoryview cimport PyMemoryView_FromMemory
+from libc.string cimport memchr, memcmp
+from picows.picows cimport WSMsgType
+
+from depthwire.channel cimport BookChannel, Channel
+
+import msgspec
+from picows import WSCloseCode, WSProtocolError
+
+from depthwire.errors import UNDECODABLE, FrameError, MalformedFrame, UnknownTopic
+
+cdef extern from "<time.h>" nogil:
+    struct timespec:
+        int64_t tv_sec
+        long tv_nsec
+    enum: TIME_UTC
+    int timespec_get(timespec* now, int base)
+
+
+class Routing(msgspec.Struct, gc=False):
+    """What a frame is routed by when its topic does not stand where the exchange puts it."""
+
+    topic: str | msgspec.UnsetType = msgspec.UNSET
+
+
+cdef object decode_routing = msgspec.json.Decoder(Routing).decode
+cdef const char* TOPIC_KEY = b'{"topic":"'
+cdef enum:
+    TOPIC_AT = 10           # the length of TOPIC_KEY
+    LONGEST_TOPIC = 256
+
+
+cdef inline int64_t now_ns() noexcept nogil:
+    cdef timespec now
+    timespec_get(&now, TIME_UTC)
+    return now.tv_sec * 1_000_000_000 + now.tv_nsec
+
+
+cdef class Feed(WSListener):
+    """Feed(owner, max_message_size=16777216)
+
+    Routes each frame, by the topic in its bytes, to its channel; decodes nothing else. A picows listener, so its
+    ``on_ws_frame`` runs inside the socket's callback; :meth:`receive` is the same path for frames from elsewhere.
+
+    A frame that cannot be used costs its own topic only: its channel is told (a book goes STALE), the owner is told,
+    and the feed goes on. ``owner`` answers to :class:`depthwire.session.FeedOwner`. ``channels`` are the topics that are listened to,
+    ``frames`` counts frames, ``tap(ts_recv_ns, memoryview)``, if set, sees each of them first.
+    """
+
+    def __init__(self, owner, Py_ssize_t max_message_size=16 * 1024 * 1024):
+        self.channels = Routes()
+        self.max_message_size = max_message_size
+        self._owner = owner
+
+    @property
+    def lanes(self):
+        """How many order-book frames each decoder took, by lane. O(topics)."""
+        return {"scanner": 0, "msgspec": sum([channel.frames for channel in self.channels if isinstance(channel, BookChannel)])}
+
+    cpdef on_ws_connected(self, WSTransport transport):
+        self._fragments = None
+        self._owner.on_connected(transport)
+
+    cpdef on_ws_disconnected(self, WSTransport transport):
+        self._owner.on_disconnected(transport)
+
+    cpdef on_ws_frame(self, WSTransport transport, WSFrame frame):
+        cdef int64_t ts_recv_ns = now_ns()
+        if frame.msg_type == WSMsgType.TEXT and frame.fin and self._fragments is None:
+            self.on_message(frame.payload_ptr, frame.payload_size, ts_recv_ns)
+        elif frame.msg_type == WSMsgType.CLOSE:
+            if not transport.is_close_frame_sent:
+                transport.send_close(frame.get_close_code(), frame.get_close_message())
+            transport.disconnect()
+        elif frame.msg_type == WSMsgType.BINARY and frame.fin:
+            self._owner.on_frame_error(
+                MalformedFrame(f"a binary frame of {frame.payload_size} bytes; the exchange sends text")
+            )
+        elif frame.msg_type <= WSMsgType.BINARY:
+            self._assemble(frame, ts_recv_ns)
+
+    cdef int _assemble(self, WSFrame frame, int64_t ts_recv_ns) except -1:
+        """Put a fragmented message together; bounded by max_message_size."""
+        if frame.msg_type == WSMsgType.CONTINUATION:
+            if self._fragments is None:
+                raise WSProtocolError(WSCloseCode.PROTOCOL_ERROR, "a continuation of nothing")
+        elif self._fragments is not None:
+            raise WSProtocolError(WSCloseCode.PROTOCOL_ERROR, "a new message inside a fragmented one")
+        else:
+            self._fragments = bytearray()
+        if len(self._fragments) + frame.payload_size > self.max_message_size:
+            raise WSProtocolError(WSCloseCode.MESSAGE_TOO_BIG, f"a message of more than {self.max_message_size} bytes")
+        self._fragments += frame.get_payload_as_memoryview()
+        if frame.fin:
+            message, self._fragments = self._fragments, None
+            self.on_message(message, len(message), ts_recv_ns)
+        return 0
+
+    @cython.binding(False)      # a plain C method is called at less cost
+    def receive(self, data, int64_t ts_recv_ns):
+        """Take one message, bytes-like, as if it had just arrived at ``ts_recv_ns`` (ns since the epoch). O(size)."""
+        cdef Py_buffer buffer
+        PyObject_GetBuffer(data, &buffer, PyBUF_SIMPLE)
+        try:
+            self.on_message(<const char*>buffer.buf, buffer.len, ts_recv_ns)
+        finally:
+            PyBuffer_Release(&buffer)
+
+    cdef int on_message(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1:
+        cdef Channel channel = None
+        cdef const char* topic = data + TOPIC_AT
+        cdef const char* end
+        self.frames += 1
+        self.last_recv_ns = ts_recv_ns
+        if self.tap is not None:
+            self.tap(ts_recv_ns, PyMemoryView_FromMemory(<char*>data, size, PyBUF_READ))
+        if size > TOPIC_AT and memcmp(data, TOPIC_KEY, TOPIC_AT) == 0:
+            end = <const char*>memchr(topic, c'"', min(size - TOPIC_AT, LONGEST_TOPIC))
+            if end != NULL:
+                channel = self.channels.find(topic, end - topic)
+        if channel is None:
+            return self._route_slowly(data, size, ts_recv_ns)
+        return self._deliver(channel, data, size, ts_recv_ns)
+
+    cdef int _deliver(self, object channel, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1:
+        try:
+            (<Channel>channel).on_frame(data, size, ts_recv_ns)
+        except FrameError as error:
+            error.topic = (<Channel>channel).topic
+            channel.refuse(error)
+            self._owner.on_frame_error(error)
+        return 0
+
+    cdef int _route_slowly(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1:
+        """A frame in another shape, an answer, or a topic that no channel stands for."""
+        cdef bytes message = data[:size]
+        try:
+            topic = decode_routing(message).topic
+        except UNDECODABLE as error:
+            shown = message[:120]
+            self._owner.on_frame_error(MalformedFrame(f"expected a JSON object: {error}; {size} bytes begin {shown!r}"))
+            return 0
+        if topic is msgspec.UNSET:
+            self._owner.on_control(message)
+            return 0
+        channel = self.channels.get(topic) or self._owner.on_unrouted(topic)
+        if channel is None:
+            self._owner.on_frame_error(UnknownTopic("nobody subscribed to it; the frame was dropped", topic[:LONGEST_TOPIC]))
+            return 0
+        return self._deliver(channel, data, size, ts_recv_ns)

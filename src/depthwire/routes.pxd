@@ -1,0 +1,19 @@
+from libc.stdint cimport uint64_t
+
+from depthwire.channel cimport Channel
+
+
+cdef struct Route:
+    uint64_t hash
+    const char* topic       # owned by the key in Routes._channels
+    Py_ssize_t length
+    void* channel           # borrowed from Routes._channels; NULL: the slot is free
+
+
+cdef class Routes:
+    cdef dict _channels     # topic as bytes -> Channel
+    cdef Route* _slots
+    cdef Py_ssize_t _mask
+
+    cdef Channel find(self, const char* topic, Py_ssize_t length)
+    cdef int _rebuild(self) except -1

@@ -1,0 +1,332 @@
+"""What is wanted from one endpoint: topics, their channels, resubscription after a reconnect, resync after a gap."""
+
+import asyncio
+import logging
+import ssl
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import picows
+
+from depthwire.bybit.grammar import Topic
+from depthwire.bybit.v2 import V2Dialect
+from depthwire.channel import Channel, log_error
+from depthwire.connection import AuthWay, Connection, asked_for
+from depthwire.errors import (
+    ClientClosed,
+    ConnectionLost,
+    DepthwireError,
+    FrameError,
+    SubscriptionRejected,
+    SubscriptionTimeout,
+    TopicError,
+)
+from depthwire.feed import Feed
+from depthwire.settings import Backoff, Settings
+from depthwire.streams import Callbacks
+
+ARGS_PER_REQUEST: Final = 100
+log = logging.getLogger("depthwire")
+
+
+class FeedOwner(Protocol):
+    """Whom a :class:`~depthwire.feed.Feed` tells what is not a topic's data."""
+
+    def on_control(self, message: bytes) -> object: ...
+    def on_frame_error(self, error: FrameError) -> object: ...
+    def on_unrouted(self, topic: str) -> Channel | None: ...
+    def on_connected(self, transport: picows.WSTransport) -> object: ...
+    def on_disconnected(self, transport: picows.WSTransport) -> object: ...
+
+
+@dataclass(eq=False)
+class Subscription:
+    """A topic that is wanted, the channels that serve it, and whether the venue has confirmed it.
+
+    ``on_channel`` is called with each channel that a pattern's frames bring.
+    """
+
+    topic: Topic
+    confirmed: "asyncio.Future[None]"
+    channels: dict[str, Channel] = field(default_factory=dict)
+    on_channel: list[Callable[[Channel], object]] = field(default_factory=list)
+
+    @property
+    def served(self) -> bool:
+        """Whether the venue has confirmed it."""
+        return self.confirmed.done() and self.confirmed.exception() is None
+
+
+@dataclass(eq=False)
+class Resync:
+    """How often a topic's snapshot had to be fetched anew, and the task that does it now."""
+
+    backoff: Backoff
+    count: int = 0
+    refused_again: bool = False
+    task: "asyncio.Task[None] | None" = None
+
+
+class Session:
+    """Keeps one endpoint's topics served until it is closed.
+
+    Its feed's channels outlive connections: a book goes STALE when the connection is lost, and LIVE with the snapshot
+    that its resubscription brings.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        dialect: V2Dialect,
+        settings: Settings,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        auth_way: AuthWay = "op",
+    ) -> None:
+        self.feed = Feed(self, settings.max_message_size)
+        self.dialect = dialect
+        self.subscriptions: dict[Topic, Subscription] = {}
+        self.resyncs: dict[str, Resync] = {}
+        self.last_error = ""
+        self._settings = settings
+        self._error_callbacks: Callbacks[Callable[[DepthwireError], object]] = Callbacks()
+        self.connection = Connection(
+            self,
+            self.feed,
+            url,
+            dialect,
+            settings,
+            ssl_context=ssl_context,
+            auth_way=auth_way,
+        )
+        self.on_control = self.connection.on_control
+        self.on_connected = self.connection.on_connected
+        self.on_disconnected = self.connection.on_disconnected
+
+    async def open(self) -> None:
+        """Connect, and from then on stay so; raises ConnectError or AuthError where the first attempt fails."""
+        await self.connection.open()
+
+    async def close(self) -> None:
+        """End the connection and all readers."""
+        await self.connection.close()
+        for subscription in self.subscriptions.values():
+            for channel in subscription.channels.values():
+                channel.finish("the client was closed")
+            if not subscription.confirmed.done():
+                subscription.confirmed.set_exception(ClientClosed("the client was closed"))
+
+    # ---- errors
+
+    def on_error(self, callback: Callable[[DepthwireError], object]) -> Callable[[], None]:
+        """Call ``callback(error)`` for each error that no caller waits for, instead of logging it."""
+        return self._error_callbacks.add(callback)
+
+    def report(self, error: DepthwireError) -> None:
+        """Tell of an error that no caller waits for."""
+        self.last_error = str(error)
+        for callback in self._error_callbacks.now or (log_error,):
+            try:
+                callback(error)
+            except Exception:
+                log.exception("an on_error callback raised")
+
+    # ---- what the connection and the feed tell
+
+    def connection_up(self) -> None:
+        """Ask again for all that is wanted."""
+        self._subscribe(list(self.subscriptions.values()))
+
+    def connection_down(self, reason: str) -> None:
+        """Every channel learns it at once."""
+        for channel in self.feed.channels:
+            channel.connection_lost(reason, self.feed.last_recv_ns or time.time_ns())
+
+    def on_unrouted(self, topic: str) -> Channel | None:
+        """A topic that was not asked for by its own name: a pattern's, or nobody's."""
+        for subscription in self.subscriptions.values():
+            if subscription.topic.covers(topic):
+                return self._serve(topic, subscription)
+        return None
+
+    def on_frame_error(self, error: FrameError) -> None:
+        """A frame could not be used: report it, and fetch a state that is not LIVE any more anew."""
+        self.report(error)
+        channel = self.feed.channels.get(error.topic)
+        if channel is None or not channel.needs_snapshot or not self.connection.connected:
+            return
+        resync = self.resyncs.setdefault(error.topic, Resync(self._settings.backoff()))
+        resync.refused_again = True
+        if resync.task is None:
+            resync.task = self.connection.spawn(self._resync(channel, resync))
+
+    # ---- subscribing
+
+    def add(
+        self, topics: Iterable[Topic], on_channel: Callable[[Channel], object] = lambda channel: None
+    ) -> list[Subscription]:
+        """Want topics; those that are new are asked for at once. ``on_channel`` gets each channel that serves one.
+
+        Raises ClientClosed.
+        """
+        if self.connection.closed:
+            raise ClientClosed("the client was closed; make a new one")
+        found, new = [], []
+        for topic in topics:
+            subscription = self.subscriptions.get(topic)
+            if subscription is None:
+                confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                confirmed.add_done_callback(asked_for)
+                subscription = self.subscriptions[topic] = Subscription(topic, confirmed)
+                if not topic.is_pattern:
+                    self._serve(topic.text, subscription)
+                new.append(subscription)
+            if topic.is_pattern:
+                subscription.on_channel.append(on_channel)
+            for channel in subscription.channels.values():
+                on_channel(channel)
+            found.append(subscription)
+        if self.connection.connected:
+            self._subscribe(new)
+        return found
+
+    def _serve(self, topic: str, subscription: Subscription) -> Channel | None:
+        """The channel of a concrete topic, made where there is none yet, as one of the subscription's."""
+        channel = self.feed.channels.get(topic)
+        if channel is None:
+            channel = self.dialect.channel(topic)
+            if channel is None:
+                return None
+            channel.attach(self.report)
+            self.feed.channels.add(channel)
+        subscription.channels[topic] = channel
+        for callback in subscription.on_channel:
+            callback(channel)
+        return channel
+
+    def _subscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        for start in range(0, len(subscriptions), ARGS_PER_REQUEST):
+            self.connection.spawn(self._subscribe_some(subscriptions[start : start + ARGS_PER_REQUEST]))
+
+    async def _subscribe_some(self, subscriptions: Sequence[Subscription]) -> None:
+        """Subscribe with one request; settles the subscriptions' ``confirmed``."""
+        timeout_s = self._settings.timeout_s
+        try:
+            answer = await self.connection.ask("subscribe", [subscription.topic.text for subscription in subscriptions])
+        except ConnectionLost:
+            return  # asked again once it is back
+        except TimeoutError:
+            if all(subscription.served for subscription in subscriptions):
+                # These were served before: it is the connection that does not answer.
+                self.connection.drop(f"no answer to a resubscription within {timeout_s:g} s")
+            for subscription in subscriptions:
+                message = f"{subscription.topic.text}: the venue did not answer the subscription within {timeout_s:g} s"
+                self._give_up(subscription, SubscriptionTimeout(message))
+            return
+        if answer.success:
+            for subscription in subscriptions:
+                if not subscription.confirmed.done():
+                    subscription.confirmed.set_result(None)
+                for channel in subscription.channels.values():
+                    channel.connection_back(time.time_ns())
+        elif len(subscriptions) > 1:
+            # One bad topic refuses the whole request: ask for each alone.
+            for subscription in subscriptions:
+                await self._subscribe_some([subscription])
+        else:
+            topic = subscriptions[0].topic
+            refused_sign_in = self.connection.sign_in_refusal if topic.is_private else None
+            self._give_up(subscriptions[0], refused_sign_in or SubscriptionRejected(topic.text, answer.reason))
+
+    def _give_up(self, subscription: Subscription, error: DepthwireError) -> None:
+        """A subscription failed: tell whoever waits for it, or report it where nobody does any more."""
+        if subscription.served:
+            self.report(error)
+        elif not subscription.confirmed.done():
+            self._forget(subscription, str(error))
+            subscription.confirmed.set_exception(error)
+
+    def _forget(self, subscription: Subscription, reason: str) -> None:
+        """Want a topic no more; its channels end, but those that another subscription shares."""
+        if self.subscriptions.get(subscription.topic) is subscription:
+            del self.subscriptions[subscription.topic]
+        for topic, channel in subscription.channels.items():
+            if not any(topic in other.channels for other in self.subscriptions.values()):
+                channel.finish(reason)
+                self.feed.channels.remove(topic)
+                resync = self.resyncs.pop(topic, None)
+                if resync is not None and resync.task is not None:
+                    resync.task.cancel()
+
+    async def confirmed(self, subscriptions: Iterable[Subscription]) -> None:
+        """Wait until the venue has confirmed all; raises SubscriptionRejected or SubscriptionTimeout."""
+        deadline_s = asyncio.get_running_loop().time() + self._settings.timeout_s
+        for subscription in subscriptions:
+            try:
+                async with asyncio.timeout_at(deadline_s):
+                    await asyncio.shield(subscription.confirmed)
+            except TimeoutError:
+                message = f"{subscription.topic.text}: not confirmed within {self._settings.timeout_s:g} s"
+                error = SubscriptionTimeout(message)
+                self._give_up(subscription, error)
+                raise error from None
+
+    async def unsubscribe(self, topics: Sequence[Topic]) -> None:
+        """End topics: their readers end, and the venue is told.
+
+        Raises TopicError where one was not subscribed (then none is ended), SubscriptionRejected or
+        SubscriptionTimeout where the venue refuses or does not answer (the readers are ended all the same).
+        """
+        subscriptions = []
+        for topic in topics:
+            if topic not in self.subscriptions:
+                raise TopicError(f"{topic.text!r} is not subscribed")
+            subscriptions.append(self.subscriptions[topic])
+        text = ", ".join(topic.text for topic in topics)
+        for subscription in subscriptions:
+            del self.subscriptions[subscription.topic]
+            if not subscription.confirmed.done():
+                subscription.confirmed.set_exception(ClientClosed(f"{subscription.topic.text}: unsubscribed"))
+        try:
+            answer = await self.connection.ask("unsubscribe", [topic.text for topic in topics])
+            if not answer.success:
+                raise SubscriptionRejected(text, answer.reason)
+        except ConnectionLost:
+            pass  # a connection that is gone has no subscriptions
+        except TimeoutError:
+            message = f"{text}: the venue did not answer within {self._settings.timeout_s:g} s"
+            raise SubscriptionTimeout(message) from None
+        finally:
+            # Only now: until the answer, frames of the topic were still on their way.
+            for subscription in subscriptions:
+                self._forget(subscription, "unsubscribed")
+        # The venue ended what a pattern and a name both asked for; ask again for what is still wanted.
+        shared = [
+            other
+            for other in self.subscriptions.values()
+            if any(other.topic.covers(ended.text) or ended.covers(other.topic.text) for ended in topics)
+        ]
+        self._subscribe(shared)
+
+    async def _resync(self, channel: Channel, resync: Resync) -> None:
+        """Unsubscribe and subscribe one topic for a new snapshot; other topics do not notice."""
+        topic = channel.topic
+        try:
+            while resync.refused_again and channel.needs_snapshot:
+                wait_s = resync.backoff.next_s()
+                if resync.backoff.attempts > 1:
+                    await asyncio.sleep(wait_s)
+                resync.refused_again = False
+                resync.count += 1
+                await self.connection.ask("unsubscribe", [topic])
+                answer = await self.connection.ask("subscribe", [topic])
+                if not answer.success:
+                    self.report(SubscriptionRejected(topic, answer.reason))
+        except ConnectionLost:
+            pass  # asked again once it is back
+        except TimeoutError:
+            self.connection.drop(f"no answer to a resync of {topic} within {self._settings.timeout_s:g} s")
+        finally:
+            resync.task = None

@@ -1,0 +1,63 @@
+"""How a session behaves over time."""
+
+import math
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Deadlines, heartbeat, backoff and limits of a client; all in seconds, but for the size.
+
+    ``timeout_s`` bounds connecting and each wait for an answer; a ping goes out every ``ping_interval_s`` (20 s is the
+    exchange's advice) and its pong is due within ``pong_timeout_s``. The wait before a reconnect doubles from
+    ``backoff_first_s`` to ``backoff_cap_s``, each shortened by up to a half at random. A sign-in is valid for
+    ``auth_window_s``. A message above ``max_message_size`` bytes ends the connection.
+
+    Raises ValueError where one is not above 0.
+    """
+
+    timeout_s: float = 10.0
+    ping_interval_s: float = 20.0
+    pong_timeout_s: float = 10.0
+    backoff_first_s: float = 0.5
+    backoff_cap_s: float = 30.0
+    auth_window_s: float = 5.0
+    max_message_size: int = 16 * 1024 * 1024
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not value > 0:
+                raise ValueError(f"{name} must be above 0, not {value!r}")
+
+    def backoff(self) -> "Backoff":
+        """A new backoff with these bounds."""
+        return Backoff(self.backoff_first_s, self.backoff_cap_s)
+
+
+class Backoff:
+    """How long to wait before the next attempt: doubling up to a cap, with jitter; calm again after twice the cap."""
+
+    def __init__(
+        self,
+        first_s: float,
+        cap_s: float,
+        *,
+        jitter: Callable[[], float] = random.random,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._first_s, self._cap_s, self._jitter, self._clock_s = first_s, cap_s, jitter, clock_s
+        self._asked_s = -math.inf
+        self.attempts = 0
+
+    def next_s(self) -> float:
+        """The next wait in seconds, between a half of its bound and the bound itself."""
+        now_s = self._clock_s()
+        if now_s - self._asked_s > 2 * self._cap_s:
+            self.attempts = 0
+        self._asked_s = now_s
+        bound_s = min(self._cap_s, self._first_s * 2.0 ** min(self.attempts, 63))
+        self.attempts += 1
+        return bound_s * (1.0 - 0.5 * self._jitter())

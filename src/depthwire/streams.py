@@ -1,0 +1,236 @@
+"""What readers iterate over: conflated changes of a book, and lossless, bounded events."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+from depthwire.errors import DepthwireError, ReaderOverflow
+from depthwire.values import BookState
+
+Item = TypeVar("Item")
+Callback = TypeVar("Callback", bound=Callable[..., object])
+
+
+class Callbacks(Generic[Callback]):
+    """Callables in the order in which they were added; ``now`` may be iterated over while it changes."""
+
+    def __init__(self) -> None:
+        self.now: tuple[Callback, ...] = ()
+
+    def add(self, callback: Callback) -> Callable[[], None]:
+        """One more, at the end; returns a function that takes it out again."""
+        self.now += (callback,)
+
+        def remove() -> None:
+            self.now = tuple(other for other in self.now if other is not callback)
+
+        return remove
+
+
+class Wakeup:
+    """One waiting reader, woken from the feed's call stack. ``set`` costs next to nothing while nobody waits."""
+
+    def __init__(self) -> None:
+        self._waiter: asyncio.Future[None] | None = None
+
+    def set(self, *_: object) -> None:
+        """Wake the reader, if one waits. O(1)."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def wait(self) -> None:
+        """Wait for the next ``set``. Raises RuntimeError where another task waits already."""
+        if self._waiter is not None:
+            raise RuntimeError("another task reads this stream already; ask for one stream per reader")
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+
+class Watched(Protocol):
+    """A state that changes: what :func:`changes` needs to know of a live book."""
+
+    @property
+    def version(self) -> int: ...
+    @property
+    def state(self) -> BookState: ...
+    @property
+    def finished(self) -> bool: ...
+    def on_change(self, callback: Callable[..., object], /) -> Callable[[], None]: ...
+    def on_state(self, callback: Callable[[object], object], /) -> Callable[[], None]: ...
+
+
+State = TypeVar("State", bound=Watched)
+
+
+async def changes(state: State) -> AsyncIterator[State]:
+    """Yield ``state`` now and after changes, always at its latest: changes that come while the reader works are one.
+
+    Only a LIVE state is yielded. Ends when the state's client is closed.
+    """
+    wakeup = Wakeup()
+    removers = (state.on_change(wakeup.set), state.on_state(wakeup.set))
+    seen = 0
+    try:
+        while not state.finished:
+            if state.state is BookState.LIVE and state.version != seen:
+                seen = state.version
+                yield state
+            else:
+                await wakeup.wait()
+    finally:
+        for remove in removers:
+            remove()
+
+
+class EventReader(Protocol):
+    """What a channel of events hands them to."""
+
+    def push(self, events: list[Any], report: Callable[[Exception, str], object]) -> object: ...
+    def break_off(self, error: DepthwireError) -> object: ...
+    def finish(self) -> object: ...
+
+
+class LiveState(Protocol):
+    """What a channel of a merged state keeps current."""
+
+    report: Callable[[DepthwireError], object]
+
+    @property
+    def state(self) -> BookState: ...
+    def apply(self, message: Any, ts_recv_ns: int) -> object: ...
+    def mark_stale(self, reason: str) -> object: ...
+    def finish(self, reason: str) -> object: ...
+
+
+class EventStream(AsyncIterator[Item], Generic[Item]):
+    """Events in the venue's order, for one reader: with ``async for``, or a callback given to :meth:`on_event`.
+
+    Events are kept from the subscription on. At most ``capacity`` wait for the ``async for`` reader; those beyond are
+    lost, and the reader meets a :class:`~depthwire.errors.ReaderOverflow` that counts them at the place where they
+    are missing. A :class:`~depthwire.errors.StreamGap` stands where the connection was lost, a
+    :class:`~depthwire.errors.FrameError` where a frame could not be decoded. Reading goes on behind any of them.
+    """
+
+    def __init__(self, topic: str, capacity: int, *, on_close: Callable[["EventStream[Item]"], object]) -> None:
+        if capacity < 1:
+            raise ValueError(f"capacity must be at least 1, not {capacity}")
+        self.topic = topic
+        self.capacity = capacity
+        self._on_close = on_close
+        self._queue: deque[Item | DepthwireError] = deque()
+        self._callbacks: Callbacks[Callable[[Item], object]] = Callbacks()
+        self._lost = 0
+        self._wakeup = Wakeup()
+        self._closed = False
+
+    @property
+    def waiting(self) -> int:
+        """How many events wait for the reader. O(1)."""
+        return len(self._queue)
+
+    def on_event(self, callback: Callable[[Item], object]) -> Callable[[], None]:
+        """Call ``callback(event)`` inside the frame's call stack. Returns a function that ends it."""
+        return self._callbacks.add(callback)
+
+    def push(self, events: list[Item], report: Callable[[Exception, str], object]) -> None:
+        """Take a frame's events: callbacks run now, the reader is woken. O(events)."""
+        for event in events:
+            for callback in self._callbacks.now:
+                try:
+                    callback(event)
+                except Exception as error:
+                    report(error, self.topic)
+            self._put(event)
+        self._wakeup.set()
+
+    def break_off(self, error: DepthwireError) -> None:
+        """Place an error between the events before and after it."""
+        self._put(error)
+        self._wakeup.set()
+
+    def _put(self, item: Item | DepthwireError) -> None:
+        if len(self._queue) >= self.capacity:
+            self._lost += 1
+            return
+        self._tell_losses()
+        self._queue.append(item)
+
+    def _tell_losses(self) -> None:
+        if self._lost:
+            self._queue.append(ReaderOverflow(self._lost, self.capacity, self.topic))
+            self._lost = 0
+
+    async def __anext__(self) -> Item:
+        while True:
+            if not self._queue:
+                self._tell_losses()
+            if self._queue:
+                item = self._queue.popleft()
+                if isinstance(item, DepthwireError):
+                    raise item
+                return item
+            if self._closed:
+                raise StopAsyncIteration
+            await self._wakeup.wait()
+
+    def finish(self) -> None:
+        """No more events will come: the reader gets those that wait, then its iteration ends."""
+        self._closed = True
+        self._wakeup.set()
+
+    def close(self) -> None:
+        """Stop listening. Other readers of the same topic go on."""
+        self._on_close(self)
+        self.finish()
+
+
+class TopicEvent(NamedTuple):
+    """An event with the concrete topic that it came on."""
+
+    topic: str
+    data: Any
+    """The typed event; on a book's or an instrument's topic the live object itself, which has just changed."""
+
+
+class TopicEvents(EventStream[TopicEvent]):
+    """The events of many topics in one stream. Ends when the last of its topics does."""
+
+    def __init__(self, topic: str, capacity: int, *, on_close: Callable[["EventStream[TopicEvent]"], object]) -> None:
+        super().__init__(topic, capacity, on_close=on_close)
+        self._inlets: set[TopicInlet] = set()
+
+    def inlet(self, topic: str) -> "TopicInlet":
+        """Where one concrete topic's events come in."""
+        inlet = TopicInlet(self, topic)
+        self._inlets.add(inlet)
+        return inlet
+
+    def shut(self, inlet: "TopicInlet") -> None:
+        """One topic has ended."""
+        self._inlets.discard(inlet)
+        if not self._inlets:
+            self.finish()
+
+
+class TopicInlet:
+    """Takes one topic's events for a :class:`TopicEvents`, as an EventStream does."""
+
+    def __init__(self, stream: TopicEvents, topic: str) -> None:
+        self._stream = stream
+        self._topic = topic
+
+    def push(self, events: list[Any], report: Callable[[Exception, str], object]) -> None:
+        """Pass events on, with their topic."""
+        self._stream.push([TopicEvent(self._topic, event) for event in events], report)
+
+    def break_off(self, error: DepthwireError) -> None:
+        """Pass an error on to its place."""
+        self._stream.break_off(error)
+
+    def finish(self) -> None:
+        """The topic has ended."""
+        self._stream.shut(self)

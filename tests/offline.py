@@ -1,0 +1,66 @@
+"""A feed without a socket: frames go in by hand, what it tells its owner is kept."""
+
+import json
+from typing import Any
+
+from depthwire.bybit.v2 import INVERSE
+from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook
+from depthwire.errors import DepthwireError
+from depthwire.feed import Feed
+from depthwire.streams import EventStream
+
+
+class Offline:
+    """Owns a feed; routes topics that it was not given only if it ``adopts`` them."""
+
+    def __init__(self, *topics: str, adopts: bool = False) -> None:
+        self.errors: list[DepthwireError] = []
+        self.answers: list[bytes] = []
+        self.adopts = adopts
+        self.feed = Feed(self)
+        for topic in topics:
+            self.add(topic)
+
+    def add(self, topic: str) -> Channel | None:
+        channel = INVERSE.channel(topic)
+        if channel is not None:
+            channel.attach(self.errors.append)
+            self.feed.channels.add(channel)
+        return channel
+
+    def book(self, topic: str) -> LiveBook:
+        channel = self.feed.channels.get(topic)
+        assert isinstance(channel, BookChannel)
+        return channel.book
+
+    def events(self, topic: str) -> EventChannel:
+        channel = self.feed.channels.get(topic)
+        assert isinstance(channel, EventChannel)
+        return channel
+
+    def stream(self, topic: str, capacity: int = 10_000) -> EventStream[Any]:
+        channel = self.events(topic)
+        stream: EventStream[Any] = EventStream(topic, capacity, on_close=channel.leave)
+        channel.join(stream)
+        return stream
+
+    def send(self, message: Any, ts_recv_ns: int = 1) -> None:
+        raw = (
+            message
+            if isinstance(message, bytes | bytearray | memoryview)
+            else json.dumps(message, separators=(",", ":")).encode()
+        )
+        self.feed.receive(raw, ts_recv_ns)
+
+    def on_frame_error(self, error: DepthwireError) -> None:
+        self.errors.append(error)
+
+    def on_control(self, message: bytes) -> None:
+        self.answers.append(message)
+
+    def on_unrouted(self, topic: str) -> Channel | None:
+        return self.add(topic) if self.adopts else None
+
+    def on_connected(self, transport: object) -> None: ...
+
+    def on_disconnected(self, transport: object) -> None: ...

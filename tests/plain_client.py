@@ -1,0 +1,105 @@
+"""A bare WebSocket client for the venue's tests: it knows the wire and nothing of depthwire."""
+
+import asyncio
+import json
+import ssl
+from collections.abc import Callable, Coroutine
+from typing import Any, ClassVar
+
+from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+
+BOUND_S = 20
+
+
+def run(main: Callable[[], Coroutine[Any, Any, None]], bound_s: float = BOUND_S) -> None:
+    """Runs an async test, which fails rather than hangs, and leaves no socket open."""
+
+    async def bounded() -> None:
+        try:
+            await asyncio.wait_for(main(), bound_s)
+        finally:
+            clients, PlainClient.connected = PlainClient.connected, []
+            for client in clients:
+                client.transport.disconnect(graceful=False)
+            await asyncio.gather(*(client.transport.wait_disconnected() for client in clients))
+
+    asyncio.run(bounded())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Waits for a condition that the loop's other work brings about; `run` bounds it."""
+    while not condition():  # noqa: ASYNC110  # it may come from anywhere
+        await asyncio.sleep(0.001)
+
+
+class PlainClient(WSListener):
+    """Keeps every frame it receives, in order."""
+
+    connected: ClassVar[list["PlainClient"]] = []
+    transport: WSTransport
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames: list[bytes] = []
+        self.kinds: list[WSMsgType] = []
+        self._read = 0
+        self._arrived = asyncio.Event()
+
+    @classmethod
+    async def connect(cls, url: str, context: ssl.SSLContext | None = None) -> "PlainClient":
+        transport, client = await ws_connect(cls, url, ssl_context=context, enable_auto_pong=False)
+        assert isinstance(client, cls)
+        client.transport = transport
+        cls.connected.append(client)
+        return client
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type == WSMsgType.CLOSE:
+            transport.send_close(WSCloseCode.OK)
+            transport.disconnect()
+            return
+        self.frames.append(frame.get_payload_as_bytes())
+        self.kinds.append(frame.msg_type)
+        self._arrived.set()
+
+    async def receive(self) -> bytes:
+        """The next frame not yet taken."""
+        while self._read == len(self.frames):
+            self._arrived.clear()
+            await self._arrived.wait()
+        self._read += 1
+        return self.frames[self._read - 1]
+
+    async def receive_json(self) -> Any:
+        return json.loads(await self.receive())
+
+    def send(self, message: object) -> None:
+        raw = message if isinstance(message, bytes) else json.dumps(message).encode()
+        self.transport.send(WSMsgType.TEXT, raw)
+
+    async def ask_behind_data(self, op: str, *args: str) -> Any:
+        """The same where data may arrive before the answer."""
+        self.send({"op": op, "args": list(args)})
+        while True:
+            raw = await self.receive()
+            if raw.startswith(b'{"success"'):
+                return json.loads(raw)
+
+    async def ask(self, op: str, *args: str) -> Any:
+        """Sends a request and returns the next frame, which must be its answer."""
+        self.send({"op": op, "args": list(args)})
+        answer = await self.receive_json()
+        assert "success" in answer, answer
+        return answer
+
+    @property
+    def close_code(self) -> WSCloseCode | None:
+        """What the venue's close frame said; None where there was none."""
+        handshake = self.transport.close_handshake
+        return handshake.recv.code if handshake and handshake.recv else None
+
+    def stop_reading(self) -> None:
+        self.transport.underlying_transport.pause_reading()
+
+    def go_on_reading(self) -> None:
+        self.transport.underlying_transport.resume_reading()
