@@ -1,0 +1,132 @@
+"""What is shown of an event to people: a few named values, the same in lines, tapes and tables."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import singledispatch
+
+import msgspec
+
+from depthwire.bybit.messages import Trade
+from depthwire.bybit.private import Execution, Order, Position, StopOrder, Wallet
+from depthwire.bybit.public import Insurance, Kline, Liquidation
+from depthwire.cli.output import plain
+
+Cell = Decimal | str | None
+Cells = dict[str, Cell]
+
+
+@singledispatch
+def cells(event: msgspec.Struct) -> Cells:
+    """The values by the headings under which they are shown."""
+    raise TypeError(f"no way to show {type(event).__name__}")
+
+
+@cells.register
+def _(trade: Trade) -> Cells:
+    time = trade.timestamp if trade.trade_time_ms is None else utc_text(trade.trade_time_ms)
+    return {"time": time, "symbol": trade.symbol, "side": trade.side, "price": trade.price, "size": trade.size}
+
+
+@cells.register
+def _(kline: Kline) -> Cells:
+    return {
+        "start": utc_text(kline.start * 1000)[:16] + "Z",
+        "open": kline.open,
+        "high": kline.high,
+        "low": kline.low,
+        "close": kline.close,
+        "volume": kline.volume,
+        "confirmed": "yes" if kline.confirm else "no",
+    }
+
+
+@cells.register
+def _(liquidation: Liquidation) -> Cells:
+    return {
+        "time": utc_text(liquidation.time),
+        "symbol": liquidation.symbol,
+        "side": liquidation.side,
+        "price": liquidation.price,
+        "qty": liquidation.qty,
+    }
+
+
+@cells.register
+def _(insurance: Insurance) -> Cells:
+    return {"time": insurance.timestamp, "coin": insurance.currency, "balance": insurance.balance}
+
+
+@cells.register
+def _(execution: Execution) -> Cells:
+    return {
+        "time": execution.trade_time,
+        "symbol": execution.symbol,
+        "side": execution.side,
+        "price": execution.price,
+        "qty": execution.exec_qty,
+        "fee": execution.exec_fee,
+        "as": "maker" if execution.is_maker else "taker",
+        "order": execution.order_link_id or execution.order_id,
+    }
+
+
+@cells.register
+def _(order: Order) -> Cells:
+    return {
+        "order": order.order_link_id or order.order_id,
+        "symbol": order.symbol,
+        "side": order.side,
+        "type": order.order_type,
+        "price": order.price,
+        "qty": order.qty,
+        "filled": order.cum_exec_qty,
+        "status": order.order_status,
+    }
+
+
+@cells.register
+def _(order: StopOrder) -> Cells:
+    return {
+        "order": order.order_link_id or order.order_id,
+        "symbol": order.symbol,
+        "side": order.side,
+        "type": order.order_type,
+        "trigger": order.trigger_price,
+        "price": order.price,
+        "qty": order.qty,
+        "status": order.order_status,
+    }
+
+
+@cells.register
+def _(position: Position) -> Cells:
+    return {
+        "symbol": position.symbol,
+        "side": position.side,
+        "size": position.size,
+        "entry": position.entry_price,
+        "liquidation": position.liq_price,
+        "leverage": position.leverage,
+        "margin": position.position_margin,
+        "realised": position.realised_pnl,
+    }
+
+
+@cells.register
+def _(wallet: Wallet) -> Cells:
+    return {"coin": wallet.coin, "balance": wallet.wallet_balance, "available": wallet.available_balance}
+
+
+def utc_text(at_ms: int) -> str:
+    """``2021-04-17T00:16:26.123Z`` of ms since the epoch; the number itself where no calendar reaches it."""
+    try:
+        moment = datetime.fromtimestamp(at_ms // 1000, UTC)
+    except (OverflowError, OSError, ValueError):
+        return str(at_ms)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03}Z"
+
+
+def cell_text(cell: Cell) -> str:
+    """One value as text that cannot break a line."""
+    text = plain(cell) if isinstance(cell, Decimal) else cell or "-"
+    return "".join(sign if sign.isprintable() else "?" for sign in text)

@@ -1,0 +1,105 @@
+"""Lines on stdout and stderr, and numbers as text."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from decimal import Decimal
+from typing import TextIO
+
+_UNITS = ((86_400 * 10**9, "d"), (10**9, "s"), (10**6, "ms"), (10**3, "us"))
+
+
+class OutputClosed(Exception):
+    """Whoever read our output has gone, as ``head`` does: there is nothing left to do, and nobody to tell."""
+
+
+def write(text: str) -> None:
+    """Whole lines to stdout, at once: a script on the other end of a pipe is waiting for them."""
+    _write(sys.stdout, text)
+
+
+def say(text: str) -> None:
+    """One line for the person at the terminal."""
+    _write(sys.stderr, f"depthwire: {text}\n")
+
+
+def _write(stream: TextIO, text: str) -> None:
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        # What the stream still holds would fail once more, loudly, when the interpreter ends.
+        with suppress(OSError, ValueError), open(os.devnull, "w") as devnull:
+            os.dup2(devnull.fileno(), stream.fileno())
+        raise OutputClosed from None
+
+
+class LogLines(logging.Handler):
+    """Log records as lines on stderr, without tracebacks."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        message = record.getMessage().partition("\n")[0]
+        error = record.exc_info[1] if record.exc_info else None
+        with suppress(OutputClosed):
+            say(f"{message}: {error}" if error else message)
+
+
+@contextmanager
+def log_levels(levels: dict[str, int]) -> Iterator[None]:
+    """Other levels of some loggers, as long as the block lasts."""
+    before = {name: logging.getLogger(name).level for name in levels}
+    try:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+        yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
+
+
+@contextmanager
+def log_lines(*names: str) -> Iterator[None]:
+    """Lines on stderr for what some loggers are told, as long as the block lasts."""
+    handler = LogLines()
+    for name in names:
+        logging.getLogger(name).addHandler(handler)
+    try:
+        yield
+    finally:
+        for name in names:
+            logging.getLogger(name).removeHandler(handler)
+
+
+def price_text(price_id: int, price_decimals: int | None) -> str:
+    """The exact price of a price id, without trailing zeros: ``606225000`` at 4 decimals is ``"60622.5"``."""
+    return plain(Decimal(price_id).scaleb(-(price_decimals or 0)))
+
+
+def size_text(size: float) -> str:
+    """The shortest decimal text that means this size: ``"994.89996"``, ``"100"``, ``"0.0000001"``."""
+    return plain(Decimal(repr(size)))
+
+
+def plain(number: Decimal) -> str:
+    """Decimal text without exponent and without trailing zeros."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def duration_text(ns: float) -> str:
+    """Nanoseconds in the unit that reads well: ``"312 us"``, ``"1.24 ms"``, ``"3.00 s"``, ``"2045 d"``."""
+    unit_ns, unit = next(((size, name) for size, name in _UNITS if abs(ns) >= size), _UNITS[-1])
+    number = ns / unit_ns
+    return f"{number:.{max(0, 3 - len(str(int(abs(number)))))}f} {unit}"
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of equal length as aligned lines: the first column to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    aligned = [[cell.rjust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
+    for cells, (name, *_) in zip(aligned, rows, strict=True):
+        cells[0] = name.ljust(widths[0])
+    return "".join("  ".join(cells).rstrip() + "\n" for cells in aligned)

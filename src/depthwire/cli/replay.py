@@ -1,0 +1,260 @@
+"""``depthwire replay``: tapes through the live frame path, offline and as fast as it goes."""
+
+import argparse
+import json
+import logging
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+import picows
+
+from depthwire.bybit.topics import split_topic
+from depthwire.bybit.v2 import INVERSE, LINEAR, TRADE_TOPIC
+from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook
+from depthwire.cli.command import OK, Command
+from depthwire.cli.output import log_levels, price_text, say, size_text, table, write
+from depthwire.errors import FrameError, MalformedFrame, UnknownTopic
+from depthwire.feed import Feed
+from depthwire.tape import TapeReader
+from depthwire.values import BookState
+
+_FRAMES_A_TURN = 8192  # between two looks at the progress bar
+_LONG_TAPE_BYTES = 32 << 20  # below, a tape is over before a progress bar could be read
+_TOLD = 20
+_SUMMARY_HEAD = ("topic", "state", "applied", "cross_seq", "bid size", "best bid", "best ask", "ask size")
+
+_DETAILS = """\
+Applies tapes, one after the other, to one set of books, as fast as it goes and through the same frame path
+as a live connection, and prints what stands at their end. Topics are learnt from the tapes; both v2 dialects
+are understood.
+
+With --json one object is printed:
+  frames     frames read from the tapes
+  seconds    how long they took; frames_per_s is the one by the other
+  skipped    lines and frames that could not be used; stderr says which and why
+  lanes      order-book frames by the decoder that took them
+  books      by topic: state, cross_seq, applied (frames), bids and asks as [price, size], best first, as
+             exact decimal text; and the reason, where the state is STALE
+  trades     how many, by topic
+
+examples:
+  depthwire replay monday.frames
+  depthwire replay --json monday.frames.zst tuesday.frames.zst
+"""
+
+
+class Refusals:
+    """Frames that could not be used, by topic and kind of error: how many, and the first one's text."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self._first: dict[tuple[str, str], str] = {}
+
+    def add(self, error: FrameError) -> None:
+        """Count an error, and keep its text if it is the first of its kind in its topic."""
+        kind = error.topic, type(error).__name__
+        self.counts[kind] += 1
+        if kind not in self._first:
+            if isinstance(error, UnknownTopic):
+                self._first[kind] = f"{error.topic}: no topic of the v2 dialects"
+            else:
+                self._first[kind] = f"{type(error).__name__}: {error}"
+
+    def tell(self) -> None:
+        """One line for each kind; those beyond the first few are summed up."""
+        for kind, text in islice(self._first.items(), _TOLD):
+            count = self.counts[kind]
+            say(f"skipped: {text}" + (f" (and {count - 1} more)" if count > 1 else ""))
+        others = list(islice(self._first, _TOLD, None))
+        if others:
+            say(f"skipped: {sum(self.counts[kind] for kind in others)} frames of {len(others)} other kinds")
+
+
+class Replay:
+    """A feed without a socket, and the owner that it tells what is not a topic's data."""
+
+    def __init__(self) -> None:
+        self.feed = Feed(self)
+        self.refusals = Refusals()
+        self.seconds = 0.0
+        self._skipped_lines = 0
+
+    # what the feed tells
+
+    def on_frame_error(self, error: FrameError) -> None:
+        """A frame could not be used."""
+        self.refusals.add(error)
+
+    def on_control(self, message: bytes) -> None:
+        """An answer to a request of whoever recorded the tape."""
+        try:
+            INVERSE.answer(message)
+        except MalformedFrame as error:
+            self.refusals.add(error)
+
+    def on_unrouted(self, topic: str) -> Channel | None:
+        """A topic's first frame. Either dialect's channel understands both, but each has its own topics of candles."""
+        channel = INVERSE.channel(topic) or LINEAR.channel(topic)
+        if channel is not None:
+            self.feed.channels.add(channel)
+        return channel
+
+    def on_connected(self, transport: picows.WSTransport) -> None:
+        """Never: there is no socket."""
+
+    def on_disconnected(self, transport: picows.WSTransport) -> None:
+        """Never: there is no socket."""
+
+    # tapes
+
+    def apply(self, path: str) -> None:
+        """Apply all frames of a tape; raises TapeError. O(bytes)."""
+        start = time.perf_counter()
+        with TapeReader(path) as tape, _progress(tape) as tell_progress:
+            frames, receive = iter(tape), self.feed.receive
+            seen = -1
+            while seen != self.feed.frames:
+                seen = self.feed.frames
+                for recv_ns, raw in islice(frames, _FRAMES_A_TURN):
+                    receive(raw, recv_ns)
+                tell_progress()
+            self._count_lines(tape)
+        self.seconds += time.perf_counter() - start
+
+    def _count_lines(self, tape: TapeReader) -> None:
+        if tape.skipped:
+            say(f"skipped: {tape.path}: {tape.skipped} malformed lines; --verbose shows the first of them")
+        if tape.torn:
+            say(f"skipped: {tape.path}: {tape.torn}")
+        self._skipped_lines += tape.skipped + (tape.torn is not None)
+
+    # what stands at the end
+
+    @property
+    def books(self) -> list[BookChannel]:
+        """The channels of the order books, in the order of their first frames."""
+        return [channel for channel in self.feed.channels if isinstance(channel, BookChannel)]
+
+    @property
+    def events(self) -> list[EventChannel]:
+        """The channels of trades, candles, orders and so on, in the order of their first frames."""
+        return [channel for channel in self.feed.channels if isinstance(channel, EventChannel)]
+
+    @property
+    def skipped(self) -> int:
+        """Lines and frames that could not be used."""
+        dropped = sum(channel.dropped for channel in self.books)
+        return self._skipped_lines + self.refusals.counts.total() + dropped
+
+    @property
+    def frames_per_s(self) -> float:
+        """Frames by seconds, 0 where there were none."""
+        return self.feed.frames / self.seconds if self.feed.frames else 0.0
+
+    def report(self) -> dict[str, Any]:
+        """The object that --json prints."""
+        return {
+            "frames": self.feed.frames,
+            "seconds": round(self.seconds, 6),
+            "frames_per_s": round(self.frames_per_s, 1),
+            "skipped": self.skipped,
+            "lanes": self.feed.lanes,
+            "books": {channel.topic: _report_book(channel.book) for channel in self.books},
+            "trades": {
+                channel.topic: channel.events for channel in self.events if split_topic(channel.topic)[0] == TRADE_TOPIC
+            },
+        }
+
+    def summary(self) -> str:
+        """The same for people."""
+        rows = [_summary_row(channel.book) for channel in self.books]
+        lines = [table([_SUMMARY_HEAD, *rows])] if rows else []
+        lines += [f"{channel.topic}: {channel.events:,} events\n" for channel in self.events]
+        lines.append(
+            f"{self.feed.frames:,} frames in {self.seconds:.3f} s ({self.frames_per_s:,.0f} frames/s), "
+            f"{self.skipped:,} skipped\n"
+        )
+        return "".join(lines)
+
+
+def _report_book(book: LiveBook) -> dict[str, Any]:
+    snapshot = book.snapshot(allow_stale=True)
+    report: dict[str, Any] = {
+        "state": snapshot.state,
+        "cross_seq": snapshot.cross_seq,
+        "applied": snapshot.version,
+        "bids": [_level(level, snapshot.price_decimals) for level in snapshot.bids],
+        "asks": [_level(level, snapshot.price_decimals) for level in snapshot.asks],
+    }
+    if snapshot.state is BookState.STALE:
+        report["reason"] = snapshot.stale_reason
+    return report
+
+
+def _level(level: tuple[int, float], price_decimals: int | None) -> list[str]:
+    price_id, size = level
+    return [price_text(price_id, price_decimals), size_text(size)]
+
+
+def _summary_row(book: LiveBook) -> tuple[str, ...]:
+    snapshot = book.snapshot(allow_stale=True)
+    (bid, bid_size), (ask, ask_size) = (
+        _level(levels[0], snapshot.price_decimals) if levels else ("-", "-")
+        for levels in (snapshot.bids, snapshot.asks)
+    )
+    counts = f"{snapshot.version:,}", str(snapshot.cross_seq)
+    return (book.topic, snapshot.state, *counts, bid_size, bid, ask, ask_size)
+
+
+def _tell_books(books: Sequence[BookChannel]) -> None:
+    for channel in books:
+        book = channel.book
+        if channel.dropped:
+            say(f"skipped: {book.topic}: {channel.dropped} deltas came while the book waited for a snapshot")
+        if book.state is BookState.STALE:
+            say(f"{book.topic} is STALE: {book.stale_reason}")
+
+
+@contextmanager
+def _progress(tape: TapeReader) -> Iterator[Callable[[], object]]:
+    """A progress bar on a terminal, for a long tape; the function given moves it to where the tape is."""
+    bar = None
+    if tape.size >= _LONG_TAPE_BYTES and sys.stderr.isatty():
+        try:
+            from rich.console import Console
+            from rich.progress import Progress
+        except ImportError:
+            pass  # a progress bar is worth no word
+        else:
+            bar = Progress(console=Console(stderr=True), transient=True)
+    if bar is None:
+        yield lambda: None
+        return
+    with bar:
+        task = bar.add_task(tape.path, total=tape.size)
+        yield lambda: bar.update(task, completed=tape.bytes_read)
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("tapes", nargs="+", metavar="TAPE", help="a recording, plain or zstd")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    replay = Replay()
+    # A reader's own words about each line are too many where the file turns out to be no tape.
+    with log_levels({} if arguments.verbose else {"depthwire.tape": logging.ERROR}):
+        for path in arguments.tapes:
+            replay.apply(path)
+    replay.refusals.tell()
+    _tell_books(replay.books)
+    write(json.dumps(replay.report()) + "\n" if arguments.json else replay.summary())
+    return OK
+
+
+COMMAND = Command("replay", "apply tapes offline and print how they end", _DETAILS, _configure, _run)

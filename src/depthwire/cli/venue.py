@@ -1,0 +1,96 @@
+"""``depthwire venue``: the embedded exchange as a server of its own."""
+
+import argparse
+import asyncio
+import ipaddress
+import math
+from collections import defaultdict
+
+from depthwire.bybit.auth import KEY_VARIABLE, SECRET_VARIABLE
+from depthwire.bybit.topics import split_topic
+from depthwire.cli.command import OK, USAGE, Command, above_zero, run_until_signalled
+from depthwire.cli.output import say, write
+from depthwire.venue import DemoTrader, Market, SyntheticMarket, TapeMarket, Venue
+
+_DETAILS = """\
+Serves a market over WebSocket in the v2 dialects until Ctrl-C or SIGTERM, which are its regular end: exit
+code 0. The market is an endless synthetic one, or a tape, and begins with the first subscription.
+
+Once it listens, it prints a line for each of its URLs: the URL and the symbols that it serves, with a space
+before each.
+
+With --trader a demo account trades, so that the private topics have something to tell; its API key and secret,
+which are good for nothing else, are told on stderr.
+
+examples:
+  depthwire venue --port 8765
+  depthwire venue --trader --speed 10
+  depthwire venue --tape monday.frames.zst --speed 10 --loop
+"""
+
+_DEMO_KEY = "demo"
+
+
+async def serve(venue: Venue, market: Market, trader: DemoTrader | None = None) -> int:
+    """Run a venue until cancelled."""
+    async with venue:
+        symbols: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        for topic in market.topics:
+            channel, symbol = split_topic(topic)
+            if channel != "insurance":  # which names a coin
+                symbols[venue.url_for(symbol)][symbol] = None
+        write("".join(f"{url} {' '.join(names)}\n" for url, names in symbols.items()))
+        if trader is not None:
+            say(f"private topics are at {venue.inverse_url} and {venue.linear_private_url}; the demo account:")
+            say(f"export {KEY_VARIABLE}={trader.account.key} {SECRET_VARIABLE}={trader.account.secret}")
+        try:
+            await venue.finished.wait()
+            say("no more frames will come; the venue goes on serving its last books")
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return OK
+    return OK
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _speed(text: str) -> float:
+    return math.inf if text == "max" else above_zero(text)
+
+
+def _port(text: str) -> int:
+    if not (text.isdecimal() and int(text) < 1 << 16):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; one is 0 to 65535")
+    return int(text)
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    market = parser.add_mutually_exclusive_group()
+    market.add_argument("--tape", metavar="FILE", help="the market is this tape")
+    market.add_argument("--seed", type=int, default=0, metavar="N", help="of the synthetic market")
+    parser.add_argument("--speed", type=_speed, default=1.0, metavar="X", help="X times as fast, or max")
+    parser.add_argument("--loop", action="store_true", help="play the tape again and again")
+    parser.add_argument("--trader", action="store_true", help="a demo account trades; not with --tape")
+    parser.add_argument("--host", default="127.0.0.1", metavar="H", help="default: 127.0.0.1")
+    parser.add_argument("--port", type=_port, default=0, metavar="N", help="default: a free one")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if arguments.trader and arguments.tape:
+        say("error: --trader needs the synthetic market: a tape takes no orders")
+        return USAGE
+    market: Market = TapeMarket(arguments.tape) if arguments.tape else SyntheticMarket(arguments.seed)
+    if not _is_loopback(arguments.host):
+        say(f"warning: {arguments.host} is no loopback address: whoever can reach it can connect")
+    where = {"host": arguments.host, "port": arguments.port}
+    venue = Venue(market, **where, speed=arguments.speed, loop=arguments.loop)
+    trader = DemoTrader(venue.exchange, venue.account(_DEMO_KEY)) if arguments.trader else None
+    return run_until_signalled(serve(venue, market, trader))
+
+
+COMMAND = Command("venue", "run the embedded exchange", _DETAILS, _configure, _run)

@@ -1,0 +1,217 @@
+"""A drop-in for ``BybitWebsocket``, the exchange's own Python connector of 2019 to 2022."""
+
+import logging
+from typing import Any, ClassVar
+
+from depthwire.bybit.v2 import BOOK_TOPICS
+from depthwire.compat.plain import Message, PlainFeed, WindowReader, is_linear, log, yield_to_feed
+from depthwire.errors import TopicError
+
+PONG = "PING success"
+
+
+class Inbox(WindowReader):
+    """The ``data`` of each message, first come, first served."""
+
+    def receive(self, message: Message) -> None:
+        self.keep(message["data"])
+
+    def take(self) -> Any:
+        with self._lock:
+            return self._window.popleft() if self._window else []
+
+
+class BybitWebsocket:
+    """Subscribe with the ``subscribe_…`` methods, read with :meth:`get_data`.
+
+    ::
+
+        ws = BybitWebsocket(wsURL="wss://stream-testnet.bybit.com/realtime", api_key=None, api_secret=None)
+        ws.subscribe_orderBookL2(symbol="BTCUSD")
+        while True:
+            data = ws.get_data("orderBookL2_25.BTCUSD")
+            if data:
+                print(data)
+
+    Connects at once, signs in where a key and its secret are given (or stand in the environment), and reconnects by
+    itself until :meth:`exit` or the end of the script. ``wsURL`` is the inverse endpoint or either of linear's two.
+    Raises InvalidUrl, ConnectError or AuthError.
+
+    Each ``subscribe_…`` waits for the venue's word and raises SubscriptionRejected, SubscriptionTimeout, TopicError (no
+    such topic), or AuthError (a private topic, and no key).
+    """
+
+    MAX_DATA_CAPACITY: ClassVar[int] = 200
+    """How many messages of a topic may wait for the script."""
+
+    def __init__(
+        self,
+        wsURL: str,
+        api_key: str | None = None,
+        api_secret: str | None = None,
+        logger: logging.Logger | None = None,
+    ) -> None:
+        self.exited = False
+        self._pongs = 0
+        self._feed = PlainFeed(
+            wsURL,
+            api_key,
+            api_secret,
+            lambda topic, message: Inbox(topic, message, self.MAX_DATA_CAPACITY),
+            (logger or log).warning,
+        )
+
+    # ---- public topics
+
+    def subscribe_orderBookL2(self, symbol: str, level: int | str | None = None) -> None:
+        """The book of 25 levels a side; ``level=200`` for that of 200."""
+        self._feed.subscribe(self._book_topic(symbol, level))
+
+    def subscribe_kline(self, symbol: str, interval: str | int) -> None:
+        """Candles of an interval: minutes, D, W or M."""
+        self._feed.subscribe(self._feed.dialect.kline_topic(interval, symbol))
+
+    def subscribe_klineV2(self, interval: str | int, symbol: str) -> None:
+        """The same with its arguments the other way round, as in earlier versions."""
+        self.subscribe_kline(symbol, interval)
+
+    def subscribe_trade(self, symbol: str | None = None) -> None:
+        """The trades of a symbol; without one, of all (inverse only)."""
+        self._feed.subscribe(f"trade.{symbol}" if symbol else "trade")
+
+    def subscribe_insurance(self) -> None:
+        """The insurance funds of all coins (inverse only)."""
+        self._feed.subscribe("insurance")
+
+    def subscribe_instrument_info(self, symbol: str) -> None:
+        """What the exchange tells of a symbol."""
+        self._feed.subscribe(self._feed.dialect.instrument_topic(symbol))
+
+    def subscribe_liquidation(self, symbol: str | None = None) -> None:
+        """The liquidations of a symbol; without one, of all (inverse only). The original could not ask for them."""
+        self._feed.subscribe(f"liquidation.{symbol}" if symbol else "liquidation")
+
+    # ---- private topics
+
+    def subscribe_position(self) -> None:
+        """Changes of positions."""
+        self._feed.subscribe("position")
+
+    def subscribe_execution(self) -> None:
+        """Executions."""
+        self._feed.subscribe("execution")
+
+    def subscribe_order(self) -> None:
+        """Changes of orders."""
+        self._feed.subscribe("order")
+
+    def subscribe_stop_order(self) -> None:
+        """Changes of conditional orders."""
+        self._feed.subscribe("stop_order")
+
+    def subscribe_wallet(self) -> None:
+        """Changes of the wallet."""
+        self._feed.subscribe("wallet")
+
+    # ---- reading
+
+    def get_data(self, topic: str) -> Any:
+        """What a topic has for the script; an empty list where there is nothing new. Never waits.
+
+        Of books and ``instrument_info``: the whole state at this moment, in the form of a snapshot's ``data``, once
+        after changes; nothing while it is not known for certain. A book is a list of levels by ascending price. Of all
+        other topics: the ``data`` of the oldest message that waits. Of ``"pong"``: ``"PING success"``, once for each
+        :meth:`ping`.
+
+        Raises TopicError where the topic is not subscribed. Where messages are missing, raises the reason once and then
+        goes on with those that follow: ReaderOverflow (more than :attr:`MAX_DATA_CAPACITY` waited; the oldest went),
+        StreamGap (the connection was lost), MalformedFrame. Raises ConnectError or AuthError where reconnecting fails.
+        """
+        if topic == "pong":
+            return self._get_pong()
+        for reader in self._feed.readers(topic):
+            reader.check()
+            if data := reader.take():
+                return data
+        yield_to_feed()
+        return []
+
+    def get_orderBookL2(self, symbol: str, level: int | str | None = None) -> Any:
+        """:meth:`get_data` of the symbol's book."""
+        return self.get_data(self._book_topic(symbol, level))
+
+    def get_kline(self, symbol: str, interval: str | int) -> Any:
+        """:meth:`get_data` of the symbol's candles."""
+        return self.get_data(self._feed.dialect.kline_topic(interval, symbol))
+
+    def get_trade(self, symbol: str) -> Any:
+        """:meth:`get_data` of the symbol's trades."""
+        return self.get_data(f"trade.{symbol}")
+
+    def get_insurance(self, coin: str) -> Any:
+        """:meth:`get_data` of the coin's insurance fund."""
+        return self.get_data(f"insurance.{coin}")
+
+    def get_instrument_info(self, symbol: str) -> Any:
+        """:meth:`get_data` of the symbol's instrument info."""
+        return self.get_data(self._feed.dialect.instrument_topic(symbol))
+
+    def get_liquidation(self, symbol: str) -> Any:
+        """:meth:`get_data` of the symbol's liquidations."""
+        return self.get_data(f"liquidation.{symbol}")
+
+    def get_position(self) -> Any:
+        """:meth:`get_data` of the positions."""
+        return self.get_data("position")
+
+    def get_execution(self) -> Any:
+        """:meth:`get_data` of the executions."""
+        return self.get_data("execution")
+
+    def get_order(self) -> Any:
+        """:meth:`get_data` of the orders."""
+        return self.get_data("order")
+
+    def get_stop_order(self) -> Any:
+        """:meth:`get_data` of the conditional orders."""
+        return self.get_data("stop_order")
+
+    def get_wallet(self) -> Any:
+        """:meth:`get_data` of the wallet."""
+        return self.get_data("wallet")
+
+    # ---- the connection
+
+    def ping(self) -> None:
+        """Ask whether the venue is there; raises ConnectionLost or TimeoutError where it is not.
+
+        Nothing hangs on it: the connection sends pings of its own.
+        """
+        self._feed.ping()
+        self._pongs += 1
+
+    def exit(self) -> None:
+        """End the connection. Calling it twice is fine."""
+        self.exited = True
+        self._feed.close()
+
+    @staticmethod
+    def is_inverse(symbol: str) -> bool:
+        """Whether a symbol is traded on the inverse dialect: those that end in USDT are linear."""
+        return not is_linear(symbol)
+
+    def _get_pong(self) -> Any:
+        self._feed.check()
+        if not self._pongs:
+            return []
+        self._pongs -= 1
+        return PONG
+
+    def _book_topic(self, symbol: str, level: int | str | None) -> str:
+        try:
+            depth = 25 if level is None else int(level)
+        except ValueError:
+            raise TopicError(
+                f"no order book of level {level!r}; there are {', '.join(map(str, BOOK_TOPICS))}"
+            ) from None
+        return self._feed.dialect.book_topic(symbol, depth)

@@ -1,0 +1,389 @@
+"""What both drop-ins stand on: a client in a thread of its own, which keeps the wire's own objects for another thread.
+
+The typed channels judge each frame; what they accept is decoded once more, as it came, for the readers here.
+"""
+
+import asyncio
+import atexit
+import logging
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final, cast
+
+import msgspec
+
+from depthwire.blocking import LoopThread
+from depthwire.bybit.auth import Credentials
+from depthwire.bybit.grammar import Topic, parse_topics
+from depthwire.bybit.instrument import Instrument
+from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
+from depthwire.client import Client
+from depthwire.endpoints import endpoint_of
+from depthwire.errors import (
+    AuthError,
+    ClientClosed,
+    ConnectError,
+    ConnectionLost,
+    DepthwireError,
+    ReaderOverflow,
+    StreamGap,
+    SubscriptionError,
+    TopicError,
+)
+from depthwire.settings import Settings
+from depthwire.values import BookState
+
+Message = dict[str, Any]
+"""A frame as it came."""
+LatestMessage = Callable[[], Message]
+STANDALONE_KINDS: Final = ("klineV2", "candle", "insurance")
+"""Each message of these says all; one that was missed with the connection is made good by the next."""
+log = logging.getLogger("depthwire.compat")
+
+
+def kind_of(topic: str) -> str:
+    """``"klineV2.1.BTCUSD"`` is of the kind ``"klineV2"``."""
+    return topic.partition(".")[0]
+
+
+def is_linear(symbol: str) -> bool:
+    """Whether a symbol is settled in USDT, and so traded on the linear dialect."""
+    return symbol.endswith("USDT")
+
+
+class PlainClient(Client):
+    """A client that keeps the frame in whose call stack its channels are called."""
+
+    _frame: bytes = b""
+
+    def keep_frames(self) -> None:
+        """Begin with it."""
+
+        def keep(ts_recv_ns: int, payload: memoryview) -> None:
+            self._frame = bytes(payload)
+
+        self.tap = keep
+
+    def message(self) -> Message:
+        """The latest frame. To be called by a channel's subscriber."""
+        return cast(Message, msgspec.json.decode(self._frame))
+
+    async def attend(self, topics: Sequence[Topic], on_channel: Callable[[Channel], object]) -> None:
+        """Subscribe and wait for the venue's word; raises as :meth:`Client.subscribe` does."""
+        await self._confirmed(topics, on_channel)
+
+    async def ping(self) -> None:
+        """Ask whether the venue is there; raises ConnectionLost or TimeoutError where it is not."""
+        try:
+            await self._public.connection.ask("ping", ())
+        except TimeoutError:
+            raise TimeoutError(f"{self.url}: no pong within {self._settings.timeout_s:g} s") from None
+
+
+class Reader(ABC):
+    """One topic's data, kept by the feed's thread for another one."""
+
+    def __init__(self, topic: str, message: LatestMessage) -> None:
+        self.topic = topic
+        self._message = message
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise, once, what went wrong since the last time."""
+
+    @abstractmethod
+    def take(self) -> Any:
+        """What is new since the last time; empty where nothing is."""
+
+
+class EventReader(Reader):
+    """Reads an EventChannel."""
+
+    def __init__(self, topic: str, message: LatestMessage) -> None:
+        super().__init__(topic, message)
+        self._lock = threading.Lock()
+        self._errors: deque[DepthwireError] = deque(maxlen=16)
+
+    def push(self, events: list[Any], report: Callable[[Exception, str], object]) -> None:
+        """A frame came."""
+        if events:
+            with self._lock:
+                self.receive(self._message())
+
+    def break_off(self, error: DepthwireError) -> None:
+        """Something is missing here."""
+        if not (isinstance(error, StreamGap) and kind_of(self.topic) in STANDALONE_KINDS):
+            with self._lock:
+                self._errors.append(error)
+
+    def finish(self) -> None:
+        """No more frames: who reads on is told by the :class:`PlainFeed`."""
+
+    def check(self) -> None:
+        with self._lock:
+            if self._errors:
+                raise self._errors.popleft()
+
+    @abstractmethod
+    def receive(self, message: Message) -> None:
+        """Keep a message. Called under the lock."""
+
+
+class WindowReader(EventReader):
+    """Keeps the latest ``capacity`` items, and counts those that went to make room, if ``counts_losses``."""
+
+    def __init__(self, topic: str, message: LatestMessage, capacity: int, counts_losses: bool = True) -> None:
+        super().__init__(topic, message)
+        self._window: deque[Any] = deque()
+        self._capacity = capacity
+        self._counts_losses = counts_losses
+        self._lost = 0
+
+    def keep(self, item: Any) -> None:
+        """Keep one more item. To be called under the lock."""
+        if len(self._window) == self._capacity:
+            self._window.popleft()
+            self._lost += self._counts_losses
+        self._window.append(item)
+
+    def check(self) -> None:
+        super().check()
+        with self._lock:
+            lost, self._lost = self._lost, 0
+        if lost:
+            raise ReaderOverflow(lost, self._capacity, self.topic)
+
+
+class MergedReader(Reader):
+    """The state of a book or an instrument, in the form of its snapshot. The live object that it follows judges frames.
+
+    ``_content`` is replaced by each frame and never changed, so that any thread may read it.
+    """
+
+    def __init__(self, topic: str, message: LatestMessage, live: LiveBook | Instrument) -> None:
+        super().__init__(topic, message)
+        self._live = live
+        self._content: dict[Any, Any] = {}
+        self._envelope: Message = {}
+        self._taken: dict[Any, Any] | None = None
+
+        def follow(*_: object) -> None:
+            message = self._message()
+            is_snapshot = message["type"] == "snapshot"
+            self._content = self.snapshot(message["data"]) if is_snapshot else self.merged(message["data"])
+            self._envelope = message
+
+        live.on_change(follow)
+
+    @abstractmethod
+    def snapshot(self, data: Any) -> dict[Any, Any]:
+        """The content that a snapshot gives."""
+
+    @abstractmethod
+    def merged(self, data: Any) -> dict[Any, Any]:
+        """The content after a delta, in a new dict."""
+
+    @abstractmethod
+    def shown(self, content: dict[Any, Any]) -> Any:
+        """The content as a snapshot on the wire holds it."""
+
+    def check(self) -> None:
+        """Nothing: what is wrong with a state heals with its next snapshot, and until then it is empty."""
+
+    def read(self) -> Any:
+        """The state at this moment; empty while it is not LIVE."""
+        return self.shown(self._content if self._live.state is BookState.LIVE else {})
+
+    def read_message(self) -> Message:
+        """The same as a whole snapshot message; empty while it is not LIVE."""
+        data = self.read()
+        return {**self._envelope, "type": "snapshot", "data": data} if data else {}
+
+    def take(self) -> Any:
+        content = self._content
+        if content is self._taken or self._live.state is not BookState.LIVE:
+            return self.shown({})
+        self._taken = content
+        return self.shown(content)
+
+
+class MergedBook(MergedReader):
+    """A book as a list of levels with the wire's own keys and values, by ascending price."""
+
+    def snapshot(self, data: Any) -> dict[Any, Any]:
+        levels = data["order_book"] if isinstance(data, dict) else data
+        return {(level["side"], int(level["id"])): level for level in levels}
+
+    def merged(self, data: Any) -> dict[Any, Any]:
+        levels = dict(self._content)
+        for level in data["delete"]:
+            del levels[level["side"], int(level["id"])]
+        for level in data["update"] + data["insert"]:
+            levels[level["side"], int(level["id"])] = level
+        return levels
+
+    def shown(self, content: dict[Any, Any]) -> list[dict[str, Any]]:
+        return [dict(level) for level in sorted(content.values(), key=lambda level: int(level["id"]))]
+
+
+class MergedInstrument(MergedReader):
+    """An instrument's fields with the wire's own keys and values."""
+
+    def snapshot(self, data: Any) -> dict[Any, Any]:
+        return dict(data)
+
+    def merged(self, data: Any) -> dict[Any, Any]:
+        fields = dict(self._content)
+        for part in (*data.get("update", ()), *data.get("insert", ())):
+            fields |= part
+        return fields
+
+    def shown(self, content: dict[Any, Any]) -> dict[str, Any]:
+        return dict(content)
+
+
+class PlainFeed:
+    """Connects, and keeps a :class:`Reader` for each topic that is subscribed, until it is closed or Python ends.
+
+    ``event_reader(topic, message)`` makes the reader of an event topic. ``restart=False`` ends it with its connection.
+    Errors that concern no single topic are raised by the caller's next call; those that heal by themselves are logged,
+    by ``log_warning(text, error)``. Thread-safe.
+
+    Raises InvalidUrl, ConnectError or AuthError.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str | None,
+        api_secret: str | None,
+        event_reader: Callable[[str, LatestMessage], EventReader],
+        log_warning: Callable[[str, DepthwireError], object],
+        *,
+        settings: Settings | None = None,
+        restart: bool = True,
+    ) -> None:
+        endpoint = endpoint_of(url)
+        credentials = Credentials.given(api_key, api_secret) or Credentials.from_environment()
+        self.dialect = endpoint.dialect
+        self._settings = settings or Settings()
+        self._event_reader = event_reader
+        self._log_warning = log_warning
+        self._restart = restart
+        self._readers: dict[str, Reader] = {}
+        self._asked: tuple[Topic, ...] = ()
+        self._errors: deque[DepthwireError] = deque(maxlen=16)
+        self._end: DepthwireError | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._closing_lock, self._subscribing_lock = threading.Lock(), threading.Lock()
+        self._thread = LoopThread()
+
+        async def open_client() -> PlainClient:
+            client = PlainClient(endpoint, self._settings, credentials=credentials)
+            client.keep_frames()
+            try:
+                await client.open()
+            except BaseException:
+                await client.close()
+                raise
+            return client
+
+        try:
+            self._client = self._thread.call(open_client())
+            self._client.on_error(self._on_error)
+        except BaseException:
+            self._thread.stop()
+            raise
+        atexit.register(self.close)
+
+    def subscribe(self, *texts: str) -> None:
+        """Subscribe by the topic grammar; asking again changes nothing.
+
+        Raises TopicError, AuthError, SubscriptionRejected or SubscriptionTimeout.
+        """
+        self.check()
+        topics = [topic for text in texts for topic in parse_topics(text, self.dialect.name)]
+        if not topics:
+            raise TopicError("name at least one topic, such as 'trade.BTCUSD'")
+        with self._subscribing_lock:
+            try:
+                self._thread.call(self._client.attend(topics, self._on_channel))
+                self._asked += tuple(topics)
+            finally:
+                for name in list(self._readers):
+                    if not any(asked.covers(name) for asked in self._asked):
+                        del self._readers[name]  # refused, and to be made anew if asked for again
+
+    def readers(self, text: str) -> list[Reader]:
+        """The readers of a topic, or of all that a pattern covers; none where its first frame is yet to come.
+
+        Raises TopicError where it is not subscribed, and what :meth:`check` does.
+        """
+        self.check()
+        if text in self._readers:
+            return [self._readers[text]]
+        topics = parse_topics(text, self.dialect.name)
+        for topic in topics:
+            if not any(asked.covers(topic.text) for asked in self._asked):
+                raise TopicError(f"{topic.text!r} is not subscribed")
+        found = list(self._readers.items())
+        return [reader for name, reader in found if any(topic.covers(name) for topic in topics)]
+
+    def ping(self) -> None:
+        """Ask the venue whether it is there; raises ConnectionLost or TimeoutError."""
+        self.check()
+        self._thread.call(self._client.ping())
+
+    def check(self) -> None:
+        """Raise what went wrong in the background since the last call; ClientClosed where this was closed."""
+        if self._end is not None:
+            raise self._end
+        if self._errors:
+            raise self._errors.popleft()
+
+    def close(self) -> None:
+        """End the connection and the thread. Closing twice is fine."""
+        with self._closing_lock:
+            if isinstance(self._end, ClientClosed):
+                return
+            self._end = ClientClosed("exit() was called; make a new one")
+        atexit.unregister(self.close)
+        try:
+            self._thread.call(self._client.close())
+        finally:
+            self._thread.stop()
+
+    def _on_channel(self, channel: Channel) -> None:
+        if channel.topic in self._readers:
+            return
+        message = self._client.message
+        if isinstance(channel, BookChannel):
+            self._readers[channel.topic] = MergedBook(channel.topic, message, channel.book)
+        elif isinstance(channel, StateChannel):
+            self._readers[channel.topic] = MergedInstrument(channel.topic, message, channel.state)
+        elif isinstance(channel, EventChannel):
+            reader = self._event_reader(channel.topic, message)
+            self._readers[channel.topic] = reader
+            channel.join(reader)
+
+    def _on_error(self, error: DepthwireError) -> None:
+        if isinstance(error, ConnectionLost) and not self._restart:
+            self._end = self._end or error
+            self._closing = asyncio.ensure_future(self._client.close())
+        elif isinstance(error, AuthError | SubscriptionError) or self._stays_away(error):
+            self._errors.append(error)
+        else:
+            self._log_warning("%s", error)
+
+    def _stays_away(self, error: DepthwireError) -> bool:
+        """Whether reconnecting fails for longer than a short interruption takes."""
+        age_ns = self._client.status().age_ns or 0
+        return isinstance(error, ConnectError) and age_ns > self._settings.timeout_s * 1e9
+
+
+def yield_to_feed() -> None:
+    """Let the feed's thread run: scripts poll in loops that would keep the interpreter to themselves."""
+    time.sleep(0)

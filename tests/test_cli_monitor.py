@@ -1,0 +1,99 @@
+"""Rate, latency and gaps, with a clock that stands where the test puts it."""
+
+import pytest
+
+from depthwire.bybit.v2 import INVERSE
+from depthwire.cli import monitor as monitor_module
+from depthwire.cli.monitor import Latency, Monitor
+from depthwire.cli.replay import Replay
+
+TOPIC = "orderBookL2_25.BTCUSD"
+S, MS = 10**9, 10**6
+
+
+class Clock:
+    now_ns = 1_600_000_000 * S
+
+    def time_ns(self) -> int:
+        return self.now_ns
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(monitor_module, "time", clock)
+    return clock
+
+
+class Source:
+    """A live book, fed with snapshots of one level a side."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._replay = Replay()
+        channel = INVERSE.channel(TOPIC)
+        assert channel is not None
+        self._replay.feed.channels.add(channel)
+        self.book = self._replay.books[0].book
+
+    def frame(self, latency_ns: int) -> None:
+        sent_us = (self._clock.now_ns - latency_ns) // 1000
+        levels = ",".join(
+            f'{{"price":"{price}","symbol":"BTCUSD","id":{price}0000,"side":"{side}","size":1}}'
+            for price, side in ((100, "Buy"), (101, "Sell"))
+        )
+        head = f'{{"topic":"{TOPIC}","type":"snapshot","data":[{levels}]'
+        raw = f'{head},"cross_seq":1,"timestamp_e6":{sent_us}}}'
+        self._replay.feed.receive(raw.encode(), self._clock.now_ns)
+
+
+def test_before_the_first_frame_nothing_is_claimed(clock: Clock) -> None:
+    monitor = Monitor(Source(clock).book)
+    assert (monitor.frames, monitor.gaps, monitor.frames_per_s, monitor.latency) == (0, 0, 0.0, None)
+    assert monitor.pulse() == "0.0 frames/s, latency -"
+
+
+def test_rate_and_latency_are_those_of_the_window(clock: Clock) -> None:
+    source = Source(clock)
+    monitor = Monitor(source.book, window_s=10)
+    for _ in range(100):  # 50 a second, 90 ms late
+        source.frame(90 * MS)
+        clock.now_ns += S // 50
+    assert monitor.frames_per_s == pytest.approx(50)
+    assert monitor.latency == Latency(90 * MS, 90 * MS)
+    clock.now_ns += 20 * S
+    assert monitor.frames_per_s == 0
+    assert monitor.latency is None
+    for latency_ms in range(1, 102):  # 10 a second
+        clock.now_ns += S // 10
+        source.frame(latency_ms * MS)
+    assert monitor.frames_per_s == pytest.approx(10, rel=0.02)
+    assert monitor.latency == pytest.approx((51 * MS, 100 * MS), rel=0.02)
+    assert monitor.frames == 201
+
+
+def test_a_window_too_full_to_keep_still_knows_its_rate(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(monitor_module, "_MOST_SAMPLES", 100)
+    source = Source(clock)
+    monitor = Monitor(source.book, window_s=10)
+    for _ in range(1000):
+        source.frame(MS)
+        clock.now_ns += S // 500
+    assert monitor.frames_per_s == pytest.approx(500)
+
+
+def test_a_clock_that_is_ahead_gives_a_negative_latency(clock: Clock) -> None:
+    source = Source(clock)
+    monitor = Monitor(source.book)
+    source.frame(-5 * MS)
+    assert str(monitor.latency) == "p50 -5.00 ms p99 -5.00 ms"
+
+
+def test_gaps_are_counted(clock: Clock) -> None:
+    source = Source(clock)
+    monitor = Monitor(source.book)
+    for _ in range(3):
+        source.frame(MS)
+        source.book.mark_stale("a test")
+        source.book.mark_stale("again")
+    assert monitor.gaps == 3

@@ -1,0 +1,193 @@
+"""``depthwire record``: what arrives is what stands on the tape."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli_process import BOUND_S, NEEDS_SIGNALS, objects, started, synthetic, tape_lines, venue, write_tape
+from depthwire.cli import main
+from depthwire.cli.record import Recorder
+from depthwire.errors import TapeError
+from depthwire.tape import TapeWriter, read
+
+BOOK, TRADES = "orderBookL2_25.BTCUSD", "trade.BTCUSD"
+FRAMES = 200
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tape(tmp_path_factory.mktemp("original") / "a.frames", synthetic(FRAMES, BOOK))
+
+
+@pytest.fixture
+def url(original: Path) -> Iterator[str]:
+    with venue("--tape", str(original), "--speed", "max") as urls:
+        yield urls["BTCUSD"]
+
+
+def record(url: str, out: Path, *options: str) -> int:
+    return main(["record", "BTCUSD", "--url", url, "--out", str(out), *options])
+
+
+def replayed(capsys: pytest.CaptureFixture[str], tape: Path) -> object:
+    capsys.readouterr()
+    assert main(["replay", "--json", str(tape)]) == 0
+    (report,) = objects(capsys.readouterr().out)
+    assert report["skipped"] == 0
+    return report["books"]
+
+
+def test_a_recording_holds_every_byte_and_replays_to_the_same_books(
+    url: str, original: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.frames"
+    assert record(url, out, "--no-trades", "--frames", str(FRAMES + 1)) == 0
+    err = capsys.readouterr().err
+    assert f"{FRAMES + 1} frames" in err.splitlines()[-1]
+    assert str(out) in err.splitlines()[-1]
+    assert tape_lines(out) == tape_lines(original)
+    (answer,) = (json.loads(raw) for _, raw in read(out) if b'"topic"' not in raw)
+    assert answer["request"] == {"op": "subscribe", "args": [BOOK]}
+    stamps = [recv_ns for recv_ns, _ in read(out)]
+    assert stamps == sorted(stamps)
+    assert replayed(capsys, out) == replayed(capsys, original)
+
+
+def test_a_compressed_recording_holds_the_same(
+    url: str, original: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("zstandard")
+    out = tmp_path / "out.frames.zst"
+    assert record(url, out, "--no-trades", "--frames", str(FRAMES + 1)) == 0
+    assert out.read_bytes().startswith(b"\x28\xb5\x2f\xfd")
+    assert replayed(capsys, out) == replayed(capsys, original)
+
+
+@pytest.mark.parametrize(("option", "topics"), [("--trades", {BOOK, TRADES}), ("--no-trades", {BOOK})])
+def test_trades_are_recorded_too_unless_told_otherwise(option: str, topics: set[str], tmp_path: Path) -> None:
+    out = tmp_path / "out.frames"
+    assert record("sim://", out, "--seconds", "0.2", option) == 0
+    answers = [json.loads(raw)["request"] for _, raw in read(out) if b'"topic"' not in raw]
+    assert {topic for request in answers for topic in request["args"]} == topics
+
+
+def test_topics_are_recorded_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["record", "trade.*", "klineV2.1.BTCUSD", "--url", "sim://", "--frames", "30"]) == 0
+    (name,) = os.listdir()
+    assert name.startswith("trade.+-klineV2.1.BTCUSD-2")
+    (answer,) = (json.loads(raw)["request"] for _, raw in read(name) if b'"topic"' not in raw)
+    assert answer["args"] == ["trade.*", "klineV2.1.BTCUSD"]
+    topics = {json.loads(raw)["topic"] for raw in tape_lines(Path(name))}
+    assert {"klineV2.1.BTCUSD", "trade.BTCUSD"} <= topics <= {"klineV2.1.BTCUSD", "trade.BTCUSD", "trade.ETHUSD"}
+
+
+def test_an_existing_file_is_not_touched(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "mine.txt"
+    out.write_text("precious")
+    assert record(url, out, "--no-trades") == 1
+    assert out.read_text() == "precious"
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "exists already" in line
+
+
+def test_a_refused_symbol_leaves_no_file(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out.frames"
+    assert main(["record", "DOGEUSD", "--url", url, "--out", str(out)]) == 1
+    assert not out.exists()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "orderBookL2_25.DOGEUSD" in line
+
+
+def test_the_default_name_tells_symbols_and_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["record", "BTCUSD", "ETHUSD", "--url", "sim://", "--frames", "3"]) == 0
+    (name,) = os.listdir()
+    assert name.startswith("BTCUSD-ETHUSD-2")
+    assert name.endswith("Z.frames")
+
+
+@NEEDS_SIGNALS
+def test_an_interrupted_recording_is_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out.frames"
+    with started("record", "BTCUSD", "--url", "sim://", "--out", str(out)) as process:
+        assert process.stderr is not None
+        assert "recording to" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=BOUND_S)
+    assert process.returncode == 130
+    (summary,) = err.splitlines()
+    assert summary.endswith(f"in {out}")
+    assert out.read_bytes().endswith(b"\n")
+    replayed(capsys, out)
+
+
+def test_a_killed_recording_keeps_what_came_until_a_second_before(tmp_path: Path) -> None:
+    out = tmp_path / "out.frames"
+    with (
+        venue("--speed", "1") as urls,
+        started("record", "BTCUSD", "--url", urls["BTCUSD"], "--out", str(out)) as process,
+    ):
+        assert process.stderr is not None
+        assert "recording to" in process.stderr.readline()
+        while not (out.exists() and out.read_bytes().count(b"\n") > 3):
+            assert process.poll() is None
+        process.kill()
+        process.wait(BOUND_S)
+    assert len(tape_lines(out)) > 2
+
+
+# the tap itself
+
+
+def test_secrets_stay_off_the_tape(tmp_path: Path) -> None:
+    recorder = Recorder()
+    secret = b'{"success":true,"request":{"op":"auth","args":["KEY","1","SIGNATURE"]}}'
+    with TapeWriter(tmp_path / "a.frames") as tape:
+        recorder(1, memoryview(secret))
+        recorder(2, memoryview(b'{"early":1}'))
+        recorder.begin(tape)
+        recorder(3, memoryview(secret))
+        recorder(4, memoryview(b'{"late":1}'))
+    assert [tuple(frame) for frame in read(tmp_path / "a.frames")] == [
+        (2, b'{"early":1}'),
+        (4, b'{"late":1}'),
+    ]
+    assert recorder.frames == 2
+
+
+def test_the_limit_counts_early_frames_too_and_holds_exactly(tmp_path: Path) -> None:
+    recorder = Recorder(most_frames=2)
+    with TapeWriter(tmp_path / "a.frames") as tape:
+        for at in range(3):
+            recorder(at, memoryview(b"{}"))
+        recorder.begin(tape)
+        recorder(9, memoryview(b"{}"))
+    assert [recv_ns for recv_ns, _ in read(tmp_path / "a.frames")] == [0, 1]
+    assert recorder.finished.is_set()
+
+
+def test_a_tape_that_fails_ends_the_recording_and_not_the_feed(tmp_path: Path) -> None:
+    recorder = Recorder()
+    tape = TapeWriter(tmp_path / "a.frames")
+    recorder.begin(tape)
+    tape.close()
+    recorder(1, memoryview(b"{}"))
+    assert isinstance(recorder.failure, TapeError)
+    assert recorder.finished.is_set()
+    assert recorder.frames == 0
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_a_full_disk_is_one_line_and_exit_code_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    full = TapeWriter("/dev/full", append=True)
+    monkeypatch.setattr("depthwire.cli.record.TapeWriter", lambda path: full)
+    assert record("sim://", tmp_path / "unused.frames", "--seconds", "3") == 1
+    *_, last = capsys.readouterr().err.splitlines()
+    assert last.startswith("depthwire: error: /dev/full")

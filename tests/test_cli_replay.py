@@ -1,0 +1,269 @@
+"""``depthwire replay`` against the oracle, and against tapes that are broken in every way."""
+
+import io
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli_process import objects, synthetic, write_tape
+from depthwire.cli import main
+from depthwire.cli import replay as replay_module
+from reference import BUY, SELL, ReferenceBook, frames, play
+
+BOOK, TRADES, LINEAR_BOOK = "orderBookL2_25.BTCUSD", "trade.BTCUSD", "orderBookL2_25.BTCUSDT"
+DEEP_BOOK = "orderBook_200.100ms.BTCUSD"
+
+
+def replay(capsys: pytest.CaptureFixture[str], *tapes: Path) -> tuple[dict[str, Any], str]:
+    """The object that replay prints, and what it says on stderr."""
+    assert main(["replay", "--json", *map(str, tapes)]) == 0
+    out, err = capsys.readouterr()
+    (report,) = objects(out)
+    return report, err
+
+
+def oracle(*tapes: Path) -> dict[str, ReferenceBook]:
+    return dict(play(raw for tape in tapes for raw in frames(tape)))
+
+
+def assert_equal_books(books: dict[str, Any], expected: dict[str, ReferenceBook]) -> None:
+    assert books.keys() == expected.keys()
+    for topic, book in books.items():
+        assert book["state"] == expected[topic].state, topic
+        assert (book["cross_seq"], book["applied"]) == (expected[topic].cross_seq, expected[topic].version), topic
+        assert book["bids"] == expected[topic].levels_text(BUY), topic
+        assert book["asks"] == expected[topic].levels_text(SELL), topic
+
+
+@pytest.fixture
+def v2_tapes(tapes: Path) -> list[Path]:
+    found = sorted([*tapes.glob("inverse-*.frames"), *tapes.glob("linear-*.frames")])
+    if not found:
+        pytest.skip(f"no v2 recording (inverse-*.frames, linear-*.frames) in {tapes}")
+    return found
+
+
+@pytest.fixture
+def tape(tmp_path: Path) -> Path:
+    return write_tape(tmp_path / "a.frames", synthetic(300, BOOK, DEEP_BOOK, TRADES, LINEAR_BOOK))
+
+
+# recordings
+
+
+def test_each_recording_ends_in_the_oracles_books(v2_tapes: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    for recording in v2_tapes:
+        report, _ = replay(capsys, recording)
+        assert_equal_books(report["books"], oracle(recording))
+        raws = [json.loads(raw) for raw in frames(recording)]
+        trades: Counter[str] = Counter()
+        for raw in raws:
+            if raw.get("topic", "").startswith("trade."):
+                trades[raw["topic"]] += len(raw["data"])
+        assert report["trades"] == trades
+        assert report["frames"] == len(raws)
+        assert sum(report["lanes"].values()) == sum(raw.get("topic", "").startswith("orderBook") for raw in raws)
+
+
+def test_several_recordings_go_into_one_state(v2_tapes: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    twice = [*v2_tapes, *v2_tapes]
+    report, _ = replay(capsys, *twice)
+    assert_equal_books(report["books"], oracle(*twice))
+
+
+def test_v5_topics_are_skipped_and_named_once(tapes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recordings = sorted(tapes.glob("v5-*.frames"))
+    if not recordings:
+        pytest.skip(f"no v5 recording (v5-*.frames) in {tapes}")
+    topics = Counter(json.loads(raw).get("topic") for tape in recordings for raw in frames(tape))
+    answers = topics.pop(None, 0)
+    report, err = replay(capsys, *recordings)
+    assert report["skipped"] == topics.total()
+    assert report["frames"] == topics.total() + answers
+    assert (report["books"], report["trades"]) == ({}, {})
+    for topic in list(topics)[:20]:
+        assert err.count(f" {topic}: ") == 1
+
+
+def test_single_frames_of_other_topics_and_dialects_are_skipped_by_name(
+    tapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    singles = tapes / "singles-v2-2019-2022.jsonl"
+    if not singles.is_file():
+        pytest.skip(f"no {singles}")
+    raws = [raw for raw in singles.read_bytes().splitlines() if b"BTCPERP" in raw]
+    report, err = replay(capsys, write_tape(tmp_path / "a.frames", list(enumerate(raws))))
+    assert report["skipped"] == report["frames"] == len(raws) > 0
+    assert err.count(" orderBookL2_25.BTCPERP: ") == err.count(" trade.BTCPERP: ") == 1
+    assert report["books"]["orderBookL2_25.BTCPERP"]["state"] == "EMPTY"
+
+
+# the synthetic market
+
+
+def test_books_of_both_dialects_and_depths_and_trades(tape: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report, err = replay(capsys, tape)
+    assert err == ""
+    assert_equal_books(report["books"], oracle(tape))
+    assert report["books"].keys() == {BOOK, DEEP_BOOK, LINEAR_BOOK}
+    assert list(report) == ["frames", "seconds", "frames_per_s", "skipped", "lanes", "books", "trades"]
+    assert list(report["books"][BOOK]) == ["state", "cross_seq", "applied", "bids", "asks"]
+    assert report["frames"] == 300
+    assert report["skipped"] == 0
+    assert report["trades"][TRADES] > 0
+    assert report["frames_per_s"] == pytest.approx(300 / report["seconds"], rel=0.01)
+
+
+def test_a_compressed_tape_replays_like_the_plain_one(
+    tape: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("zstandard")
+    packed = write_tape(tmp_path / "a.frames.zst", synthetic(300, BOOK, DEEP_BOOK, TRADES, LINEAR_BOOK))
+    (plain, _), (unpacked, _) = replay(capsys, tape), replay(capsys, packed)
+    for report in (plain, unpacked):
+        del report["seconds"], report["frames_per_s"]
+    assert plain == unpacked
+
+
+def test_a_lost_frame_makes_the_book_stale_and_every_line_is_accounted_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = synthetic(120, BOOK)
+    deletes = [i for i, (_, raw) in enumerate(whole) if i > 10 and b'"delete":[{' in raw]
+    before = json.loads(whole[deletes[0]][1])["data"]["delete"][0]
+    repeated = [*whole[: deletes[0] + 1], whole[deletes[0]], *whole[deletes[0] + 1 :]]
+    gap = write_tape(tmp_path / "gap.frames", repeated)
+    report, err = replay(capsys, gap)
+    book = report["books"][BOOK]
+    assert book["state"] == "STALE"
+    assert before["price"].rstrip("0").rstrip(".") in book["reason"]
+    assert book["applied"] == deletes[0] + 1
+    assert report["skipped"] == len(repeated) - book["applied"]
+    assert_equal_books(report["books"], oracle(gap))
+    assert f"{BOOK} is STALE: {book['reason']}" in err
+
+    again, _ = replay(capsys, gap, write_tape(tmp_path / "b.frames", whole))
+    assert again["books"][BOOK]["state"] == "LIVE"
+    assert "reason" not in again["books"][BOOK]
+
+
+def test_refused_frames_are_told_once_by_topic_and_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    delta = synthetic(2, BOOK)[1]
+    tape = write_tape(tmp_path / "a.frames", [delta, delta, delta, (1, b"{"), (2, b'{"no":"topic"}'), (3, b"[]")])
+    report, err = replay(capsys, tape)
+    assert report["skipped"] == report["frames"] == 6
+    assert report["books"][BOOK] == {"state": "EMPTY", "cross_seq": 0, "applied": 0, "bids": [], "asks": []}
+    first, second = err.splitlines()
+    assert "SnapshotMissing" in first
+    assert first.endswith("(and 2 more)")
+    assert "MalformedFrame" in second
+    assert second.endswith("(and 2 more)")
+
+
+def test_many_kinds_are_summed_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tape = write_tape(tmp_path / "a.frames", [(i, b'{"topic":"t.%d","data":[]}' % (i % 500)) for i in range(1000)])
+    report, err = replay(capsys, tape)
+    assert report["skipped"] == 1000
+    assert len(err.splitlines()) == 21
+    assert "960 frames of 480 other kinds" in err
+
+
+def test_the_table_for_people(tape: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", str(tape)]) == 0
+    out, _ = capsys.readouterr()
+    expected = oracle(tape)[BOOK]
+    (line,) = (line for line in out.splitlines() if line.startswith(BOOK + " "))
+    best_bid, best_ask = expected.levels_text(BUY)[0], expected.levels_text(SELL)[0]
+    assert line.split() == [
+        BOOK,
+        "LIVE",
+        str(expected.version),
+        str(expected.cross_seq),
+        *best_bid[::-1],
+        *best_ask,
+    ]
+    assert f"{TRADES}: " in out
+    assert out.splitlines()[-1].startswith("300 frames in ")
+
+
+# broken tapes
+
+
+def test_a_torn_end_is_told_and_skipped(tape: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torn = tmp_path / "torn.frames"
+    torn.write_bytes(tape.read_bytes()[:-30])
+    report, err = replay(capsys, torn)
+    assert report["frames"] == 299
+    assert report["skipped"] == 1
+    assert len(err.splitlines()) == 1
+    assert "torn" in err
+
+
+def test_malformed_lines_are_counted(tape: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = tmp_path / "broken.frames"
+    lines = tape.read_bytes().splitlines(keepends=True)
+    broken.write_bytes(b"".join([*lines[:100], b"no stamp\n", b"\n", *lines[100:]]))
+    report, err = replay(capsys, broken)
+    assert report["frames"] == 300
+    assert report["skipped"] == 2
+    assert "2 malformed lines" in err
+    assert main(["replay", "--verbose", str(broken)]) == 0
+    assert "line 101 skipped" in capsys.readouterr().err
+
+
+def test_an_empty_tape_is_no_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty.frames").touch()
+    report, err = replay(capsys, tmp_path / "empty.frames")
+    assert err == ""
+    del report["seconds"]
+    assert report == {
+        "frames": 0,
+        "frames_per_s": 0.0,
+        "skipped": 0,
+        "lanes": {"scanner": 0, "msgspec": 0},
+        "books": {},
+        "trades": {},
+    }
+    assert main(["replay", str(tmp_path / "empty.frames")]) == 0
+    assert capsys.readouterr().out.startswith("0 frames in ")
+
+
+@pytest.mark.parametrize("name", ["missing.frames", ".", "no.frames", "corrupt.zst"])
+def test_what_is_no_tape_costs_one_line_and_exit_code_1(
+    name: str, tape: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "no.frames").write_text('{"topic":"trade.BTCUSD","data":[]}\n' * 10)
+    (tmp_path / "corrupt.zst").write_bytes(b"\x28\xb5\x2f\xfdgarbage that is no zstd")
+    assert main(["replay", "--json", str(tape), str(tmp_path / name)]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert err.startswith("depthwire: error: ")
+    assert str(tmp_path / name) in err
+
+
+# progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_long_tape_has_a_progress_bar_on_a_terminal_only(
+    tape: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("rich")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(replay_module, "_LONG_TAPE_BYTES", 1)
+    terminal = Terminal()
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stderr", terminal)
+        assert main(["replay", "--json", str(tape)]) == 0
+    assert "100%" in terminal.getvalue()
+    capsys.readouterr()
+    _, err = replay(capsys, tape)
+    assert err == ""

@@ -1,0 +1,100 @@
+"""What the arguments of ``watch`` and ``record`` ask for."""
+
+import pytest
+
+from depthwire.bybit.v2 import INVERSE, LINEAR
+from depthwire.cli import main
+from depthwire.cli.targets import dialect_of, simulated_url, topics_of
+from depthwire.errors import InvalidUrl, TopicError
+
+
+def texts(*targets: str, depth: int = 25) -> list[str]:
+    return [topic.text for topic in topics_of(targets, INVERSE, depth)]
+
+
+def test_a_symbol_is_its_book_and_a_topic_is_itself() -> None:
+    assert texts("BTCUSD", "trade.BTCUSD|ETHUSD") == ["orderBookL2_25.BTCUSD", "trade.BTCUSD", "trade.ETHUSD"]
+    assert texts("BTCUSD", depth=200) == ["orderBook_200.100ms.BTCUSD"]
+    assert texts("liquidation", "insurance.BTC") == ["liquidation.*", "insurance.BTC"]
+
+
+def test_nothing_is_asked_for_twice() -> None:
+    assert texts("BTCUSD", "orderBookL2_25.BTCUSD|ETHUSD") == ["orderBookL2_25.BTCUSD", "orderBookL2_25.ETHUSD"]
+    # Or each trade of BTCUSD would be shown twice.
+    assert texts("trade.BTCUSD", "trade.*", "trade") == ["trade.*"]
+
+
+def test_each_dialect_has_its_own_topics() -> None:
+    assert [topic.text for topic in topics_of(["candle.1.BTCUSDT"], LINEAR, 25)] == ["candle.1.BTCUSDT"]
+    with pytest.raises(TopicError):
+        topics_of(["candle.1.BTCUSD"], INVERSE, 25)
+
+
+@pytest.mark.parametrize(
+    ("targets", "url"),
+    [
+        (["BTCUSD"], "sim://inverse"),
+        (["BTCUSDT", "trade.BTCUSDT"], "sim://linear"),
+        (["BTCUSDT", "trade.BTCUSD"], "sim://inverse"),
+        (["trade.*"], "sim://inverse"),
+        (["candle.1.BTCUSDT", "order"], "sim://linear"),
+        (["order"], "sim://inverse"),
+    ],
+)
+def test_the_embedded_venue_that_fits(targets: list[str], url: str) -> None:
+    assert simulated_url(targets) == url
+
+
+def test_the_dialect_of_a_url() -> None:
+    urls = ("sim://", "sim://linear", "ws://h/realtime", "ws://h/realtime_public")
+    assert [dialect_of(url) for url in urls] == [INVERSE, LINEAR, INVERSE, LINEAR]
+    with pytest.raises(InvalidUrl):
+        dialect_of("ws://h/elsewhere")
+
+
+@pytest.mark.parametrize("command", [["watch"], ["record", "--out", "never.frames"]])
+@pytest.mark.parametrize(
+    ("target", "code", "said"),
+    [
+        ("trades.BTCUSD", 2, "no topic of the inverse dialect, which has orderBookL2_25"),
+        ("klineV2.2.BTCUSD", 2, "lacks a valid interval"),
+        ("order.BTCUSD", 2, "takes no filter"),
+        ("order", 1, "order: needs an API key; set DEPTHWIRE_API_KEY and DEPTHWIRE_API_SECRET"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_one_line_before_anything_is_sent(
+    command: list[str],
+    target: str,
+    code: int,
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("DEPTHWIRE_API_KEY", raising=False)
+    monkeypatch.delenv("DEPTHWIRE_API_SECRET", raising=False)
+    assert main([*command, target, "BTCUSD", "--url", "ws://127.0.0.1:1/realtime"]) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    (line,) = err.splitlines()
+    assert line.startswith("depthwire: error: ")
+    assert said in line
+
+
+def test_a_word_that_is_neither_symbol_nor_topic_is_told_of_both(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(["watch", "orders", "--sim"])
+    assert exit_.value.code == 2
+    err = capsys.readouterr().err
+    assert "'orders' is no symbol" in err
+    assert "depthwire topics" in err
+
+
+@pytest.mark.parametrize("command", ["watch", "record"])
+def test_no_option_takes_a_key_and_the_help_says_where_it_comes_from(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    out = capsys.readouterr().out
+    assert "--api" not in out
+    assert "DEPTHWIRE_API_SECRET" in out

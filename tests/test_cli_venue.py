@@ -1,0 +1,108 @@
+"""``depthwire venue`` as a server of its own, and ``depthwire demo``."""
+
+import asyncio
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+import depthwire
+from cli_process import BOUND_S, NEEDS_SIGNALS, started, synthetic, urls, write_tape
+from depthwire.cli import main
+from reference import BUY, ReferenceBook, frames, play
+
+BOOK, LINEAR_BOOK = "orderBookL2_25.BTCUSD", "orderBookL2_25.BTCUSDT"
+
+
+async def final_book(url: str, symbol: str, version: int) -> list[tuple[int, float]]:
+    """The bids of a served book once it has reached a version."""
+    async with asyncio.timeout(BOUND_S), depthwire.connect(url) as client:
+        book = await client.book(symbol)
+        async for _ in book.changes():
+            if book.version >= version:
+                return list(book.snapshot().bids)
+    raise AssertionError("the book ended early")
+
+
+@NEEDS_SIGNALS
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_prints_its_urls_serves_both_dialects_and_ends_well(number: signal.Signals) -> None:
+    with started("venue", "--seed", "3") as process:
+        served = urls(process, 2)
+        assert served.keys() == {"BTCUSD", "ETHUSD", "BTCUSDT"}
+        assert served["BTCUSD"] == served["ETHUSD"] != served["BTCUSDT"]
+        opening = ReferenceBook("BTCUSD")
+        opening.receive(synthetic(1, BOOK, seed=3)[0][1])
+        assert asyncio.run(final_book(served["BTCUSD"], "BTCUSD", 1)) == opening.bids()
+        assert asyncio.run(final_book(served["BTCUSDT"], "BTCUSDT", 1))
+        process.send_signal(number)
+        out, err = process.communicate(timeout=BOUND_S)
+    assert (process.returncode, out, err) == (0, "", "")
+
+
+@pytest.mark.parametrize("topic", [BOOK, LINEAR_BOOK])
+def test_a_tape_is_served_once_and_to_its_end(topic: str, tmp_path: Path) -> None:
+    tape = write_tape(tmp_path / "a.frames", synthetic(100, topic))
+    symbol = topic.rpartition(".")[2]
+    *_, (_, oracle) = play(frames(tape))
+    with started("venue", "--tape", str(tape), "--speed", "max") as process:
+        served = urls(process)
+        assert list(served) == [symbol]
+        assert asyncio.run(final_book(served[symbol], symbol, 100)) == oracle.levels(BUY)
+        assert process.stderr is not None
+        assert "no more frames" in process.stderr.readline()
+        # Who comes late is still served the last book.
+        assert asyncio.run(final_book(served[symbol], symbol, 1)) == oracle.levels(BUY)
+
+
+def test_a_looped_tape_goes_on(tmp_path: Path) -> None:
+    tape = write_tape(tmp_path / "a.frames", synthetic(50, BOOK))
+    with started("venue", "--tape", str(tape), "--speed", "max", "--loop") as process:
+        assert asyncio.run(final_book(urls(process)["BTCUSD"], "BTCUSD", 120))
+
+
+def test_a_port_in_use_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert main(["venue", "--port", port]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert port in err
+
+
+def test_a_tape_that_is_none_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["venue", "--tape", str(tmp_path / "missing.frames")]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(tmp_path / "missing.frames") in line
+
+
+@pytest.mark.parametrize(("host", "warned"), [("192.0.2.1", True), ("127.0.0.1", False), ("localhost", False)])
+def test_a_host_that_others_can_reach_is_warned_of(host: str, warned: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        # Neither is an address that can be had, so the venue ends at once.
+        assert main(["venue", "--host", host, "--port", str(taken.getsockname()[1])]) == 1
+    assert ("no loopback address" in capsys.readouterr().err) == warned
+
+
+def test_the_demo_ends_with_a_summary_of_live_books(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--seconds", "1.2"]) == 0
+    out, err = capsys.readouterr()
+    assert "ws://127.0.0.1:" in err
+    head, *rows, note = out.splitlines()[-4:]
+    assert head.split()[:5] == ["symbol", "state", "frames", "frames/s", "gaps"]
+    for row, symbol in zip(rows, ("BTCUSD", "ETHUSD"), strict=True):
+        name, state, frames_, rate, gaps, *_ = row.split()
+        assert (name, state, gaps) == (symbol, "LIVE", "0")
+        assert int(frames_) > 0
+        assert float(rate) > 0
+    assert "clock offset included" in note
+
+
+def test_a_demo_without_frames_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing(*_: object) -> None:
+        """No time passes, so no frame comes."""
+
+    monkeypatch.setattr("depthwire.cli.views.LineView.run", nothing)
+    assert main(["demo"]) == 1
