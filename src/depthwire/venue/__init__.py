@@ -1,0 +1,38 @@
+"""The embedded exchange: a real WebSocket server on the loopback that speaks the exchange's v2 dialects.
+
+::
+
+    matching ◄─ desk ◄─ crowd, accounts      one symbol: who trades, who is triggered, who is liquidated
+                 │  └── clearing             who owes whom
+              listing ── exchange            what is told of it, when
+                            │
+    tape ────────────────► server ─► connection ─► sockets
+"""
+
+from depthwire.venue.accounts import Account, Balance
+from depthwire.venue.demo_trader import DemoTrader
+from depthwire.venue.exchange import Exchange
+from depthwire.venue.market import Dialect, Market, MarketFrame
+from depthwire.venue.orders import AccountOrder, OrderRejected
+from depthwire.venue.positions import Position
+from depthwire.venue.server import Venue
+from depthwire.venue.synthetic_market import SyntheticMarket
+from depthwire.venue.tape_market import TapeMarket
+from depthwire.venue.wire_book import WireBook
+
+__all__ = [
+    "Account",
+    "AccountOrder",
+    "Balance",
+    "DemoTrader",
+    "Dialect",
+    "Exchange",
+    "Market",
+    "MarketFrame",
+    "OrderRejected",
+    "Position",
+    "SyntheticMarket",
+    "TapeMarket",
+    "Venue",
+    "WireBook",
+]

@@ -1,0 +1,417 @@
+"""The embedded exchange: who is connected, who is subscribed to what, and who is told what when.
+
+What happens is the market's affair (`depthwire.venue.market`); this module releases its frames at their pace.
+"""
+
+import asyncio
+import logging
+import math
+import ssl as ssl_module
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from email.utils import formatdate
+from functools import cached_property
+from typing import NamedTuple, Self
+
+import msgspec
+from picows import (
+    WSCloseCode,
+    WSMsgType,
+    WSUpgradeRequest,
+    WSUpgradeResponse,
+    WSUpgradeResponseWithListener,
+    ws_create_server,
+)
+
+from depthwire.bybit.grammar import PRIVATE_KINDS
+from depthwire.bybit.topics import split_topic
+from depthwire.errors import TopicError
+from depthwire.tape import Pace
+from depthwire.venue.accounts import Account
+from depthwire.venue.connection import MAX_REQUEST, Connection
+from depthwire.venue.exchange import DEPOSITS, Exchange
+from depthwire.venue.market import (
+    BOOK_CHANNELS,
+    INFO_CHANNEL,
+    Dialect,
+    Market,
+    MarketFrame,
+    Tick,
+)
+from depthwire.venue.orders import Number
+from depthwire.venue.private_frames import PrivateFrame
+from depthwire.venue.requests import (
+    ENDPOINTS,
+    INVERSE,
+    LINEAR_PRIVATE,
+    LINEAR_PUBLIC,
+    Endpoint,
+    TopicGrammar,
+)
+from depthwire.venue.sign_in import VenueClock, args_in_query
+from depthwire.venue.synthetic_market import SyntheticMarket
+from depthwire.venue.wire_book import WireBook
+from depthwire.venue.wire_info import WireInfo
+
+_log = logging.getLogger("depthwire.venue")
+_socket_log = _log.getChild("socket")
+_socket_log.setLevel(logging.INFO)  # below that picows logs the request line, whose query may be signed
+
+_BY_PATH = {endpoint.path.encode(): endpoint for endpoint in ENDPOINTS}
+_BY_DIALECT = {Dialect.INVERSE: INVERSE, Dialect.LINEAR: LINEAR_PUBLIC}
+
+STALL_LIMIT_S = 60.0
+"""How long an unpaced market waits for a reader that takes nothing before it is cut off."""
+_GOODBYE_S = 1.0
+
+
+class _PrivateTopic(NamedTuple):
+    """Whose private topic, and in which words."""
+
+    key: str
+    dialect: Dialect
+    topic: str
+
+
+class Venue:
+    """An exchange in this process: a WebSocket server that speaks the v2 dialects and plays a market.
+
+    ::
+
+        async with Venue(TapeMarket("inverse.frames"), speed=10) as venue:
+            async with depthwire.connect(venue.inverse_url) as client: ...
+
+    The market begins with the first subscription. ``speed`` multiplies its pace; ``math.inf`` goes as fast as
+    the readers drain: the market then stands still while any subscriber's socket is full, or while there is
+    no subscriber, and a reader that takes nothing for `STALL_LIMIT_S` is cut off. At a finite speed nobody is
+    waited for: a reader with more than `BACKLOG_LIMIT` bytes waiting is cut off with a policy-violation
+    close.
+
+    ``speed=None``: the market stands still, but for what `advance` lets happen.
+
+    In a `SyntheticMarket` accounts trade (`account`), and are told on the private topics of the sockets that signed in
+    with their key. A sign-in in the URL's query is answered like the ``auth`` operation, with a frame of its own right
+    after connecting; a refused one leaves the connection open for public topics, or another try. The handshake's Date
+    header tells the venue's `clock`.
+
+    ``loop=True`` plays a finite market again from its beginning, for ever. Times and sequence numbers start
+    over with it: each book begins its round with a snapshot, and only there may ``cross_seq`` fall.
+
+    ``ssl`` (a server-side ``ssl.SSLContext``) serves wss://. ``port=0`` takes a free port. Raises
+    ``ValueError`` where ``speed`` is not above zero. Not thread-safe: all calls belong to the event loop that
+    runs it.
+    """
+
+    def __init__(
+        self,
+        market: Market,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        speed: float | None = 1.0,
+        loop: bool = False,
+        ssl: ssl_module.SSLContext | None = None,
+    ) -> None:
+        if speed is not None:
+            Pace(speed)  # a bad speed is told here, not when the market begins
+        self._market = market
+        self._host, self._port = host, port
+        self._speed = speed
+        self._loop = loop
+        self._ssl = ssl
+        self.grammars: Mapping[Endpoint, TopicGrammar] = {
+            endpoint: TopicGrammar(endpoint, market.topics) for endpoint in ENDPOINTS
+        }
+        self._subscribers: defaultdict[str | _PrivateTopic, set[Connection]] = defaultdict(set)
+        self._last_trade: dict[str, bytes] = {}
+        self._open: set[Connection] = set()
+        self._server: asyncio.Server | None = None
+        self._player: asyncio.Task[None] | None = None
+        self._readers_drained = asyncio.Event()
+
+        self.books = {
+            topic: WireBook(topic, dialect)
+            for topic, dialect in market.topics.items()
+            if split_topic(topic)[0] in BOOK_CHANNELS
+        }
+        """The venue's own book of every book topic, as of the last frame released."""
+        self._infos = {topic: WireInfo(topic) for topic in market.topics if split_topic(topic)[0] == INFO_CHANNEL}
+        self.clock = VenueClock()
+        """By which sign-ins expire."""
+        self.finished = asyncio.Event()
+        """Set when the market's frames are over, or the venue is closed."""
+        self.mute_pongs = False
+        """Fault: pings, of either kind, stay unanswered."""
+        self.mute_answers = False
+        """Fault: requests are read and ignored, neither answered nor carried out."""
+
+    # life
+
+    async def start(self) -> None:
+        """Listens. Raises ``OSError`` where the address cannot be had."""
+        self._server = await ws_create_server(
+            self._accept,
+            self._host,
+            self._port,
+            ssl=self._ssl,
+            enable_auto_pong=False,
+            max_frame_size=MAX_REQUEST,
+            logger_name=_socket_log,
+        )
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        """Ends the market, closes every socket within a second, raises what the market raised. Idempotent."""
+        server, self._server = self._server, None
+        if server is None:
+            return
+        server.close()
+        outcome = None
+        if self._player is not None:
+            self._player.cancel()
+            (outcome,) = await asyncio.gather(self._player, return_exceptions=True)
+        for connection in tuple(self._open):
+            connection.close(WSCloseCode.GOING_AWAY, "the venue closes")
+        waits = [asyncio.ensure_future(connection.transport.wait_disconnected()) for connection in self._open]
+        if waits:
+            await asyncio.wait(waits, timeout=_GOODBYE_S)
+            self.drop_connections()
+            await asyncio.gather(*waits, return_exceptions=True)
+        if isinstance(outcome, Exception):
+            raise outcome
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    # addresses
+
+    @property
+    def inverse_url(self) -> str:
+        """Where the inverse symbols are served, public and private topics."""
+        return self._url(INVERSE)
+
+    @property
+    def linear_url(self) -> str:
+        """Where the public topics of the linear symbols are served."""
+        return self._url(LINEAR_PUBLIC)
+
+    @property
+    def linear_private_url(self) -> str:
+        """Where the private topics of the linear symbols are served."""
+        return self._url(LINEAR_PRIVATE)
+
+    def url_for(self, symbol: str) -> str:
+        """The URL that serves ``symbol``. Raises ``TopicError`` where the market has no such symbol."""
+        for topic, dialect in self._market.topics.items():
+            if split_topic(topic)[1] == symbol:
+                return self._url(_BY_DIALECT[dialect])
+        known = sorted({split_topic(topic)[1] for topic in self._market.topics})
+        raise TopicError(f"{symbol}: not in this market, which has {', '.join(known)}")
+
+    def _url(self, endpoint: Endpoint) -> str:
+        scheme = "wss" if self._ssl else "ws"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{scheme}://{host}:{self._port}{endpoint.path}"
+
+    # who is there
+
+    @property
+    def connections(self) -> int:
+        """How many sockets are connected."""
+        return len(self._open)
+
+    def _accept(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener | None:
+        endpoint = _BY_PATH.get(request.path.partition(b"?")[0])
+        if endpoint is None:
+            return None
+        now = formatdate(self.clock.now_s(), usegmt=True)
+        return WSUpgradeResponseWithListener(
+            WSUpgradeResponse.create_101_response({"Date": now}),
+            Connection(self, endpoint, args_in_query(request.path)),
+        )
+
+    def connected(self, connection: Connection) -> None:
+        """A socket is open."""
+        self._open.add(connection)
+
+    def gone(self, connection: Connection) -> None:
+        """A socket is closed."""
+        self._open.discard(connection)
+        self.unsubscribe(connection, list(connection.topics))
+
+    def subscribe(self, connection: Connection, topics: list[str]) -> None:
+        """Adds concrete topics that the connection may see; a new one begins with a greeting where it has one."""
+        for topic in topics:
+            if topic not in connection.topics:
+                connection.topics.add(topic)
+                self._subscribers[_channel_of(connection, topic)].add(connection)
+                if greeting := self._greeting(topic):
+                    connection.send(greeting)
+        self.readers_changed()
+        if self._player is None and self._speed is not None:
+            self._player = asyncio.get_running_loop().create_task(self._play(self._speed))
+
+    def unsubscribe(self, connection: Connection, topics: list[str]) -> None:
+        """Ends topics, subscribed or not."""
+        for topic in topics:
+            if topic in connection.topics:
+                connection.topics.remove(topic)
+                self._subscribers[_channel_of(connection, topic)].discard(connection)
+        self.readers_changed()
+
+    def _greeting(self, topic: str) -> bytes | None:
+        """What a new subscriber is sent before the next frame: the book or instrument as it is, linear's last trade."""
+        if topic in self.books:
+            book = self.books[topic]
+            return book.snapshot() if book.is_live else None
+        if topic in self._infos:
+            info = self._infos[topic]
+            return info.snapshot() if info.is_live else None
+        last_trade = self._last_trade.get(topic)
+        if last_trade is None:
+            return None
+        frame = msgspec.json.decode(last_trade)
+        frame["data"] = frame["data"][-1:]
+        return msgspec.json.encode(frame)
+
+    # the accounts
+
+    @cached_property
+    def exchange(self) -> Exchange:
+        """The market that accounts trade in, opened at the first call. Raises ``TypeError`` where it is a recording."""
+        if not isinstance(self._market, SyntheticMarket):
+            raise TypeError(f"{type(self._market).__name__} takes no orders: use a SyntheticMarket to trade")
+        exchange = self._market.open()
+        exchange.listen(self._release_private)
+        return exchange
+
+    def account(self, key: str, *, secret: str | None = None, deposits: Mapping[str, Number] = DEPOSITS) -> Account:
+        """The account with this API key, made where there is none: see `Exchange.account`."""
+        return self.exchange.account(key, secret=secret, deposits=deposits)
+
+    @property
+    def accounts(self) -> Mapping[str, Account]:
+        """The accounts by API key; none in a recording."""
+        return self.exchange.accounts if isinstance(self._market, SyntheticMarket) else {}
+
+    def _release_private(self, frame: PrivateFrame) -> None:
+        for connection in tuple(self._subscribers[_PrivateTopic(frame.key, frame.dialect, frame.topic)]):
+            connection.send(frame.raw)
+
+    # the market
+
+    def advance(self, seconds: float) -> None:
+        """Lets so much of the market's time happen at once, and sends its frames; the first call opens it.
+
+        For ``speed=None``; raises ``ValueError`` where the market has a pace of its own.
+        """
+        if self._speed is not None:
+            raise ValueError(f"the market plays at speed {self._speed}: only one with speed=None is advanced")
+        until_ns = self.exchange.now_ns + round(seconds * 1e9)
+        for tick in self._ticks:
+            for frame in tick.frames:
+                self._release(frame)
+            if tick.at_ns >= until_ns:
+                break
+
+    @cached_property
+    def _ticks(self) -> Iterator[Tick]:
+        """The market's ticks, to be taken once."""
+        return self.exchange.ticks()
+
+    async def _play(self, speed: float) -> None:
+        try:
+            while await self._play_round(speed) and self._loop:
+                for book in self.books.values():
+                    book.is_live = False
+                for info in self._infos.values():
+                    info.is_live = False
+                await asyncio.sleep(0)  # a short round must not keep the loop to itself
+        except Exception:
+            _log.exception("the market failed; no more frames will come")
+            raise
+        finally:
+            self.finished.set()
+
+    async def _play_round(self, speed: float) -> bool:
+        """Releases the market once. Returns whether there was anything."""
+        pace = Pace(speed)
+        ticks: Iterable[Tick]
+        if isinstance(self._market, SyntheticMarket):
+            ticks = self._ticks
+            for frame in next(self._ticks).frames:  # the opening takes long: the pace begins after it
+                self._release(frame)
+        else:
+            ticks = (Tick(frame.at_ns, (frame,)) for frame in self._market.frames())
+        any_frame = False
+        for at_ns, frames in ticks:
+            await pace.wait_until(at_ns)
+            await self._readers_ready(speed)
+            for frame in frames:
+                await self._readers_ready(speed)
+                self._release(frame)
+                any_frame = True
+        return any_frame
+
+    async def _readers_ready(self, speed: float) -> None:
+        while math.isinf(speed) and not self._readers_drained.is_set():
+            await self._wait_for_readers()
+
+    def _release(self, frame: MarketFrame) -> None:
+        book = self.books.get(frame.topic)
+        if book is not None:
+            if not book.apply(frame.raw):
+                _log.warning("%s: the venue's book waits for a snapshot: unusable frame %.80r", *frame[1:])
+        elif frame.topic in self._infos:
+            self._infos[frame.topic].apply(frame.raw)
+        elif frame.topic.startswith("trade.") and self._market.topics[frame.topic] is Dialect.LINEAR:
+            self._last_trade[frame.topic] = frame.raw
+        for connection in tuple(self._subscribers[frame.topic]):  # a send may cut the reader off
+            connection.send(frame.raw)
+
+    def readers_changed(self) -> None:
+        """A socket is full, or takes more again, or nobody listens any more."""
+        readers = [connection for connection in self._open if connection.topics]
+        if readers and all(connection.full_since is None for connection in readers):
+            self._readers_drained.set()
+        else:
+            self._readers_drained.clear()
+
+    async def _wait_for_readers(self) -> None:
+        try:
+            async with asyncio.timeout(STALL_LIMIT_S / 10):
+                await self._readers_drained.wait()
+        except TimeoutError:
+            now = asyncio.get_running_loop().time()
+            for connection in tuple(self._open):
+                if connection.full_since is not None and now - connection.full_since > STALL_LIMIT_S:
+                    connection.cut_off(f"nothing read for {STALL_LIMIT_S:g} s")
+
+    # doors for tests
+
+    def drop_connections(self) -> None:
+        """Aborts every socket without a close frame, as a crash would."""
+        for connection in tuple(self._open):
+            connection.transport.disconnect(graceful=False)
+
+    def send_raw(self, topic: str, raw: bytes, *, binary: bool = False) -> None:
+        """Sends any bytes to the subscribers of a topic, past the market and the venue's book; those of a private
+        topic are all accounts'.
+
+        Raises ``TopicError`` where the market has no such topic.
+        """
+        if topic not in self._market.topics and topic not in PRIVATE_KINDS:
+            raise TopicError(f"{topic}: not in this market, which has {', '.join(sorted(self._market.topics))}")
+        for connection in tuple(self._open):
+            if topic in connection.topics:
+                connection.send(raw, WSMsgType.BINARY if binary else WSMsgType.TEXT)
+
+
+def _channel_of(connection: Connection, topic: str) -> str | _PrivateTopic:
+    if connection.account is None or topic not in PRIVATE_KINDS:
+        return topic
+    return _PrivateTopic(connection.account.key, connection.endpoint.dialect, topic)
