@@ -1,0 +1,41 @@
+"""From frame to book: applying alone, decoding and applying, and the whole path of a feed."""
+
+from typing import Any
+
+from conftest import Measure
+from frames import Stream
+from offline import feed
+
+
+def bench_apply_alone(stream: Stream, loops: Any, measure: Measure) -> None:
+    book = stream.channel().book
+    decoder = stream.decoder()
+    decoded = loops.DecodedFrames([stream.decoder() for _ in stream.deltas], book, stream.deltas)
+
+    def before() -> None:
+        loops.decode_and_apply(decoder, book, [stream.snapshot])
+        decoded.decode()
+
+    measure(decoded.apply, len(stream.deltas), before)
+
+
+def bench_decode_and_apply(stream: Stream, loops: Any, measure: Measure) -> None:
+    book, decoder = stream.channel().book, stream.decoder()
+    measure(
+        lambda: loops.decode_and_apply(decoder, book, stream.deltas),
+        len(stream.deltas),
+        lambda: loops.decode_and_apply(decoder, book, [stream.snapshot]),
+    )
+
+
+def bench_feed(stream: Stream, measure: Measure) -> None:
+    channel, path = stream.channel(), feed()
+    path.channels.add(channel)
+    receive = path.receive
+
+    def run() -> None:
+        for raw in stream.deltas:
+            receive(raw, 0)
+
+    measure(run, len(stream.deltas), lambda: receive(stream.snapshot, 0))
+    assert channel.book.version == path.frames

@@ -1,0 +1,165 @@
+"""The frames that the benchmarks run on: recordings, and seeded streams of depths that no recording has."""
+
+import os
+import random
+from itertools import islice, takewhile
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from depthwire import tape
+from depthwire.bybit.v2 import BOOK_TOPICS
+from depthwire.bybit.v2_book import V2BookDecoder
+from depthwire.channel import BookChannel, LiveBook
+from depthwire.venue import SyntheticMarket
+
+DEPTHS = {kind: depth for depth, kind in BOOK_TOPICS.items()}
+GENERATED_DELTAS = 500
+START_NS = 1_618_677_786_000_000_000
+
+
+class Stream(NamedTuple):
+    """A book topic's frames: one snapshot and the deltas that follow it."""
+
+    name: str
+    topic: str
+    depth: int
+    snapshot: bytes
+    deltas: list[bytes]
+
+    def channel(self) -> BookChannel:
+        """A new channel for the topic, with an empty book."""
+        symbol = self.topic.rpartition(".")[2]
+        return BookChannel(LiveBook(self.topic, symbol, self.depth), self.decoder())
+
+    def decoder(self) -> V2BookDecoder:
+        return V2BookDecoder()
+
+
+class Head(msgspec.Struct):
+    topic: str = ""
+    type: str = ""
+
+
+def tapes() -> Path:
+    """The folder of recorded frames: DEPTHWIRE_TAPES, else ../shared/data beside the checkout. It may be absent."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    return Path(os.environ.get("DEPTHWIRE_TAPES", beside))
+
+
+def recorded() -> list[Stream]:
+    """Every book topic of every v2 recording, from its first snapshot to the next one or the end."""
+    head = msgspec.json.Decoder(Head).decode
+    streams = []
+    for path in sorted(tapes().glob("*.frames*")):
+        frames: dict[str, list[bytes]] = {}
+        for _, raw in tape.read(path):
+            told = head(raw)
+            if told.type == "snapshot" or told.topic in frames:
+                frames.setdefault(told.topic, []).append(raw)
+        for topic, raws in frames.items():
+            depth = DEPTHS.get(topic.rpartition(".")[0])
+            deltas = list(takewhile(lambda raw: head(raw).type == "delta", raws[1:]))
+            if depth and deltas:
+                streams.append(Stream(f"{path.stem} {topic}", topic, depth, raws[0], deltas))
+    return streams
+
+
+def synthetic() -> list[Stream]:
+    """200 levels a side: the embedded venue's market, one topic of either dialect."""
+    topics = "orderBook_200.100ms.BTCUSD", "orderBook_200.100ms.BTCUSDT"
+    market = SyntheticMarket(seed=1, start_ns=START_NS).frames()
+    frames: dict[str, list[bytes]] = {topic: [] for topic in topics}
+    while min(map(len, frames.values())) <= GENERATED_DELTAS:
+        frame = next(market)
+        if frame.topic in frames:
+            frames[frame.topic].append(frame.raw)
+    return [
+        Stream(f"synthetic {topic}", topic, 200, raws[0], raws[1 : GENERATED_DELTAS + 1])
+        for topic, raws in frames.items()
+    ]
+
+
+class DeepBook:
+    """A seeded book of many levels, shown as a linear topic shows its own: the best ``depth`` a side.
+
+    Its frames are like those recorded of linear symbols: of a frame's changes, two thirds are updates; a level that
+    goes lets one appear at the far end, one that comes pushes one out; half of it happens within 6 levels of the top.
+    """
+
+    def __init__(self, depth: int, seed: int = 1) -> None:
+        self.random = random.Random(seed)  # noqa: S311  # a market to be repeated, not a secret
+        self.depth = depth
+        self.sequence = 864_131_802
+        self.sides: dict[str, dict[int, int]] = {"Buy": {}, "Sell": {}}  # ticks from the middle -> thousandths
+        for levels in self.sides.values():
+            for _ in range(depth):
+                self.extend(levels)
+
+    def frame(self, kind: str, data: str) -> bytes:
+        self.sequence += self.random.randint(1, 30)
+        timestamp_us = START_NS // 1000 + self.sequence
+        return (
+            f'{{"topic":"orderBook_{self.depth}.BTCUSDT","type":"{kind}","data":{{{data}}},'
+            f'"cross_seq":"{self.sequence}","timestamp_e6":"{timestamp_us}"}}'
+        ).encode()
+
+    def snapshot(self) -> bytes:
+        levels = ",".join(wire(side, *level) for side, levels in self.sides.items() for level in levels.items())
+        return self.frame("snapshot", f'"order_book":[{levels}]')
+
+    def delta(self) -> bytes:
+        before = {side: dict(levels) for side, levels in self.sides.items()}
+        while self.sides == before:
+            for _ in range(1 + int(self.random.expovariate(1 / 3))):
+                self.change(self.sides[self.random.choice(("Buy", "Sell"))])
+        delete, update, insert = [], [], []
+        for side, levels in self.sides.items():
+            shown = before[side]
+            delete += [wire(side, key) for key in shown if key not in levels]
+            update += [wire(side, key, size) for key, size in levels.items() if shown.get(key, size) != size]
+            insert += [wire(side, key, size) for key, size in levels.items() if key not in shown]
+        return self.frame(
+            "delta", f'"delete":[{",".join(delete)}],"update":[{",".join(update)}],"insert":[{",".join(insert)}]'
+        )
+
+    def change(self, levels: dict[int, int]) -> None:
+        rank = int(self.random.expovariate(1 / 8)) if self.random.random() < 0.9 else self.random.randrange(self.depth)
+        key = next(islice(sorted(levels), min(rank, self.depth - 1), None))
+        event = self.random.random()
+        if event < 0.8:
+            levels[key] = self.size()
+        elif event < 0.9:
+            del levels[key]
+            self.extend(levels)
+        else:
+            # The free tick nearest the middle: what went there comes back, so that the spread stays as it is.
+            free = next(tick for tick in range(1 if rank < 2 else key, max(levels) + 2) if tick not in levels)
+            levels[free] = self.size()
+            del levels[max(levels)]
+
+    def extend(self, levels: dict[int, int]) -> None:
+        levels[max(levels, default=0) + 1 + int(self.random.expovariate(1))] = self.size()
+
+    def size(self) -> int:
+        return 1 + int(self.random.lognormvariate(8, 1.1))
+
+
+def wire(side: str, key: int, size: int | None = None) -> str:
+    """A level in the linear dialect, prices in steps of 0.50 around 60,000."""
+    half_units = 120_000 + (key if side == "Sell" else -key)
+    stands = "" if size is None else f',"size":{size / 1000:g}'
+    return f'{{"price":"{half_units / 2:.2f}","symbol":"BTCUSDT","id":"{half_units * 5000}","side":"{side}"{stands}}}'
+
+
+def generated(depth: int) -> Stream:
+    """A topic of more levels than the exchange has ever offered."""
+    book = DeepBook(depth)
+    topic = f"orderBook_{depth}.BTCUSDT"
+    return Stream(f"generated {topic}", topic, depth, book.snapshot(), [book.delta() for _ in range(GENERATED_DELTAS)])
+
+
+def streams() -> list[Stream]:
+    """All of them, recorded first."""
+    return [*recorded(), *synthetic(), generated(1000)]

@@ -1,0 +1,33 @@
+"""A feed without a socket."""
+
+from typing import NoReturn
+
+import msgspec
+
+from depthwire.bybit.messages import OrderBookDelta, OrderBookSnapshot
+from depthwire.feed import Feed
+
+typed_decode = msgspec.json.Decoder(OrderBookSnapshot | OrderBookDelta).decode
+"""msgspec's decoding alone, of the same typed message that the book's decoder reads."""
+
+
+class Owner:
+    """A feed's owner for whom nothing may go wrong: a benchmark of frames that fail would measure something else."""
+
+    def on_connected(self, transport: object) -> NoReturn:
+        raise AssertionError("there is no socket")
+
+    on_disconnected = on_connected
+
+    def on_frame_error(self, error: Exception) -> NoReturn:
+        raise error
+
+    def on_control(self, message: bytes) -> NoReturn:
+        raise AssertionError(f"not data: {message!r}")
+
+    def on_unrouted(self, topic: str) -> NoReturn:
+        raise AssertionError(f"no channel for {topic}")
+
+
+def feed() -> Feed:
+    return Feed(Owner())

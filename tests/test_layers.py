@@ -1,0 +1,143 @@
+"""Imports run one way. The table says which; it is held against the source files, compiled ones included."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "src" / "depthwire"
+
+# A module, or a folder of modules, imports what stands above its row: never its own row, never below.
+ROWS = [
+    {"errors", "values", "settings", "decimal_text"},
+    {"ladder", "streams", "tape"},
+    {"frame"},
+    {"book"},
+    {"book_decoder"},
+    {"channel"},
+    {"routes", "bybit"},
+    {"feed", "endpoints", "sockets"},
+    {"connection"},
+    {"session"},
+    {"venue"},
+    {"client"},
+    {"blocking"},
+    {"compat"},
+    {"depthwire"},  # the package's own __init__: the names that users see
+    {"cli"},
+    {"__main__"},
+]
+ROW_OF = {room: number for number, row in enumerate(ROWS) for room in row}
+
+# What the order of the rows alone would let pass: where it is given, a room imports these rooms and no others.
+ONLY = {
+    "bybit": {
+        "errors",
+        "values",
+        "decimal_text",
+        "ladder",
+        "frame",
+        "book",
+        "book_decoder",
+        "streams",
+        "channel",
+    },
+    "venue": {"errors", "values", "bybit", "tape"},
+}
+SOCKETS = {"aiofastnet", "asyncio", "picows", "selectors", "socket", "ssl", "uvloop"}
+
+CYTHON_IMPORT = re.compile(
+    r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+c?import[ \t]+(\([^)]*\)|[^\n#]+)|c?import[ \t]+([^\n#]+))", re.MULTILINE
+)
+
+
+def python_imports(source: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "a relative import; this package writes its name out"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def cython_imports(source: str) -> Iterator[str]:
+    for module, names, plain in CYTHON_IMPORT.findall(source):
+        for name in (names or plain).strip("()").split(","):
+            bare = name.split(" as ")[0].strip()
+            if bare:
+                yield f"{module}.{bare}" if module else bare
+
+
+def room_of(imported: str, rooms: set[str]) -> str:
+    """``depthwire.book.Book`` is of the room ``book``; ``depthwire.connect`` of the package's own ``__init__``."""
+    name = imported.split(".")[1] if "." in imported else ""
+    return name if name in rooms else "depthwire"
+
+
+def complaints(package: Path) -> list[str]:
+    """Every import under ``package`` that the table forbids."""
+    found = []
+    sources = [path for path in sorted(package.rglob("*")) if path.suffix in (".py", ".pyx", ".pxd")]
+    rooms = {path.relative_to(package).parts[0].split(".")[0] for path in sources}
+    for path in sources:
+        where = path.relative_to(package)
+        room = "depthwire" if str(where.with_suffix("")) == "__init__" else where.parts[0].split(".")[0]
+        if room not in ROW_OF:
+            found.append(f"{where}: no place in the table of rows")
+            continue
+        read = python_imports if path.suffix == ".py" else cython_imports
+        for imported in read(path.read_text()):
+            top = imported.split(".")[0]
+            if room == "bybit" and top in SOCKETS:
+                found.append(f"{where}: knows a socket: {imported}")
+            if top != "depthwire":
+                continue
+            target = room_of(imported, rooms)
+            allowed = ONLY[room] if room in ONLY else {other for other in ROW_OF if ROW_OF[other] < ROW_OF[room]}
+            if target != room and target not in allowed:
+                found.append(f"{where}: imports {imported}")
+    return found
+
+
+def test_imports_run_one_way() -> None:
+    assert complaints(PACKAGE) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "complaint"),
+    [
+        ("ladder.pyx", "from depthwire.book cimport Book", "imports depthwire.book.Book"),
+        ("ladder.pxd", "cimport depthwire.frame as f", "imports depthwire.frame"),
+        ("frame.pxd", "from depthwire.ladder cimport (\n    Ladder,\n    LevelChange,\n)", None),
+        ("book.pyx", "def f():\n    from depthwire import channel, errors", "imports depthwire.channel"),
+        ("errors.py", "import depthwire.values", "imports depthwire.values"),
+        ("streams.py", "import asyncio", None),
+        ("channel.pyx", "from depthwire.bybit import v2", "imports depthwire.bybit.v2"),
+        ("routes.pyx", "from depthwire.bybit.v2 import V2Dialect", "imports depthwire.bybit.v2.V2Dialect"),
+        ("feed.pyx", "from depthwire.session import Session", "imports depthwire.session.Session"),
+        ("session.py", "from depthwire.client import connect", "imports depthwire.client.connect"),
+        ("session.py", "from depthwire import connect", "imports depthwire.connect"),
+        ("client.py", "from depthwire.cli import main", "imports depthwire.cli.main"),
+        ("blocking.py", "from depthwire.compat import BybitWebsocket", "imports depthwire.compat.BybitWebsocket"),
+        ("__init__.py", "from depthwire import cli", "imports depthwire.cli"),
+        ("bybit/v2.py", "import asyncio", "knows a socket: asyncio"),
+        ("bybit/v2_book.pyx", "from picows.picows cimport WSFrame", "knows a socket: picows.picows.WSFrame"),
+        ("bybit/v2.py", "from depthwire.feed import Feed", "imports depthwire.feed.Feed"),
+        ("bybit/v2.py", "from depthwire.bybit.topics import split_topic", None),
+        ("venue/server.py", "from depthwire.session import Session", "imports depthwire.session.Session"),
+        ("venue/server.py", "if TYPE_CHECKING:\n    import depthwire.client", "imports depthwire.client"),
+        ("venue/server.py", "import asyncio\nfrom depthwire.tape import Pace", None),
+        ("cli/demo.py", "from depthwire import __version__, connect", None),
+        ("scanner.pyx", "", "no place in the table of rows"),
+    ],
+)
+def test_a_broken_arrow_is_found(tmp_path: Path, file: str, line: str, complaint: str | None) -> None:
+    for room in ROW_OF:
+        (tmp_path / f"{room}.py").touch()
+    path = tmp_path / file
+    path.with_name(f"{path.stem}.py").unlink(missing_ok=True)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(line)
+    assert complaints(tmp_path) == ([f"{file}: {complaint}"] if complaint else [])
