@@ -14,7 +14,9 @@ cdef class Book:
     cdef readonly str symbol
     cdef readonly Py_ssize_t depth
     cdef readonly int64_t cross_seq
+    cdef readonly int64_t update_id         # 0: the dialect does not number its frames
     cdef readonly int64_t ts_exchange_us
+    cdef readonly int64_t ts_matching_us    # 0: the dialect does not tell it
     cdef readonly int64_t ts_recv_ns
     cdef readonly uint64_t version
     cdef readonly str stale_reason
@@ -37,6 +39,8 @@ cdef class Book:
     cdef int require_live(self) except -1
     cdef object _load(self, BookFrame frame)
     cdef object _change(self, BookFrame frame)
+    cdef object _does_not_follow(self, BookFrame frame)
+    cdef object _take_scale(self, int price_decimals)
     cdef void _take_back(self, LevelChange* changes, Py_ssize_t count) noexcept
     cdef object _why_refused(self, LevelChange* change)
     cdef object _invalid(self, LevelChange* change)
@@ -46,5 +50,5 @@ cdef class Book:
     cdef str _name(self, int64_t price_id)
     cdef bint _touch(self, int64_t* bid_id, int64_t* ask_id) noexcept
     cdef double _sweep(self, object side, double size, int64_t* last_id) except? -1
-    cdef _frame(self, bint is_snapshot, int64_t cross_seq, int64_t ts_exchange_us)
+    cdef _frame(self, bint is_snapshot, int64_t cross_seq, int64_t update_id, int64_t ts_exchange_us)
     cdef int _add(self, BookFrame frame, int side, int action, object price_id, object size) except -1

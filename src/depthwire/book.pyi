@@ -14,6 +14,17 @@ class Book:
         asks: Iterable[tuple[int, float]],
         *,
         cross_seq: int = 0,
+        update_id: int = 0,
+        ts_exchange_us: int = 0,
+        ts_recv_ns: int = 0,
+    ) -> None: ...
+    def apply_levels(
+        self,
+        bids: Iterable[tuple[int, float]] = (),
+        asks: Iterable[tuple[int, float]] = (),
+        *,
+        update_id: int = 0,
+        cross_seq: int = 0,
         ts_exchange_us: int = 0,
         ts_recv_ns: int = 0,
     ) -> None: ...
@@ -35,7 +46,11 @@ class Book:
     @property
     def cross_seq(self) -> int: ...
     @property
+    def update_id(self) -> int: ...
+    @property
     def ts_exchange_us(self) -> int: ...
+    @property
+    def ts_matching_us(self) -> int: ...
     @property
     def ts_recv_ns(self) -> int: ...
     @property

@@ -5,7 +5,7 @@ from libc.math cimport isfinite
 from libc.stdlib cimport qsort
 
 from depthwire.decimal_text cimport MAX_DIGITS, POWERS_OF_TEN
-from depthwire.ladder cimport ASK, BID, DELETE, INSERT, UPDATE
+from depthwire.ladder cimport ASK, BID, DELETE, INSERT, NOTHING, REMOVE, SET, UPDATE
 
 from decimal import Context, Decimal, InvalidOperation
 from operator import index
@@ -38,8 +38,15 @@ cdef class Book:
 
     The order book of one symbol, ``depth`` levels a side at most.
 
-    Prices are integers inside: ``price_id = price × 10**price_decimals``. The scale is learnt from the wire, where
-    each level states both; give ``price_decimals`` where you apply levels of your own.
+    Prices are integers inside: ``price_id = price × 10**price_decimals``. The scale is learnt from the wire; give
+    ``price_decimals`` where you apply levels of your own. The v2 dialects state each level's id and price, and their
+    scale holds from snapshot to snapshot. v5 states prices alone: a finer one than all before raises the scale, and the
+    price ids with it, exactly.
+
+    ``cross_seq`` is the exchange's sequence over all its topics (v5: ``seq``), ``update_id`` numbers the frames of this
+    book's topic (v5: ``u``; 0 on v2). ``ts_exchange_us`` is when the venue sent the frame (v2: ``timestamp_e6``, v5:
+    ``ts``), ``ts_matching_us`` when its engine made it (v5: ``cts``; 0 on v2), both in µs since the epoch;
+    ``ts_recv_ns`` is when it arrived here, in ns. ``version`` counts the frames that were applied.
 
     A book is EMPTY until its first snapshot, LIVE while every frame follows from the one before, and STALE from the
     moment one does not, or the connection is lost, until the next snapshot. Reading prices or sizes of a book that is
@@ -68,13 +75,15 @@ cdef class Book:
 
     # ---- applying frames
 
-    def apply_snapshot(self, bids, asks, *, int64_t cross_seq=0, int64_t ts_exchange_us=0, int64_t ts_recv_ns=0):
+    def apply_snapshot(
+        self, bids, asks, *, int64_t cross_seq=0, int64_t update_id=0, int64_t ts_exchange_us=0, int64_t ts_recv_ns=0
+    ):
         """Replace all levels. ``bids`` and ``asks`` are iterables of (price_id, size), in any order. The book is LIVE.
 
         Raises DuplicateLevel, DepthExceeded, CrossedBook or InvalidLevel; then the levels are as they were and a LIVE
         book is STALE. O(n), O(n log n) where a side is not sorted.
         """
-        cdef BookFrame frame = self._frame(True, cross_seq, ts_exchange_us)
+        cdef BookFrame frame = self._frame(True, cross_seq, update_id, ts_exchange_us)
         for side, levels in enumerate((bids, asks)):
             for price_id, size in levels:
                 self._add(frame, side, INSERT, price_id, size)
@@ -93,7 +102,7 @@ cdef class Book:
         levels are as they were and a LIVE book is STALE. SnapshotMissing where the book is not LIVE, which leaves it as
         it is. O(k (log n + moved)) for k changes, where moved is the distance to the best price.
         """
-        cdef BookFrame frame = self._frame(False, cross_seq, ts_exchange_us)
+        cdef BookFrame frame = self._frame(False, cross_seq, 0, ts_exchange_us)
         for side, price_id in delete:
             self._add(frame, side_index(side), DELETE, price_id, 0.0)
         for side, price_id, size in update:
@@ -102,14 +111,31 @@ cdef class Book:
             self._add(frame, side_index(side), INSERT, price_id, size)
         self.apply(frame, ts_recv_ns)
 
+    def apply_levels(
+        self, bids=(), asks=(), *, int64_t update_id=0, int64_t cross_seq=0, int64_t ts_exchange_us=0, int64_t ts_recv_ns=0
+    ):
+        """Apply one frame of (price_id, size) pairs, in their order: a size of 0 removes a level, another one sets it.
+
+        A level that is removed need not stand. ``update_id``, where it is not 0, must be one more than the book's.
+
+        Raises DepthExceeded, CrossedBook, OutOfSequence or InvalidLevel; then the levels are as they were and a LIVE
+        book is STALE. SnapshotMissing where the book is not LIVE, which leaves it as it is. O(k (log n + moved)).
+        """
+        cdef BookFrame frame = self._frame(False, cross_seq, update_id, ts_exchange_us)
+        for side, levels in enumerate((bids, asks)):
+            for price_id, size in levels:
+                self._add(frame, side, SET if size else REMOVE, price_id, size)
+        self.apply(frame, ts_recv_ns)
+
     def mark_stale(self, str reason not None):
         """Say that the book can no longer be trusted, and why. An EMPTY book stays EMPTY. O(1)."""
         self.go_stale(reason)
 
-    cdef _frame(self, bint is_snapshot, int64_t cross_seq, int64_t ts_exchange_us):
+    cdef _frame(self, bint is_snapshot, int64_t cross_seq, int64_t update_id, int64_t ts_exchange_us):
         cdef BookFrame frame = BookFrame()
         frame.start(is_snapshot, self.decimals)
         frame.cross_seq = cross_seq
+        frame.update_id = update_id
         frame.ts_exchange_us = ts_exchange_us
         return frame
 
@@ -136,7 +162,9 @@ cdef class Book:
             self.go_stale(refusal.message)
             raise refusal
         self.cross_seq = frame.cross_seq
+        self.update_id = frame.update_id
         self.ts_exchange_us = frame.ts_exchange_us
+        self.ts_matching_us = frame.ts_matching_us
         self.ts_recv_ns = ts_recv_ns
         self.version += 1
         if self.status != LIVE:
@@ -149,14 +177,11 @@ cdef class Book:
         cdef LevelChange* changes = frame.changes
         cdef object refusal = None
         cdef PyObject* ladders[2]
-        if self.status != LIVE:
-            return SnapshotMissing(f"a delta came while the book is {STATES[self.status]}; it needs a snapshot", self.symbol)
-        if frame.cross_seq < self.cross_seq or frame.ts_exchange_us < self.ts_exchange_us:
-            return OutOfSequence(
-                f"cross_seq {self.cross_seq} at {self.ts_exchange_us} µs was followed by {frame.cross_seq} at "
-                f"{frame.ts_exchange_us} µs; neither may fall",
-                self.symbol,
-            )
+        refusal = self._does_not_follow(frame)
+        if refusal is None and frame.price_decimals != self.decimals:
+            refusal = self._take_scale(frame.price_decimals)
+        if refusal is not None:
+            return refusal
         if frame.inserts:
             self.bid_ladder.reserve(self.bid_ladder.count + frame.inserts)
             self.ask_ladder.reserve(self.ask_ladder.count + frame.inserts)
@@ -177,12 +202,46 @@ cdef class Book:
             self._take_back(changes, i)
         return refusal
 
+    cdef object _does_not_follow(self, BookFrame frame):
+        """The error that a delta's numbers call for, or None."""
+        if self.status != LIVE:
+            return SnapshotMissing(f"a delta came while the book is {STATES[self.status]}; it needs a snapshot", self.symbol)
+        if frame.update_id:
+            if frame.update_id == self.update_id + 1:
+                return None
+            return OutOfSequence(
+                f"update {self.update_id} was followed by {frame.update_id}; each is one more than the one before", self.symbol
+            )
+        if frame.cross_seq < self.cross_seq or frame.ts_exchange_us < self.ts_exchange_us:
+            return OutOfSequence(
+                f"cross_seq {self.cross_seq} at {self.ts_exchange_us} µs was followed by {frame.cross_seq} at "
+                f"{frame.ts_exchange_us} µs; neither may fall",
+                self.symbol,
+            )
+        return None
+
+    cdef object _take_scale(self, int price_decimals):
+        """State all levels at the scale of a frame. Returns None, or the error where a price id would not fit."""
+        cdef int64_t factor
+        if self.decimals >= 0:
+            factor = POWERS_OF_TEN[price_decimals - self.decimals]
+            if max(self.bid_ladder.highest_id(), self.ask_ladder.highest_id()) > MAX_PRICE_ID // factor:
+                return InvalidLevel(
+                    f"a price of {price_decimals} decimals; with them the book's prices have more than {MAX_DIGITS} digits",
+                    self.symbol,
+                )
+            self.bid_ladder.rescale(factor)
+            self.ask_ladder.rescale(factor)
+        self._learn(price_decimals)
+        return None
+
     cdef void _take_back(self, LevelChange* changes, Py_ssize_t count) noexcept:
         """Undo the first ``count`` changes, last first: each holds what stood there before."""
         while count:
             count -= 1
-            changes[count].action = INSERT - changes[count].action     # a delete and an insert undo each other
-            self.ladder(changes[count].side).apply(&changes[count])
+            if changes[count].action != NOTHING:
+                changes[count].action = INSERT - changes[count].action
+                self.ladder(changes[count].side).apply(&changes[count])
 
     cdef object _load(self, BookFrame frame):
         """Replace all levels by a snapshot's. Returns None, or the error that says why nothing was replaced."""
@@ -232,7 +291,7 @@ cdef class Book:
     cdef object _why_refused(self, LevelChange* change):
         """The error for a change that its ladder did not take."""
         cdef str side = "bid" if change.side == BID else "ask"
-        if not is_valid(change) and (change.action != DELETE or not is_price_id(change.price_id)):
+        if not is_valid(change) and (change.action not in (DELETE, REMOVE) or not is_price_id(change.price_id)):
             return self._invalid(change)
         if change.action == INSERT:
             return DuplicateLevel(f"insert of {side} {self._name(change.price_id)}, which stands already", self.symbol)
@@ -548,7 +607,9 @@ cdef class Book:
             stale_reason=self.stale_reason,
             price_decimals=self.price_decimals,
             cross_seq=self.cross_seq,
+            update_id=self.update_id,
             ts_exchange_us=self.ts_exchange_us,
+            ts_matching_us=self.ts_matching_us,
             ts_recv_ns=self.ts_recv_ns,
             version=self.version,
             bids=pairs(self.bid_ladder),
@@ -590,7 +651,7 @@ cdef inline bint is_valid(const LevelChange* level) noexcept nogil:
 
 cdef inline bint apply_to(PyObject** ladders, LevelChange* change) noexcept:
     """``ladders`` by side: an index costs nothing, a branch on the side is mispredicted every other time."""
-    if change.action != DELETE and not is_valid(change):
+    if not is_valid(change) and change.action != DELETE and (change.action != REMOVE or not is_price_id(change.price_id)):
         return False
     return (<Ladder>ladders[change.side]).apply(change)
 

@@ -3,7 +3,12 @@
 # Accepted is what the exchange writes: ASCII digits with at most one point that has digits on both sides. Signs,
 # exponents, spaces and other scripts' digits are refused. Inline, since each level of each frame comes through here.
 
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport int64_t
+from libc.string cimport memcpy
+
+cdef extern from "Python.h":
+    double PyOS_string_to_double(const char* text, char** end, void* overflow_exception) except? -1.0
 
 cdef extern from *:
     """
@@ -15,6 +20,7 @@ cdef extern from *:
     """
     enum:
         MAX_DIGITS "DEPTHWIRE_MAX_DIGITS"       # that many digits always fit an int64
+    const long long EXACT_INTEGERS "(1LL << 53)"    # float64 holds all integers up to here
     const long long* POWERS_OF_TEN "depthwire_powers"
 
 
@@ -73,3 +79,38 @@ cdef inline bint scaled(const DecimalText* value, int decimals, int64_t* result)
     divisor = POWERS_OF_TEN[-shift]
     result[0] = value.mantissa // divisor
     return result[0] * divisor == value.mantissa
+
+
+cdef inline bint is_plain_decimal(const char* text, Py_ssize_t length) noexcept nogil:
+    """Whether a text is made of digits with at most one point among them, however many there are. O(length)."""
+    cdef Py_ssize_t i
+    cdef bint pointed = False
+    for i in range(length):
+        if text[i] == c'.' and not pointed and 0 < i < length - 1:
+            pointed = True
+        elif <unsigned char>(text[i] - c'0') > 9:
+            return False
+    return length > 0
+
+
+cdef inline bint parse_size(const char* text, Py_ssize_t length, double* size) except -1:
+    """A decimal text as the float64 next to it, as ``float(text)`` is. False where it is no plain decimal. O(length)."""
+    cdef DecimalText value
+    cdef char* copy
+    # Both are exact in float64, so that the division is the only rounding: D. Gay, "Correctly rounded binary-decimal
+    # and decimal-binary conversions", 1990.
+    if parse_decimal(text, length, &value) and value.mantissa <= EXACT_INTEGERS:
+        size[0] = <double>value.mantissa / <double>POWERS_OF_TEN[value.decimals]
+        return True
+    if not is_plain_decimal(text, length):
+        return False
+    copy = <char*>PyMem_Malloc(length + 1)
+    if copy == NULL:
+        raise MemoryError
+    memcpy(copy, text, length)
+    copy[length] = 0
+    try:
+        size[0] = PyOS_string_to_double(copy, NULL, NULL)
+    finally:
+        PyMem_Free(copy)
+    return True

@@ -24,7 +24,7 @@
     │       ├── DuplicateLevel            insert of a price id that stands, or twice in a snapshot
     │       ├── DepthExceeded             more levels on a side than the topic's depth
     │       ├── CrossedBook               best bid at or above best ask
-    │       └── OutOfSequence             ``cross_seq`` or the exchange's time falls
+    │       └── OutOfSequence             a sequence or time that falls; v5: ``u`` that is not one more
     ├── BookNotLive                       prices read from a book that is EMPTY or STALE
     ├── InsufficientDepth                 the book holds less than the size asked for
     ├── ReaderOverflow                    events were lost because their reader was too slow: ``lost``
@@ -178,7 +178,7 @@ class CrossedBook(ContinuityError):
 
 
 class OutOfSequence(ContinuityError):
-    """``cross_seq`` or the exchange's timestamp is lower than the book's."""
+    """``cross_seq`` or the exchange's time is lower than the book's; on v5, ``u`` is not one more than the book's."""
 
 
 class BookNotLive(DepthwireError):

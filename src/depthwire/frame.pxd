@@ -10,14 +10,17 @@ cdef class BookFrame:
     cdef bint is_snapshot
     cdef int64_t cross_seq
     cdef int64_t ts_exchange_us
+    cdef int64_t ts_matching_us     # 0: the dialect does not tell it
+    cdef int64_t update_id          # one more than the frame's before; 0: the dialect does not number its frames
     cdef int price_decimals         # scale of the frame's price ids; -1: no level told it
-    cdef LevelChange* changes       # a delta's: deletes, then updates, then inserts
+    cdef LevelChange* changes       # a delta's, in the order in which they are to be applied
     cdef Py_ssize_t count
     cdef Py_ssize_t inserts         # how many of them need room
     cdef Py_ssize_t capacity
 
     cdef void start(self, bint is_snapshot, int price_decimals) noexcept
     cdef int _grow(self) except -1
+    cdef bint refine(self, int price_decimals) noexcept
 
     # Inline, since each level of each frame comes through here.
     cdef inline LevelChange* add(self, int side, int action) except NULL:
@@ -29,5 +32,5 @@ cdef class BookFrame:
         change.side = side
         change.action = action
         self.count += 1
-        self.inserts += action == INSERT
+        self.inserts += action >= INSERT
         return change

@@ -2,6 +2,8 @@
 
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 
+from depthwire.decimal_text cimport MAX_DIGITS, POWERS_OF_TEN
+
 
 cdef class BookFrame:
     """Scratch memory for one frame's level changes, reused from frame to frame; grows by doubling."""
@@ -13,8 +15,20 @@ cdef class BookFrame:
         """Begin a new frame; forgets the last one."""
         self.is_snapshot = is_snapshot
         self.price_decimals = price_decimals
-        self.cross_seq = self.ts_exchange_us = 0
+        self.cross_seq = self.ts_exchange_us = self.ts_matching_us = self.update_id = 0
         self.count = self.inserts = 0
+
+    cdef bint refine(self, int price_decimals) noexcept:
+        """State the changes so far at a finer scale; False, and nothing done, where a price id would not fit."""
+        cdef Py_ssize_t i
+        cdef int64_t factor = POWERS_OF_TEN[price_decimals - self.price_decimals]
+        for i in range(self.count):
+            if self.changes[i].price_id > POWERS_OF_TEN[MAX_DIGITS] // factor:
+                return False
+        for i in range(self.count):
+            self.changes[i].price_id *= factor
+        self.price_decimals = price_decimals
+        return True
 
     cdef int _grow(self) except -1:
         cdef Py_ssize_t capacity = 2 * self.capacity if self.capacity else 64

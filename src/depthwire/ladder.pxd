@@ -6,10 +6,15 @@ cdef enum Side:
     ASK = 1
 
 
+# Where a dialect says only which size stands at a price from now on, a change is a SET or a REMOVE; once applied it has
+# become what it turned out to be. A delete and an insert undo each other: INSERT - action undoes an action.
 cdef enum Action:
     DELETE = 0
     UPDATE = 1
     INSERT = 2
+    SET = 3
+    REMOVE = 4
+    NOTHING = 5
 
 
 # One change of one price level, as a frame states it. Once applied, `size` holds the size that stood there before,
@@ -39,5 +44,7 @@ cdef class Ladder:
     cdef bint stands(self, Py_ssize_t at, int64_t price_id) noexcept nogil
     cdef int reserve(self, Py_ssize_t capacity) except -1
     cdef bint apply(self, LevelChange* change) noexcept nogil
+    cdef int64_t highest_id(self) noexcept nogil
+    cdef void rescale(self, int64_t factor) noexcept nogil
     cdef void empty(self) noexcept nogil
     cdef void append(self, int64_t price_id, double size) noexcept nogil

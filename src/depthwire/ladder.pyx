@@ -98,7 +98,14 @@ cdef class Ladder:
         False, and nothing done: there is no such level to delete or update, or there is one where one is to be inserted.
         """
         cdef Py_ssize_t at = self.seek(change.price_id), behind = self.count - at
-        if self.stands(at, change.price_id) == (change.action == INSERT):
+        cdef bint stands = self.stands(at, change.price_id)
+        if change.action == SET:
+            change.action = UPDATE if stands else INSERT
+        elif change.action == REMOVE:
+            change.action = DELETE if stands else NOTHING
+            if not stands:
+                return True
+        elif stands == (change.action == INSERT):
             return False
         if change.action == UPDATE:
             change.size, self.lots[at] = self.lots[at], change.size
@@ -122,6 +129,16 @@ cdef class Ladder:
             self.lots[at] = change.size
             self.count += 1
         return True
+
+    cdef int64_t highest_id(self) noexcept nogil:
+        """The greatest price id; 0 in an empty ladder. O(1)."""
+        return self.ids[0 if self.flip else self.count - 1] if self.count else 0
+
+    cdef void rescale(self, int64_t factor) noexcept nogil:
+        """Multiply all price ids by a factor above 0, with which the highest of them still fits. O(n)."""
+        cdef Py_ssize_t i
+        for i in range(self.count):
+            self.ids[i] *= factor
 
     cdef void empty(self) noexcept nogil:
         """Remove all levels."""

@@ -61,7 +61,9 @@ class BookSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     stale_reason: str | None
     price_decimals: int | None
     cross_seq: int
+    update_id: int
     ts_exchange_us: int
+    ts_matching_us: int
     ts_recv_ns: int
     version: int
     bids: tuple[tuple[int, float], ...]

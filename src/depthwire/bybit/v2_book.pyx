@@ -1,14 +1,27 @@
 """Order-book frames of the inverse and linear dialects: msgspec's typed messages to level changes.
 
-The messages live only for one call, so their fields are read from the Structs' slots directly: the offsets are those
-that Python's own member descriptors of each Struct state.
+The messages live only for one call, so their fields are read from the Structs' slots directly.
 """
 
 cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
-from libc.string cimport memcmp
 
+from depthwire.bybit.struct_slots cimport (
+    PyFloat_AS_DOUBLE,
+    PyList_GET_ITEM,
+    PyList_GET_SIZE,
+    PyLong_AsLongLongAndOverflow,
+    PyLong_CheckExact,
+    PyUnicode_GET_LENGTH,
+    PyUnicode_IS_COMPACT_ASCII,
+    ascii_of,
+    excerpt,
+    same_text,
+    shortened,
+    slot,
+    slot_of,
+)
 from depthwire.book cimport Book
 from depthwire.book_decoder cimport BookDecoder, FrameBytes
 from depthwire.decimal_text cimport MAX_DIGITS, DecimalText, parse_decimal, parse_integer, scaled
@@ -19,33 +32,6 @@ import msgspec
 
 from depthwire.bybit import messages
 from depthwire.errors import UNDECODABLE, InvalidLevel, MalformedFrame, PriceMismatch, SymbolMismatch
-
-cdef extern from "structmember.h":
-    ctypedef struct PyMemberDef:
-        Py_ssize_t offset
-
-cdef extern from "Python.h":
-    ctypedef struct PyASCIIObject:
-        pass
-
-    ctypedef struct PyMemberDescrObject:
-        PyMemberDef* d_member
-
-    bint PyUnicode_IS_COMPACT_ASCII(PyObject* text)
-    Py_ssize_t PyUnicode_GET_LENGTH(PyObject* text)
-    double PyFloat_AS_DOUBLE(PyObject* number)
-    bint PyLong_CheckExact(PyObject* number)
-    long long PyLong_AsLongLongAndOverflow(PyObject* number, int* overflow) except? -1
-    Py_ssize_t PyList_GET_SIZE(PyObject* list)
-    PyObject* PyList_GET_ITEM(PyObject* list, Py_ssize_t index)
-
-
-cdef Py_ssize_t slot_of(object struct, str field) except -1:
-    """Where instances of a Struct keep a field, in bytes from the object's start."""
-    descriptor = struct.__dict__[field]
-    if type(descriptor).__name__ != "member_descriptor":
-        raise ImportError(f"{struct.__name__}.{field} is a {type(descriptor).__name__}, not a slot: unsupported msgspec")
-    return (<PyMemberDescrObject*><PyObject*>descriptor).d_member.offset
 
 
 cdef LevelSlots slots_of(object struct, bint sized) except *:
@@ -76,16 +62,6 @@ cdef Py_ssize_t INSERT_SLOT = slot_of(messages.OrderBookChanges, "insert")
 cdef Py_ssize_t ORDER_BOOK_SLOT = slot_of(messages.OrderBookLevels, "order_book")
 cdef object SNAPSHOT = messages.OrderBookSnapshot
 cdef object NESTED_LEVELS = messages.OrderBookLevels
-
-
-cdef inline PyObject* slot(PyObject* struct, Py_ssize_t offset) noexcept:
-    """A field of a Struct, borrowed from it. A reference of our own would cost more than the field's use."""
-    return (<PyObject**>(<char*>struct + offset))[0]
-
-
-cdef inline const char* ascii_of(PyObject* text) noexcept:
-    """The characters of a compact ASCII str, which it owns."""
-    return <const char*>(<PyASCIIObject*>text + 1)
 
 
 @cython.final
@@ -151,16 +127,6 @@ cdef class V2BookDecoder(BookDecoder):
         return 0
 
 
-cdef inline bint same_text(PyObject* text, PyObject* expected) noexcept:
-    cdef Py_ssize_t length = PyUnicode_GET_LENGTH(text)
-    return (
-        PyUnicode_IS_COMPACT_ASCII(text)
-        and PyUnicode_IS_COMPACT_ASCII(expected)
-        and length == PyUnicode_GET_LENGTH(expected)
-        and memcmp(ascii_of(text), ascii_of(expected), length) == 0
-    )
-
-
 cdef inline bint prove(PyObject* price, int64_t price_id, int* decimals) noexcept:
     """Whether a level's price text and id agree at the scale; the first level of a snapshot tells the scale."""
     cdef DecimalText value
@@ -196,13 +162,3 @@ cdef object price_fault(str price, int64_t price_id, int decimals, str symbol):
         return InvalidLevel(f"price {shortened(price)} is no plain decimal number above 0", symbol)
     scale = "any power of ten" if decimals < 0 else f"10**{decimals}"
     return PriceMismatch(f"price {price!r} and id {price_id} disagree: id must be price × {scale}", symbol)
-
-
-cdef str shortened(object value):
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:40]}… ({len(text)} characters)"
-
-
-cdef str excerpt(const char* data, Py_ssize_t size):
-    shown = bytes(data[: min(size, 120)])
-    return f"{shown!r}" + (f"… ({size} bytes)" if size > 120 else "")

@@ -1,0 +1,65 @@
+# Reading msgspec's Structs where they lie: borrowed fields, borrowed text. The offsets are those that Python's own member
+# descriptors of each Struct state. Inline, since each level of each decoded frame comes through here.
+
+from cpython.object cimport PyObject
+from libc.string cimport memcmp
+
+cdef extern from "structmember.h":
+    ctypedef struct PyMemberDef:
+        Py_ssize_t offset
+
+cdef extern from "Python.h":
+    ctypedef struct PyASCIIObject:
+        pass
+
+    ctypedef struct PyMemberDescrObject:
+        PyMemberDef* d_member
+
+    bint PyUnicode_IS_COMPACT_ASCII(PyObject* text)
+    Py_ssize_t PyUnicode_GET_LENGTH(PyObject* text)
+    double PyFloat_AS_DOUBLE(PyObject* number)
+    bint PyLong_CheckExact(PyObject* number)
+    long long PyLong_AsLongLongAndOverflow(PyObject* number, int* overflow) except? -1
+    Py_ssize_t PyList_GET_SIZE(PyObject* list)
+    PyObject* PyList_GET_ITEM(PyObject* list, Py_ssize_t index)
+    PyObject* PyTuple_GET_ITEM(PyObject* tuple, Py_ssize_t index)
+
+
+cdef inline Py_ssize_t slot_of(object struct, str field) except -1:
+    """Where instances of a Struct keep a field, in bytes from the object's start."""
+    descriptor = struct.__dict__[field]
+    if type(descriptor).__name__ != "member_descriptor":
+        raise ImportError(f"{struct.__name__}.{field} is a {type(descriptor).__name__}, not a slot: unsupported msgspec")
+    return (<PyMemberDescrObject*><PyObject*>descriptor).d_member.offset
+
+
+cdef inline PyObject* slot(PyObject* struct, Py_ssize_t offset) noexcept:
+    """A field of a Struct, borrowed from it. A reference of our own would cost more than the field's use."""
+    return (<PyObject**>(<char*>struct + offset))[0]
+
+
+cdef inline const char* ascii_of(PyObject* text) noexcept:
+    """The characters of a compact ASCII str, which it owns."""
+    return <const char*>(<PyASCIIObject*>text + 1)
+
+
+cdef inline bint same_text(PyObject* text, PyObject* expected) noexcept:
+    cdef Py_ssize_t length = PyUnicode_GET_LENGTH(text)
+    return (
+        PyUnicode_IS_COMPACT_ASCII(text)
+        and PyUnicode_IS_COMPACT_ASCII(expected)
+        and length == PyUnicode_GET_LENGTH(expected)
+        and memcmp(ascii_of(text), ascii_of(expected), length) == 0
+    )
+
+
+cdef inline str shortened(object value):
+    """A value for an error message, however long it is."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:40]}… ({len(text)} characters)"
+
+
+cdef inline str excerpt(const char* data, Py_ssize_t size):
+    """The beginning of a frame for an error message."""
+    shown = bytes(data[: min(size, 120)])
+    return f"{shown!r}" + (f"… ({size} bytes)" if size > 120 else "")

@@ -1,0 +1,7 @@
+from typing import final
+
+from depthwire.book_decoder import BookDecoder
+
+@final
+class V5BookDecoder(BookDecoder):
+    def __init__(self) -> None: ...

@@ -1,0 +1,166 @@
+"""Order-book frames of the v5 dialect: msgspec's typed messages to level changes.
+
+v5 states prices alone, so the price scale is that of the finest price seen. The messages live only for one call, so
+their fields are read from the Structs' slots directly.
+"""
+
+cimport cython
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t
+
+from depthwire.bybit.struct_slots cimport (
+    PyList_GET_ITEM,
+    PyList_GET_SIZE,
+    PyLong_AsLongLongAndOverflow,
+    PyTuple_GET_ITEM,
+    PyUnicode_GET_LENGTH,
+    PyUnicode_IS_COMPACT_ASCII,
+    ascii_of,
+    excerpt,
+    same_text,
+    shortened,
+    slot,
+    slot_of,
+)
+from depthwire.book cimport Book
+from depthwire.book_decoder cimport BookDecoder, FrameBytes
+from depthwire.decimal_text cimport MAX_DIGITS, DecimalText, parse_decimal, parse_size, scaled
+from depthwire.frame cimport BookFrame
+from depthwire.ladder cimport ASK, BID, INSERT, REMOVE, SET, LevelChange
+
+import msgspec
+
+from depthwire.bybit import v5_orderbook
+from depthwire.errors import UNDECODABLE, InvalidLevel, MalformedFrame, SymbolMismatch
+
+cdef enum:
+    US_PER_MS = 1000
+    LATEST_MS = 9_000_000_000_000_000       # in µs it still fits int64
+
+
+cdef struct MessageSlots:
+    Py_ssize_t data
+    Py_ssize_t ts
+    Py_ssize_t cts
+
+
+cdef MessageSlots message_slots_of(object struct) except *:
+    return MessageSlots(data=slot_of(struct, "data"), ts=slot_of(struct, "ts"), cts=slot_of(struct, "cts"))
+
+
+cdef MessageSlots SNAPSHOT_SLOTS = message_slots_of(v5_orderbook.OrderBookSnapshot)
+cdef MessageSlots DELTA_SLOTS = message_slots_of(v5_orderbook.OrderBookDelta)
+cdef Py_ssize_t SYMBOL_SLOT = slot_of(v5_orderbook.OrderBookContent, "s")
+cdef Py_ssize_t BIDS_SLOT = slot_of(v5_orderbook.OrderBookContent, "b")
+cdef Py_ssize_t ASKS_SLOT = slot_of(v5_orderbook.OrderBookContent, "a")
+cdef Py_ssize_t UPDATE_ID_SLOT = slot_of(v5_orderbook.OrderBookContent, "u")
+cdef Py_ssize_t SEQ_SLOT = slot_of(v5_orderbook.OrderBookContent, "seq")
+cdef object SNAPSHOT = v5_orderbook.OrderBookSnapshot
+
+
+@cython.final
+cdef class V5BookDecoder(BookDecoder):
+    """V5BookDecoder()
+
+    Decodes ``orderbook.DEPTH.SYMBOL`` of all v5 categories with one typed msgspec decoder, in one pass.
+    """
+
+    def __init__(self):
+        self._decode = msgspec.json.Decoder(v5_orderbook.OrderBookSnapshot | v5_orderbook.OrderBookDelta).decode
+        self._bytes = FrameBytes()
+        self._frame = BookFrame()
+
+    cdef BookFrame decode(self, const char* data, Py_ssize_t size, Book book):
+        """Raises MalformedFrame, SymbolMismatch or InvalidLevel. O(size)."""
+        cdef object message
+        cdef PyObject* fields
+        cdef PyObject* content
+        cdef const MessageSlots* slots
+        cdef BookFrame frame = self._frame
+        try:
+            message = self._decode(self._bytes.over(data, size))
+        except UNDECODABLE as error:
+            raise MalformedFrame(f"not an order-book frame: {error}; it reads {excerpt(data, size)}", book.symbol) from None
+        fields = <PyObject*>message
+        frame.start(type(message) is SNAPSHOT, book.decimals)
+        slots = &SNAPSHOT_SLOTS if frame.is_snapshot else &DELTA_SLOTS
+        content = slot(fields, slots.data)
+        if not same_text(slot(content, SYMBOL_SLOT), <PyObject*>book.symbol):
+            raise SymbolMismatch(f"data of {<object>slot(content, SYMBOL_SLOT)!r} on the topic of {book.symbol}", book.symbol)
+        self._read(slot(content, BIDS_SLOT), BID, book.symbol)
+        self._read(slot(content, ASKS_SLOT), ASK, book.symbol)
+        frame.update_id = integer(slot(content, UPDATE_ID_SLOT), "u", 1, book.symbol)
+        frame.cross_seq = integer(slot(content, SEQ_SLOT), "seq", 0, book.symbol)
+        frame.ts_exchange_us = milliseconds(slot(fields, slots.ts), "ts", book.symbol)
+        frame.ts_matching_us = milliseconds(slot(fields, slots.cts), "cts", book.symbol)
+        return frame
+
+    cdef int _read(self, PyObject* levels, int side, str symbol) except -1:
+        """Turn one side's pairs into changes. O(levels)."""
+        cdef BookFrame frame = self._frame
+        cdef LevelChange* change
+        cdef PyObject* price
+        cdef PyObject* size
+        cdef Py_ssize_t i
+        for i in range(PyList_GET_SIZE(levels)):
+            price = PyTuple_GET_ITEM(PyList_GET_ITEM(levels, i), 0)
+            size = PyTuple_GET_ITEM(PyList_GET_ITEM(levels, i), 1)
+            change = frame.add(side, INSERT if frame.is_snapshot else SET)
+            if not take_price(price, change, frame):
+                raise InvalidLevel(
+                    f"price {shortened(<object>price)} is no plain decimal number above 0 that has at most {MAX_DIGITS} "
+                    "digits beside the book's others",
+                    symbol,
+                )
+            if not PyUnicode_IS_COMPACT_ASCII(size) or not parse_size(
+                ascii_of(size), PyUnicode_GET_LENGTH(size), &change.size
+            ):
+                raise InvalidLevel(f"size {shortened(<object>size)} is no plain decimal number", symbol)
+            if change.action == SET and change.size == 0 and is_zero(size):
+                change.action = REMOVE
+        return 0
+
+
+cdef inline bint take_price(PyObject* price, LevelChange* change, BookFrame frame) noexcept:
+    """Read a price into the frame's last change, which raises the frame's scale where it is finer."""
+    cdef DecimalText value
+    change.price_id = 0
+    if (
+        not PyUnicode_IS_COMPACT_ASCII(price)
+        or not parse_decimal(ascii_of(price), PyUnicode_GET_LENGTH(price), &value)
+        or value.mantissa == 0
+    ):
+        return False
+    if frame.price_decimals < 0:
+        frame.price_decimals = value.decimals
+    if scaled(&value, frame.price_decimals, &change.price_id):
+        return True
+    if value.decimals <= frame.price_decimals or not frame.refine(value.decimals):
+        return False
+    return scaled(&value, frame.price_decimals, &change.price_id)
+
+
+cdef inline bint is_zero(PyObject* size) noexcept:
+    """Whether a size is written with zeros alone: one that is only too small for a float64 deletes nothing."""
+    cdef const char* text = ascii_of(size)
+    cdef Py_ssize_t i
+    for i in range(PyUnicode_GET_LENGTH(size)):
+        if text[i] != c'0' and text[i] != c'.':
+            return False
+    return True
+
+
+cdef inline int64_t integer(PyObject* number, str field, int64_t least, str symbol) except? -1:
+    cdef int overflow = 0
+    cdef int64_t value = PyLong_AsLongLongAndOverflow(number, &overflow)
+    if overflow or value < least:
+        raise InvalidLevel(f"{field} {shortened(<object>number)} is no integer of {least} to 2**63 - 1", symbol)
+    return value
+
+
+cdef inline int64_t milliseconds(PyObject* number, str field, str symbol) except? -1:
+    """A time in ms as µs."""
+    cdef int64_t value = integer(number, field, 0, symbol)
+    if value > LATEST_MS:
+        raise InvalidLevel(f"{field} {value} ms is no time", symbol)
+    return value * US_PER_MS
