@@ -1,7 +1,7 @@
 """The order book of the v5 dialect as typed Structs.
 
-Source of the shapes: the exchange's v5 document, and frames recorded in 2025 and 2026. Fields that a Struct does not name
-are ignored, since the exchange adds some without notice.
+Source of the shapes: the exchange's v5 document, and frames recorded in 2025 and 2026. Fields that a Struct does not
+name are ignored, since the exchange adds some without notice.
 """
 
 from msgspec import Struct
