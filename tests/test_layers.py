@@ -12,10 +12,10 @@ PACKAGE = Path(__file__).parents[1] / "src" / "depthwire"
 # A module, or a folder of modules, imports what stands above its row: never its own row, never below.
 ROWS = [
     {"errors", "values", "settings", "decimal_text"},
-    {"ladder", "streams", "tape"},
+    {"ladder", "scan_text", "streams", "tape"},
     {"frame"},
     {"book"},
-    {"book_decoder"},
+    {"book_decoder", "scanner"},
     {"channel"},
     {"routes", "bybit"},
     {"feed", "endpoints", "sockets"},
@@ -41,6 +41,8 @@ ONLY = {
         "frame",
         "book",
         "book_decoder",
+        "scan_text",
+        "scanner",
         "streams",
         "channel",
     },

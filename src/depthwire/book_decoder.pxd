@@ -10,4 +10,5 @@ cdef class FrameBytes:
 
 
 cdef class BookDecoder:
+    cdef BookFrame frame        # scratch: what it holds is used up before the next frame of any book
     cdef BookFrame decode(self, const char* data, Py_ssize_t size, Book book)

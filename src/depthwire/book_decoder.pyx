@@ -19,7 +19,13 @@ cdef class FrameBytes:
 
 
 cdef class BookDecoder:
-    """Reads one dialect's order-book frames. Subclass in Cython and override ``decode``."""
+    """Reads one dialect's order-book frames. Subclass in Cython and override ``decode``.
+
+    One decoder serves all books of a dialect: nothing else runs between decoding a frame and applying it.
+    """
+
+    def __init__(self):
+        self.frame = BookFrame()
 
     cdef BookFrame decode(self, const char* data, Py_ssize_t size, Book book):
         """The frame's content, valid until the next call; raises a FrameError where the bytes are no frame of ``book``."""

@@ -2,6 +2,7 @@ from libc.stdint cimport int64_t, uint64_t
 
 from depthwire.book cimport Book
 from depthwire.book_decoder cimport BookDecoder, FrameBytes
+from depthwire.scanner cimport Scanner
 
 
 cdef class BookListener:
@@ -29,7 +30,11 @@ cdef class Channel:
 cdef class BookChannel(Channel):
     cdef readonly LiveBook book
     cdef readonly uint64_t dropped
+    cdef readonly uint64_t scanned
+    cdef readonly uint64_t decoded
+    cdef readonly uint64_t rejected
     cdef BookDecoder _decoder
+    cdef Scanner _scanner       # None: every frame is decoded
 
 
 cdef class StateChannel(Channel):

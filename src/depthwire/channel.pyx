@@ -8,6 +8,7 @@ from logging import getLogger
 import msgspec
 
 from depthwire.book cimport LIVE, STALE
+from depthwire.frame cimport BookFrame
 
 from depthwire.errors import UNDECODABLE, CallbackError, MalformedFrame, StreamGap
 from depthwire.streams import changes
@@ -147,19 +148,27 @@ cdef class Channel:
 
 
 cdef class BookChannel(Channel):
-    """BookChannel(book, decoder)
+    """BookChannel(book, decoder, scanner=None)
 
-    Keeps ``book``, also called ``state``, current. ``dropped`` counts deltas that came while the book waited for its snapshot.
+    Keeps ``book``, also called ``state``, current. Each frame takes the scanner's lane, or, where that knows no such
+    shape, the decoder's: ``scanned``, ``decoded`` and ``rejected`` (by either lane, or by the book) count them.
+    ``dropped`` counts deltas that came while the book waited for its snapshot.
     """
 
-    def __init__(self, LiveBook book not None, BookDecoder decoder not None):
+    def __init__(self, LiveBook book not None, BookDecoder decoder not None, Scanner scanner=None):
         super().__init__(book.topic)
         self.book = book
         self._decoder = decoder
+        self._scanner = scanner
 
     cdef int on_frame(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1:
+        cdef BookFrame frame = self._decoder.frame
         self.frames += 1
-        frame = self._decoder.decode(data, size, self.book)
+        if self._scanner is not None and self._scanner.scan(data, size, self.book, frame):
+            self.scanned += 1
+        else:
+            self._decoder.decode(data, size, self.book)
+            self.decoded += 1
         if self.book.status == STALE and not frame.is_snapshot:
             self.dropped += 1
             return 0
@@ -174,6 +183,7 @@ cdef class BookChannel(Channel):
         self.report = self.book.report = report
 
     def refuse(self, error):
+        self.rejected += 1
         self.book.go_stale(error.message)
 
     @property

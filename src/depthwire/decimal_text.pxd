@@ -17,11 +17,14 @@ cdef extern from *:
         1LL, 10LL, 100LL, 1000LL, 10000LL, 100000LL, 1000000LL, 10000000LL, 100000000LL, 1000000000LL,
         10000000000LL, 100000000000LL, 1000000000000LL, 10000000000000LL, 100000000000000LL,
         1000000000000000LL, 10000000000000000LL, 100000000000000000LL, 1000000000000000000LL};
+    static const double depthwire_units[DEPTHWIRE_MAX_DIGITS + 1] = {
+        1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18};
     """
     enum:
         MAX_DIGITS "DEPTHWIRE_MAX_DIGITS"       # that many digits always fit an int64
     const long long EXACT_INTEGERS "(1LL << 53)"    # float64 holds all integers up to here
     const long long* POWERS_OF_TEN "depthwire_powers"
+    const double* UNITS "depthwire_units"           # the same, as float64: all exact
 
 
 cdef struct DecimalText:
@@ -81,6 +84,26 @@ cdef inline bint scaled(const DecimalText* value, int decimals, int64_t* result)
     return result[0] * divisor == value.mantissa
 
 
+cdef inline int scale_of(const DecimalText* value, int64_t price_id) noexcept nogil:
+    """The scale at which a price has this id, or -1 where there is none."""
+    cdef int64_t expected
+    cdef int candidate
+    for candidate in range(MAX_DIGITS + 1):
+        if value.mantissa and scaled(value, candidate, &expected) and expected == price_id:
+            return candidate
+    return -1
+
+
+cdef inline bint rounded(const DecimalText* value, double* size) noexcept nogil:
+    """The float64 next to a decimal. False where one division is not enough for it. O(1).
+
+    Both operands are exact in float64, so the division is the only rounding: D. Gay, "Correctly rounded binary-decimal and
+    decimal-binary conversions", 1990.
+    """
+    size[0] = <double>value.mantissa / UNITS[value.decimals]
+    return value.mantissa <= EXACT_INTEGERS
+
+
 cdef inline bint is_plain_decimal(const char* text, Py_ssize_t length) noexcept nogil:
     """Whether a text is made of digits with at most one point among them, however many there are. O(length)."""
     cdef Py_ssize_t i
@@ -97,10 +120,7 @@ cdef inline bint parse_size(const char* text, Py_ssize_t length, double* size) e
     """A decimal text as the float64 next to it, as ``float(text)`` is. False where it is no plain decimal. O(length)."""
     cdef DecimalText value
     cdef char* copy
-    # Both are exact in float64, so that the division is the only rounding: D. Gay, "Correctly rounded binary-decimal
-    # and decimal-binary conversions", 1990.
-    if parse_decimal(text, length, &value) and value.mantissa <= EXACT_INTEGERS:
-        size[0] = <double>value.mantissa / <double>POWERS_OF_TEN[value.decimals]
+    if parse_decimal(text, length, &value) and rounded(&value, size):
         return True
     if not is_plain_decimal(text, length):
         return False

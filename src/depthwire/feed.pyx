@@ -58,8 +58,13 @@ cdef class Feed(WSListener):
 
     @property
     def lanes(self):
-        """How many order-book frames each decoder took, by lane. O(topics)."""
-        return {"scanner": 0, "msgspec": sum([channel.frames for channel in self.channels if isinstance(channel, BookChannel)])}
+        """How many order-book frames each lane took, and how many could not be used. O(topics)."""
+        books = [channel for channel in self.channels if isinstance(channel, BookChannel)]
+        return {
+            "scanner": sum([channel.scanned for channel in books]),
+            "msgspec": sum([channel.decoded for channel in books]),
+            "rejected": sum([channel.rejected for channel in books]),
+        }
 
     cpdef on_ws_connected(self, WSTransport transport):
         self._fragments = None

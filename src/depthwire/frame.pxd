@@ -2,6 +2,7 @@ from libc.stdint cimport int64_t
 
 cimport cython
 
+from depthwire.decimal_text cimport DecimalText
 from depthwire.ladder cimport INSERT, LevelChange
 
 
@@ -20,7 +21,8 @@ cdef class BookFrame:
 
     cdef void start(self, bint is_snapshot, int price_decimals) noexcept
     cdef int _grow(self) except -1
-    cdef bint refine(self, int price_decimals) noexcept
+    cdef bint set_price(self, LevelChange* change, const DecimalText* price) noexcept
+    cdef bint _refine(self, int price_decimals) noexcept
 
     # Inline, since each level of each frame comes through here.
     cdef inline LevelChange* add(self, int side, int action) except NULL:

@@ -2,7 +2,7 @@
 
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 
-from depthwire.decimal_text cimport MAX_DIGITS, POWERS_OF_TEN
+from depthwire.decimal_text cimport MAX_DIGITS, POWERS_OF_TEN, scaled
 
 
 cdef class BookFrame:
@@ -18,7 +18,23 @@ cdef class BookFrame:
         self.cross_seq = self.ts_exchange_us = self.ts_matching_us = self.update_id = 0
         self.count = self.inserts = 0
 
-    cdef bint refine(self, int price_decimals) noexcept:
+    cdef bint set_price(self, LevelChange* change, const DecimalText* price) noexcept:
+        """Set a change's price id from the price alone, at the frame's scale, which a finer price raises. O(1).
+
+        False where the price is 0, or where it and the frame's other price ids do not fit one scale.
+        """
+        if self.price_decimals < 0:
+            self.price_decimals = price.decimals
+        if scaled(price, self.price_decimals, &change.price_id):
+            return price.mantissa > 0
+        change.price_id = 0
+        return (
+            price.decimals > self.price_decimals
+            and self._refine(price.decimals)
+            and scaled(price, self.price_decimals, &change.price_id)
+        )
+
+    cdef bint _refine(self, int price_decimals) noexcept:
         """State the changes so far at a finer scale; False, and nothing done, where a price id would not fit."""
         cdef Py_ssize_t i
         cdef int64_t factor = POWERS_OF_TEN[price_decimals - self.price_decimals]

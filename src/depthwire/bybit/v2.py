@@ -23,6 +23,7 @@ from depthwire.bybit.public import (
 )
 from depthwire.bybit.topics import checked_symbol, split_topic
 from depthwire.bybit.v2_book import V2BookDecoder
+from depthwire.bybit.v2_scanner import V2Scanner
 from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
 from depthwire.errors import UNDECODABLE, MalformedFrame, TopicError
 
@@ -52,6 +53,7 @@ class V2Dialect:
     def __init__(self, name: str) -> None:
         self.name = name
         self._depths = {kind: depth for depth, kind in BOOK_TOPICS.items()}
+        self._book_decoder = V2BookDecoder()
         self._answers = msgspec.json.Decoder(Envelope)
         self._events: dict[str, type[msgspec.Struct]] = {
             TRADE_TOPIC: TradeMessage,
@@ -98,7 +100,8 @@ class V2Dialect:
         if not symbol:
             return self._private_channel(topic)
         if kind in self._depths:
-            return BookChannel(LiveBook(topic, symbol, self._depths[kind]), V2BookDecoder())
+            book = LiveBook(topic, symbol, self._depths[kind])
+            return BookChannel(book, self._book_decoder, V2Scanner(topic, symbol, quoted=self.name == "linear"))
         if kind == INSTRUMENT_TOPIC:
             return StateChannel(topic, InstrumentSnapshot | InstrumentDelta, Instrument(topic, symbol))
         if kind in self._events:

@@ -1,7 +1,6 @@
 from cpython.object cimport PyObject
 
 from depthwire.book_decoder cimport BookDecoder, FrameBytes
-from depthwire.frame cimport BookFrame
 
 
 cdef struct LevelSlots:
@@ -21,6 +20,5 @@ cdef struct MessageSlots:
 cdef class V2BookDecoder(BookDecoder):
     cdef object _decode
     cdef FrameBytes _bytes
-    cdef BookFrame _frame
 
     cdef int _read(self, PyObject* levels, int action, const LevelSlots* slots, str symbol) except -1

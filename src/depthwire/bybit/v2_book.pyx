@@ -24,7 +24,7 @@ from depthwire.bybit.struct_slots cimport (
 )
 from depthwire.book cimport Book
 from depthwire.book_decoder cimport BookDecoder, FrameBytes
-from depthwire.decimal_text cimport MAX_DIGITS, DecimalText, parse_decimal, parse_integer, scaled
+from depthwire.decimal_text cimport MAX_DIGITS, DecimalText, parse_decimal, parse_integer, scale_of, scaled
 from depthwire.frame cimport BookFrame
 from depthwire.ladder cimport ASK, BID, DELETE, INSERT, UPDATE, LevelChange
 
@@ -72,9 +72,9 @@ cdef class V2BookDecoder(BookDecoder):
     """
 
     def __init__(self):
+        super().__init__()
         self._decode = msgspec.json.Decoder(messages.OrderBookSnapshot | messages.OrderBookDelta).decode
         self._bytes = FrameBytes()
-        self._frame = BookFrame()
 
     cdef BookFrame decode(self, const char* data, Py_ssize_t size, Book book):
         """Raises MalformedFrame, SymbolMismatch, PriceMismatch or InvalidLevel. O(size)."""
@@ -82,7 +82,7 @@ cdef class V2BookDecoder(BookDecoder):
         cdef PyObject* fields
         cdef PyObject* content
         cdef const MessageSlots* slots
-        cdef BookFrame frame = self._frame
+        cdef BookFrame frame = self.frame
         try:
             message = self._decode(self._bytes.over(data, size))
         except UNDECODABLE as error:
@@ -108,7 +108,7 @@ cdef class V2BookDecoder(BookDecoder):
 
     cdef int _read(self, PyObject* levels, int action, const LevelSlots* slots, str symbol) except -1:
         """Turn a list of levels into changes. O(levels)."""
-        cdef BookFrame frame = self._frame
+        cdef BookFrame frame = self.frame
         cdef LevelChange* change
         cdef PyObject* level
         cdef PyObject* price
@@ -131,16 +131,12 @@ cdef inline bint prove(PyObject* price, int64_t price_id, int* decimals) noexcep
     """Whether a level's price text and id agree at the scale; the first level of a snapshot tells the scale."""
     cdef DecimalText value
     cdef int64_t expected
-    cdef int candidate
     if not PyUnicode_IS_COMPACT_ASCII(price) or not parse_decimal(ascii_of(price), PyUnicode_GET_LENGTH(price), &value):
         return False
-    if decimals[0] >= 0:
-        return scaled(&value, decimals[0], &expected) and expected == price_id
-    for candidate in range(MAX_DIGITS + 1):
-        if value.mantissa and scaled(&value, candidate, &expected) and expected == price_id:
-            decimals[0] = candidate
-            return True
-    return False
+    if decimals[0] < 0:
+        decimals[0] = scale_of(&value, price_id)
+        return decimals[0] >= 0
+    return scaled(&value, decimals[0], &expected) and expected == price_id
 
 
 cdef inline int64_t integer(PyObject* number, str field, str symbol) except? -1:

@@ -24,7 +24,7 @@ from depthwire.bybit.struct_slots cimport (
 )
 from depthwire.book cimport Book
 from depthwire.book_decoder cimport BookDecoder, FrameBytes
-from depthwire.decimal_text cimport MAX_DIGITS, DecimalText, parse_decimal, parse_size, scaled
+from depthwire.decimal_text cimport MAX_DIGITS, DecimalText, parse_decimal, parse_size
 from depthwire.frame cimport BookFrame
 from depthwire.ladder cimport ASK, BID, INSERT, REMOVE, SET, LevelChange
 
@@ -66,9 +66,9 @@ cdef class V5BookDecoder(BookDecoder):
     """
 
     def __init__(self):
+        super().__init__()
         self._decode = msgspec.json.Decoder(v5_orderbook.OrderBookSnapshot | v5_orderbook.OrderBookDelta).decode
         self._bytes = FrameBytes()
-        self._frame = BookFrame()
 
     cdef BookFrame decode(self, const char* data, Py_ssize_t size, Book book):
         """Raises MalformedFrame, SymbolMismatch or InvalidLevel. O(size)."""
@@ -76,7 +76,7 @@ cdef class V5BookDecoder(BookDecoder):
         cdef PyObject* fields
         cdef PyObject* content
         cdef const MessageSlots* slots
-        cdef BookFrame frame = self._frame
+        cdef BookFrame frame = self.frame
         try:
             message = self._decode(self._bytes.over(data, size))
         except UNDECODABLE as error:
@@ -97,7 +97,7 @@ cdef class V5BookDecoder(BookDecoder):
 
     cdef int _read(self, PyObject* levels, int side, str symbol) except -1:
         """Turn one side's pairs into changes. O(levels)."""
-        cdef BookFrame frame = self._frame
+        cdef BookFrame frame = self.frame
         cdef LevelChange* change
         cdef PyObject* price
         cdef PyObject* size
@@ -122,22 +122,14 @@ cdef class V5BookDecoder(BookDecoder):
 
 
 cdef inline bint take_price(PyObject* price, LevelChange* change, BookFrame frame) noexcept:
-    """Read a price into the frame's last change, which raises the frame's scale where it is finer."""
+    """Read a price into the frame's last change."""
     cdef DecimalText value
     change.price_id = 0
-    if (
-        not PyUnicode_IS_COMPACT_ASCII(price)
-        or not parse_decimal(ascii_of(price), PyUnicode_GET_LENGTH(price), &value)
-        or value.mantissa == 0
-    ):
-        return False
-    if frame.price_decimals < 0:
-        frame.price_decimals = value.decimals
-    if scaled(&value, frame.price_decimals, &change.price_id):
-        return True
-    if value.decimals <= frame.price_decimals or not frame.refine(value.decimals):
-        return False
-    return scaled(&value, frame.price_decimals, &change.price_id)
+    return (
+        PyUnicode_IS_COMPACT_ASCII(price)
+        and parse_decimal(ascii_of(price), PyUnicode_GET_LENGTH(price), &value)
+        and frame.set_price(change, &value)
+    )
 
 
 cdef inline bint is_zero(PyObject* size) noexcept:

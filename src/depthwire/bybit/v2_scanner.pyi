@@ -1,0 +1,7 @@
+from typing import final
+
+from depthwire.scanner import Scanner
+
+@final
+class V2Scanner(Scanner):
+    def __init__(self, topic: str, symbol: str, quoted: bool) -> None: ...

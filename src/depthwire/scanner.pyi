@@ -1,0 +1,2 @@
+class Scanner:
+    """To be subclassed in Cython, where ``scan`` can be overridden."""
