@@ -39,7 +39,8 @@ cdef class Book:
     cdef int require_live(self) except -1
     cdef object _load(self, BookFrame frame)
     cdef object _change(self, BookFrame frame)
-    cdef object _does_not_follow(self, BookFrame frame)
+    cdef bint _follows(self, BookFrame frame) noexcept
+    cdef object _why_not_following(self, BookFrame frame)
     cdef object _take_scale(self, int price_decimals)
     cdef void _take_back(self, LevelChange* changes, Py_ssize_t count) noexcept
     cdef object _why_refused(self, LevelChange* change)

@@ -176,49 +176,48 @@ cdef class Book:
         cdef Py_ssize_t i = 0, count = frame.count
         cdef LevelChange* changes = frame.changes
         cdef object refusal = None
+        cdef Ladder bids = self.bid_ladder, asks = self.ask_ladder
         cdef PyObject* ladders[2]
-        refusal = self._does_not_follow(frame)
-        if refusal is None and frame.price_decimals != self.decimals:
+        if not self._follows(frame):
+            return self._why_not_following(frame)
+        if frame.price_decimals != self.decimals:
             refusal = self._take_scale(frame.price_decimals)
-        if refusal is not None:
-            return refusal
+            if refusal is not None:
+                return refusal
         if frame.inserts:
-            self.bid_ladder.reserve(self.bid_ladder.count + frame.inserts)
-            self.ask_ladder.reserve(self.ask_ladder.count + frame.inserts)
-        ladders[:] = [<PyObject*>self.bid_ladder, <PyObject*>self.ask_ladder]
+            bids.reserve(bids.count + frame.inserts)
+            asks.reserve(asks.count + frame.inserts)
+        ladders[:] = [<PyObject*>bids, <PyObject*>asks]
         while i < count and apply_to(ladders, &changes[i]):
             i += 1
         if i < count:
             refusal = self._why_refused(&changes[i])
-        elif (
-            self.bid_ladder.count > self.depth
-            or self.ask_ladder.count > self.depth
-            or (self.best_id(BID) >= self.best_id(ASK) and self.ask_ladder.count)
-        ):
-            refusal = self._out_of_bounds(
-                self.bid_ladder.count, self.ask_ladder.count, self.best_id(BID), self.best_id(ASK)
-            )
+        elif bids.count > self.depth or asks.count > self.depth or is_crossed(bids, asks):
+            refusal = self._out_of_bounds(bids.count, asks.count, self.best_id(BID), self.best_id(ASK))
         if refusal is not None:
             self._take_back(changes, i)
         return refusal
 
-    cdef object _does_not_follow(self, BookFrame frame):
-        """The error that a delta's numbers call for, or None."""
+    cdef inline bint _follows(self, BookFrame frame) noexcept:
+        """Whether a delta's numbers are those that come next."""
+        if self.status != LIVE:
+            return False
+        if frame.update_id:
+            return frame.update_id == self.update_id + 1
+        return frame.cross_seq >= self.cross_seq and frame.ts_exchange_us >= self.ts_exchange_us
+
+    cdef object _why_not_following(self, BookFrame frame):
         if self.status != LIVE:
             return SnapshotMissing(f"a delta came while the book is {STATES[self.status]}; it needs a snapshot", self.symbol)
         if frame.update_id:
-            if frame.update_id == self.update_id + 1:
-                return None
             return OutOfSequence(
                 f"update {self.update_id} was followed by {frame.update_id}; each is one more than the one before", self.symbol
             )
-        if frame.cross_seq < self.cross_seq or frame.ts_exchange_us < self.ts_exchange_us:
-            return OutOfSequence(
-                f"cross_seq {self.cross_seq} at {self.ts_exchange_us} µs was followed by {frame.cross_seq} at "
-                f"{frame.ts_exchange_us} µs; neither may fall",
-                self.symbol,
-            )
-        return None
+        return OutOfSequence(
+            f"cross_seq {self.cross_seq} at {self.ts_exchange_us} µs was followed by {frame.cross_seq} at "
+            f"{frame.ts_exchange_us} µs; neither may fall",
+            self.symbol,
+        )
 
     cdef object _take_scale(self, int price_decimals):
         """State all levels at the scale of a frame. Returns None, or the error where a price id would not fit."""
@@ -639,6 +638,10 @@ cdef class Book:
             assert self.best_id(BID) < self.best_id(ASK)
         assert (self.stale_reason is not None) == (self.status == STALE)
         assert (self.version == 0) == (self.status == EMPTY)
+
+
+cdef inline bint is_crossed(Ladder bids, Ladder asks) noexcept:
+    return bids.count > 0 and asks.count > 0 and bids.ids[bids.count - 1] >= asks.ids[asks.count - 1]
 
 
 cdef inline bint is_price_id(int64_t number) noexcept nogil:

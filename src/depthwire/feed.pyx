@@ -2,6 +2,7 @@
 
 cimport cython
 from cpython.buffer cimport PyBUF_READ, PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.string cimport memchr, memcmp
 from picows.picows cimport WSMsgType
@@ -109,6 +110,9 @@ cdef class Feed(WSListener):
     def receive(self, data, int64_t ts_recv_ns):
         """Take one message, bytes-like, as if it had just arrived at ``ts_recv_ns`` (ns since the epoch). O(size)."""
         cdef Py_buffer buffer
+        if type(data) is bytes:
+            self.on_message(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), ts_recv_ns)
+            return
         PyObject_GetBuffer(data, &buffer, PyBUF_SIMPLE)
         try:
             self.on_message(<const char*>buffer.buf, buffer.len, ts_recv_ns)

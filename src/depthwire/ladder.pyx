@@ -77,17 +77,19 @@ cdef class Ladder:
 
     cdef Py_ssize_t seek(self, int64_t price_id) noexcept nogil:
         """Index of the first level that is not worse than ``price_id``; O(log n), with one branch to mispredict at most."""
-        cdef int64_t key = price_id ^ self.flip
-        cdef Py_ssize_t base = 0, left = self.count, half
+        cdef int64_t flip = self.flip, key = price_id ^ flip
+        cdef const int64_t* base = self.ids
+        cdef Py_ssize_t left = self.count, half
         if left == 0:
             return 0
-        if left > NEAR and (self.ids[left - NEAR] ^ self.flip) < key:
-            base, left = left - NEAR, NEAR
+        if left > NEAR and (base[left - NEAR] ^ flip) < key:
+            base += left - NEAR
+            left = NEAR
         while left > 1:
             half = left >> 1
-            base += half * ((self.ids[base + half - 1] ^ self.flip) < key)
+            base += half if (base[half - 1] ^ flip) < key else 0
             left -= half
-        return base + ((self.ids[base] ^ self.flip) < key)
+        return base - self.ids + ((base[0] ^ flip) < key)
 
     cdef inline bint stands(self, Py_ssize_t at, int64_t price_id) noexcept nogil:
         return at < self.count and self.ids[at] == price_id

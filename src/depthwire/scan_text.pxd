@@ -2,14 +2,14 @@
 # stopped, or NULL where the bytes are not exactly what was expected. NULL in gives NULL out, so that a shape is written as
 # one call after the other, and asked about once. Inline, since each byte of each frame comes through here.
 #
-# Digits are read eight at a time: one load finds where a run of digits ends (the first byte that is more than 9 above "0"),
-# and three multiplications turn it into a number: D. Lemire, "Quickly parsing eight digits", 2018.
+# Text is looked at eight bytes at a time: one load finds where a run of digits ends, and three multiplications turn it into
+# a number: D. Lemire, "Quickly parsing eight digits", 2018. Near the end of the text the last eight bytes are loaded, so a
+# text has eight bytes at least: nothing but its head, which is longer, is ever read first.
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint64_t
-from libc.string cimport memcmp
 
-from depthwire.decimal_text cimport DecimalText, rounded
+from depthwire.decimal_text cimport MAX_DIGITS, DecimalText, rounded
 
 cdef extern from *:
     """
@@ -18,102 +18,210 @@ cdef extern from *:
     #if defined(_MSC_VER)
     #include <intrin.h>
     static __inline int depthwire_first_byte(uint64_t mask) { unsigned long at; _BitScanForward64(&at, mask); return (int)(at >> 3); }
-    #define DEPTHWIRE_EIGHT_AT_A_TIME 1
-    #elif defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    static inline int depthwire_first_byte(uint64_t mask) { return __builtin_ctzll(mask) >> 3; }
-    #define DEPTHWIRE_EIGHT_AT_A_TIME 1
     #else
-    #define DEPTHWIRE_EIGHT_AT_A_TIME 0
+    static inline int depthwire_first_byte(uint64_t mask) { return __builtin_ctzll(mask) >> 3; }
     #endif
 
-    /* The compiler knows a literal's length. */
+    /* The first byte in the lowest place, whatever the machine's order. */
+    static inline uint64_t depthwire_word(const char* at) {
+        uint64_t word;
+        memcpy(&word, at, 8);
+    #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+        word = __builtin_bswap64(word);
+    #endif
+        return word;
+    }
+
+    /* Eight bytes, of which digits are from 0 to 9 now; bytes beyond the end are none. */
+    static inline uint64_t depthwire_load(const char* at, const char* end) {
+        ptrdiff_t left = end - at;
+        if (left >= 8) return depthwire_word(at) ^ 0x3030303030303030u;
+        return left > 0 ? depthwire_word(end - 8) >> 8 * (8 - left) ^ 0x3030303030303030u : ~(uint64_t)0;
+    }
+
+    /* The highest bit of each byte that is no digit. */
+    static inline uint64_t depthwire_others(uint64_t word) {
+        return (((word & 0x7F7F7F7F7F7F7F7Fu) + 0x7676767676767676u) | word) & 0x8080808080808080u;
+    }
+
+    static inline int depthwire_run(uint64_t others) { return others ? depthwire_first_byte(others) : 8; }
+
+    static inline uint64_t depthwire_low(int bytes) { return bytes < 8 ? ((uint64_t)1 << 8 * bytes) - 1 : ~(uint64_t)0; }
+
+    /* The number that the first one to eight bytes, all digits, spell. */
+    static inline uint64_t depthwire_number(uint64_t word, int count) {
+        word <<= 64 - 8 * count;
+        word = (word * 10 + (word >> 8)) & 0x00FF00FF00FF00FFu;
+        word = (word * 100 + (word >> 16)) & 0x0000FFFF0000FFFFu;
+        return (word * 10000 + (word >> 32)) & 0xFFFFFFFFu;
+    }
+
+    /* The same bytes without the one at a point. */
+    static inline uint64_t depthwire_closed(uint64_t word, int point) {
+        uint64_t before = depthwire_low(point);
+        return (word & before) | (word >> 8 & ~before);
+    }
+
+    static const int64_t depthwire_small_powers[9] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
+
     static inline const char* depthwire_literal(const char* at, const char* end, const char* text) {
-        size_t length = strlen(text);
+        size_t length = strlen(text);   /* which the compiler knows */
         return at && (size_t)(end - at) >= length && memcmp(at, text, length) == 0 ? at + length : (const char*)0;
     }
 
-    /* Reads a run of at most 18 digits, adds them behind those of *value, and adds their number to *count. */
-    static inline const char* depthwire_digits(const char* at, const char* end, uint64_t* value, int* count) {
-        static const uint64_t powers[9] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
-        uint64_t total = *value;
-        int found = *count;
-    #if DEPTHWIRE_EIGHT_AT_A_TIME
-        while (end - at >= 8 && found <= 18) {
-            uint64_t word, beyond;
-            int run = 8;
-            memcpy(&word, at, 8);
-            word ^= 0x3030303030303030u;
-            beyond = (word | (word + 0x7676767676767676u)) & 0x8080808080808080u;
-            if (beyond) {
-                run = depthwire_first_byte(beyond);
-                if (run == 0) break;
-                word <<= 64 - 8 * run;
-            }
-            word = (word & 0x0F0F0F0F0F0F0F0Fu) * 2561 >> 8;
-            word = (word & 0x00FF00FF00FF00FFu) * 6553601 >> 16;
-            word = (word & 0x0000FFFF0000FFFFu) * 42949672960001u >> 32;
-            total = total * powers[run] + word;
-            found += run;
+    static inline const char* depthwire_known(const char* at, const char* end, const char* text, ptrdiff_t length) {
+        ptrdiff_t i;
+        if (!at || end - at < length) return 0;
+        for (i = 0; i < length - 8; i += 8)
+            if (depthwire_word(at + i) != depthwire_word(text + i)) return 0;
+        return depthwire_word(at + length - 8) == depthwire_word(text + length - 8) ? at + length : (const char*)0;
+    }
+
+    /* Puts a run of digits behind those of *value and adds their number to *count; stops counting soon after 18. */
+    static const char* depthwire_digits(const char* at, const char* end, int64_t* value, int* count) {
+        uint64_t total = (uint64_t)*value;
+        int run;
+        do {
+            uint64_t word = depthwire_load(at, end);
+            run = depthwire_run(depthwire_others(word));
+            if (run) total = total * (uint64_t)depthwire_small_powers[run] + depthwire_number(word, run);
+            *count += run;
             at += run;
-            if (run < 8) { *value = total; *count = found; return at; }
-        }
-    #endif
-        while (at < end && (unsigned char)(*at - '0') <= 9 && found <= 18) {
-            total = total * 10 + (uint64_t)(*at - '0');
-            found++;
-            at++;
-        }
-        *value = total;
-        *count = found;
+        } while (run == 8 && *count <= 18);
+        *value = (int64_t)total;
         return at;
     }
+
+    static inline const char* depthwire_integer(const char* at, const char* end, int64_t* value) {
+        uint64_t word = depthwire_load(at, end);
+        int run = depthwire_run(depthwire_others(word)), more;
+        if (run == 0 || (run > 1 && (word & 0xFF) == 0)) return 0;
+        *value = (int64_t)depthwire_number(word, run);
+        at += run;
+        if (run < 8) return at;
+        word = depthwire_load(at, end);
+        more = depthwire_run(depthwire_others(word));
+        if (more) *value = *value * depthwire_small_powers[more] + (int64_t)depthwire_number(word, more);
+        at += more;
+        if (more == 8) {
+            run = 16;
+            at = depthwire_digits(at, end, value, &run);
+            if (run > 18) return 0;
+        }
+        return at;
+    }
+
+    /* A decimal of at most seven digits on either side of its point, as most are; NULL for all others. */
+    static inline const char* depthwire_short_decimal(const char* at, const char* end, int64_t* mantissa, int* digits, int* decimals) {
+        uint64_t word = depthwire_load(at, end), others = depthwire_others(word), second;
+        int whole = depthwire_run(others), behind;
+        if (whole == 0 || whole == 8) return 0;
+        *decimals = 0;
+        *digits = whole;
+        if (at[whole] != '.') {
+            *mantissa = (int64_t)depthwire_number(word, whole);
+            return at + whole;
+        }
+        second = others & (others - 1);
+        if (second) {
+            behind = depthwire_first_byte(second) - whole - 1;
+            if (behind == 0) return 0;
+            *mantissa = (int64_t)depthwire_number(depthwire_closed(word, whole), whole + behind);
+        } else {
+            uint64_t rest = depthwire_load(at + whole + 1, end);
+            behind = depthwire_run(depthwire_others(rest));
+            if (behind == 0 || behind == 8) return 0;
+            *mantissa = (int64_t)(depthwire_number(word, whole) * (uint64_t)depthwire_small_powers[behind] + depthwire_number(rest, behind));
+        }
+        *digits += behind;
+        *decimals = behind;
+        return at + whole + 1 + behind;
+    }
+
+    /* How the last price was written: prices of a book hardly ever change their length. */
+    typedef struct { uint64_t keep, others; int point, length, decimals; } depthwire_price_shape;
+
+    static inline void depthwire_learn(depthwire_price_shape* shape, int digits, int decimals) {
+        int fits = decimals > 0 && digits < 8;
+        shape->point = digits - decimals;
+        shape->length = digits + 1;
+        shape->decimals = decimals;
+        shape->keep = fits ? depthwire_low(shape->length) : 0;
+        shape->others = fits ? (uint64_t)0x80 << 8 * shape->point : 1;      /* matches nothing */
+    }
+
+    /* A price in that very shape, with the quote behind it; *digits gets its digits without the point. */
+    static inline const char* depthwire_shaped_price(const char* at, const char* end, const depthwire_price_shape* shape, uint64_t* digits) {
+        uint64_t word;
+        if (!at || end - at < 9) return 0;
+        word = depthwire_word(at) ^ 0x3030303030303030u;
+        if ((depthwire_others(word) & shape->keep) != shape->others || at[shape->point] != '.' || at[shape->length] != '"') return 0;
+        *digits = depthwire_closed(word, shape->point);
+        return at + shape->length;
+    }
+
+    /* An integer that is written with these digits, the first of which is not 0, and so many zeros behind them. */
+    static inline const char* depthwire_same_digits(const char* at, const char* end, uint64_t digits, int count, int zeros) {
+        uint64_t word;
+        if (!at || end - at < count + 8 || (digits & 0xFF) == 0) return 0;
+        if (((depthwire_word(at) ^ 0x3030303030303030u ^ digits) & depthwire_low(count)) != 0) return 0;
+        at += count;
+        word = depthwire_word(at) ^ 0x3030303030303030u;
+        return (word & depthwire_low(zeros)) == 0 && depthwire_run(depthwire_others(word)) == zeros ? at + zeros : (const char*)0;
+    }
     """
+    ctypedef struct PriceShape "depthwire_price_shape":
+        int length
+        int decimals
+
+    uint64_t number "depthwire_number"(uint64_t digits, int count) nogil
     const char* literal "depthwire_literal"(const char* at, const char* end, const char* text) nogil
-    const char* digits "depthwire_digits"(const char* at, const char* end, uint64_t* value, int* count) nogil
+    const char* known_text "depthwire_known"(const char* at, const char* end, const char* text, Py_ssize_t length) nogil
+    const char* digits "depthwire_digits"(const char* at, const char* end, int64_t* value, int* count) nogil
+    const char* integer "depthwire_integer"(const char* at, const char* end, int64_t* value) nogil
+    const char* short_decimal "depthwire_short_decimal"(
+        const char* at, const char* end, int64_t* mantissa, int* digits, int* decimals
+    ) nogil
+    void learn "depthwire_learn"(PriceShape* shape, int digits, int decimals) nogil
+    const char* shaped_price "depthwire_shaped_price"(
+        const char* at, const char* end, const PriceShape* shape, uint64_t* digits
+    ) nogil
+    const char* same_digits "depthwire_same_digits"(
+        const char* at, const char* end, uint64_t digits, int count, int zeros
+    ) nogil
 
 
 cdef inline const char* known(const char* at, const char* end, bytes text) noexcept:
-    """Bytes that are known when the scanner is made."""
-    cdef Py_ssize_t length = PyBytes_GET_SIZE(text)
-    if at == NULL or end - at < length or memcmp(at, PyBytes_AS_STRING(text), length) != 0:
-        return NULL
-    return at + length
+    """Bytes that are known when the scanner is made, eight or more."""
+    return known_text(at, end, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
 
 
 cdef inline const char* scan_integer(const char* at, const char* end, int64_t* value) noexcept nogil:
     """A JSON integer of 1 to 18 digits."""
-    cdef uint64_t number = 0
-    cdef int count = 0
-    cdef const char* stop
-    if at == NULL:
-        return NULL
-    stop = digits(at, end, &number, &count)
-    if count < 1 or count > 18 or (at[0] == c'0' and count > 1):
-        return NULL
-    value[0] = <int64_t>number
-    return stop
+    return NULL if at == NULL else integer(at, end, value)
 
 
 cdef inline const char* scan_decimal(const char* at, const char* end, DecimalText* value) noexcept nogil:
     """A plain decimal of 1 to 18 digits, with or without a point among them."""
-    cdef uint64_t number = 0
-    cdef int count = 0, whole
     cdef const char* stop
     if at == NULL:
         return NULL
-    stop = digits(at, end, &number, &count)
-    whole = count
-    value.decimals = 0
+    stop = short_decimal(at, end, &value.mantissa, &value.digits, &value.decimals)
+    return stop if stop != NULL else scan_long_decimal(at, end, value)
+
+
+cdef inline const char* scan_long_decimal(const char* at, const char* end, DecimalText* value) noexcept nogil:
+    cdef const char* stop
+    cdef int whole
+    value.mantissa = value.digits = value.decimals = 0
+    stop = digits(at, end, &value.mantissa, &value.digits)
+    whole = value.digits
     if end - stop > 0 and stop[0] == c'.':
-        stop = digits(stop + 1, end, &number, &count)
-        value.decimals = count - whole
+        stop = digits(stop + 1, end, &value.mantissa, &value.digits)
+        value.decimals = value.digits - whole
         if value.decimals == 0:
             return NULL
-    if whole == 0 or count > 18:
-        return NULL
-    value.mantissa = <int64_t>number
-    value.digits = count
-    return stop
+    return stop if whole and value.digits <= MAX_DIGITS else NULL
 
 
 cdef inline const char* scan_number(const char* at, const char* end, double* value) noexcept nogil:

@@ -1,14 +1,19 @@
 from libc.stdint cimport int64_t
 
 from depthwire.frame cimport BookFrame
+from depthwire.ladder cimport LevelChange
+from depthwire.scan_text cimport PriceShape
 from depthwire.scanner cimport Scanner
 
 
 cdef class V2Scanner(Scanner):
     cdef bytes _head            # {"topic":"…","type":"
     cdef bytes _symbol          # ","symbol":"…","id":
+    cdef bytes _side            # ,"side":"
     cdef bint _quoted           # integers stand in strings
+    cdef PriceShape _shape
 
     cdef const char* _snapshot(self, const char* data, const char* end, BookFrame frame) except? NULL
-    cdef const char* _integer(self, const char* at, const char* end, int64_t* value) noexcept
     cdef const char* _levels(self, const char* at, const char* end, int action, BookFrame frame) except? NULL
+    cdef const char* _price(self, const char* at, const char* end, LevelChange* change, BookFrame frame) noexcept
+    cdef const char* _integer(self, const char* at, const char* end, int64_t* value) noexcept

@@ -12,13 +12,23 @@
 """
 
 cimport cython
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from depthwire.book cimport Book
-from depthwire.decimal_text cimport DecimalText, scale_of, scaled
+from depthwire.decimal_text cimport POWERS_OF_TEN, DecimalText, scale_of, scaled
 from depthwire.frame cimport BookFrame
 from depthwire.ladder cimport ASK, BID, DELETE, INSERT, UPDATE, LevelChange
-from depthwire.scan_text cimport known, literal, scan_decimal, scan_integer, scan_number
+from depthwire.scan_text cimport (
+    known,
+    learn,
+    literal,
+    number,
+    same_digits,
+    scan_decimal,
+    scan_integer,
+    scan_number,
+    shaped_price,
+)
 from depthwire.scanner cimport Scanner
 
 
@@ -30,9 +40,12 @@ cdef class V2Scanner(Scanner):
     """
 
     def __init__(self, str topic not None, str symbol not None, bint quoted):
+        quote = '"' if quoted else ""
         self._head = f'{{"topic":"{topic}","type":"'.encode()
-        self._symbol = f'","symbol":"{symbol}","id":'.encode()
+        self._symbol = f'","symbol":"{symbol}","id":{quote}'.encode()
+        self._side = f'{quote},"side":"'.encode()
         self._quoted = quoted
+        learn(&self._shape, 0, 0)
 
     cdef int scan(self, const char* data, Py_ssize_t size, Book book, BookFrame frame) except -1:
         cdef const char* end = data + size
@@ -65,17 +78,12 @@ cdef class V2Scanner(Scanner):
     cdef const char* _levels(self, const char* at, const char* end, int action, BookFrame frame) except? NULL:
         """Scan a list's levels, if it has any, up to the bracket that closes it."""
         cdef LevelChange* change
-        cdef DecimalText price
-        cdef int64_t expected
         if at == NULL or end - at < 1 or at[0] == c']':
             return at
         while True:
             change = frame.add(BID, action)
-            at = literal(at, end, b'{"price":"')
-            at = scan_decimal(at, end, &price)
-            at = known(at, end, self._symbol)
-            at = self._integer(at, end, &change.price_id)
-            at = literal(at, end, b',"side":"')
+            at = self._price(literal(at, end, b'{"price":"'), end, change, frame)
+            at = known(at, end, self._side)
             at = scan_side(at, end, change)
             if action == DELETE:
                 change.size = 0.0
@@ -83,19 +91,34 @@ cdef class V2Scanner(Scanner):
                 at = literal(at, end, b',"size":')
                 at = scan_number(at, end, &change.size)
             at = literal(at, end, b'}')
-            if at == NULL:
-                return NULL
-            if frame.price_decimals < 0:
-                frame.price_decimals = scale_of(&price, change.price_id)
-            if (
-                frame.price_decimals < 0
-                or not scaled(&price, frame.price_decimals, &expected)
-                or expected != change.price_id
-            ):
-                return NULL
-            if end - at < 1 or at[0] != c',':
+            if at == NULL or end - at < 1 or at[0] != c',':
                 return at
             at += 1
+
+    cdef inline const char* _price(self, const char* at, const char* end, LevelChange* change, BookFrame frame) noexcept:
+        """Scan a level's price, symbol and id, and prove that price and id agree at the frame's scale."""
+        cdef DecimalText price
+        cdef uint64_t digits
+        cdef int64_t expected
+        cdef int zeros = frame.price_decimals - self._shape.decimals
+        cdef const char* stop
+        if 0 <= zeros < 8:
+            stop = known(shaped_price(at, end, &self._shape, &digits), end, self._symbol)
+            stop = same_digits(stop, end, digits, self._shape.length - 1, zeros)
+            if stop != NULL:
+                change.price_id = <int64_t>number(digits, self._shape.length - 1) * POWERS_OF_TEN[zeros]
+                return stop
+        stop = scan_decimal(at, end, &price)
+        if stop == NULL:
+            return NULL
+        learn(&self._shape, price.digits, price.decimals)
+        stop = scan_integer(known(stop, end, self._symbol), end, &change.price_id)
+        if stop == NULL:
+            return NULL
+        if frame.price_decimals < 0:
+            frame.price_decimals = scale_of(&price, change.price_id)
+            return stop if frame.price_decimals >= 0 else NULL
+        return stop if scaled(&price, frame.price_decimals, &expected) and expected == change.price_id else NULL
 
     cdef inline const char* _integer(self, const char* at, const char* end, int64_t* value) noexcept:
         if self._quoted:

@@ -1,9 +1,13 @@
 from depthwire.frame cimport BookFrame
+from depthwire.ladder cimport LevelChange
+from depthwire.scan_text cimport PriceShape
 from depthwire.scanner cimport Scanner
 
 
 cdef class V5Scanner(Scanner):
     cdef bytes _head            # {"topic":"…",
     cdef bytes _symbol          # "data":{"s":"…","b":[
+    cdef PriceShape _shape
 
     cdef const char* _levels(self, const char* at, const char* end, int side, BookFrame frame) except? NULL
+    cdef const char* _price(self, const char* at, const char* end, LevelChange* change, BookFrame frame) noexcept

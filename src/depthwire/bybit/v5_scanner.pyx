@@ -11,13 +11,13 @@
 """
 
 cimport cython
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from depthwire.book cimport Book
 from depthwire.decimal_text cimport DecimalText, rounded
 from depthwire.frame cimport BookFrame
 from depthwire.ladder cimport ASK, BID, INSERT, REMOVE, SET, LevelChange
-from depthwire.scan_text cimport known, literal, scan_decimal, scan_integer
+from depthwire.scan_text cimport known, learn, literal, number, scan_decimal, scan_integer, shaped_price
 from depthwire.scanner cimport Scanner
 
 cdef enum:
@@ -34,6 +34,7 @@ cdef class V5Scanner(Scanner):
 
     def __init__(self, str topic not None, str symbol not None):
         self._head = f'{{"topic":"{topic}",'.encode()
+        learn(&self._shape, 0, 0)
         self._symbol = f'"data":{{"s":"{symbol}","b":['.encode()
 
     cdef int scan(self, const char* data, Py_ssize_t size, Book book, BookFrame frame) except -1:
@@ -64,24 +65,39 @@ cdef class V5Scanner(Scanner):
     cdef const char* _levels(self, const char* at, const char* end, int side, BookFrame frame) except? NULL:
         """Scan a side's pairs, if it has any, up to the bracket that closes them."""
         cdef LevelChange* change
-        cdef DecimalText price, size
+        cdef DecimalText size
         cdef int action = INSERT if frame.is_snapshot else SET
         if at == NULL or end - at < 1 or at[0] == c']':
             return at
         while True:
-            at = literal(at, end, b'["')
-            at = scan_decimal(at, end, &price)
+            change = frame.add(side, action)
+            at = self._price(literal(at, end, b'["'), end, change, frame)
             at = literal(at, end, b'","')
             at = scan_decimal(at, end, &size)
             at = literal(at, end, b'"]')
-            if at == NULL:
+            if at == NULL or not rounded(&size, &change.size):
                 return NULL
-            change = frame.add(side, REMOVE if size.mantissa == 0 and action == SET else action)
-            if not frame.set_price(change, &price) or not rounded(&size, &change.size):
-                return NULL
+            if size.mantissa == 0 and action == SET:
+                change.action = REMOVE
             if end - at < 1 or at[0] != c',':
                 return at
             at += 1
+
+    cdef inline const char* _price(self, const char* at, const char* end, LevelChange* change, BookFrame frame) noexcept:
+        """Scan a price, and state it at the frame's scale."""
+        cdef DecimalText price
+        cdef uint64_t digits
+        cdef const char* stop
+        if self._shape.decimals == frame.price_decimals:
+            stop = shaped_price(at, end, &self._shape, &digits)
+            if stop != NULL:
+                change.price_id = <int64_t>number(digits, self._shape.length - 1)
+                return stop if digits else NULL
+        stop = scan_decimal(at, end, &price)
+        if stop == NULL or not frame.set_price(change, &price):
+            return NULL
+        learn(&self._shape, price.digits, price.decimals)
+        return stop
 
 
 cdef inline const char* start(const char* at, const char* end, BookFrame frame, int price_decimals) noexcept:
