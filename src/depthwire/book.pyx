@@ -2,6 +2,7 @@
 
 from cpython.object cimport PyObject
 from libc.math cimport isfinite
+from libc.stdint cimport int32_t
 from libc.stdlib cimport qsort
 
 from depthwire.decimal_text cimport MAX_DIGITS, POWERS_OF_TEN
@@ -188,6 +189,9 @@ cdef class Book:
             bids.reserve(bids.count + frame.inserts)
             asks.reserve(asks.count + frame.inserts)
         ladders[:] = [<PyObject*>bids, <PyObject*>asks]
+        for i in range(count):
+            changes[i].at = <int32_t>(<Ladder>ladders[changes[i].side]).seek(changes[i].price_id)
+        i = 0
         while i < count and apply_to(ladders, &changes[i]):
             i += 1
         if i < count:

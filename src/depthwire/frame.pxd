@@ -20,7 +20,7 @@ cdef class BookFrame:
     cdef Py_ssize_t capacity
 
     cdef void start(self, bint is_snapshot, int price_decimals) noexcept
-    cdef int _grow(self) except -1
+    cdef int reserve(self, Py_ssize_t capacity) except -1
     cdef bint set_price(self, LevelChange* change, const DecimalText* price) noexcept
     cdef bint _refine(self, int price_decimals) noexcept
 
@@ -29,7 +29,7 @@ cdef class BookFrame:
         """One more change, its price id and size still to be set. The pointer holds until the next call."""
         cdef LevelChange* change
         if self.count == self.capacity:
-            self._grow()
+            self.reserve(self.count + 1)
         change = &self.changes[self.count]
         change.side = side
         change.action = action

@@ -46,11 +46,17 @@ cdef class BookFrame:
         self.price_decimals = price_decimals
         return True
 
-    cdef int _grow(self) except -1:
-        cdef Py_ssize_t capacity = 2 * self.capacity if self.capacity else 64
-        cdef void* memory = PyMem_Realloc(self.changes, capacity * sizeof(LevelChange))
+    cdef int reserve(self, Py_ssize_t capacity) except -1:
+        """Make room for so many changes; those there are stay."""
+        cdef Py_ssize_t grown = self.capacity or 64
+        cdef void* memory
+        if capacity <= self.capacity:
+            return 0
+        while grown < capacity:
+            grown *= 2
+        memory = PyMem_Realloc(self.changes, grown * sizeof(LevelChange))
         if memory == NULL:
             raise MemoryError
         self.changes = <LevelChange*>memory
-        self.capacity = capacity
+        self.capacity = grown
         return 0

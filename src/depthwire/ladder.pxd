@@ -1,4 +1,7 @@
-from libc.stdint cimport int8_t, int64_t
+from libc.stdint cimport int8_t, int32_t, int64_t
+
+
+cimport cython
 
 
 cdef enum Side:
@@ -22,10 +25,12 @@ cdef enum Action:
 cdef struct LevelChange:
     int64_t price_id
     double size
+    int32_t at          # where the ladder should look first
     int8_t side
     int8_t action
 
 
+@cython.final
 cdef class Ladder:
     cdef Py_ssize_t count
     cdef int64_t flip           # 0: ids rise towards the tail; -1: they fall (x ^ -1 reverses the order of int64)
@@ -40,11 +45,24 @@ cdef class Ladder:
     cdef void _shift(self, Py_ssize_t start, Py_ssize_t count, Py_ssize_t by) noexcept nogil
     cdef void _recentre(self) noexcept nogil
     cdef void _settle(self, Py_ssize_t first) noexcept nogil
-    cdef Py_ssize_t seek(self, int64_t price_id) noexcept nogil
     cdef bint stands(self, Py_ssize_t at, int64_t price_id) noexcept nogil
+    cdef bint belongs(self, Py_ssize_t at, int64_t price_id) noexcept nogil
     cdef int reserve(self, Py_ssize_t capacity) except -1
     cdef bint apply(self, LevelChange* change) noexcept nogil
     cdef int64_t highest_id(self) noexcept nogil
     cdef void rescale(self, int64_t factor) noexcept nogil
     cdef void empty(self) noexcept nogil
     cdef void append(self, int64_t price_id, double size) noexcept nogil
+
+    cdef inline Py_ssize_t seek(self, int64_t price_id) noexcept nogil:
+        """Index of the first level that is not worse than ``price_id``. O(log n), without a branch to mispredict."""
+        cdef int64_t flip = self.flip, key = price_id ^ flip
+        cdef const int64_t* base = self.ids
+        cdef Py_ssize_t left = self.count, half
+        if left == 0:
+            return 0
+        while left > 1:
+            half = left >> 1
+            base += half if (base[half - 1] ^ flip) < key else 0
+            left -= half
+        return base - self.ids + ((base[0] ^ flip) < key)

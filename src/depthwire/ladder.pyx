@@ -6,7 +6,6 @@ both ends, and the shorter part is what moves. The ladder does not know which si
 rise or fall towards the tail.
 """
 
-cimport cython
 from libc.math cimport isfinite
 from libc.string cimport memcpy, memmove
 
@@ -14,11 +13,7 @@ from operator import index
 
 import numpy as np
 
-cdef enum:
-    NEAR = 32       # most changes happen within so many levels of the best price
 
-
-@cython.final
 cdef class Ladder:
     """Ladder(descending=False, capacity=32)
 
@@ -75,32 +70,32 @@ cdef class Ladder:
         self.lots += first - self.first
         self.first = first
 
-    cdef Py_ssize_t seek(self, int64_t price_id) noexcept nogil:
-        """Index of the first level that is not worse than ``price_id``; O(log n), with one branch to mispredict at most."""
-        cdef int64_t flip = self.flip, key = price_id ^ flip
-        cdef const int64_t* base = self.ids
-        cdef Py_ssize_t left = self.count, half
-        if left == 0:
-            return 0
-        if left > NEAR and (base[left - NEAR] ^ flip) < key:
-            base += left - NEAR
-            left = NEAR
-        while left > 1:
-            half = left >> 1
-            base += half if (base[half - 1] ^ flip) < key else 0
-            left -= half
-        return base - self.ids + ((base[0] ^ flip) < key)
-
     cdef inline bint stands(self, Py_ssize_t at, int64_t price_id) noexcept nogil:
         return at < self.count and self.ids[at] == price_id
+
+    cdef inline bint belongs(self, Py_ssize_t at, int64_t price_id) noexcept nogil:
+        """Whether ``seek`` would answer ``at``."""
+        cdef int64_t flip = self.flip, key = price_id ^ flip
+        return (
+            0 <= at <= self.count
+            and (at == self.count or (self.ids[at] ^ flip) >= key)
+            and (at == 0 or (self.ids[at - 1] ^ flip) < key)
+        )
 
     cdef bint apply(self, LevelChange* change) noexcept nogil:
         """Make one change, an insert into room reserved before; leaves the size that stood there in the change.
 
+        ``change.at`` need not be right. Looking for all changes of a frame before the first is made saves most of the
+        waiting for memory: a change moves nothing that is worse, so what was found holds for changes best first.
+
         False, and nothing done: there is no such level to delete or update, or there is one where one is to be inserted.
         """
-        cdef Py_ssize_t at = self.seek(change.price_id), behind = self.count - at
-        cdef bint stands = self.stands(at, change.price_id)
+        cdef Py_ssize_t at = change.at, behind
+        cdef bint stands
+        if not self.belongs(at, change.price_id):
+            at = self.seek(change.price_id)
+        stands = self.stands(at, change.price_id)
+        behind = self.count - at
         if change.action == SET:
             change.action = UPDATE if stands else INSERT
         elif change.action == REMOVE:
@@ -155,7 +150,7 @@ cdef class Ladder:
 
     def delete(self, price_id):
         """Remove a level. Returns the size that stood there, or None if there was no such level. O(log n + moved)."""
-        cdef LevelChange change = LevelChange(index(price_id), 0.0, 0, DELETE)
+        cdef LevelChange change = LevelChange(index(price_id), 0.0, 0, 0, DELETE)
         return change.size if self.apply(&change) else None
 
     def update(self, price_id, double size):
@@ -164,7 +159,7 @@ cdef class Ladder:
         Raises ValueError where ``size`` is not finite and positive.
         """
         check_size(size)
-        cdef LevelChange change = LevelChange(index(price_id), size, 0, UPDATE)
+        cdef LevelChange change = LevelChange(index(price_id), size, 0, 0, UPDATE)
         return change.size if self.apply(&change) else None
 
     def insert(self, price_id, double size):
@@ -173,7 +168,7 @@ cdef class Ladder:
         Raises ValueError where ``size`` is not finite and positive.
         """
         check_size(size)
-        cdef LevelChange change = LevelChange(index(price_id), size, 0, INSERT)
+        cdef LevelChange change = LevelChange(index(price_id), size, 0, 0, INSERT)
         self.reserve(self.count + 1)
         return None if self.apply(&change) else self.lots[self.seek(change.price_id)]
 

@@ -7,7 +7,7 @@
 # text has eight bytes at least: nothing but its head, which is longer, is ever read first.
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int8_t, int64_t, uint64_t
 
 from depthwire.decimal_text cimport MAX_DIGITS, DecimalText, rounded
 
@@ -77,6 +77,22 @@ cdef extern from *:
         return depthwire_word(at + length - 8) == depthwire_word(text + length - 8) ? at + length : (const char*)0;
     }
 
+    /* One of two texts of at most eight bytes, without a branch that the next frame takes the other way. */
+    static inline const char* depthwire_either(const char* at, const char* end, const char* zero, const char* one, int8_t* which) {
+        size_t zeros = strlen(zero), ones = strlen(one), length;
+        char texts[2][8] = {{0}, {0}};
+        uint64_t word;
+        int is_one;
+        if (!at || end - at < 8) return 0;
+        memcpy(texts[0], zero, zeros);
+        memcpy(texts[1], one, ones);
+        is_one = *at == *one;
+        length = is_one ? ones : zeros;
+        word = depthwire_word(at) & depthwire_low((int)length);
+        *which = (int8_t)is_one;
+        return word == depthwire_word(texts[is_one]) ? at + length : (const char*)0;
+    }
+
     /* Puts a run of digits behind those of *value and adds their number to *count; stops counting soon after 18. */
     static const char* depthwire_digits(const char* at, const char* end, int64_t* value, int* count) {
         uint64_t total = (uint64_t)*value;
@@ -103,7 +119,7 @@ cdef extern from *:
         more = depthwire_run(depthwire_others(word));
         if (more) *value = *value * depthwire_small_powers[more] + (int64_t)depthwire_number(word, more);
         at += more;
-        if (more == 8) {
+        if (more == 8 && at < end && (unsigned char)(*at - '0') <= 9) {
             run = 16;
             at = depthwire_digits(at, end, value, &run);
             if (run > 18) return 0;
@@ -139,25 +155,32 @@ cdef extern from *:
     }
 
     /* How the last price was written: prices of a book hardly ever change their length. */
-    typedef struct { uint64_t keep, others; int point, length, decimals; } depthwire_price_shape;
+    typedef struct { uint64_t keep, others, before, behind; int point, length, decimals; } depthwire_price_shape;
 
     static inline void depthwire_learn(depthwire_price_shape* shape, int digits, int decimals) {
         int fits = decimals > 0 && digits < 8;
         shape->point = digits - decimals;
         shape->length = digits + 1;
         shape->decimals = decimals;
+        shape->before = depthwire_low(shape->point);
+        shape->behind = depthwire_low(digits) & ~shape->before;
         shape->keep = fits ? depthwire_low(shape->length) : 0;
         shape->others = fits ? (uint64_t)0x80 << 8 * shape->point : 1;      /* matches nothing */
     }
 
-    /* A price in that very shape, with the quote behind it; *digits gets its digits without the point. */
-    static inline const char* depthwire_shaped_price(const char* at, const char* end, const depthwire_price_shape* shape, uint64_t* digits) {
+    /* A price in that very shape, with the quote behind it. */
+    static inline const char* depthwire_shaped_price(const char* at, const char* end, const depthwire_price_shape* shape) {
         uint64_t word;
         if (!at || end - at < 9) return 0;
         word = depthwire_word(at) ^ 0x3030303030303030u;
         if ((depthwire_others(word) & shape->keep) != shape->others || at[shape->point] != '.' || at[shape->length] != '"') return 0;
-        *digits = depthwire_closed(word, shape->point);
         return at + shape->length;
+    }
+
+    /* The digits of a price that is in that shape. */
+    static inline uint64_t depthwire_shaped_digits(const char* at, const depthwire_price_shape* shape) {
+        uint64_t word = depthwire_word(at) ^ 0x3030303030303030u;
+        return (word & shape->before) | (word >> 8 & shape->behind);
     }
 
     /* An integer that is written with these digits, the first of which is not 0, and so many zeros behind them. */
@@ -177,15 +200,18 @@ cdef extern from *:
     uint64_t number "depthwire_number"(uint64_t digits, int count) nogil
     const char* literal "depthwire_literal"(const char* at, const char* end, const char* text) nogil
     const char* known_text "depthwire_known"(const char* at, const char* end, const char* text, Py_ssize_t length) nogil
+    # "zero" or "one", in *which; they begin differently, and eight bytes are left
+    const char* either "depthwire_either"(
+        const char* at, const char* end, const char* zero, const char* one, int8_t* which
+    ) nogil
     const char* digits "depthwire_digits"(const char* at, const char* end, int64_t* value, int* count) nogil
     const char* integer "depthwire_integer"(const char* at, const char* end, int64_t* value) nogil
     const char* short_decimal "depthwire_short_decimal"(
         const char* at, const char* end, int64_t* mantissa, int* digits, int* decimals
     ) nogil
     void learn "depthwire_learn"(PriceShape* shape, int digits, int decimals) nogil
-    const char* shaped_price "depthwire_shaped_price"(
-        const char* at, const char* end, const PriceShape* shape, uint64_t* digits
-    ) nogil
+    const char* shaped_price "depthwire_shaped_price"(const char* at, const char* end, const PriceShape* shape) nogil
+    uint64_t shaped_digits "depthwire_shaped_digits"(const char* at, const PriceShape* shape) nogil
     const char* same_digits "depthwire_same_digits"(
         const char* at, const char* end, uint64_t digits, int count, int zeros
     ) nogil

@@ -101,7 +101,7 @@ class V2Dialect:
             return self._private_channel(topic)
         if kind in self._depths:
             book = LiveBook(topic, symbol, self._depths[kind])
-            return BookChannel(book, self._book_decoder, V2Scanner(topic, symbol, quoted=self.name == "linear"))
+            return BookChannel(book, self._book_decoder, V2Scanner(topic, symbol))
         if kind == INSTRUMENT_TOPIC:
             return StateChannel(topic, InstrumentSnapshot | InstrumentDelta, Instrument(topic, symbol))
         if kind in self._events:

@@ -9,11 +9,10 @@ from depthwire.scanner cimport Scanner
 cdef class V2Scanner(Scanner):
     cdef bytes _head            # {"topic":"…","type":"
     cdef bytes _symbol          # ","symbol":"…","id":
-    cdef bytes _side            # ,"side":"
-    cdef bint _quoted           # integers stand in strings
+    cdef bint _quoted           # integers stand in strings, as they did in the last level
     cdef PriceShape _shape
 
-    cdef const char* _snapshot(self, const char* data, const char* end, BookFrame frame) except? NULL
-    cdef const char* _levels(self, const char* at, const char* end, int action, BookFrame frame) except? NULL
-    cdef const char* _price(self, const char* at, const char* end, LevelChange* change, BookFrame frame) noexcept
+    cdef const char* _snapshot(self, const char* data, const char* end, BookFrame frame) noexcept
+    cdef const char* _levels(self, const char* at, const char* end, int action, BookFrame frame) noexcept
+    cdef const char* _other_price(self, const char* at, const char* end, LevelChange* change, BookFrame frame) noexcept
     cdef const char* _integer(self, const char* at, const char* end, int64_t* value) noexcept

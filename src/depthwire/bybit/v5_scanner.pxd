@@ -9,5 +9,5 @@ cdef class V5Scanner(Scanner):
     cdef bytes _symbol          # "data":{"s":"…","b":[
     cdef PriceShape _shape
 
-    cdef const char* _levels(self, const char* at, const char* end, int side, BookFrame frame) except? NULL
-    cdef const char* _price(self, const char* at, const char* end, LevelChange* change, BookFrame frame) noexcept
+    cdef const char* _levels(self, const char* at, const char* end, int side, BookFrame frame) noexcept
+    cdef const char* _other_price(self, const char* at, const char* end, LevelChange* change, BookFrame frame) noexcept

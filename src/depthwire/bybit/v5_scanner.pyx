@@ -17,10 +17,21 @@ from depthwire.book cimport Book
 from depthwire.decimal_text cimport DecimalText, rounded
 from depthwire.frame cimport BookFrame
 from depthwire.ladder cimport ASK, BID, INSERT, REMOVE, SET, LevelChange
-from depthwire.scan_text cimport known, learn, literal, number, scan_decimal, scan_integer, shaped_price
+from depthwire.scan_text cimport (
+    PriceShape,
+    known,
+    learn,
+    literal,
+    number,
+    scan_decimal,
+    scan_integer,
+    shaped_digits,
+    shaped_price,
+)
 from depthwire.scanner cimport Scanner
 
 cdef enum:
+    SHORTEST_LEVEL = 9                      # ["1","2"]
     US_PER_MS = 1000
     LATEST_MS = 9_000_000_000_000_000       # in µs it still fits int64
 
@@ -42,6 +53,7 @@ cdef class V5Scanner(Scanner):
         cdef const char* end = data + size
         cdef const char* head = known(data, end, self._head)
         cdef const char* at = literal(head, end, b'"type":"')
+        frame.reserve(size // SHORTEST_LEVEL)
         if at != NULL:
             at = start(at, end, frame, book.decimals)
             at = scan_integer(literal(at, end, b'"ts":'), end, &ts_ms)
@@ -62,42 +74,50 @@ cdef class V5Scanner(Scanner):
         frame.ts_matching_us = cts_ms * US_PER_MS
         return True
 
-    cdef const char* _levels(self, const char* at, const char* end, int side, BookFrame frame) except? NULL:
-        """Scan a side's pairs, if it has any, up to the bracket that closes them."""
-        cdef LevelChange* change
+    cdef const char* _levels(self, const char* at, const char* end, int side, BookFrame frame) noexcept:
+        """Scan a side's pairs, if it has any, up to the bracket that closes them; there is room for all."""
+        cdef LevelChange* change = frame.changes + frame.count
+        cdef PriceShape* shape = &self._shape
         cdef DecimalText size
+        cdef uint64_t digits = 0
         cdef int action = INSERT if frame.is_snapshot else SET
+        cdef const char* price
         if at == NULL or end - at < 1 or at[0] == c']':
             return at
         while True:
-            change = frame.add(side, action)
-            at = self._price(literal(at, end, b'["'), end, change, frame)
+            price = literal(at, end, b'["')
+            at = shaped_price(price, end, shape) if shape.decimals == frame.price_decimals else NULL
+            if at != NULL:
+                digits = shaped_digits(price, shape)
+                change.price_id = <int64_t>number(digits, shape.length - 1)
+                if digits == 0:
+                    return NULL
+            else:
+                frame.count = change - frame.changes
+                at = self._other_price(price, end, change, frame)
             at = literal(at, end, b'","')
             at = scan_decimal(at, end, &size)
             at = literal(at, end, b'"]')
             if at == NULL or not rounded(&size, &change.size):
                 return NULL
-            if size.mantissa == 0 and action == SET:
-                change.action = REMOVE
+            change.side = side
+            change.action = REMOVE if size.mantissa == 0 and action == SET else action
+            change += 1
             if end - at < 1 or at[0] != c',':
-                return at
+                break
             at += 1
+        frame.inserts += change - frame.changes - frame.count
+        frame.count = change - frame.changes
+        return at
 
-    cdef inline const char* _price(self, const char* at, const char* end, LevelChange* change, BookFrame frame) noexcept:
-        """Scan a price, and state it at the frame's scale."""
+    cdef const char* _other_price(self, const char* at, const char* end, LevelChange* change, BookFrame frame) noexcept:
+        """Scan a price in another shape than the last one's, and state it at the frame's scale."""
         cdef DecimalText price
-        cdef uint64_t digits
-        cdef const char* stop
-        if self._shape.decimals == frame.price_decimals:
-            stop = shaped_price(at, end, &self._shape, &digits)
-            if stop != NULL:
-                change.price_id = <int64_t>number(digits, self._shape.length - 1)
-                return stop if digits else NULL
-        stop = scan_decimal(at, end, &price)
-        if stop == NULL or not frame.set_price(change, &price):
+        at = scan_decimal(at, end, &price)
+        if at == NULL or not frame.set_price(change, &price):
             return NULL
         learn(&self._shape, price.digits, price.decimals)
-        return stop
+        return at
 
 
 cdef inline const char* start(const char* at, const char* end, BookFrame frame, int price_decimals) noexcept:
