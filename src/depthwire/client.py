@@ -127,7 +127,8 @@ class Client:
         """Every change of the account's orders, in order; ``.view`` holds the open ones by id.
 
         The protocol has no private snapshots: the view starts empty, and after a lost connection the stream carries a
-        StreamGap and ``.view.gap`` is set until you reconcile.
+        StreamGap and ``.view.gap`` is set until you reconcile. A stream that is asked for while the connection is lost
+        comes once the venue serves the topic again, without a gap from before it; the view it shares still has one.
 
         Signs in first. Raises AuthError where there is no key or the venue refuses it, and as :meth:`book` does.
         """
