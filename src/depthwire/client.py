@@ -172,7 +172,11 @@ class Client:
         if not wanted:
             raise TopicError("name at least one topic, such as 'trade.BTCUSD'")
         stream = TopicEvents(", ".join(topics), capacity, on_close=lambda closed: None)
-        await self._confirmed(wanted, partial(connect_inlet, stream, self._public.report))
+        try:
+            await self._confirmed(wanted, partial(connect_inlet, stream, self._public.report))
+        except BaseException:
+            stream.close()
+            raise
         return stream
 
     async def unsubscribe(self, *topics: str) -> None:
@@ -343,10 +347,16 @@ class Client:
 
 
 def connect_inlet(stream: TopicEvents, report: Callable[[DepthwireError], object], channel: Channel) -> None:
-    """Let a stream of many topics read one more channel, of events or of a live state."""
+    """Let a stream of many topics read one more channel, of events or of a live state.
+
+    Not where its reader has gone before a pattern's frames brought the topic, nor where a pattern and a name both did.
+    """
+    if stream.closed or stream.reads(channel.topic):
+        return
     inlet = stream.inlet(channel.topic)
     if isinstance(channel, EventChannel):
         channel.join(inlet)
+        stream.when_closed(partial(channel.leave, inlet))
         return
     assert isinstance(channel, BookChannel | StateChannel)
     state = channel.state
@@ -354,8 +364,8 @@ def connect_inlet(stream: TopicEvents, report: Callable[[DepthwireError], object
     def failed(error: Exception, topic: str) -> None:
         report(callback_error(error, topic))
 
-    state.on_change(lambda *_: inlet.push([state], failed))
-    state.on_state(lambda *_: inlet.finish() if state.finished else None)
+    stream.when_closed(state.on_change(lambda *_: inlet.push([state], failed)))
+    stream.when_closed(state.on_state(lambda *_: inlet.finish() if state.finished else None))
 
 
 @asynccontextmanager
