@@ -100,7 +100,7 @@ def test_a_market_makers_account_equals_the_venues_ledger(dialect: str, symbols:
             for coin in ("BTC", "ETH", "USDT"):
                 assert venue.exchange.clearing.imbalance(coin) == 0, "balances, fees and profits sum to what was put in"
 
-    run(main, bound_s=90)
+    run(main, bound_s=300)
 
 
 async def quiet(client: Client) -> None:
