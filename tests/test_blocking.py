@@ -139,10 +139,10 @@ def test_the_end_of_the_client_ends_its_readers(url: str) -> None:
         changes = book.changes()
         reader = threading.Thread(target=lambda: read.extend(copy.version for copy in changes))
         reader.start()
-        time.sleep(0.1)
-    reader.join(5)
+        while not read:
+            time.sleep(0.001)
+    reader.join(20)
     assert not reader.is_alive()
-    assert read
     assert book.state is BookState.STALE
     assert "STALE" in repr(book)
 

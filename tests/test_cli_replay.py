@@ -223,7 +223,7 @@ def test_an_empty_tape_is_no_failure(tmp_path: Path, capsys: pytest.CaptureFixtu
         "frames": 0,
         "frames_per_s": 0.0,
         "skipped": 0,
-        "lanes": {"scanner": 0, "msgspec": 0},
+        "lanes": {"scanner": 0, "msgspec": 0, "rejected": 0},
         "books": {},
         "trades": {},
     }

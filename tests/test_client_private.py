@@ -100,7 +100,7 @@ def test_a_market_makers_account_equals_the_venues_ledger(dialect: str, symbols:
             for coin in ("BTC", "ETH", "USDT"):
                 assert venue.exchange.clearing.imbalance(coin) == 0, "balances, fees and profits sum to what was put in"
 
-    run(main, bound_s=90)
+    run(main, bound_s=300)
 
 
 async def quiet(client: Client) -> None:
@@ -275,6 +275,54 @@ def test_after_a_reconnect_private_readers_meet_a_gap(dialect: str) -> None:
             assert (await anext(orders)).order_status == "Cancelled"
             orders.view.reconcile()
             assert orders.view.gap is None
+
+    run(main)
+
+
+@pytest.mark.parametrize("dialect", ["inverse", "linear"])
+def test_a_reader_that_comes_after_the_loss_waits_for_the_resubscription_and_meets_no_gap(dialect: str) -> None:
+    symbol = "BTCUSD" if dialect == "inverse" else "BTCUSDT"
+
+    async def main() -> None:
+        async with signed_in(dialect, auth_way="url") as (venue, client):
+            early, connection = await client.orders(), client._private.connection
+            venue.mute_answers = True
+            venue.drop_connections()
+            await until(lambda: connection.record.losses == 1)
+            waiting = asyncio.create_task(client.orders())
+            await until(lambda: connection.connected)
+            done, _ = await asyncio.wait([waiting], timeout=0.05)
+            assert not done, "the venue has not confirmed the topic"
+            venue.mute_answers = False
+            venue.drop_connections()  # what it did not hear is asked again
+            late = await waiting
+            venue.account(KEY).submit(symbol, "Buy", 1, 20_000)
+            assert (await anext(late)).order_status == "New"
+            with pytest.raises(errors.StreamGap) as gap:
+                await anext(early)
+            assert late.view.gap is gap.value, "the view that they share began before the loss"
+            assert (await anext(early)).order_status == "New"
+
+    run(main)
+
+
+def test_a_reader_that_comes_to_a_resubscription_in_vain_is_told_and_the_others_go_on() -> None:
+    settings = Settings(timeout_s=1.0, backoff_first_s=0.01, backoff_cap_s=0.05)
+
+    async def main() -> None:
+        async with signed_in(auth_way="url", settings=settings) as (venue, client):
+            early = await client.orders()
+            venue.mute_answers = True
+            venue.drop_connections()
+            await until(lambda: client.status().losses == 1)
+            with pytest.raises(errors.SubscriptionTimeout, match="order"):
+                await client.orders()
+            venue.mute_answers = False
+            with pytest.raises(errors.StreamGap):
+                await anext(early)
+            late = await client.orders()
+            venue.account(KEY).submit("BTCUSD", "Buy", 1, 20_000)
+            assert (await anext(late)).order_status == (await anext(early)).order_status == "New"
 
     run(main)
 

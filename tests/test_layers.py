@@ -132,7 +132,7 @@ def test_imports_run_one_way() -> None:
         ("venue/server.py", "if TYPE_CHECKING:\n    import depthwire.client", "imports depthwire.client"),
         ("venue/server.py", "import asyncio\nfrom depthwire.tape import Pace", None),
         ("cli/demo.py", "from depthwire import __version__, connect", None),
-        ("scanner.pyx", "", "no place in the table of rows"),
+        ("nowhere.pyx", "", "no place in the table of rows"),
     ],
 )
 def test_a_broken_arrow_is_found(tmp_path: Path, file: str, line: str, complaint: str | None) -> None:

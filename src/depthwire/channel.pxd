@@ -49,4 +49,4 @@ cdef class EventChannel(Channel):
     cdef object _decode
     cdef FrameBytes _bytes
     cdef list _streams
-    cdef object _gap            # (reason, since_ns) while the connection is lost
+    cdef object _gap            # (reason, since_ns, the streams that stood then) while the connection is lost

@@ -287,13 +287,16 @@ cdef class EventChannel(Channel):
 
     def connection_lost(self, reason, since_ns):
         if self._gap is None:
-            self._gap = reason, since_ns
+            self._gap = reason, since_ns, tuple(self._streams)
 
     def connection_back(self, until_ns):
         if self._gap is not None:
-            reason, since_ns = self._gap
+            reason, since_ns, streams = self._gap
             self._gap = None
-            self.refuse(StreamGap(self.topic, reason, since_ns, until_ns))
+            error = StreamGap(self.topic, reason, since_ns, until_ns)
+            for stream in streams:
+                if stream in self._streams:
+                    stream.break_off(error)
 
     def finish(self, reason):
         for stream in self._streams:

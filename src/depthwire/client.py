@@ -127,7 +127,8 @@ class Client:
         """Every change of the account's orders, in order; ``.view`` holds the open ones by id.
 
         The protocol has no private snapshots: the view starts empty, and after a lost connection the stream carries a
-        StreamGap and ``.view.gap`` is set until you reconcile.
+        StreamGap and ``.view.gap`` is set until you reconcile. A stream that is asked for while the connection is lost
+        comes once the venue serves the topic again, without a gap from before it; the view it shares still has one.
 
         Signs in first. Raises AuthError where there is no key or the venue refuses it, and as :meth:`book` does.
         """
@@ -171,7 +172,11 @@ class Client:
         if not wanted:
             raise TopicError("name at least one topic, such as 'trade.BTCUSD'")
         stream = TopicEvents(", ".join(topics), capacity, on_close=lambda closed: None)
-        await self._confirmed(wanted, partial(connect_inlet, stream, self._public.report))
+        try:
+            await self._confirmed(wanted, partial(connect_inlet, stream, self._public.report))
+        except BaseException:
+            stream.close()
+            raise
         return stream
 
     async def unsubscribe(self, *topics: str) -> None:
@@ -342,10 +347,16 @@ class Client:
 
 
 def connect_inlet(stream: TopicEvents, report: Callable[[DepthwireError], object], channel: Channel) -> None:
-    """Let a stream of many topics read one more channel, of events or of a live state."""
+    """Let a stream of many topics read one more channel, of events or of a live state.
+
+    Not where its reader has gone before a pattern's frames brought the topic, nor where a pattern and a name both did.
+    """
+    if stream.closed or stream.reads(channel.topic):
+        return
     inlet = stream.inlet(channel.topic)
     if isinstance(channel, EventChannel):
         channel.join(inlet)
+        stream.when_closed(partial(channel.leave, inlet))
         return
     assert isinstance(channel, BookChannel | StateChannel)
     state = channel.state
@@ -353,8 +364,8 @@ def connect_inlet(stream: TopicEvents, report: Callable[[DepthwireError], object
     def failed(error: Exception, topic: str) -> None:
         report(callback_error(error, topic))
 
-    state.on_change(lambda *_: inlet.push([state], failed))
-    state.on_state(lambda *_: inlet.finish() if state.finished else None)
+    stream.when_closed(state.on_change(lambda *_: inlet.push([state], failed)))
+    stream.when_closed(state.on_state(lambda *_: inlet.finish() if state.finished else None))
 
 
 @asynccontextmanager

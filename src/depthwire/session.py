@@ -45,18 +45,38 @@ class FeedOwner(Protocol):
 class Subscription:
     """A topic that is wanted, the channels that serve it, and whether the venue has confirmed it.
 
-    ``on_channel`` is called with each channel that a pattern's frames bring.
+    ``confirmed`` is of the connection at hand, ``established`` of any so far. ``on_channel`` is called with each
+    channel that a pattern's frames bring.
     """
 
     topic: Topic
     confirmed: "asyncio.Future[None]"
+    established: bool = False
     channels: dict[str, Channel] = field(default_factory=dict)
     on_channel: list[Callable[[Channel], object]] = field(default_factory=list)
 
-    @property
-    def served(self) -> bool:
-        """Whether the venue has confirmed it."""
-        return self.confirmed.done() and self.confirmed.exception() is None
+    @classmethod
+    def to(cls, topic: Topic) -> "Subscription":
+        """One that is yet to be asked for."""
+        return cls(topic, confirmation())
+
+    def await_again(self) -> None:
+        """What the venue has said of it holds no more."""
+        if self.confirmed.done():
+            self.confirmed = confirmation()
+
+    def confirm(self) -> None:
+        """The venue serves it."""
+        self.established = True
+        if not self.confirmed.done():
+            self.confirmed.set_result(None)
+
+
+def confirmation() -> "asyncio.Future[None]":
+    """The venue's word that is yet to come."""
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    future.add_done_callback(asked_for)
+    return future
 
 
 @dataclass(eq=False)
@@ -140,7 +160,9 @@ class Session:
         self._subscribe(list(self.subscriptions.values()))
 
     def connection_down(self, reason: str) -> None:
-        """Every channel learns it at once."""
+        """Every channel learns it at once; who subscribes from now on waits for the resubscription."""
+        for subscription in self.subscriptions.values():
+            subscription.await_again()
         for channel in self.feed.channels:
             channel.connection_lost(reason, self.feed.last_recv_ns or time.time_ns())
 
@@ -177,9 +199,7 @@ class Session:
         for topic in topics:
             subscription = self.subscriptions.get(topic)
             if subscription is None:
-                confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                confirmed.add_done_callback(asked_for)
-                subscription = self.subscriptions[topic] = Subscription(topic, confirmed)
+                subscription = self.subscriptions[topic] = Subscription.to(topic)
                 if not topic.is_pattern:
                     self._serve(topic.text, subscription)
                 new.append(subscription)
@@ -207,6 +227,8 @@ class Session:
         return channel
 
     def _subscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        for subscription in subscriptions:
+            subscription.await_again()
         for start in range(0, len(subscriptions), ARGS_PER_REQUEST):
             self.connection.spawn(self._subscribe_some(subscriptions[start : start + ARGS_PER_REQUEST]))
 
@@ -218,8 +240,8 @@ class Session:
         except ConnectionLost:
             return  # asked again once it is back
         except TimeoutError:
-            if all(subscription.served for subscription in subscriptions):
-                # These were served before: it is the connection that does not answer.
+            if any(subscription.established for subscription in subscriptions):
+                # Some were served before: it is the connection that does not answer.
                 self.connection.drop(f"no answer to a resubscription within {timeout_s:g} s")
             for subscription in subscriptions:
                 message = f"{subscription.topic.text}: the venue did not answer the subscription within {timeout_s:g} s"
@@ -227,8 +249,7 @@ class Session:
             return
         if answer.success:
             for subscription in subscriptions:
-                if not subscription.confirmed.done():
-                    subscription.confirmed.set_result(None)
+                subscription.confirm()
                 for channel in subscription.channels.values():
                     channel.connection_back(time.time_ns())
         elif len(subscriptions) > 1:
@@ -241,11 +262,12 @@ class Session:
             self._give_up(subscriptions[0], refused_sign_in or SubscriptionRejected(topic.text, answer.reason))
 
     def _give_up(self, subscription: Subscription, error: DepthwireError) -> None:
-        """A subscription failed: tell whoever waits for it, or report it where nobody does any more."""
-        if subscription.served:
+        """A subscription failed: tell whoever waits for it. One served before stays wanted, and that is reported."""
+        if subscription.established:
             self.report(error)
         elif not subscription.confirmed.done():
             self._forget(subscription, str(error))
+        if not subscription.confirmed.done():
             subscription.confirmed.set_exception(error)
 
     def _forget(self, subscription: Subscription, reason: str) -> None:
@@ -270,7 +292,8 @@ class Session:
             except TimeoutError:
                 message = f"{subscription.topic.text}: not confirmed within {self._settings.timeout_s:g} s"
                 error = SubscriptionTimeout(message)
-                self._give_up(subscription, error)
+                if not subscription.established:
+                    self._give_up(subscription, error)
                 raise error from None
 
     async def unsubscribe(self, topics: Sequence[Topic]) -> None:

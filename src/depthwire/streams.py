@@ -202,12 +202,32 @@ class TopicEvents(EventStream[TopicEvent]):
     def __init__(self, topic: str, capacity: int, *, on_close: Callable[["EventStream[TopicEvent]"], object]) -> None:
         super().__init__(topic, capacity, on_close=on_close)
         self._inlets: set[TopicInlet] = set()
+        self._leaving: list[Callable[[], object]] = []
+
+    @property
+    def closed(self) -> bool:
+        """Whether no more events will come. O(1)."""
+        return self._closed
+
+    def reads(self, topic: str) -> bool:
+        """Whether a concrete topic's events come in already. O(topics)."""
+        return any(inlet.topic == topic for inlet in self._inlets)
 
     def inlet(self, topic: str) -> "TopicInlet":
         """Where one concrete topic's events come in."""
         inlet = TopicInlet(self, topic)
         self._inlets.add(inlet)
         return inlet
+
+    def when_closed(self, leave: Callable[[], object]) -> None:
+        """Call ``leave`` when the reader closes this stream."""
+        self._leaving.append(leave)
+
+    def close(self) -> None:
+        for leave in self._leaving:
+            leave()
+        self._leaving.clear()
+        super().close()
 
     def shut(self, inlet: "TopicInlet") -> None:
         """One topic has ended."""
@@ -220,12 +240,12 @@ class TopicInlet:
     """Takes one topic's events for a :class:`TopicEvents`, as an EventStream does."""
 
     def __init__(self, stream: TopicEvents, topic: str) -> None:
+        self.topic = topic
         self._stream = stream
-        self._topic = topic
 
     def push(self, events: list[Any], report: Callable[[Exception, str], object]) -> None:
         """Pass events on, with their topic."""
-        self._stream.push([TopicEvent(self._topic, event) for event in events], report)
+        self._stream.push([TopicEvent(self.topic, event) for event in events], report)
 
     def break_off(self, error: DepthwireError) -> None:
         """Pass an error on to its place."""

@@ -37,7 +37,7 @@ With --json one object is printed:
   frames     frames read from the tapes
   seconds    how long they took; frames_per_s is the one by the other
   skipped    lines and frames that could not be used; stderr says which and why
-  lanes      order-book frames by the decoder that took them
+  lanes      order-book frames by the decoder that took them, and how many of them were rejected
   books      by topic: state, cross_seq, applied (frames), bids and asks as [price, size], best first, as
              exact decimal text; and the reason, where the state is STALE
   trades     how many, by topic
