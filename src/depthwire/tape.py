@@ -13,7 +13,7 @@ payload byte for byte. It may be compressed with zstd, which needs the optional 
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, BinaryIO, NamedTuple, Self
@@ -74,13 +74,11 @@ class TapeReader:
         """Bytes of the file read so far in this iteration: with `size`, the progress."""
         self.skipped = 0
         self.torn: str | None = None
+        self._lines = 0
+        self._any_frame = False
 
     def __iter__(self) -> Iterator[TapeFrame]:
-        if self._file.closed:
-            raise TapeError(f"{self.path}: the tape is closed")
-        if self.bytes_read:
-            self._rewind()
-        self.skipped, self.torn = 0, None
+        self._start()
         return self._frames()
 
     def close(self) -> None:
@@ -93,38 +91,72 @@ class TapeReader:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _rewind(self) -> None:
-        with _file_errors(self.path, "read twice"):
-            self._file.seek(0)
-        self.bytes_read = 0
+    def _start(self) -> None:
+        if self._file.closed:
+            raise TapeError(f"{self.path}: the tape is closed")
+        if self.bytes_read:
+            with _file_errors(self.path, "read twice"):
+                self._file.seek(0)
+            self.bytes_read = 0
+        self.skipped, self.torn = 0, None
+        self._lines, self._any_frame = 0, False
+
+    def feed_to(self, receive_lines: Callable[[bytes, int], int], receive: Callable[[bytes, int], object]) -> Iterator[None]:
+        """Hands all frames to a feed's methods, from the first on; what iterating skips and raises holds here too.
+
+        Yields after each block of lines, for whoever wants to show the progress.
+        """
+        self._start()
+        for block in self._blocks():
+            at = receive_lines(block, 0)
+            self._any_frame |= at > 0
+            while at < len(block):
+                newline = block.index(b"\n", at)
+                line = block[at:newline]
+                frame = _frame_of(line)
+                if frame is None:
+                    self._malformed(self._lines + block.count(b"\n", 0, at) + 1, line)
+                else:
+                    self._any_frame = True
+                    receive(frame.raw, frame.recv_ns)
+                at = receive_lines(block, newline + 1)
+            yield
 
     def _frames(self) -> Iterator[TapeFrame]:
-        tail = b""
-        first_number = 1
-        any_frame = False
         new_frame = tuple.__new__  # twice as fast as the class' own constructor
-        for chunk in self._chunks():
-            lines = (tail + chunk).split(b"\n")
-            tail = lines.pop()
-            if len(tail) > _MAX_LINE:
-                raise TapeError(f"not a tape: {self.path}: a line is longer than {_MAX_LINE} bytes: {_FORM}")
-            crlf = b"\r" in chunk or (bool(lines) and lines[0].endswith(b"\r"))
-            for number, line in enumerate(lines, first_number):
+        for block in self._blocks():
+            lines = block.split(b"\n")
+            lines.pop()
+            crlf = b"\r" in block
+            for number, line in enumerate(lines, self._lines + 1):
                 stamp, tab, raw = line.partition(b"\t")
                 if tab and stamp.isdigit() and len(stamp) < 20 and (recv_ns := int(stamp)) <= _MAX_NS:
-                    any_frame = True
+                    self._any_frame = True
                     yield new_frame(TapeFrame, (recv_ns, raw.removesuffix(b"\r") if crlf else raw))
                 else:
-                    self._malformed(number, line, any_frame)
-            first_number += len(lines)
+                    self._malformed(number, line)
+
+    def _blocks(self) -> Iterator[bytes]:
+        """The tape's text in blocks of whole lines, each with its newline; `_lines` counts those before the block."""
+        tail = b""
+        for chunk in self._chunks():
+            newline = chunk.rfind(b"\n") + 1
+            if newline:
+                block, tail = tail + chunk[:newline], chunk[newline:]
+                yield block
+                self._lines += block.count(b"\n")
+            else:
+                tail += chunk
+            if len(tail) > _MAX_LINE:
+                raise TapeError(f"not a tape: {self.path}: a line is longer than {_MAX_LINE} bytes: {_FORM}")
         last = _frame_of(tail)
         if last is not None and _is_json(last.raw):
-            yield last
+            yield tail + b"\n"
         elif tail:
-            if last is None and not any_frame and not self.torn:
+            if last is None and not self._any_frame and not self.torn:
                 raise TapeError(f"not a tape: {self.path}: it holds {_excerpt(tail)}: {_FORM}")
-            self._tell_torn(f"line {first_number} is cut off after {len(tail)} bytes")
-        elif self.skipped and not any_frame:
+            self._tell_torn(f"line {self._lines + 1} is cut off after {len(tail)} bytes")
+        elif self.skipped and not self._any_frame:
             raise TapeError(f"not a tape: {self.path}: not one of its {self.skipped} lines is valid: {_FORM}")
 
     def _chunks(self) -> Iterator[bytes]:
@@ -160,9 +192,9 @@ class TapeReader:
             self.bytes_read += len(chunk)
             yield chunk
 
-    def _malformed(self, number: int, line: bytes, any_frame: bool) -> None:
+    def _malformed(self, number: int, line: bytes) -> None:
         self.skipped += 1
-        if self.skipped == _GIVE_UP_AFTER and not any_frame:
+        if self.skipped == _GIVE_UP_AFTER and not self._any_frame:
             raise TapeError(f"not a tape: {self.path}: line {number} is {_excerpt(line)}: {_FORM}")
         if self.skipped <= _WARN_LINES:
             _log.warning("%s: line %d skipped: %s: %s", self.path, number, _excerpt(line), _FORM)

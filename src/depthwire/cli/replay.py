@@ -23,7 +23,6 @@ from depthwire.feed import Feed
 from depthwire.tape import TapeReader
 from depthwire.values import BookState
 
-_FRAMES_A_TURN = 8192  # between two looks at the progress bar
 _LONG_TAPE_BYTES = 32 << 20  # below, a tape is over before a progress bar could be read
 _TOLD = 20
 _SUMMARY_HEAD = ("topic", "state", "applied", "cross_seq", "bid size", "best bid", "best ask", "ask size")
@@ -116,12 +115,7 @@ class Replay:
         """Apply all frames of a tape; raises TapeError. O(bytes)."""
         start = time.perf_counter()
         with TapeReader(path) as tape, _progress(tape) as tell_progress:
-            frames, receive = iter(tape), self.feed.receive
-            seen = -1
-            while seen != self.feed.frames:
-                seen = self.feed.frames
-                for recv_ns, raw in islice(frames, _FRAMES_A_TURN):
-                    receive(raw, recv_ns)
+            for _ in tape.feed_to(self.feed.receive_lines, self.feed.receive):
                 tell_progress()
             self._count_lines(tape)
         self.seconds += time.perf_counter() - start
