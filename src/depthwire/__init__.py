@@ -21,11 +21,13 @@ from depthwire.bybit.messages import Trade
 from depthwire.bybit.private import Execution, Order, Position, StopOrder, Wallet
 from depthwire.bybit.public import InstrumentInfo, Insurance, Kline, Liquidation
 from depthwire.channel import LiveBook
-from depthwire.client import Client, Status, connect, run
+from depthwire.client import Client, connect
 from depthwire.errors import *  # noqa: F403
 from depthwire.errors import __all__ as _errors
 from depthwire.ladder import Ladder
+from depthwire.loops import run
 from depthwire.settings import Settings
+from depthwire.status import Status
 from depthwire.streams import EventStream, TopicEvent
 from depthwire.values import BBO, BookSnapshot, BookState, DepthWithin, Level, Levels
 

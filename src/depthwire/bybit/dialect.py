@@ -62,6 +62,7 @@ class Dialect(Protocol):
     @property
     def signs_in_by_url(self) -> bool:
         """Whether a sign-in may stand in the URL's query."""
+
     @property
     def has_public_topics(self) -> bool: ...
 
@@ -70,20 +71,26 @@ class Dialect(Protocol):
     @property
     def kinds(self) -> tuple[str, ...]:
         """Every kind of topic, with its depth or interval."""
+
     @property
     def books(self) -> Mapping[str, int]:
         """The kinds of order books, and the depth of each; the first is the default."""
+
     @property
     def instrument_kind(self) -> str:
         """The kind of topic whose state is merged."""
+
     @property
     def trade_kind(self) -> str: ...
     def about(self, kind: str) -> About:
         """What one of :attr:`kinds` is, in words."""
+
     def parse(self, text: str) -> tuple[Topic, ...]:
         """The topics that one argument asks for, each once; raises TopicError saying how it should look."""
+
     def book_topic(self, symbol: str, depth: int | None = None) -> str:
         """The topic of a symbol's book, of the default depth where none is given; raises TopicError."""
+
     def trade_topic(self, symbol: str) -> str: ...
     def instrument_topic(self, symbol: str) -> str: ...
     def channel(self, topic: str) -> Channel | None:
@@ -93,9 +100,12 @@ class Dialect(Protocol):
 
     def ping(self) -> tuple[RequestKey, bytes]:
         """A heartbeat, and the key that its answer will carry."""
+
     def request(self, op: str, topics: Sequence[str]) -> tuple[RequestKey, bytes]:
         """A subscribe or unsubscribe request, and the key that its answer will carry."""
+
     def auth_request(self, api_key: str, expires_ms: int, signature: str) -> tuple[RequestKey, bytes]:
         """A sign-in, and the key that its answer will carry; the key holds no secret."""
+
     def answer(self, message: bytes) -> Answer:
         """Read what is not data; raises MalformedFrame where it is no answer either."""

@@ -49,7 +49,9 @@ def about(kind: str) -> About:
 def parse_topics(text: str, dialect: str) -> tuple[Topic, ...]:
     """The topics that one argument asks for, each once; raises TopicError saying how it should look. O(length)."""
     if not isinstance(text, str) or not 0 < len(text) <= LONGEST_TEXT:
-        raise TopicError(f"a topic is a text of 1 to {LONGEST_TEXT} characters like 'trade.BTCUSD', not {str(text)[:60]!r}")
+        raise TopicError(
+            f"a topic is a text of 1 to {LONGEST_TEXT} characters like 'trade.BTCUSD', not {str(text)[:60]!r}"
+        )
     kind = _kind_of(text, dialect)
     rest = text[len(kind) :]
     if kind in PRIVATE_KINDS:

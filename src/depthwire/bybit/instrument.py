@@ -41,10 +41,10 @@ class Instrument:
     :class:`~depthwire.errors.BookNotLive`.
 
     ``updated`` names the fields that the last frame changed: on v2 as the wire does, on v5 as the attributes.
-    ``frame_seq`` is the ``cross_seq`` of that frame, v5's ``cs`` (v2's field ``cross_seq`` is that of the symbol's last
-    change), ``ts_exchange_us`` and ``ts_recv_ns`` its times since the epoch. ``version`` counts applied frames,
-    ``dropped`` the deltas that came while it waited for a snapshot. ``finished`` tells that its client was closed or the
-    topic unsubscribed.
+    ``frame_seq`` is the ``cross_seq`` of that frame, v5's ``cs`` (v2's field ``cross_seq`` is that of the symbol's
+    last change), ``ts_exchange_us`` and ``ts_recv_ns`` its times since the epoch. ``version`` counts applied frames,
+    ``dropped`` the deltas that came while it waited for a snapshot. ``finished`` tells that its client was closed or
+    the topic unsubscribed.
 
     Subclasses read a dialect's messages: :meth:`_head` and :meth:`_merged`. ``names`` pairs the attributes of ``info``
     with what they are called in ``updated``.
@@ -61,7 +61,7 @@ class Instrument:
         self.finished = False
         self.report: Callable[[DepthwireError], object] = log_error
         self.names = names
-        self._info: Record = info
+        self._info: Any = info
         self._listeners: Callbacks[ChangeListener] = Callbacks()
         self._state_listeners: Callbacks[StateListener] = Callbacks()
 
@@ -167,7 +167,10 @@ class Instrument:
     # ---- reading
 
     def snapshot(self, *, allow_stale: bool = False) -> Any:
-        """All fields, an InstrumentInfo or on v5 a Ticker, at this moment, immutable. ``allow_stale=True`` also takes what was last known. O(1)."""
+        """All fields at this moment, immutable: an InstrumentInfo, or on v5 a Ticker. O(1).
+
+        ``allow_stale=True`` also takes what was last known.
+        """
         if self.state is not BookState.LIVE and not allow_stale:
             hint = "wait for its first snapshot" if self.state is BookState.EMPTY else f"{self.stale_reason}"
             raise BookNotLive(f"{self.symbol}: the instrument is {self.state}: {hint}")

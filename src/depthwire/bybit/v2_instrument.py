@@ -31,4 +31,5 @@ class V2Instrument(Instrument):
         sent: dict[str, Any] = {}
         for part in parts:
             sent |= {name: value for name, _ in NAMES if (value := getattr(part, name)) is not None}
-        return replace(self._info, **sent)
+        merged: InstrumentInfo = replace(self._info, **sent)
+        return merged

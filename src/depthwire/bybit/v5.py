@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -22,7 +23,6 @@ from depthwire.bybit.v5_grammar import (
     TICKERS,
     TRADE,
     about,
-    kind_of,
     kinds_of,
     parse_topic,
 )
@@ -36,7 +36,6 @@ LIMITS: Final = {
     "spot": Limits(args_per_request=10, args_length=ARGS_LENGTH),
     "option": Limits(args_length=ARGS_LENGTH, topics=2000),
 }
-_EVERY_KIND: Final = tuple(dict.fromkeys(kind for category in CATEGORIES for kind in kinds_of(category)))
 _EVENTS: Final[dict[str, type[msgspec.Struct]]] = {
     TRADE: v5_public.TradeMessage,
     KLINE: v5_public.KlineMessage,
@@ -86,7 +85,7 @@ class V5Dialect:
         return (parse_topic(text, self.category),)
 
     def book_topic(self, symbol: str, depth: int | None = None) -> str:
-        """The topic of a symbol's book, 50 levels deep (25 on option) where nothing else is asked for; raises TopicError."""
+        """The topic of a symbol's book, 50 levels deep (option: 25) where nothing else is asked; raises TopicError."""
         depths = DEPTHS[self.category]
         if not depths:
             raise TopicError(f"{symbol!r}: the private endpoint has no order books; connect to one of '/v5/public/…'")
@@ -108,12 +107,14 @@ class V5Dialect:
     def channel(self, topic: str) -> Channel | None:
         """A new channel for a topic of any category, or None where the topic is none that depthwire understands.
 
-        A BookChannel for order books, a StateChannel with a V5Instrument for tickers, an EventChannel for all else; those
-        of ``order``, ``position`` and ``wallet`` have a live view.
+        A BookChannel for order books, a StateChannel with a V5Instrument for tickers, an EventChannel for all else;
+        those of ``order``, ``position`` and ``wallet`` have a live view.
         """
-        kind = kind_of(topic, _EVERY_KIND)
+        found = _concrete(topic)
+        if found is None:
+            return None
+        kind, symbol = found
         word, _, depth = kind.partition(".")
-        symbol = topic[len(kind) + 1 :]
         if word == BOOK:
             return BookChannel(LiveBook(topic, symbol, int(depth)), self._book_decoder, V5Scanner(topic, symbol))
         if kind == TICKERS:
@@ -124,8 +125,7 @@ class V5Dialect:
             return EventChannel(topic, v5_private.PositionMessage, Positions())
         if kind == "wallet":
             return EventChannel(topic, v5_private.WalletMessage, Balances())
-        message = _EVENTS.get(kind) or _EVENTS.get(word)
-        return None if message is None else EventChannel(topic, message)
+        return EventChannel(topic, _EVENTS[kind] if kind in _EVENTS else _EVENTS[word])
 
     # requests and answers
 
@@ -161,6 +161,14 @@ class V5Dialect:
             return Answer(key, True, "")
         reason = told.ret_msg or "no reason given"
         return Answer(key, False, reason, is_served="already subscribed" in reason)
+
+
+def _concrete(text: str) -> Topic | None:
+    """A topic that some category has."""
+    for category in CATEGORIES:
+        with suppress(TopicError):
+            return parse_topic(text, category)
+    return None
 
 
 LINEAR, INVERSE, SPOT, OPTION, PRIVATE_ONLY = (V5Dialect(category) for category in CATEGORIES)

@@ -35,8 +35,8 @@ class OpenOrders(Open[Order]):
 class Positions(View[tuple[str, int], Position, Position]):
     """Positions by (symbol, position_idx). A flat one stays, with size 0.
 
-    A symbol has either one position, of index 0, or two, of index 1 and 2: when its mode changes, the other ones leave. An
-    event whose ``seq`` is lower than the known one's is older and does not count.
+    A symbol has either one position, of index 0, or two, of index 1 and 2: when its mode changes, the other ones
+    leave. An event whose ``seq`` is lower than the known one's is older and does not count.
     """
 
     def _apply(self, event: Position) -> bool:

@@ -1,8 +1,8 @@
 """The topic grammar of the v5 dialects: one concrete topic each, without pipes and stars.
 
-``kind.filter``: the kind may hold a depth (``orderbook.50``) or a candle interval (``kline.1``); the filter is a symbol.
-Option trades are named by their base coin, pools of the insurance fund by their own names. Private topics stand alone, or
-have a category behind them (``order.linear``).
+``kind.filter``: the kind may hold a depth (``orderbook.50``) or a candle interval (``kline.1``); the filter is a
+symbol. Option trades are named by their base coin, pools of the insurance fund by their own names. Private topics
+stand alone, or have a category behind them (``order.linear``).
 
 Source: the exchange's v5 document.
 """

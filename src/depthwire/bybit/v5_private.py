@@ -18,8 +18,8 @@ NS_PER_MS = 1_000_000
 class Order(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
     """An order as it stands now, a conditional one too: its ``order_status`` is Untriggered until its trigger.
 
-    ``leaves_qty`` is what stays open, None where the order cannot go on. ``position_idx`` is 0 for one position a symbol,
-    1 for the Buy side of two and 2 for the Sell side. ``order_iv`` and other volatilities are ratios.
+    ``leaves_qty`` is what stays open, None where the order cannot go on. ``position_idx`` is 0 for one position a
+    symbol, 1 for the Buy side of two and 2 for the Sell side. ``order_iv`` and other volatilities are ratios.
     """
 
     category: str
@@ -152,9 +152,9 @@ class FastExecution(Record, frozen=True, kw_only=True, gc=False, rename=wire_nam
 class Position(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
     """A position as it stands now. ``side`` is Buy, Sell, or "" for a flat one, whose ``size`` is 0.
 
-    ``position_idx`` is 0 for one position a symbol, 1 for the Buy side of two and 2 for the Sell side. ``trade_mode`` is
-    0 for cross and 1 for isolated margin. ``position_im`` and ``position_mm`` are the initial and the maintenance margin,
-    ``…_by_mp`` the same by the mark price.
+    ``position_idx`` is 0 for one position a symbol, 1 for the Buy side of two and 2 for the Sell side. ``trade_mode``
+    is 0 for cross and 1 for isolated margin. ``position_im`` and ``position_mm`` are the initial and the maintenance
+    margin, ``…_by_mp`` the same by the mark price.
     """
 
     category: str

@@ -8,7 +8,7 @@ Source of the shapes: the exchange's v5 document, and frames recorded in 2026.
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct, field
@@ -51,8 +51,8 @@ class TradeMessage(V5Message, gc=False):
 class Ticker(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
     """What ``tickers`` tells of a symbol; which fields there are depends on the category.
 
-    Volumes, sizes and open interest are in the base coin, on inverse in USD contracts; turnovers and values in the quote
-    coin, on inverse in the base coin. Percentages, rates and volatilities are ratios: 0.01 is 1 %.
+    Volumes, sizes and open interest are in the base coin, on inverse in USD contracts; turnovers and values in the
+    quote coin, on inverse in the base coin. Percentages, rates and volatilities are ratios: 0.01 is 1 %.
     """
 
     symbol: str
@@ -125,7 +125,7 @@ class TickerMessage(Struct, gc=False):
     cs: int = 0
 
     @classmethod
-    def decoder(cls) -> Callable[[Any], Self]:
+    def decoder(cls) -> Callable[[Any], Any]:
         """As :meth:`V5Message.decoder`, but for the empty texts."""
         return msgspec.json.Decoder(cls, strict=False, float_hook=exact).decode
 
@@ -158,7 +158,7 @@ class KlineMessage(V5Message, gc=False):
 
 
 class Liquidation(Record, frozen=True, kw_only=True, gc=False):
-    """A position that was liquidated. ``side`` is the position's: ``Buy`` for a long one; ``price`` the bankruptcy price."""
+    """A position that was liquidated. ``side`` is the position's, ``Buy`` if long; ``price`` the bankruptcy price."""
 
     symbol: str = field(name="s")
     side: str = field(name="S")

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
-
 
 _WORDS: Final = {"im": "IM", "mm": "MM", "ltv": "LTV", "upl": "UPL"}
 
@@ -18,7 +17,7 @@ def wire_name(name: str) -> str:
 
 
 def exact(text: str) -> Decimal:
-    """A number that JSON writes with a point or an exponent, digit by digit; raises ValueError where it is too large."""
+    """A number that JSON writes with a point or an exponent, digit by digit; ValueError where it is too large."""
     try:
         return Decimal(text)
     except ArithmeticError:
@@ -29,7 +28,7 @@ _read = msgspec.json.Decoder(float_hook=exact).decode
 
 
 def told(wire: Any) -> Any:
-    """What remains of a message without the fields whose text is empty, which v5 sends where it has no value. O(size)."""
+    """A message without the fields whose text is empty, which v5 sends where it has no value. O(size)."""
     if isinstance(wire, dict):
         return {key: told(value) for key, value in wire.items() if value != ""}
     return [told(item) for item in wire] if isinstance(wire, list) else wire
@@ -41,10 +40,10 @@ class V5Message(Struct, gc=False):
     topic: str
 
     @classmethod
-    def decoder(cls) -> Callable[[Any], Self]:
+    def decoder(cls) -> Callable[[Any], Any]:
         """What a channel decodes frames with; it raises msgspec's errors."""
 
-        def decode(frame: Any) -> Self:
+        def decode(frame: Any) -> Any:
             return msgspec.convert(told(_read(frame)), cls, strict=False)
 
         return decode
