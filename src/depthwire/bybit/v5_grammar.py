@@ -85,7 +85,8 @@ def about(kind: str) -> About:
     """What one of :func:`kinds_of` is, in words."""
     word, _, depth = kind.partition(".")
     if word == BOOK:
-        return About(f"every {_PUSHED_MS[int(depth)]} ms", f"order book, {depth} levels a side")
+        content = "best bid and ask" if depth == "1" else f"order book, {depth} levels a side"
+        return About(f"every {_PUSHED_MS[int(depth)]} ms", content)
     return _ABOUT[kind] if kind in _ABOUT else _ABOUT[word]
 
 

@@ -58,7 +58,7 @@ def reference(dialect: Dialect) -> str:
     trades = [f"{dialect.trade_kind}.{name}" for name in _names(dialect.trade_kind, dialect)]
     several = " ".join(trades) if is_v5 else f"'{dialect.trade_kind}.{'|'.join(_SYMBOLS[dialect.name])}'"
     where = f"--url {url}" if is_v5 else "--sim"
-    own = "none, or a category: order.linear" if is_v5 else "none"
+    own = "none, or a category, as in order.linear" if is_v5 else "none"
     return f"""\
 Topics of the {dialect.name} dialect: when each is pushed, and what it carries
 
@@ -67,7 +67,8 @@ Private topics: they need an API key, and begin with the first change
 
 {_lines(private)}
 {KEY_NOTE}
-Behind the kind stands its filter, a symbol (of {INSURANCE_TOPIC}: a coin or pool); private topics have {own}
+Behind the kind stands its filter, a symbol (of {INSURANCE_TOPIC}: a coin or pool); private topics
+have {own}
 
 {_lines(_filters(dialect))}
 Examples; in a shell, put quotes around pipes and stars
