@@ -1,11 +1,8 @@
 """The commands on v5: what they show of its events, and a session of ``record``, ``replay`` and ``watch``."""
 
-import asyncio
 import io
 import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,9 +19,7 @@ from depthwire.cli.dashboard import Dashboard
 from depthwire.cli.events import event_line
 from depthwire.cli.views import JsonView
 from offline import Offline
-from v5_server import V5Server, book, ticker, v5_server
-
-BOUND_S = 20.0
+from v5_server import market, served
 
 
 def example_events(tapes: Path) -> Iterator[tuple[str, Any, Any]]:
@@ -97,45 +92,6 @@ def test_a_terminal_shows_them_all(tapes: Path) -> None:
 
 
 # a session
-
-
-@contextmanager
-def served(begin: Callable[[V5Server], object]) -> Iterator[V5Server]:
-    """A v5 server in a thread of its own, as another process would be; ``begin`` prepares it."""
-    ready, over, loop = threading.Event(), asyncio.Event(), asyncio.new_event_loop()
-    found: list[V5Server] = []
-
-    async def serve() -> None:
-        async with v5_server() as server:
-            begin(server)
-            found.append(server)
-            ready.set()
-            await over.wait()
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), name="v5")
-    thread.start()
-    try:
-        assert ready.wait(BOUND_S)
-        yield found[0]
-    finally:
-        loop.call_soon_threadsafe(over.set)
-        thread.join(BOUND_S)
-        loop.close()
-
-
-def market(server: V5Server) -> None:
-    """On each subscription the server sends what the topic has, so that a command ends by its frames, not by time."""
-
-    def frames_of(topic: str) -> dict[str, Any] | None:
-        kind, symbol = topic.rpartition(".")[::2]
-        if kind == "orderbook.50":
-            return book(symbol)
-        if kind == "tickers":
-            return ticker(symbol, lastPrice="100.50", preOpenPrice="")
-        one = {"T": 1, "s": symbol, "S": "Buy", "v": "0.0040", "p": "100.60", "i": "x", "BT": False, "seq": 9}
-        return {"topic": topic, "type": "snapshot", "ts": 1, "data": [one]}
-
-    server.snapshots = frames_of
 
 
 def test_what_is_recorded_is_replayed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,8 +1,10 @@
 """A small server that speaks v5's operations and pushes what a test tells it to: real sockets, and faults by hand."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_create_server
@@ -12,6 +14,7 @@ from depthwire.bybit.auth import signature
 from wire import encode
 
 KEY, SECRET = "a-key", "hush-hush"
+BOUND_S = 20.0
 
 
 def book(symbol: str, *, u: int = 1, kind: str = "snapshot", depth: int = 50, **sides: Any) -> dict[str, Any]:
@@ -153,3 +156,42 @@ async def v5_server(category: str = "linear", **options: Any) -> AsyncIterator[V
             assert connection.transport is not None
             connection.transport.disconnect(graceful=False)
         server.close()
+
+
+@contextmanager
+def served(begin: Callable[[V5Server], object]) -> Iterator[V5Server]:
+    """A v5 server in a thread of its own, as another process would be; ``begin`` prepares it."""
+    ready, over, loop = threading.Event(), asyncio.Event(), asyncio.new_event_loop()
+    found: list[V5Server] = []
+
+    async def serve() -> None:
+        async with v5_server() as server:
+            begin(server)
+            found.append(server)
+            ready.set()
+            await over.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), name="v5")
+    thread.start()
+    try:
+        assert ready.wait(BOUND_S)
+        yield found[0]
+    finally:
+        loop.call_soon_threadsafe(over.set)
+        thread.join(BOUND_S)
+        loop.close()
+
+
+def market(server: V5Server) -> None:
+    """On each subscription the server sends what the topic has, so that a command ends by its frames, not by time."""
+
+    def frames_of(topic: str) -> dict[str, Any] | None:
+        kind, symbol = topic.rpartition(".")[::2]
+        if kind.startswith("orderbook."):
+            return book(symbol, depth=int(kind.rpartition(".")[2]))
+        if kind == "tickers":
+            return ticker(symbol, lastPrice="100.50", preOpenPrice="")
+        one = {"T": 1, "s": symbol, "S": "Buy", "v": "0.0040", "p": "100.60", "i": "x", "BT": False, "seq": 9}
+        return {"topic": topic, "type": "snapshot", "ts": 1, "data": [one]}
+
+    server.snapshots = frames_of

@@ -3,10 +3,11 @@
 The data path, one call stack from the socket to your callback::
 
     bytes ──► frame ──► typed message ──► level changes ──► book ──► strategy
-    picows    feed      bybit/messages    bybit/v2_book     book     callback,
+    picows    feed      bybit/messages    bybit/v*_book     book     callback,
               routes    (msgspec)         frame             ladder   async for
 
     session    keeps the connection: connect, subscribe, heartbeat, reconnect, resync
+    lines      the connections behind one client, as many as the exchange's limits need
     client     the facade of all that; blocking: the same for threads
     tape       recorded frames; venue: an embedded exchange to test against
 
