@@ -23,9 +23,10 @@ event, and for each book that changed, twice a second at most. A book's rate and
 With --json one object is printed for each event and each change of a book or instrument, a line each. All
 have a topic. Events have the fields that the exchange sends, prices and sizes as exact decimal text.
 Instruments have all their fields, and state, reason (why it is STALE), version, and updated: which fields
-changed. Books have symbol, state, reason, version, cross_seq (of v5: u and seq), ts_exchange_us, ts_recv_ns, and
-as decimal text best_bid, best_bid_size, best_ask, best_ask_size, mid, spread, microprice. What is not there is null. An object
-with an error stands where events are missing: after a lost connection, or where they were not read fast enough.
+changed. Books have symbol, state, reason, version, cross_seq (of v5: u and seq), ts_exchange_us, ts_recv_ns,
+and as decimal text best_bid, best_bid_size, best_ask, best_ask_size, mid, spread, microprice. What is not
+there is null. An object with an error stands where events are missing: after a lost connection, or where they
+were not read fast enough.
 
 {KEY_NOTE}
 examples:
