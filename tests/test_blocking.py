@@ -12,6 +12,7 @@ import pytest
 from depthwire import blocking, errors
 from depthwire.values import BookState
 from depthwire.venue import SyntheticMarket, Venue
+from v5_server import market, served
 
 
 @contextmanager
@@ -164,3 +165,15 @@ def test_an_account_is_read_as_by_the_client() -> None:
             events = client.subscribe("orderBookL2_25.BTCUSD", "trade.*")
             assert events.get(timeout_s=5).topic in ("orderBookL2_25.BTCUSD", "trade.BTCUSD", "trade.ETHUSD")
             client.unsubscribe("orderBookL2_25.BTCUSD", "trade.*")
+
+
+def test_v5_is_read_from_a_thread_as_v2_is() -> None:
+    with served(market) as server, blocking.connect(server.url) as client:
+        book = client.book("BTCUSDT", depth=200)
+        assert (book.topic, book.bbo) == ("orderbook.200.BTCUSDT", (100.5, 1.0, 100.6, 2.0))
+        snapshot = book.snapshot()
+        assert (snapshot.update_id, snapshot.cross_seq) == (1, 1001)
+        assert str(next(client.trades("BTCUSDT")).price) == "100.60"
+        with pytest.raises(errors.TopicError, match="Untriggered"):
+            client.stop_orders()
+        assert client.status().books == {"orderbook.200.BTCUSDT": (BookState.LIVE, 0)}

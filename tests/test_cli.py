@@ -40,7 +40,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         ([], "COMMAND"),
         (["watch", "BTCUSD"], "--url --sim"),
         (["watch", "btcusd", "--sim"], "'btcusd' is no symbol; one looks like 'BTCUSD'"),
-        (["watch", "BTCUSD", "--sim", "--depth", "50"], "--depth"),
+        (["watch", "BTCUSD", "--sim", "--depth", "deep"], "--depth"),
         (["watch", "BTCUSD", "--sim", "--seconds", "0"], "'0' is no number above 0"),
         (["watch", "BTCUSD", "--sim", "--seconds", "nan"], "'nan' is no number above 0"),
         (["record", "BTCUSD", "--url", "sim://", "--frames", "-1"], "'-1' is no whole number above 0"),

@@ -9,6 +9,7 @@ from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.messages import TradeMessage
 from depthwire.bybit.private import OrderMessage, WalletMessage
 from depthwire.bybit.public import InstrumentDelta, InstrumentSnapshot, KlineMessage
+from depthwire.bybit.v2_instrument import V2Instrument
 from depthwire.cli.events import error_line, error_object, event_line, event_object, instrument_line, instrument_object
 from depthwire.cli.views import _json
 from depthwire.errors import ReaderOverflow, StreamGap
@@ -83,7 +84,7 @@ TOPIC = "instrument_info.100ms.BTCUSD"
 
 
 def live_instrument() -> Instrument:
-    instrument = Instrument(TOPIC, "BTCUSD")
+    instrument = V2Instrument(TOPIC, "BTCUSD")
     info = {"symbol": "BTCUSD", "last_price_e4": 606225000, "last_price": "60622.50", "funding_rate_e6": 100}
     times = {"topic": TOPIC, "cross_seq": 5, "timestamp_e6": 7}
     snapshot = {"type": "snapshot", "data": info | {"total_turnover_e8": 220614611978549345}, **times}

@@ -3,6 +3,7 @@
 import io
 import json
 from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 from cli_process import objects, synthetic, write_tape
 from depthwire.cli import main
 from depthwire.cli import replay as replay_module
-from reference import BUY, SELL, ReferenceBook, frames, play
+from reference import BUY, SELL, ReferenceBook, frames, plain, play
+from reference_v5 import books_of
 
 BOOK, TRADES, LINEAR_BOOK = "orderBookL2_25.BTCUSD", "trade.BTCUSD", "orderBookL2_25.BTCUSDT"
 DEEP_BOOK = "orderBook_200.100ms.BTCUSD"
@@ -74,18 +76,60 @@ def test_several_recordings_go_into_one_state(v2_tapes: list[Path], capsys: pyte
     assert_equal_books(report["books"], oracle(*twice))
 
 
-def test_v5_topics_are_skipped_and_named_once(tapes: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    recordings = sorted(tapes.glob("v5-*.frames"))
-    if not recordings:
+@pytest.fixture
+def v5_tapes(tapes: Path) -> list[Path]:
+    found = sorted(tapes.glob("v5-*.frames"))
+    if not found:
         pytest.skip(f"no v5 recording (v5-*.frames) in {tapes}")
-    topics = Counter(json.loads(raw).get("topic") for tape in recordings for raw in frames(tape))
-    answers = topics.pop(None, 0)
-    report, err = replay(capsys, *recordings)
-    assert report["skipped"] == topics.total()
-    assert report["frames"] == topics.total() + answers
-    assert (report["books"], report["trades"]) == ({}, {})
-    for topic in list(topics)[:20]:
-        assert err.count(f" {topic}: ") == 1
+    return found
+
+
+def test_each_v5_recording_ends_in_the_oracles_books(v5_tapes: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    for recording in v5_tapes:
+        report, err = replay(capsys, recording)
+        assert (report["skipped"], err) == (0, "")
+        expected = dict(books_of(frames(recording)))
+        assert report["books"].keys() == expected.keys()
+        for topic, book in report["books"].items():
+            oracle_book = expected[topic]
+            assert list(book) == ["state", "u", "seq", "applied", "bids", "asks"]
+            assert (book["state"], book["u"], book["seq"]) == ("LIVE", oracle_book.u, oracle_book.seq)
+            assert book["applied"] == oracle_book.version
+            shown = [[(plain(Decimal(price)), float(size)) for price, size in book[side]] for side in ("bids", "asks")]
+            assert tuple(shown) == oracle_book.levels_text()
+        trades: Counter[str] = Counter()
+        for raw in frames(recording):
+            message = json.loads(raw)
+            if message.get("topic", "").startswith("publicTrade."):
+                trades[message["topic"]] += len(message["data"])
+        assert report["trades"] == trades
+
+
+def test_tapes_of_all_dialects_go_into_one_state(
+    v2_tapes: list[Path], v5_tapes: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    report, err = replay(capsys, v2_tapes[0], *v5_tapes, *v2_tapes[1:])
+    assert (report["skipped"], err) == (0, "")
+    assert {"cross_seq" in book for book in report["books"].values()} == {True, False}
+
+
+def test_private_topics_are_of_the_dialect_that_the_tapes_answers_speak(
+    tapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both v2 and v5 have an ``order``, of other fields."""
+    examples = {version: tapes / f"examples-{version}.jsonl" for version in ("v5", "inverse")}
+    answers = {
+        "v5": b'{"success":true,"ret_msg":"","conn_id":"x","req_id":"1","op":"subscribe"}',
+        "inverse": b'{"success":true,"ret_msg":"","conn_id":"x","request":{"op":"subscribe","args":["order"]}}',
+    }
+    for version, path in examples.items():
+        if not path.is_file():
+            pytest.skip(f"no {path}")
+        orders = [raw for raw in path.read_bytes().splitlines() if json.loads(raw).get("topic") == "order"]
+        assert orders
+        tape = write_tape(tmp_path / f"{version}.frames", list(enumerate([answers[version], *orders])))
+        report, err = replay(capsys, tape)
+        assert (report["frames"], report["skipped"], err) == (1 + len(orders), 0, "")
 
 
 def test_single_frames_of_other_topics_and_dialects_are_skipped_by_name(

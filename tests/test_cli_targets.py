@@ -2,6 +2,7 @@
 
 import pytest
 
+from depthwire.bybit import v5
 from depthwire.bybit.v2 import INVERSE, LINEAR
 from depthwire.cli import main
 from depthwire.cli.targets import dialect_of, simulated_url, topics_of
@@ -43,6 +44,19 @@ def test_each_dialect_has_its_own_topics() -> None:
 )
 def test_the_embedded_venue_that_fits(targets: list[str], url: str) -> None:
     assert simulated_url(targets) == url
+
+
+def test_v5_has_its_own_topics_and_depths() -> None:
+    asked = ["BTCUSDT", "publicTrade.BTCUSDT", "order.linear", "execution.fast"]
+    expected = ["orderbook.50.BTCUSDT", "publicTrade.BTCUSDT", "order.linear", "execution.fast"]
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("DEPTHWIRE_API_KEY", "key")
+        environment.setenv("DEPTHWIRE_API_SECRET", "secret")
+        assert [topic.text for topic in topics_of(asked, v5.LINEAR, None)] == expected
+    assert [topic.text for topic in topics_of(["BTCUSDT"], v5.SPOT, 1000)] == ["orderbook.1000.BTCUSDT"]
+    with pytest.raises(TopicError, match="there are 25, 100"):
+        topics_of(["BTC-25DEC26-100000-C"], v5.OPTION, 50)
+    assert dialect_of("wss://stream.bybit.com/v5/public/option") is v5.OPTION
 
 
 def test_the_dialect_of_a_url() -> None:

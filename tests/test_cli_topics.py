@@ -4,57 +4,63 @@ import shlex
 
 import pytest
 
-from depthwire.bybit.grammar import PRIVATE_KINDS, about, kinds_of, parse_topics
-from depthwire.bybit.v2 import INVERSE, LINEAR, V2Dialect
+from depthwire.bybit import v2
+from depthwire.bybit.dialect import Dialect
 from depthwire.cli import _parser, main
-from depthwire.cli.targets import dialect_of, topics_of
+from depthwire.cli.targets import DIALECTS, dialect_of, topics_of
 from depthwire.errors import TopicError
 
-BOTH = pytest.mark.parametrize("dialect", [INVERSE, LINEAR], ids=lambda dialect: dialect.name)
+ALL = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+PATTERNS_REFUSED = {v2.INVERSE: 0, v2.LINEAR: 2}
 
 
-def printed(dialect: V2Dialect, capsys: pytest.CaptureFixture[str]) -> str:
+def printed(dialect: Dialect, capsys: pytest.CaptureFixture[str]) -> str:
     assert main(["topics", "--dialect", dialect.name]) == 0
     return capsys.readouterr().out
 
 
-@BOTH
+@ALL
 def test_every_kind_is_there_with_an_example_when_it_is_pushed_and_what_it_carries(
-    dialect: V2Dialect, capsys: pytest.CaptureFixture[str]
+    dialect: Dialect, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, public, _, private, *_ = printed(dialect, capsys).split("\n\n")
     kinds = set()
     for table in (public, private):
         for line in table.splitlines():
             topic, rest = line.split(maxsplit=1)
-            ((kind, _),) = parse_topics(topic, dialect.name)
+            (found,) = dialect.parse(topic)
+            kind = found.kind
             content, _, intervals = rest.partition("; intervals ")
-            assert content.split("   ")[0].strip() == about(kind).pushed
-            assert content.endswith(about(kind).content)
-            assert (table is private) == (kind in PRIVATE_KINDS)
+            assert content.split("   ")[0].strip() == dialect.about(kind).pushed
+            assert content.endswith(dialect.about(kind).content)
+            assert (table is private) == found.is_private
             kinds |= {kind, *(f"{kind.partition('.')[0]}.{interval}" for interval in intervals.split())}
-    assert kinds == set(kinds_of(dialect.name))
+    assert kinds == set(dialect.kinds)
 
 
-@BOTH
+@ALL
 def test_the_filters_that_it_shows_are_those_that_the_dialect_takes(
-    dialect: V2Dialect, capsys: pytest.CaptureFixture[str]
+    dialect: Dialect, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = [line.split(maxsplit=1) for line in printed(dialect, capsys).splitlines() if line.startswith("  trade")]
+    rows = [
+        line.split(maxsplit=1)
+        for line in printed(dialect, capsys).splitlines()
+        if line.startswith(f"  {dialect.trade_kind}")
+    ]
     filters = {topic: meaning for topic, meaning in rows if "every" not in meaning}
     assert len(filters) == 4
     for topic, meaning in filters.items():
         if "not on" in meaning:
             with pytest.raises(TopicError):
-                parse_topics(topic, dialect.name)
+                dialect.parse(topic)
         else:
-            assert parse_topics(topic, dialect.name)
-    assert sum("not on" in meaning for meaning in filters.values()) == (2 if dialect is LINEAR else 0)
+            assert dialect.parse(topic)
+    assert sum("not on" in meaning for meaning in filters.values()) == PATTERNS_REFUSED.get(dialect, 3)
 
 
-@BOTH
+@ALL
 def test_its_examples_are_commands_that_run(
-    dialect: V2Dialect, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    dialect: Dialect, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DEPTHWIRE_API_KEY", "key")
     monkeypatch.setenv("DEPTHWIRE_API_SECRET", "secret")
@@ -64,4 +70,4 @@ def test_its_examples_are_commands_that_run(
         arguments = _parser().parse_args(shlex.split(command)[1:])
         spoken = dialect_of(arguments.url) if arguments.url else dialect
         assert spoken is dialect
-        assert topics_of(arguments.targets, spoken, 25)
+        assert topics_of(arguments.targets, spoken, None)

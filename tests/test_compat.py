@@ -402,6 +402,8 @@ def test_refusals_meet_the_caller(quiet: VenueThread) -> None:
     url = quiet.venue.inverse_url
     with pytest.raises(errors.InvalidUrl):
         BybitWebsocket("nowhere")
+    with pytest.raises(errors.InvalidUrl, match=r"for v5 use depthwire\.connect"):
+        BybitWebsocket("ws://127.0.0.1:1/v5/public/linear")
     with pytest.raises(errors.ConnectError):
         BybitWebsocket("ws://127.0.0.1:1/realtime")
     with pytest.raises(errors.AuthError, match="key"):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from depthwire.bybit.grammar import CANDLE_INTERVALS, Topic, kinds_of, parse_topics
+from depthwire.bybit.grammar import CANDLE_INTERVALS, kinds_of, parse_topics
+from depthwire.bybit.topics import Topic
 from depthwire.errors import TopicError
 
 

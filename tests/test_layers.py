@@ -11,16 +11,17 @@ PACKAGE = Path(__file__).parents[1] / "src" / "depthwire"
 
 # A module, or a folder of modules, imports what stands above its row: never its own row, never below.
 ROWS = [
-    {"errors", "values", "settings", "decimal_text"},
+    {"errors", "values", "settings", "pacing", "loops", "decimal_text"},
     {"ladder", "scan_text", "streams", "tape"},
     {"frame"},
     {"book"},
     {"book_decoder", "scanner"},
     {"channel"},
-    {"routes", "bybit"},
+    {"routes", "bybit", "reports"},
     {"feed", "endpoints", "sockets"},
     {"connection"},
     {"session"},
+    {"lines", "status"},
     {"venue"},
     {"client"},
     {"blocking"},

@@ -124,9 +124,9 @@ def test_a_request_is_answered_under_its_key(dialect: V2Dialect, op: str) -> Non
 
 
 def test_a_pong_is_answered_under_the_pings_key() -> None:
-    request = json.loads(INVERSE.ping)
-    raw = {"success": True, "ret_msg": "pong", "conn_id": "x", "request": {**request, "args": None}}
-    assert INVERSE.answer(json.dumps(raw).encode()).key == INVERSE.pong_key
+    key, ping = INVERSE.ping()
+    raw = {"success": True, "ret_msg": "pong", "conn_id": "x", "request": {**json.loads(ping), "args": None}}
+    assert INVERSE.answer(json.dumps(raw).encode()).key == key
 
 
 def test_a_sign_in_is_answered_under_a_key_that_holds_no_secret() -> None:

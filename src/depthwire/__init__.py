@@ -3,10 +3,11 @@
 The data path, one call stack from the socket to your callback::
 
     bytes ──► frame ──► typed message ──► level changes ──► book ──► strategy
-    picows    feed      bybit/messages    bybit/v2_book     book     callback,
+    picows    feed      bybit/messages    bybit/v*_book     book     callback,
               routes    (msgspec)         frame             ladder   async for
 
     session    keeps the connection: connect, subscribe, heartbeat, reconnect, resync
+    lines      the connections behind one client, as many as the exchange's limits need
     client     the facade of all that; blocking: the same for threads
     tape       recorded frames; venue: an embedded exchange to test against
 
@@ -21,11 +22,13 @@ from depthwire.bybit.messages import Trade
 from depthwire.bybit.private import Execution, Order, Position, StopOrder, Wallet
 from depthwire.bybit.public import InstrumentInfo, Insurance, Kline, Liquidation
 from depthwire.channel import LiveBook
-from depthwire.client import Client, Status, connect, run
+from depthwire.client import Client, connect
 from depthwire.errors import *  # noqa: F403
 from depthwire.errors import __all__ as _errors
 from depthwire.ladder import Ladder
+from depthwire.loops import run
 from depthwire.settings import Settings
+from depthwire.status import Status
 from depthwire.streams import EventStream, TopicEvent
 from depthwire.values import BBO, BookSnapshot, BookState, DepthWithin, Level, Levels
 

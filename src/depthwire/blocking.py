@@ -8,14 +8,16 @@ from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 from depthwire.bybit.accounts import View
-from depthwire.bybit.messages import Trade
-from depthwire.bybit.private import Execution, Order, Position, StopOrder, Wallet
+from depthwire.bybit.private import StopOrder
+from depthwire.bybit.v5_private import CoinBalance
 from depthwire.channel import LiveBook
-from depthwire.client import Client, Status, loop_factory
+from depthwire.client import Client, Execution, Order, Position, Trade, Wallet
 from depthwire.client import connect as connect_async
 from depthwire.connection import AuthWay
 from depthwire.errors import ClientClosed
+from depthwire.loops import loop_factory
 from depthwire.settings import Settings
+from depthwire.status import Status
 from depthwire.streams import EventStream, TopicEvent
 from depthwire.values import BBO, BookSnapshot, BookState
 
@@ -23,6 +25,7 @@ Result = TypeVar("Result")
 Item = TypeVar("Item")
 Event = TypeVar("Event")
 Key = TypeVar("Key")
+Held = TypeVar("Held")
 
 
 class LoopThread:
@@ -149,14 +152,14 @@ class BlockingStream(Generic[Item]):
             raise StopIteration from None
 
 
-class BlockingAccountStream(BlockingStream[Event], Generic[Event, Key]):
+class BlockingAccountStream(BlockingStream[Event], Generic[Event, Key, Held]):
     """The events of a private topic, and the account's live view beside them."""
 
-    def __init__(self, stream: EventStream[Event], view: View[Key, Event], thread: LoopThread) -> None:
+    def __init__(self, stream: EventStream[Event], view: View[Any, Any, Any], thread: LoopThread) -> None:
         super().__init__(stream, thread)
         self._view = view
 
-    def view(self) -> dict[Key, Event]:
+    def view(self) -> dict[Key, Held]:
         """A copy of the live view, of one moment: open orders by id, positions by (symbol, side), balances by coin."""
         return self._thread.call(copy_of(self._view))
 
@@ -168,7 +171,7 @@ class BlockingClient:
         self._client = client
         self._thread = thread
 
-    def book(self, symbol: str, depth: int = 25) -> BlockingBook:
+    def book(self, symbol: str, depth: int | None = None) -> BlockingBook:
         """As :meth:`depthwire.client.Client.book`."""
         return BlockingBook(self._thread.call(self._client.book(symbol, depth)))
 
@@ -176,22 +179,22 @@ class BlockingClient:
         """As :meth:`depthwire.client.Client.trades`."""
         return BlockingStream(self._thread.call(self._client.trades(symbol, capacity)), self._thread)
 
-    def orders(self, capacity: int = 10_000) -> BlockingAccountStream[Order, str]:
+    def orders(self, capacity: int = 10_000) -> BlockingAccountStream[Order, str, Order]:
         """As :meth:`depthwire.client.Client.orders`."""
         stream = self._thread.call(self._client.orders(capacity))
         return BlockingAccountStream(stream, stream.view, self._thread)
 
-    def stop_orders(self, capacity: int = 10_000) -> BlockingAccountStream[StopOrder, str]:
+    def stop_orders(self, capacity: int = 10_000) -> BlockingAccountStream[StopOrder, str, StopOrder]:
         """As :meth:`depthwire.client.Client.stop_orders`."""
         stream = self._thread.call(self._client.stop_orders(capacity))
         return BlockingAccountStream(stream, stream.view, self._thread)
 
-    def positions(self, capacity: int = 10_000) -> BlockingAccountStream[Position, tuple[str, str]]:
+    def positions(self, capacity: int = 10_000) -> BlockingAccountStream[Position, tuple[str, str | int], Position]:
         """As :meth:`depthwire.client.Client.positions`."""
         stream = self._thread.call(self._client.positions(capacity))
         return BlockingAccountStream(stream, stream.view, self._thread)
 
-    def wallet(self, capacity: int = 10_000) -> BlockingAccountStream[Wallet, str]:
+    def wallet(self, capacity: int = 10_000) -> BlockingAccountStream[Wallet, str, Wallet | CoinBalance]:
         """As :meth:`depthwire.client.Client.wallet`."""
         stream = self._thread.call(self._client.wallet(capacity))
         return BlockingAccountStream(stream, stream.view, self._thread)
@@ -248,7 +251,7 @@ async def next_of(stream: EventStream[Item]) -> Item:
     return await anext(stream)
 
 
-async def copy_of(view: View[Key, Event]) -> dict[Key, Event]:
+async def copy_of(view: View[Key, Held, Any]) -> dict[Key, Held]:
     """Copy a view in the thread that changes it."""
     return dict(view)
 

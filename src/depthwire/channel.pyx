@@ -198,6 +198,8 @@ cdef class BookChannel(Channel):
 
 
 cdef object decoder_of(message_type):
+    if hasattr(message_type, "decoder"):
+        return message_type.decoder()
     # Where one dialect writes a number the other writes a string; lax decoding takes either.
     return msgspec.json.Decoder(message_type, strict=False).decode
 

@@ -2,20 +2,16 @@
 
 import asyncio
 import ssl
-import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any, Final, TypeVar
 
-import msgspec
-
-from depthwire.bybit.accounts import AccountStream, Balances, OpenOrders, OpenStopOrders, Positions
+from depthwire.bybit import accounts, messages, private, v5_accounts, v5_private, v5_public
+from depthwire.bybit.accounts import AccountStream
 from depthwire.bybit.auth import KEY_VARIABLE, SECRET_VARIABLE, Credentials
-from depthwire.bybit.grammar import Topic, parse_topics
 from depthwire.bybit.instrument import Instrument
-from depthwire.bybit.messages import Trade
-from depthwire.bybit.private import Execution, Order, Position, StopOrder, Wallet
+from depthwire.bybit.topics import Topic
 from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel, callback_error
 from depthwire.connection import AuthWay, asked_for
 from depthwire.endpoints import Endpoint, endpoint_of
@@ -27,36 +23,27 @@ from depthwire.errors import (
     SubscriptionTimeout,
     TopicError,
 )
+from depthwire.lines import Lines
+from depthwire.reports import Reports
 from depthwire.session import Session
 from depthwire.settings import Settings
+from depthwire.status import Status, lanes_of, status_of
 from depthwire.streams import EventStream, TopicEvents
-from depthwire.values import BookState
 
 NO_CREDENTIALS: Final = (
     f"a private topic needs an API key and secret: give api_key and api_secret to connect(), or set {KEY_VARIABLE} and "
     f"{SECRET_VARIABLE}"
 )
-Result = TypeVar("Result")
+Trade = messages.Trade | v5_public.Trade
+Order = private.Order | v5_private.Order
+Execution = private.Execution | v5_private.Execution
+Position = private.Position | v5_private.Position
+Wallet = private.Wallet | v5_private.Wallet
+OpenOrders = accounts.OpenOrders | v5_accounts.OpenOrders
+Positions = accounts.Positions | v5_accounts.Positions
+Balances = accounts.Balances | v5_accounts.Balances
 AnyStream = TypeVar("AnyStream", bound=EventStream[Any])
 Tap = Callable[[int, memoryview], object]
-
-
-class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a client's connection at this moment.
-
-    ``age_ns`` is the time since the last frame, None before the first. ``books`` maps each book topic to its state and
-    the number of resyncs that it needed.
-    """
-
-    url: str
-    connected: bool
-    connects: int
-    losses: int
-    last_loss: str
-    last_error: str
-    frames: int
-    age_ns: int | None
-    books: dict[str, tuple[BookState, int]]
 
 
 class Client:
@@ -71,21 +58,27 @@ class Client:
         credentials: Credentials | None = None,
         auth_way: AuthWay = "op",
     ) -> None:
+        self.dialect = endpoint.dialect
         self._settings = settings
         self._credentials = credentials
+        self._reports = Reports()
+        self._tap: Tap | None = None
         one_socket = endpoint.public_url == endpoint.private_url
 
         def session(url: str) -> Session:
-            return Session(url, endpoint.dialect, settings, ssl_context=ssl_context, auth_way=auth_way)
+            made = Session(url, endpoint.dialect, settings, self._reports, ssl_context=ssl_context, auth_way=auth_way)
+            made.feed.tap = self._tap
+            return made
 
-        self._public = session(endpoint.public_url)
+        self._lines = Lines(lambda: session(endpoint.public_url))
+        self._public = self._lines.first
         self._private = self._public if one_socket else session(endpoint.private_url)
         self._private.connection.credentials = credentials
         self._signing_in: asyncio.Task[None] | None = None
 
     @property
-    def _sessions(self) -> tuple[Session, ...]:
-        return (self._public,) if self._private is self._public else (self._public, self._private)
+    def _sessions(self) -> list[Session]:
+        return self._lines.sessions + ([] if self._private is self._public else [self._private])
 
     @property
     def url(self) -> str:
@@ -94,15 +87,17 @@ class Client:
 
     # ---- books and events
 
-    async def book(self, symbol: str, depth: int = 25) -> LiveBook:
+    async def book(self, symbol: str, depth: int | None = None) -> LiveBook:
         """Subscribe to a symbol's order book; returns it once its snapshot is in.
 
-        ``depth`` is 25 (pushed every 20 ms) or 200 (every 100 ms). Asking again gives the same book.
+        ``depth`` is on v2 25 (pushed every 20 ms) or 200 (every 100 ms); on v5 1 (every 10 ms), 50 (20 ms), 200 (100
+        ms) or 1000 (200 ms), and of options 25 (20 ms) or 100 (100 ms). Without it, it is 25 on v2 and of options, 50
+        on v5. Asking again gives the same book.
 
         Raises TopicError (no such depth, no symbol), SubscriptionRejected (with the venue's reason) or
         SubscriptionTimeout (no answer, or no snapshot, within ``timeout_s``).
         """
-        book: LiveBook = await self._live(self._public.dialect.book_topic(symbol, depth))
+        book: LiveBook = await self._live(self.dialect.book_topic(symbol, depth))
         return book
 
     async def instrument(self, symbol: str) -> Instrument:
@@ -110,21 +105,23 @@ class Client:
 
         Raises as :meth:`book` does.
         """
-        instrument: Instrument = await self._live(self._public.dialect.instrument_topic(symbol))
+        instrument: Instrument = await self._live(self.dialect.instrument_topic(symbol))
         return instrument
 
     async def trades(self, symbol: str, capacity: int = 10_000) -> EventStream[Trade]:
-        """Subscribe to a symbol's trades; each call gives a stream of its own, for one reader.
+        """Subscribe to a symbol's trades, on option to a base coin's; each call gives a stream for one reader.
 
         At most ``capacity`` trades wait for the reader; see :class:`~depthwire.streams.EventStream` for what happens
         then. Raises as :meth:`book` does.
         """
-        return await self._events(self._public.dialect.trade_topic(symbol), capacity)
+        return await self._events(self.dialect.trade_topic(symbol), capacity)
 
     # ---- the account
 
     async def orders(self, capacity: int = 10_000) -> AccountStream[Order, OpenOrders]:
         """Every change of the account's orders, in order; ``.view`` holds the open ones by id.
+
+        On v5 conditional orders are among them, with ``order_status`` Untriggered until they are triggered.
 
         The protocol has no private snapshots: the view starts empty, and after a lost connection the stream carries a
         StreamGap and ``.view.gap`` is set until you reconcile. A stream that is asked for while the connection is lost
@@ -134,12 +131,18 @@ class Client:
         """
         return await self._account("order", capacity)
 
-    async def stop_orders(self, capacity: int = 10_000) -> AccountStream[StopOrder, OpenStopOrders]:
-        """As :meth:`orders`, for conditional orders; ``.view`` holds those that are not triggered yet, by id."""
+    async def stop_orders(self, capacity: int = 10_000) -> AccountStream[private.StopOrder, accounts.OpenStopOrders]:
+        """As :meth:`orders`, for conditional orders; ``.view`` holds those that are not triggered yet, by id.
+
+        Raises TopicError on v5, where conditional orders come with all others.
+        """
         return await self._account("stop_order", capacity)
 
     async def positions(self, capacity: int = 10_000) -> AccountStream[Position, Positions]:
-        """Every change of the account's positions; ``.view`` holds the latest by (symbol, side). As :meth:`orders`."""
+        """Every change of the account's positions; as :meth:`orders`.
+
+        ``.view`` holds the latest by (symbol, side), on v5 by (symbol, position_idx).
+        """
         return await self._account("position", capacity)
 
     async def wallet(self, capacity: int = 10_000) -> AccountStream[Wallet, Balances]:
@@ -147,7 +150,7 @@ class Client:
         return await self._account("wallet", capacity)
 
     async def executions(self, capacity: int = 10_000) -> EventStream[Execution]:
-        """Every execution but funding, each once. As :meth:`orders`, without a view."""
+        """Every execution, on v2 but funding, each once. As :meth:`orders`, without a view."""
         return await self._events("execution", capacity)
 
     async def _account(self, topic: str, capacity: int) -> AccountStream[Any, Any]:
@@ -159,7 +162,8 @@ class Client:
     # ---- any topic
 
     async def subscribe(self, *topics: str, capacity: int = 10_000) -> TopicEvents:
-        """Subscribe by the topic grammar, as in ``subscribe("trade.BTCUSD|XRPUSD", "liquidation")``.
+        """Subscribe by the dialect's topic grammar, as in ``subscribe("trade.BTCUSD|XRPUSD", "liquidation")``, or on v5
+        ``subscribe("publicTrade.BTCUSDT", "kline.1.BTCUSDT")``.
 
         The stream yields TopicEvent(topic, data) with the concrete topic and the typed event of each frame; on book
         topics ``data`` is the live book, after each applied frame. Events come as in :class:`EventStream`. Private
@@ -168,12 +172,12 @@ class Client:
         Raises TopicError where a topic is malformed (nothing is sent), AuthError where a private one lacks a key, and
         as :meth:`book` does.
         """
-        wanted = [topic for text in topics for topic in self._parse(text)]
+        wanted = [topic for text in topics for topic in self.dialect.parse(text)]
         if not wanted:
             raise TopicError("name at least one topic, such as 'trade.BTCUSD'")
         stream = TopicEvents(", ".join(topics), capacity, on_close=lambda closed: None)
         try:
-            await self._confirmed(wanted, partial(connect_inlet, stream, self._public.report))
+            await self._confirmed(wanted, partial(connect_inlet, stream, self._reports.report))
         except BaseException:
             stream.close()
             raise
@@ -187,24 +191,26 @@ class Client:
         not confirm it.
         """
         for text in topics:
-            wanted = self._parse(text)
-            await self._session_of(wanted[0]).unsubscribe(wanted)
-
-    def _parse(self, text: str) -> tuple[Topic, ...]:
-        return parse_topics(text, self._public.dialect.name)
-
-    def _session_of(self, topic: Topic) -> Session:
-        return self._private if topic.is_private else self._public
+            by_session: dict[Session, list[Topic]] = {}
+            for topic in self.dialect.parse(text):
+                session = self._private if topic.is_private else self._lines.holder(topic)
+                by_session.setdefault(session, []).append(topic)
+            for session, wanted in by_session.items():
+                await session.unsubscribe(wanted)
 
     async def _confirmed(self, topics: Iterable[Topic], on_channel: Callable[[Channel], object]) -> None:
         """Subscribe and wait for the venue's word; signs in first where a topic is private."""
-        by_session: dict[Session, list[Topic]] = {}
-        for topic in topics:
-            by_session.setdefault(self._session_of(topic), []).append(topic)
-            if topic.is_private:
-                await self._sign_in()
-        for session, wanted in by_session.items():
-            await session.confirmed(session.add(wanted, on_channel))
+        topics = list(topics)
+        private_ones = [topic for topic in topics if topic.is_private]
+        if private_ones:
+            await self._sign_in()
+        placed = self._lines.place(topic for topic in topics if not topic.is_private)
+        if private_ones:
+            placed.setdefault(self._private, []).extend(private_ones)
+        added = [(session, session.add(wanted, on_channel)) for session, wanted in placed.items()]
+        for session, subscriptions in added:
+            await self._lines.opened(session)
+            await session.confirmed(subscriptions)
 
     async def _sign_in(self) -> None:
         """Make sure that private topics may be asked for; raises AuthError or ConnectError."""
@@ -243,7 +249,7 @@ class Client:
             channel.join(streams[0])
 
         try:
-            await self._confirmed(self._parse(text), join)
+            await self._confirmed(self.dialect.parse(text), join)
         except BaseException:
             for stream in streams:
                 stream.close()
@@ -258,7 +264,7 @@ class Client:
             assert isinstance(channel, BookChannel | StateChannel)
             found.append(channel.state)
 
-        await self._confirmed(self._parse(topic), keep)
+        await self._confirmed(self.dialect.parse(topic), keep)
         (state,) = found
         timeout_s = self._settings.timeout_s
         try:
@@ -280,13 +286,7 @@ class Client:
 
         Returns a function that ends it.
         """
-        removers = [session.on_error(callback) for session in self._sessions]
-
-        def remove() -> None:
-            for each in removers:
-                each()
-
-        return remove
+        return self._reports.on_error(callback)
 
     @property
     def tap(self) -> Tap | None:
@@ -294,39 +294,22 @@ class Client:
 
         It sees answers to sign-ins, too, which repeat the key and the signature.
         """
-        return self._public.feed.tap
+        return self._tap
 
     @tap.setter
     def tap(self, tap: Tap | None) -> None:
+        self._tap = tap
         for session in self._sessions:
             session.feed.tap = tap
 
     @property
     def lanes(self) -> dict[str, int]:
         """How many order-book frames each decoder took."""
-        return self._public.feed.lanes
+        return lanes_of(self._lines.sessions)
 
     def status(self) -> Status:
-        """What is known at this moment. O(topics)."""
-        session, feed, record = self._public, self._public.feed, self._public.connection.record
-        return Status(
-            url=self.url,
-            connected=session.connection.connected,
-            connects=record.connects,
-            losses=record.losses,
-            last_loss=record.last_loss,
-            last_error=session.last_error,
-            frames=feed.frames,
-            age_ns=time.time_ns() - feed.last_recv_ns if feed.frames else None,
-            books={
-                channel.topic: (
-                    channel.book.state,
-                    session.resyncs[channel.topic].count if channel.topic in session.resyncs else 0,
-                )
-                for channel in feed.channels
-                if isinstance(channel, BookChannel)
-            },
-        )
+        """What is known at this moment, of all connections together. O(topics)."""
+        return status_of(self.url, self._sessions, self._reports.last)
 
     async def open(self) -> None:
         """Connect; :func:`connect` does it."""
@@ -334,13 +317,13 @@ class Client:
 
     async def close(self) -> None:
         """Close the connections and end all readers. Closing twice is fine."""
-        for session in self._sessions:
-            session.connection.begin_close()  # all at once: the waiting below may be cancelled
+        self._lines.begin_close()  # all at once: the waiting below may be cancelled
+        self._private.connection.begin_close()
         if self._signing_in is not None:
             self._signing_in.cancel()
             await asyncio.gather(self._signing_in, return_exceptions=True)
-        for session in self._sessions:
-            await session.close()
+        await self._lines.close()
+        await self._private.close()
 
     def __repr__(self) -> str:
         return f"<Client {self.url} {'connected' if self._public.connection.connected else 'not connected'}>"
@@ -378,15 +361,20 @@ async def connect(
     ssl_context: ssl.SSLContext | None = None,
     settings: Settings | None = None,
 ) -> AsyncIterator[Client]:
-    """Connect to an endpoint: ``async with connect("wss://stream.bybit.com/realtime") as client``.
+    """Connect to an endpoint: ``async with connect(depthwire.endpoints.V5_LINEAR_MAINNET) as client``.
 
-    The URL's path chooses the dialect: ``/realtime`` is inverse, ``/realtime_public`` and ``/realtime_private`` are
-    linear's two sockets behind one client. ``"sim://"`` starts the embedded venue on a loopback port and connects to
-    its inverse market, ``"sim://linear"`` to its linear one.
+    The URL's path chooses the dialect: ``/v5/public/linear``, ``inverse``, ``spot`` and ``option`` are v5, whose
+    private topics are on ``/v5/private`` of the same host; ``/realtime`` is inverse, ``/realtime_public`` and
+    ``/realtime_private`` are linear. However many sockets that needs stand behind one client: two where private
+    topics have their own, and on v5 more when the topics exceed what the exchange allows one connection. ``"sim://"``
+    starts the embedded venue on a loopback port and connects to its inverse market, ``"sim://linear"`` to its linear
+    one.
+
+    All URLs stand in :mod:`depthwire.endpoints`. At most 500 connections in 5 minutes are made to one host.
 
     Private topics need ``api_key`` and ``api_secret``; the secret may be a callable that fetches it at each sign-in.
     Without them, and not before a private topic is asked for, DEPTHWIRE_API_KEY and DEPTHWIRE_API_SECRET are looked up
-    in the environment. ``auth_way`` signs in with the ``auth`` operation or in the URL's query.
+    in the environment. ``auth_way`` signs in with the ``auth`` operation or, on v2 alone, in the URL's query.
 
     TLS is verified with the system's certificates; ``ssl_context`` replaces them. ``settings`` holds deadlines,
     heartbeat and backoff. Once connected, the client reconnects by itself until it is closed, at the block's end.
@@ -398,7 +386,14 @@ async def connect(
         credentials = Credentials.given(api_key, api_secret)
         if str(url).startswith("sim:"):
             url = await stack.enter_async_context(_simulated(url))
-        client = Client(endpoint_of(url), settings, ssl_context=ssl_context, credentials=credentials, auth_way=auth_way)
+        endpoint = endpoint_of(url)
+        if auth_way == "url" and not endpoint.dialect.signs_in_by_url:
+            raise AuthError(f"{endpoint.dialect.name} has no sign-in by URL; leave auth_way as 'op'")
+        if not endpoint.dialect.has_public_topics:
+            credentials = credentials or Credentials.from_environment()
+            if credentials is None:
+                raise AuthError(NO_CREDENTIALS)
+        client = Client(endpoint, settings, ssl_context=ssl_context, credentials=credentials, auth_way=auth_way)
         stack.push_async_callback(client.close)
         await client.open()
         yield client
@@ -414,18 +409,3 @@ async def _simulated(url: str) -> AsyncIterator[str]:
         if url not in urls:
             raise InvalidUrl(f"{url!r} is no embedded venue; there are {', '.join(urls)}")
         yield urls[url]
-
-
-def run(main: Coroutine[Any, Any, Result]) -> Result:
-    """Run a coroutine to its end on uvloop where that is installed, else on asyncio: ``asyncio.run`` with a choice."""
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(main)
-
-
-def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's loop where it is installed (the extra ``uvloop``); None means asyncio's own."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop

@@ -5,19 +5,20 @@ import logging
 import socket
 import ssl
 import time
-from collections import defaultdict, deque
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal, Protocol
+from urllib.parse import urlsplit
 
 import picows
 
 from depthwire.bybit.auth import Credentials, refusal
-from depthwire.bybit.v2 import Answer, RequestKey, V2Dialect
+from depthwire.bybit.dialect import Answer, Dialect, RequestKey
 from depthwire.endpoints import masked
 from depthwire.errors import AuthError, ConnectError, ConnectionLost, DepthwireError, MalformedFrame
 from depthwire.feed import Feed
+from depthwire.pacing import connection_wait_s
 from depthwire.settings import Settings
 from depthwire.sockets import connected_socket, hang_up
 
@@ -42,6 +43,7 @@ class ConnectionRecord:
     connects: int = 0
     losses: int = 0
     last_loss: str = ""
+    lost_ns: int = 0
 
 
 class Connection:
@@ -56,7 +58,7 @@ class Connection:
         owner: ConnectionOwner,
         feed: Feed,
         url: str,
-        dialect: V2Dialect,
+        dialect: Dialect,
         settings: Settings,
         *,
         ssl_context: ssl.SSLContext | None,
@@ -77,7 +79,7 @@ class Connection:
         self._up = False
         self._drop_reason = ""
         self.sign_in_refusal: AuthError | None = None
-        self._pending: defaultdict[RequestKey, deque[asyncio.Future[Answer]]] = defaultdict(deque)
+        self._pending: list[tuple[RequestKey, asyncio.Future[Answer]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self.closed = False
 
@@ -130,6 +132,7 @@ class Connection:
             task.get_loop().call_exception_handler(context)
 
     async def _connect(self) -> None:
+        await self._take_turn()
         sock: socket.socket | None = None
 
         async def make_socket(url: picows.WSParsedURL) -> socket.socket:
@@ -165,6 +168,15 @@ class Connection:
             raise
         self._up = True
         self._owner.connection_up()
+
+    async def _take_turn(self) -> None:
+        """Wait as long as the exchange wants between so many connections; a connect's deadline begins behind it."""
+        wait_s = connection_wait_s(urlsplit(self._target).hostname or "")
+        if wait_s > 0:
+            log.warning(
+                "%s: waiting %.0f s before connecting: there were too many connections of late", self.url, wait_s
+            )
+            await asyncio.sleep(wait_s)
 
     def _signed_target(self) -> str:
         if self.credentials is None or self._auth_way == "op":
@@ -219,7 +231,7 @@ class Connection:
             await asyncio.wait((lost,), timeout=self._settings.ping_interval_s)
             if lost.done():
                 break
-            pong = self._request(self._dialect.pong_key, self._dialect.ping)
+            pong = self._request(*self._dialect.ping())
             await asyncio.wait((lost, pong), timeout=self._settings.pong_timeout_s, return_when=asyncio.FIRST_COMPLETED)
             if not pong.done() and not lost.done():
                 self.drop(f"no pong within {self._settings.pong_timeout_s:g} s")
@@ -251,11 +263,11 @@ class Connection:
         self._up = False
         self.record.losses += 1
         self.record.last_loss = reason
+        self.record.lost_ns = time.time_ns()
         error = ConnectionLost(f"{self.url}: connection lost: {reason}")
-        for waiting in self._pending.values():
-            for future in waiting:
-                if not future.done():
-                    future.set_exception(error)
+        for _, future in self._pending:
+            if not future.done():
+                future.set_exception(error)
         self._pending.clear()
         if not self.closed:
             self._owner.connection_down(f"connection lost: {reason}")
@@ -264,18 +276,16 @@ class Connection:
             self._lost.set_result(reason)
 
     def on_control(self, message: bytes) -> None:
-        """An answer to a request: hand it to whoever waits for it, first come, first served."""
+        """An answer to a request: hand it to whoever waits for it."""
         try:
             answer = self._dialect.answer(message)
         except MalformedFrame as error:
             self._owner.report(error)
             return
-        waiting = self._pending.get(answer.key)
-        while waiting:
-            future = waiting.popleft()
-            if not future.done():
-                future.set_result(answer)
-                return
+        future = self._asked_first(answer.key)
+        if future is not None:
+            future.set_result(answer)
+            return
         if answer.success:
             return
         if self.credentials is not None and self._auth_way == "url" and self.sign_in_refusal is None:
@@ -284,6 +294,15 @@ class Connection:
             self._owner.report(self.sign_in_refusal)
         else:
             self._owner.report(MalformedFrame(f"the venue refused what nobody asked for: {answer.reason[:200]!r}"))
+
+    def _asked_first(self, key: RequestKey) -> "asyncio.Future[Answer] | None":
+        """The oldest open request that an answer may belong to: the very one, or, if it names none, of its op."""
+        self._pending = [(asked, future) for asked, future in self._pending if not future.done()]
+        op, name = key
+        for asked, future in self._pending:
+            if asked == key or (not name and asked[0] == op):
+                return future
+        return None
 
     # ---- requests
 
@@ -294,7 +313,7 @@ class Connection:
         if self._transport is None:
             future.set_exception(ConnectionLost(f"{self.url}: not connected"))
         else:
-            self._pending[key].append(future)
+            self._pending.append((key, future))
             self._transport.send(picows.WSMsgType.TEXT, payload)
         return future
 

@@ -1,24 +1,65 @@
-"""Where the exchange listens, and which dialect an endpoint speaks."""
+"""Where the exchange listens, and which dialect an endpoint speaks.
+
+v2's endpoints are retired: recordings, simulators and archived strategies speak its dialects. Each ``V5_…`` names the
+public topics of a category; private topics are asked for on the private endpoint of the same host, which the client
+finds itself. The demo host serves private topics alone: their public side is the main host's.
+"""
 
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
-from depthwire.bybit.v2 import INVERSE, LINEAR, V2Dialect
+from depthwire.bybit import v2, v5
+from depthwire.bybit.dialect import Dialect
 from depthwire.errors import InvalidUrl
 
-INVERSE_MAINNET: Final = "wss://stream.bybit.com/realtime"
-INVERSE_TESTNET: Final = "wss://stream-testnet.bybit.com/realtime"
-LINEAR_MAINNET: Final = "wss://stream.bybit.com/realtime_public"
-LINEAR_TESTNET: Final = "wss://stream-testnet.bybit.com/realtime_public"
+_MAINNET: Final = "wss://stream.bybit.com"
+_BYTICK: Final = "wss://stream.bytick.com"
+_TESTNET: Final = "wss://stream-testnet.bybit.com"
+_DEMO: Final = "wss://stream-demo.bybit.com"
 
 _INVERSE_PATH: Final = "/realtime"
 _LINEAR_PATHS: Final = ("/realtime_public", "/realtime_private")
+_V5_PATHS: Final = {
+    f"/v5/public/{dialect.category}": dialect for dialect in (v5.LINEAR, v5.INVERSE, v5.SPOT, v5.OPTION)
+}
+_V5_PRIVATE_PATH: Final = "/v5/private"
+
+INVERSE_MAINNET: Final = _MAINNET + _INVERSE_PATH
+INVERSE_BYTICK: Final = _BYTICK + _INVERSE_PATH
+INVERSE_TESTNET: Final = _TESTNET + _INVERSE_PATH
+LINEAR_MAINNET: Final = _MAINNET + _LINEAR_PATHS[0]
+LINEAR_BYTICK: Final = _BYTICK + _LINEAR_PATHS[0]
+LINEAR_TESTNET: Final = _TESTNET + _LINEAR_PATHS[0]
+
+V5_LINEAR_MAINNET: Final = f"{_MAINNET}/v5/public/linear"
+V5_LINEAR_BYTICK: Final = f"{_BYTICK}/v5/public/linear"
+V5_LINEAR_TESTNET: Final = f"{_TESTNET}/v5/public/linear"
+V5_LINEAR_DEMO: Final = f"{_DEMO}/v5/public/linear"
+V5_INVERSE_MAINNET: Final = f"{_MAINNET}/v5/public/inverse"
+V5_INVERSE_BYTICK: Final = f"{_BYTICK}/v5/public/inverse"
+V5_INVERSE_TESTNET: Final = f"{_TESTNET}/v5/public/inverse"
+V5_INVERSE_DEMO: Final = f"{_DEMO}/v5/public/inverse"
+V5_SPOT_MAINNET: Final = f"{_MAINNET}/v5/public/spot"
+V5_SPOT_BYTICK: Final = f"{_BYTICK}/v5/public/spot"
+V5_SPOT_TESTNET: Final = f"{_TESTNET}/v5/public/spot"
+V5_SPOT_DEMO: Final = f"{_DEMO}/v5/public/spot"
+V5_OPTION_MAINNET: Final = f"{_MAINNET}/v5/public/option"
+V5_OPTION_BYTICK: Final = f"{_BYTICK}/v5/public/option"
+V5_OPTION_TESTNET: Final = f"{_TESTNET}/v5/public/option"
+V5_OPTION_DEMO: Final = f"{_DEMO}/v5/public/option"
+V5_PRIVATE_MAINNET: Final = _MAINNET + _V5_PRIVATE_PATH
+V5_PRIVATE_BYTICK: Final = _BYTICK + _V5_PRIVATE_PATH
+V5_PRIVATE_TESTNET: Final = _TESTNET + _V5_PRIVATE_PATH
+V5_PRIVATE_DEMO: Final = _DEMO + _V5_PRIVATE_PATH
 
 
 class Endpoint(NamedTuple):
-    """Where a dialect's public and private topics are served: one URL on inverse, two on linear."""
+    """Where a dialect's public and private topics are served: one URL on inverse v2, two on all others.
 
-    dialect: V2Dialect
+    On the private endpoint of v5 both are that one, and there are no public topics.
+    """
+
+    dialect: Dialect
     public_url: str
     private_url: str
 
@@ -31,15 +72,25 @@ def endpoint_of(url: str) -> Endpoint:
     except (AttributeError, TypeError, ValueError):
         valid = False
     if not valid:
-        raise InvalidUrl(f"{masked(url)!r} is no WebSocket URL; one looks like {INVERSE_MAINNET!r}")
+        raise InvalidUrl(f"{masked(url)!r} is no WebSocket URL; one looks like {V5_LINEAR_MAINNET!r}")
     path = parts.path.rstrip("/")
     if path == _INVERSE_PATH:
-        return Endpoint(INVERSE, url, url)
+        return Endpoint(v2.INVERSE, url, url)
     if path in _LINEAR_PATHS:
         public, private = (parts._replace(path=other).geturl() for other in _LINEAR_PATHS)
-        return Endpoint(LINEAR, public, private)
-    known = ", ".join((_INVERSE_PATH, *_LINEAR_PATHS))
+        return Endpoint(v2.LINEAR, public, private)
+    if path == _V5_PRIVATE_PATH:
+        return Endpoint(v5.PRIVATE_ONLY, url, url)
+    if path in _V5_PATHS:
+        return Endpoint(_V5_PATHS[path], _with_public_topics(parts), parts._replace(path=_V5_PRIVATE_PATH).geturl())
+    known = ", ".join((_INVERSE_PATH, *_LINEAR_PATHS, *_V5_PATHS, _V5_PRIVATE_PATH))
     raise InvalidUrl(f"{masked(url)!r} is no known endpoint; its path must be one of {known}")
+
+
+def _with_public_topics(parts: SplitResult) -> str:
+    """The URL itself, but for the demo host: its public topics are those of the main one."""
+    demo, mainnet = urlsplit(_DEMO), urlsplit(_MAINNET)
+    return (parts._replace(netloc=mainnet.netloc) if parts.hostname == demo.hostname else parts).geturl()
 
 
 def masked(url: str) -> str:

@@ -1,18 +1,17 @@
 """What is wanted from one endpoint: topics, their channels, resubscription after a reconnect, resync after a gap."""
 
 import asyncio
-import logging
 import ssl
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Protocol
 
 import picows
 
-from depthwire.bybit.grammar import Topic
-from depthwire.bybit.v2 import V2Dialect
-from depthwire.channel import Channel, log_error
+from depthwire.bybit.dialect import Dialect
+from depthwire.bybit.topics import Topic
+from depthwire.channel import Channel
 from depthwire.connection import AuthWay, Connection, asked_for
 from depthwire.errors import (
     ClientClosed,
@@ -24,11 +23,8 @@ from depthwire.errors import (
     TopicError,
 )
 from depthwire.feed import Feed
+from depthwire.reports import Reports
 from depthwire.settings import Backoff, Settings
-from depthwire.streams import Callbacks
-
-ARGS_PER_REQUEST: Final = 100
-log = logging.getLogger("depthwire")
 
 
 class FeedOwner(Protocol):
@@ -99,8 +95,9 @@ class Session:
     def __init__(
         self,
         url: str,
-        dialect: V2Dialect,
+        dialect: Dialect,
         settings: Settings,
+        reports: Reports,
         *,
         ssl_context: ssl.SSLContext | None = None,
         auth_way: AuthWay = "op",
@@ -109,9 +106,9 @@ class Session:
         self.dialect = dialect
         self.subscriptions: dict[Topic, Subscription] = {}
         self.resyncs: dict[str, Resync] = {}
-        self.last_error = ""
+        self.report = reports.report
         self._settings = settings
-        self._error_callbacks: Callbacks[Callable[[DepthwireError], object]] = Callbacks()
+        self._new: list[Subscription] = []
         self.connection = Connection(
             self,
             self.feed,
@@ -138,25 +135,11 @@ class Session:
             if not subscription.confirmed.done():
                 subscription.confirmed.set_exception(ClientClosed("the client was closed"))
 
-    # ---- errors
-
-    def on_error(self, callback: Callable[[DepthwireError], object]) -> Callable[[], None]:
-        """Call ``callback(error)`` for each error that no caller waits for, instead of logging it."""
-        return self._error_callbacks.add(callback)
-
-    def report(self, error: DepthwireError) -> None:
-        """Tell of an error that no caller waits for."""
-        self.last_error = str(error)
-        for callback in self._error_callbacks.now or (log_error,):
-            try:
-                callback(error)
-            except Exception:
-                log.exception("an on_error callback raised")
-
     # ---- what the connection and the feed tell
 
     def connection_up(self) -> None:
         """Ask again for all that is wanted."""
+        self._new.clear()
         self._subscribe(list(self.subscriptions.values()))
 
     def connection_down(self, reason: str) -> None:
@@ -189,9 +172,9 @@ class Session:
     def add(
         self, topics: Iterable[Topic], on_channel: Callable[[Channel], object] = lambda channel: None
     ) -> list[Subscription]:
-        """Want topics; those that are new are asked for at once. ``on_channel`` gets each channel that serves one.
+        """Want topics; new ones are asked for in the loop's next turn.
 
-        Raises ClientClosed.
+        ``on_channel`` gets each channel that serves one. Raises ClientClosed.
         """
         if self.connection.closed:
             raise ClientClosed("the client was closed; make a new one")
@@ -208,9 +191,16 @@ class Session:
             for channel in subscription.channels.values():
                 on_channel(channel)
             found.append(subscription)
+        if new and not self._new:
+            asyncio.get_running_loop().call_soon(self._subscribe_new)
+        self._new += new
+        return found
+
+    def _subscribe_new(self) -> None:
+        """What many callers may have added in one turn of the loop is asked for with as few requests as can be."""
+        new, self._new = self._new, []
         if self.connection.connected:
             self._subscribe(new)
-        return found
 
     def _serve(self, topic: str, subscription: Subscription) -> Channel | None:
         """The channel of a concrete topic, made where there is none yet, as one of the subscription's."""
@@ -227,10 +217,12 @@ class Session:
         return channel
 
     def _subscribe(self, subscriptions: Sequence[Subscription]) -> None:
-        for subscription in subscriptions:
+        wanted = [each for each in subscriptions if self.subscriptions.get(each.topic) is each]
+        for subscription in wanted:
             subscription.await_again()
-        for start in range(0, len(subscriptions), ARGS_PER_REQUEST):
-            self.connection.spawn(self._subscribe_some(subscriptions[start : start + ARGS_PER_REQUEST]))
+        most = self.dialect.limits.args_per_request
+        for start in range(0, len(wanted), most):
+            self.connection.spawn(self._subscribe_some(wanted[start : start + most]))
 
     async def _subscribe_some(self, subscriptions: Sequence[Subscription]) -> None:
         """Subscribe with one request; settles the subscriptions' ``confirmed``."""
@@ -247,15 +239,16 @@ class Session:
                 message = f"{subscription.topic.text}: the venue did not answer the subscription within {timeout_s:g} s"
                 self._give_up(subscription, SubscriptionTimeout(message))
             return
-        if answer.success:
+        if answer.success or (answer.is_served and len(subscriptions) == 1):
             for subscription in subscriptions:
                 subscription.confirm()
                 for channel in subscription.channels.values():
                     channel.connection_back(time.time_ns())
         elif len(subscriptions) > 1:
-            # One bad topic refuses the whole request: ask for each alone.
-            for subscription in subscriptions:
-                await self._subscribe_some([subscription])
+            # One bad topic refuses the whole request: ask for each half, down to the bad one alone.
+            middle = len(subscriptions) // 2
+            for half in (subscriptions[:middle], subscriptions[middle:]):
+                self._subscribe(half)
         else:
             topic = subscriptions[0].topic
             refused_sign_in = self.connection.sign_in_refusal if topic.is_private else None

@@ -7,7 +7,7 @@ Executions have no view: their stream is all there is to know, and it repeats no
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
-from typing import Any, ClassVar, Final, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
 
 from depthwire.bybit.private import Order, Position, StopOrder, Wallet
 from depthwire.errors import DepthwireError
@@ -17,10 +17,11 @@ CLOSED_KEPT: Final = 10_000
 """How many closed orders' ids are remembered, the latest, so that a late update does not open one again."""
 
 Key = TypeVar("Key")
+Item = TypeVar("Item")
 Event = TypeVar("Event")
 
 
-class View(Mapping[Key, Event], Generic[Key, Event]):
+class View(Mapping[Key, Item], Generic[Key, Item, Event]):
     """A read-only mapping that each event keeps true. ``version`` counts the events that changed it.
 
     ``gap`` is None while the view follows from all events, and else the first error since which some may be missing: a
@@ -30,7 +31,7 @@ class View(Mapping[Key, Event], Generic[Key, Event]):
     def __init__(self) -> None:
         self.version = 0
         self.gap: DepthwireError | None = None
-        self._items: dict[Key, Event] = {}
+        self._items: dict[Key, Item] = {}
 
     def apply(self, event: Event) -> bool:
         """Take one event; returns whether it changed the view: one that is older than what is known does not."""
@@ -61,7 +62,7 @@ class View(Mapping[Key, Event], Generic[Key, Event]):
     def finish(self) -> None:
         """No more events will come; what is known stays readable."""
 
-    def __getitem__(self, key: Key) -> Event:
+    def __getitem__(self, key: Key) -> Item:
         return self._items[key]
 
     def __iter__(self) -> Iterator[Key]:
@@ -74,10 +75,21 @@ class View(Mapping[Key, Event], Generic[Key, Event]):
         return f"<{type(self).__name__} {list(self._items.values())!r}>"
 
 
-AnyOrder = TypeVar("AnyOrder", bound=Order | StopOrder)
+class OrderLike(Protocol):
+    """What a view of open orders needs to know of one."""
+
+    @property
+    def order_id(self) -> str: ...
+    @property
+    def order_status(self) -> str: ...
+    @property
+    def changed_ns(self) -> int | None: ...
 
 
-class _Open(View[str, AnyOrder]):
+AnyOrder = TypeVar("AnyOrder", bound=OrderLike)
+
+
+class Open(View[str, AnyOrder, AnyOrder]):
     """Orders by ``order_id``, from the first event until one that closes them.
 
     An event counts if it is not older than what is known of its order. Older is, in this sequence: the lower filled
@@ -121,20 +133,28 @@ class _Open(View[str, AnyOrder]):
         return self.RANKS.get(event.order_status, known_rank) < known_rank
 
     def _filled(self, order: AnyOrder) -> Decimal:
-        return order.cum_exec_qty if isinstance(order, Order) else Decimal(0)
+        """The quantity that is filled, where an order says it."""
+        return Decimal(0)
 
     def _unfilled(self, order: AnyOrder) -> bool:
-        return order.leaves_qty > 0 if isinstance(order, Order) else True
+        """Whether something of it is open, as far as an order says it."""
+        return True
 
 
-class OpenOrders(_Open[Order]):
+class OpenOrders(Open[Order]):
     """Open orders by ``order_id``; Filled, Cancelled, Rejected and Deactivated ones have left."""
 
     RANKS: ClassVar[Mapping[str, int]] = {"Created": 0, "New": 1, "PartiallyFilled": 2, "PendingCancel": 3}
     CLOSING = frozenset({"Filled", "Cancelled", "Rejected", "Deactivated"})
 
+    def _filled(self, order: Order) -> Decimal:
+        return order.cum_exec_qty
 
-class OpenStopOrders(_Open[StopOrder]):
+    def _unfilled(self, order: Order) -> bool:
+        return order.leaves_qty > 0
+
+
+class OpenStopOrders(Open[StopOrder]):
     """Conditional orders that wait for their trigger, by ``order_id``; Triggered and Active ones became orders."""
 
     RANKS: ClassVar[Mapping[str, int]] = {"Created": 0, "Untriggered": 1, "PendingCancel": 2}
@@ -143,7 +163,7 @@ class OpenStopOrders(_Open[StopOrder]):
     )
 
 
-class Positions(View[tuple[str, str], Position]):
+class Positions(View[tuple[str, str], Position, Position]):
     """Positions by (symbol, side). A flat one stays, with size 0.
 
     Where ``one_way``, as on inverse, a symbol has one position, whose side changes: the one before it leaves, unless
@@ -172,7 +192,7 @@ class Positions(View[tuple[str, str], Position]):
         return tuple(position for position in self._items.values() if position.symbol == symbol)
 
 
-class Balances(View[str, Wallet]):
+class Balances(View[str, Wallet, Wallet]):
     """Balances by coin; "" where the wire does not name the coin, as on linear, whose coin is USDT."""
 
     def _apply(self, event: Wallet) -> bool:
@@ -180,7 +200,7 @@ class Balances(View[str, Wallet]):
         return True
 
 
-AnyView = TypeVar("AnyView", bound=View[Any, Any])
+AnyView = TypeVar("AnyView", bound=View[Any, Any, Any])
 
 
 class AccountStream(EventStream[Event], Generic[Event, AnyView]):

@@ -1,4 +1,4 @@
-"""The topic grammar: what may be asked for, and which concrete topics a request covers.
+"""The topic grammar of the v2 dialects: what may be asked for, and which concrete topics a request covers.
 
 ``kind.filter``: the kind may hold a push interval or a candle interval (``orderBook_200.100ms``, ``klineV2.1``). The
 filter is a symbol (``insurance``: a coin), several joined by pipes, or ``*`` for all; a kind alone means all, too. The
@@ -7,20 +7,12 @@ pipes are written out before they are sent, which both dialects take. Private to
 """
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
 
-from depthwire.bybit.topics import checked_symbol
+from depthwire.bybit.topics import ALL, LONGEST_TEXT, About, Topic, checked_symbol
 from depthwire.errors import TopicError
 
-ALL: Final = "*"
 CANDLE_INTERVALS: Final = ("1", "3", "5", "15", "30", "60", "120", "240", "360", "720", "D", "W", "M")
-
-
-class About(NamedTuple):
-    """What a kind of topic is, in words: when it is pushed, and what it carries."""
-
-    pushed: str
-    content: str
 
 
 _PUBLIC: Final = {
@@ -41,34 +33,6 @@ _PRIVATE: Final = {
 }
 PRIVATE_KINDS: Final = tuple(_PRIVATE)
 CANDLE_KINDS: Final = {"inverse": "klineV2", "linear": "candle"}
-_LONGEST: Final = 100_000
-
-
-class Topic(NamedTuple):
-    """One thing to subscribe to: a concrete topic, or all topics of a kind."""
-
-    kind: str
-    filter: str
-    """A symbol or coin; ``*`` for all; "" for a private topic."""
-
-    @property
-    def text(self) -> str:
-        """As it is written on the wire."""
-        return f"{self.kind}.{self.filter}" if self.filter else self.kind
-
-    @property
-    def is_private(self) -> bool:
-        """Whether it needs authentication."""
-        return self.kind in PRIVATE_KINDS
-
-    @property
-    def is_pattern(self) -> bool:
-        """Whether it stands for many concrete topics."""
-        return self.filter == ALL
-
-    def covers(self, topic: str) -> bool:
-        """Whether a frame of this concrete topic belongs to it."""
-        return topic == self.text or (self.is_pattern and topic.startswith(f"{self.kind}."))
 
 
 def kinds_of(dialect: str) -> tuple[str, ...]:
@@ -84,8 +48,10 @@ def about(kind: str) -> About:
 
 def parse_topics(text: str, dialect: str) -> tuple[Topic, ...]:
     """The topics that one argument asks for, each once; raises TopicError saying how it should look. O(length)."""
-    if not isinstance(text, str) or not 0 < len(text) <= _LONGEST:
-        raise TopicError(f"a topic is a text of 1 to {_LONGEST} characters like 'trade.BTCUSD', not {str(text)[:60]!r}")
+    if not isinstance(text, str) or not 0 < len(text) <= LONGEST_TEXT:
+        raise TopicError(
+            f"a topic is a text of 1 to {LONGEST_TEXT} characters like 'trade.BTCUSD', not {str(text)[:60]!r}"
+        )
     kind = _kind_of(text, dialect)
     rest = text[len(kind) :]
     if kind in PRIVATE_KINDS:

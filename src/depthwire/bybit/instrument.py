@@ -1,18 +1,15 @@
-"""The live state of ``instrument_info``: a snapshot, and the deltas merged into it."""
+"""What the exchange tells of a symbol, as a live state: a snapshot, and the deltas merged into it."""
 
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, NamedTuple
 
-from msgspec.structs import fields, replace
-
-from depthwire.bybit.public import InstrumentDelta, InstrumentInfo, InstrumentSnapshot
+from depthwire.bybit.record import Record
 from depthwire.channel import callback_error, log_error
 from depthwire.errors import (
     BookNotLive,
     DepthwireError,
     FrameError,
-    MalformedFrame,
     OutOfSequence,
     SnapshotMissing,
     SymbolMismatch,
@@ -20,28 +17,40 @@ from depthwire.errors import (
 from depthwire.streams import Callbacks, changes
 from depthwire.values import BookState
 
-NAMES: Final = tuple((field.name, field.encode_name) for field in fields(InstrumentInfo))
 ChangeListener = Callable[["Instrument", frozenset[str]], object]
 StateListener = Callable[["Instrument"], object]
+
+
+class Head(NamedTuple):
+    """What every frame of an instrument's topic says beside its fields."""
+
+    is_snapshot: bool
+    seq: int
+    ts_exchange_us: int
 
 
 class Instrument:
     """What the exchange tells of one symbol, kept current. Made by ``client.instrument(...)``.
 
-    Each field of :class:`~depthwire.bybit.public.InstrumentInfo` is an attribute, and so is the exact value of each
-    scaled one: ``instrument.last_price_e4``, ``instrument.last_price``. A field that was never sent is None.
+    Each field of :class:`~depthwire.bybit.public.InstrumentInfo`, or on v5 of
+    :class:`~depthwire.bybit.v5_public.Ticker`, is an attribute, and so is on v2 the exact value of each scaled one:
+    ``instrument.last_price_e4``, ``instrument.last_price``. A field that was never sent is None.
 
     It is EMPTY until its first snapshot, LIVE while each frame follows from the one before, and STALE from the moment
     one does not, or the connection is lost, until the next snapshot. Reading a field while it is not LIVE raises
     :class:`~depthwire.errors.BookNotLive`.
 
-    ``updated`` names the fields that the last frame changed, as the wire does. ``frame_seq`` is the ``cross_seq`` of
-    that frame (the field ``cross_seq`` is that of the symbol's last change), ``ts_exchange_us`` and ``ts_recv_ns`` its
-    times since the epoch. ``version`` counts applied frames, ``dropped`` the deltas that came while it waited for a
-    snapshot. ``finished`` tells that its client was closed or the topic unsubscribed.
+    ``updated`` names the fields that the last frame changed: on v2 as the wire does, on v5 as the attributes.
+    ``frame_seq`` is the ``cross_seq`` of that frame, v5's ``cs`` (v2's field ``cross_seq`` is that of the symbol's
+    last change), ``ts_exchange_us`` and ``ts_recv_ns`` its times since the epoch. ``version`` counts applied frames,
+    ``dropped`` the deltas that came while it waited for a snapshot. ``finished`` tells that its client was closed or
+    the topic unsubscribed.
+
+    Subclasses read a dialect's messages: :meth:`_head` and :meth:`_merged`. ``names`` pairs the attributes of ``info``
+    with what they are called in ``updated``.
     """
 
-    def __init__(self, topic: str, symbol: str) -> None:
+    def __init__(self, topic: str, symbol: str, info: Record, names: tuple[tuple[str, str], ...]) -> None:
         self.topic = topic
         self.symbol = symbol
         self.state = BookState.EMPTY
@@ -51,55 +60,60 @@ class Instrument:
         self.version = self.dropped = 0
         self.finished = False
         self.report: Callable[[DepthwireError], object] = log_error
-        self._info = InstrumentInfo(symbol=symbol)
+        self.names = names
+        self._info: Any = info
         self._listeners: Callbacks[ChangeListener] = Callbacks()
         self._state_listeners: Callbacks[StateListener] = Callbacks()
 
     # ---- applying frames
 
-    def apply(self, message: InstrumentSnapshot | InstrumentDelta, ts_recv_ns: int = 0) -> None:
+    def apply(self, message: Any, ts_recv_ns: int = 0) -> None:
         """Apply one frame, whole or not at all, then call the subscribers. O(fields).
 
         A snapshot replaces all fields and makes the state LIVE. A delta that comes while STALE is dropped.
 
-        Raises SnapshotMissing (a delta while EMPTY), OutOfSequence (a ``cross_seq`` that falls), SymbolMismatch or
-        MalformedFrame (a delta that deletes); then the fields are as before, and a LIVE state is STALE.
+        Raises SnapshotMissing (a delta while EMPTY), OutOfSequence (a sequence that falls), SymbolMismatch or
+        MalformedFrame; then the fields are as before, and a LIVE state is STALE.
         """
-        if isinstance(message, InstrumentDelta) and self.state is BookState.STALE:
+        head = self._head(message)
+        if not head.is_snapshot and self.state is BookState.STALE:
             self.dropped += 1
             return
         try:
+            if not head.is_snapshot:
+                self._check_follows(head)
             info = self._merged(message)
         except FrameError as error:
             self.mark_stale(error.message)
             raise
-        self.updated = frozenset(key for name, key in NAMES if getattr(info, name) != getattr(self._info, name))
+        self.updated = frozenset(
+            called for name, called in self.names if getattr(info, name) != getattr(self._info, name)
+        )
         self._info = info
-        self.frame_seq, self.ts_exchange_us, self.ts_recv_ns = message.cross_seq, message.timestamp_e6, ts_recv_ns
+        self.frame_seq, self.ts_exchange_us, self.ts_recv_ns = head.seq, head.ts_exchange_us, ts_recv_ns
         self.version += 1
         if self.state is not BookState.LIVE:
             self._enter(BookState.LIVE, None)
         for listener in self._listeners.now:
             self._tell(listener, self, self.updated)
 
-    def _merged(self, message: InstrumentSnapshot | InstrumentDelta) -> InstrumentInfo:
-        parts = [message.data] if isinstance(message, InstrumentSnapshot) else message.data.update + message.data.insert
-        for part in parts:
-            if part.symbol != self.symbol:
-                raise SymbolMismatch(f"data of {part.symbol!r} on the topic of {self.symbol}", self.topic)
-        if isinstance(message, InstrumentSnapshot):
-            return message.data
+    def _check_follows(self, head: Head) -> None:
         if self.state is not BookState.LIVE:
             raise SnapshotMissing(f"a delta came while the instrument is {self.state}; it needs a snapshot", self.topic)
-        if message.cross_seq < self.frame_seq:
-            fall = f"cross_seq {self.frame_seq} was followed by {message.cross_seq}; it may not fall"
+        if head.seq < self.frame_seq:
+            fall = f"the sequence {self.frame_seq} was followed by {head.seq}; it may not fall"
             raise OutOfSequence(fall, self.topic)
-        if message.data.delete:
-            raise MalformedFrame("a delta that deletes; one updates or inserts fields", self.topic)
-        sent: dict[str, Any] = {}
-        for part in parts:
-            sent |= {name: value for name, _ in NAMES if (value := getattr(part, name)) is not None}
-        return replace(self._info, **sent)
+
+    def _head(self, message: Any) -> Head:
+        raise NotImplementedError
+
+    def _merged(self, message: Any) -> Record:
+        """All fields after a frame; raises FrameError."""
+        raise NotImplementedError
+
+    def _check_symbol(self, symbol: object) -> None:
+        if symbol != self.symbol:
+            raise SymbolMismatch(f"data of {symbol!r} on the topic of {self.symbol}", self.topic)
 
     def mark_stale(self, reason: str) -> None:
         """Say that the state can no longer be trusted, and why. An EMPTY one stays EMPTY. O(1)."""
@@ -152,8 +166,11 @@ class Instrument:
 
     # ---- reading
 
-    def snapshot(self, *, allow_stale: bool = False) -> InstrumentInfo:
-        """All fields at this moment, immutable. ``allow_stale=True`` also takes what was last known. O(1)."""
+    def snapshot(self, *, allow_stale: bool = False) -> Any:
+        """All fields at this moment, immutable: an InstrumentInfo, or on v5 a Ticker. O(1).
+
+        ``allow_stale=True`` also takes what was last known.
+        """
         if self.state is not BookState.LIVE and not allow_stale:
             hint = "wait for its first snapshot" if self.state is BookState.EMPTY else f"{self.stale_reason}"
             raise BookNotLive(f"{self.symbol}: the instrument is {self.state}: {hint}")

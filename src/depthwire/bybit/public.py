@@ -60,6 +60,11 @@ class Kline(Record, frozen=True, kw_only=True, gc=False):
     timestamp: int
     period: str | None = None
 
+    @property
+    def start_ms(self) -> int:
+        """``start`` in ms, as v5 sends it."""
+        return self.start * 1000
+
 
 class KlineMessage(Struct, gc=False):
     """``klineV2.INTERVAL.SYMBOL`` (inverse) or ``candle.INTERVAL.SYMBOL`` (linear); ``timestamp_e6`` in µs."""

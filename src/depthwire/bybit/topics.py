@@ -1,9 +1,13 @@
-"""Topic names: how they are built, and what a symbol may look like."""
+"""Topics: how their names are built, and what a symbol may look like."""
 
 import re
+from typing import Final, NamedTuple
 
 from depthwire.errors import TopicError
 
+ALL: Final = "*"
+LONGEST_TEXT: Final = 100_000
+_PRIVATE_WORDS: Final = frozenset({"position", "execution", "order", "stop_order", "wallet", "greeks"})
 _SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,39}")
 
 
@@ -19,3 +23,37 @@ def split_topic(topic: str) -> tuple[str, str]:
     """``"orderBookL2_25.BTCUSD"`` to ``"orderBookL2_25"`` and ``"BTCUSD"``; the symbol is "" where it has none."""
     kind, _, symbol = topic.rpartition(".")
     return (kind, symbol) if kind else (topic, "")
+
+
+class About(NamedTuple):
+    """What a kind of topic is, in words: when it is pushed, and what it carries."""
+
+    pushed: str
+    content: str
+
+
+class Topic(NamedTuple):
+    """One thing to subscribe to: a concrete topic, or all topics of a kind."""
+
+    kind: str
+    filter: str
+    """A symbol or coin; ``*`` for all; "" for a private topic, or on v5 its category."""
+
+    @property
+    def text(self) -> str:
+        """As it is written on the wire."""
+        return f"{self.kind}.{self.filter}" if self.filter else self.kind
+
+    @property
+    def is_private(self) -> bool:
+        """Whether it needs authentication."""
+        return self.kind.partition(".")[0] in _PRIVATE_WORDS
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether it stands for many concrete topics."""
+        return self.filter == ALL
+
+    def covers(self, topic: str) -> bool:
+        """Whether a frame of this concrete topic belongs to it."""
+        return topic == self.text or (self.is_pattern and topic.startswith(f"{self.kind}."))

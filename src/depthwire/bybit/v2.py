@@ -10,8 +10,8 @@ from typing import Final
 import msgspec
 
 from depthwire.bybit.accounts import Balances, OpenOrders, OpenStopOrders, Positions
-from depthwire.bybit.grammar import CANDLE_INTERVALS, CANDLE_KINDS
-from depthwire.bybit.instrument import Instrument
+from depthwire.bybit.dialect import Answer, Limits, RequestKey
+from depthwire.bybit.grammar import CANDLE_INTERVALS, CANDLE_KINDS, about, kinds_of, parse_topics
 from depthwire.bybit.messages import Envelope, TradeMessage
 from depthwire.bybit.private import ExecutionMessage, OrderMessage, PositionMessage, StopOrderMessage, WalletMessage
 from depthwire.bybit.public import (
@@ -21,38 +21,36 @@ from depthwire.bybit.public import (
     KlineMessage,
     LiquidationMessage,
 )
-from depthwire.bybit.topics import checked_symbol, split_topic
+from depthwire.bybit.topics import About, Topic, checked_symbol, split_topic
 from depthwire.bybit.v2_book import V2BookDecoder
+from depthwire.bybit.v2_instrument import V2Instrument
 from depthwire.bybit.v2_scanner import V2Scanner
 from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
 from depthwire.errors import UNDECODABLE, MalformedFrame, TopicError
 
 BOOK_TOPICS: Final = {25: "orderBookL2_25", 200: "orderBook_200.100ms"}
+DEFAULT_DEPTH: Final = 25
 TRADE_TOPIC: Final = "trade"
 INSURANCE_TOPIC: Final = "insurance"
 INSTRUMENT_TOPIC: Final = "instrument_info.100ms"
 LIQUIDATION_TOPIC: Final = "liquidation"
-RequestKey = tuple[str, tuple[str, ...]]
 AUTH_KEY: Final[RequestKey] = ("auth", ())
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """The venue's answer to a request. ``key`` is that request's; ``reason`` is "" where it succeeded."""
-
-    key: RequestKey
-    success: bool
-    reason: str
+PONG_KEY: Final[RequestKey] = ("ping", ())
 
 
 class V2Dialect:
     """One of the two v2 dialects. ``name`` is "inverse" or "linear"."""
 
-    ping: Final = b'{"op":"ping"}'
-    pong_key: Final[RequestKey] = ("ping", ())
+    limits: Final = Limits()
+    signs_in_by_url: Final = True
+    has_public_topics: Final = True
+    books: Final = {kind: depth for depth, kind in BOOK_TOPICS.items()}
+    instrument_kind: Final = INSTRUMENT_TOPIC
+    trade_kind: Final = TRADE_TOPIC
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._depths = {kind: depth for depth, kind in BOOK_TOPICS.items()}
+        self.kinds = kinds_of(name)
         self._book_decoder = V2BookDecoder()
         self._answers = msgspec.json.Decoder(Envelope)
         self._events: dict[str, type[msgspec.Struct]] = {
@@ -62,8 +60,18 @@ class V2Dialect:
             **{f"{CANDLE_KINDS[name]}.{interval}": KlineMessage for interval in CANDLE_INTERVALS},
         }
 
-    def book_topic(self, symbol: str, depth: int) -> str:
-        """The topic of a symbol's book; raises TopicError where there is none of that depth."""
+    def about(self, kind: str) -> About:
+        """What one of :attr:`kinds` is, in words."""
+        return about(kind)
+
+    def parse(self, text: str) -> tuple[Topic, ...]:
+        """The topics that one argument asks for, each once; raises TopicError saying how it should look. O(length)."""
+        return parse_topics(text, self.name)
+
+    def book_topic(self, symbol: str, depth: int | None = None) -> str:
+        """The topic of a symbol's book, 25 levels deep where nothing else is asked for; raises TopicError."""
+        if depth is None:
+            depth = DEFAULT_DEPTH
         if depth not in BOOK_TOPICS:
             raise TopicError(f"no order book of depth {depth!r}; there are {' and '.join(map(str, BOOK_TOPICS))}")
         return f"{BOOK_TOPICS[depth]}.{checked_symbol(symbol)}"
@@ -93,17 +101,17 @@ class V2Dialect:
     def channel(self, topic: str) -> Channel | None:
         """A new channel for a topic, or None where the topic is none that depthwire understands.
 
-        A BookChannel for order books, a StateChannel with an Instrument for instrument info, an EventChannel for all
+        A BookChannel for order books, a StateChannel with a V2Instrument for instrument info, an EventChannel for all
         else; those of private topics but ``execution`` have a live view.
         """
         kind, symbol = split_topic(topic)
         if not symbol:
             return self._private_channel(topic)
-        if kind in self._depths:
-            book = LiveBook(topic, symbol, self._depths[kind])
+        if kind in self.books:
+            book = LiveBook(topic, symbol, self.books[kind])
             return BookChannel(book, self._book_decoder, V2Scanner(topic, symbol))
         if kind == INSTRUMENT_TOPIC:
-            return StateChannel(topic, InstrumentSnapshot | InstrumentDelta, Instrument(topic, symbol))
+            return StateChannel(topic, InstrumentSnapshot | InstrumentDelta, V2Instrument(topic, symbol))
         if kind in self._events:
             return EventChannel(topic, self._events[kind])
         return None
@@ -120,6 +128,10 @@ class V2Dialect:
         if topic == "wallet":
             return EventChannel(topic, WalletMessage, Balances())
         return None
+
+    def ping(self) -> tuple[RequestKey, bytes]:
+        """A heartbeat, and the key that its answer will carry."""
+        return PONG_KEY, b'{"op":"ping"}'
 
     def request(self, op: str, topics: Sequence[str]) -> tuple[RequestKey, bytes]:
         """A subscribe or unsubscribe request, and the key that its answer will carry."""

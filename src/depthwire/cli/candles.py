@@ -7,10 +7,11 @@ from typing import Final
 from rich.console import Console, Group
 from rich.text import Text
 
-from depthwire.bybit.public import Kline
+from depthwire.bybit import public, v5_public
 from depthwire.cli.cells import cells
 from depthwire.cli.tables import rows_table, titled
 
+Kline = public.Kline | v5_public.Kline
 _KEPT: Final = 200  # more than a terminal has lines
 _LINES_BESIDE_ROWS: Final = 2
 _CHART_CELLS: Final = 24
@@ -27,7 +28,7 @@ class Candles:
 
     def add(self, kline: Kline) -> None:
         """A candle began, changed or was confirmed."""
-        self._candles[kline.start] = kline
+        self._candles[kline.start_ms] = kline
         if len(self._candles) > _KEPT:
             del self._candles[min(self._candles)]
 

@@ -12,8 +12,7 @@ from rich.text import Text
 
 from depthwire.bybit.accounts import View as AccountView
 from depthwire.bybit.instrument import Instrument
-from depthwire.bybit.public import Kline
-from depthwire.cli.candles import Candles
+from depthwire.cli.candles import Candles, Kline
 from depthwire.cli.events import error_line
 from depthwire.cli.instrument_view import InstrumentTable
 from depthwire.cli.ladder_view import Ladders
@@ -59,7 +58,7 @@ class Dashboard:
         """One more instrument."""
         self._sections.append(InstrumentTable(self._console, instrument))
 
-    def account(self, topic: str, account: AccountView[Any, Any]) -> None:
+    def account(self, topic: str, account: AccountView[Any, Any, Any]) -> None:
         """One more view of the account."""
         self._accounts[topic] = AccountTable(topic, account)
         self._sections.append(self._accounts[topic])

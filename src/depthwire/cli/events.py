@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import fields
 
-from depthwire.bybit.instrument import NAMES, Instrument
+from depthwire.bybit.instrument import Instrument
 from depthwire.cli.cells import Cell, cell_text, cells
 from depthwire.errors import DepthwireError
 from depthwire.values import BookState
@@ -17,7 +17,12 @@ _SCALE: Final = re.compile(r"_e\d$")
 
 def event_object(topic: str, event: msgspec.Struct) -> dict[str, Any]:
     """All fields of an event under their names on the wire; None where the exchange did not send one."""
-    return {"topic": topic, **{field.encode_name: getattr(event, field.name) for field in fields(event)}}
+    return {"topic": topic, **wire_fields(event)}
+
+
+def wire_fields(record: msgspec.Struct) -> dict[str, Any]:
+    """A record's values by their names on the wire."""
+    return {field.encode_name: getattr(record, field.name) for field in fields(record)}
 
 
 def event_line(topic: str, event: msgspec.Struct) -> str:
@@ -38,7 +43,7 @@ def instrument_object(instrument: Instrument) -> dict[str, Any]:
         "ts_exchange_us": instrument.ts_exchange_us,
         "ts_recv_ns": instrument.ts_recv_ns,
         "updated": sorted(instrument.updated),
-        **{key: getattr(info, name, None) for name, key in NAMES},
+        **{key: getattr(info, name, None) for name, key in instrument.names},
         "symbol": instrument.symbol,
     }
 
@@ -55,9 +60,11 @@ def instrument_line(instrument: Instrument) -> str:
 def exact_values(instrument: Instrument) -> dict[str, Cell]:
     """What is known of an instrument, scaled fields as their exact values; also while it is not LIVE."""
     info = instrument.snapshot(allow_stale=True)
-    values = {name: getattr(info, name) for name in dict.fromkeys(_plain_name(key) for _, key in NAMES)}
+    values = {name: getattr(info, name) for name in dict.fromkeys(_plain_name(key) for _, key in instrument.names)}
     return {
-        name: str(value) if isinstance(value, int) else value for name, value in values.items() if value is not None
+        name: str(value) if isinstance(value, int) else value
+        for name, value in values.items()
+        if value is not None and value != ""
     }
 
 

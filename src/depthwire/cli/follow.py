@@ -8,16 +8,14 @@ import msgspec
 
 from depthwire.bybit.accounts import AccountStream
 from depthwire.bybit.accounts import View as AccountView
-from depthwire.bybit.grammar import Topic
 from depthwire.bybit.instrument import Instrument
-from depthwire.bybit.v2 import BOOK_TOPICS, INSTRUMENT_TOPIC
+from depthwire.bybit.topics import Topic
 from depthwire.channel import LiveBook
 from depthwire.cli.monitor import Monitor
 from depthwire.client import Client
 from depthwire.errors import DepthwireError
 from depthwire.streams import TopicEvents
 
-_DEPTHS: Final = {kind: depth for depth, kind in BOOK_TOPICS.items()}
 _ACCOUNTS: Final[dict[str, Callable[..., Awaitable[AccountStream[Any, Any]]]]] = {
     "order": Client.orders,
     "stop_order": Client.stop_orders,
@@ -35,7 +33,7 @@ class View(Protocol):
     def instrument(self, instrument: Instrument) -> None:
         """One more instrument, LIVE."""
 
-    def account(self, topic: str, account: AccountView[Any, Any]) -> None:
+    def account(self, topic: str, account: AccountView[Any, Any, Any]) -> None:
         """One more private topic's view; its events come as events, too."""
 
     def event(self, topic: str, event: msgspec.Struct) -> None:
@@ -53,18 +51,19 @@ async def subscribed(client: Client, topics: Sequence[Topic], view: View) -> Top
 
     Raises as :meth:`Client.book` and :meth:`Client.subscribe` do.
     """
+    depths, instrument_kind = client.dialect.books, client.dialect.instrument_kind
     named = [topic for topic in topics if not topic.is_pattern]
-    books = [(topic.filter, _DEPTHS[topic.kind]) for topic in named if topic.kind in _DEPTHS]
-    symbols = [topic.filter for topic in named if topic.kind == INSTRUMENT_TOPIC]
+    books = [(topic.filter, depths[topic.kind]) for topic in named if topic.kind in depths]
+    symbols = [topic.filter for topic in named if topic.kind == instrument_kind]
     for book in await asyncio.gather(*(client.book(symbol, depth) for symbol, depth in books)):
         view.book(Monitor(book))
     for instrument in await asyncio.gather(*(client.instrument(symbol) for symbol in symbols)):
         view.instrument(instrument)
     for topic in named:
-        if topic.kind in _ACCOUNTS:
+        if topic.text in _ACCOUNTS:
             # Only for its view: the events come with all others, in one order.
             view.account(topic.kind, (await _ACCOUNTS[topic.kind](client, capacity=1)).view)
-    others = [topic.text for topic in topics if topic.is_pattern or topic.kind not in (*_DEPTHS, INSTRUMENT_TOPIC)]
+    others = [topic.text for topic in topics if topic.is_pattern or topic.kind not in (*depths, instrument_kind)]
     return await client.subscribe(*others) if others else None
 
 

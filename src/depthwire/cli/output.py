@@ -8,11 +8,18 @@ from contextlib import contextmanager, suppress
 from decimal import Decimal
 from typing import TextIO
 
+from depthwire.bybit.v5_grammar import BOOK as V5_BOOK
+
 _UNITS = ((86_400 * 10**9, "d"), (10**9, "s"), (10**6, "ms"), (10**3, "us"))
 
 
 class OutputClosed(Exception):
     """Whoever read our output has gone, as ``head`` does: there is nothing left to do, and nobody to tell."""
+
+
+def sequences(topic: str, cross_seq: int, update_id: int) -> dict[str, int]:
+    """What numbers a book's frames, as its dialect calls it."""
+    return {"u": update_id, "seq": cross_seq} if topic.startswith(f"{V5_BOOK}.") else {"cross_seq": cross_seq}
 
 
 def write(text: str) -> None:

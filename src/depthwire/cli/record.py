@@ -35,7 +35,7 @@ Frames that carry keys or signatures are left out. An existing file is never ove
 
 {KEY_NOTE}
 examples:
-  depthwire record BTCUSD ETHUSD --url wss://stream.bybit.com/realtime --out monday.frames.zst
+  depthwire record BTCUSDT ETHUSDT --url wss://stream.bybit.com/v5/public/linear --out monday.frames.zst
   depthwire record BTCUSD --url sim:// --depth 200 --no-trades --seconds 10
   depthwire record 'trade.*' klineV2.1.BTCUSD --url sim:// --frames 100
 """
@@ -146,7 +146,9 @@ def _default_path(targets: Sequence[str]) -> str:
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     add_targets(parser)
-    parser.add_argument("--url", required=True, help="the endpoint, for example wss://stream.bybit.com/realtime")
+    parser.add_argument(
+        "--url", required=True, help="the endpoint, for example wss://stream.bybit.com/v5/public/linear"
+    )
     parser.add_argument("--out", metavar="FILE", help="the tape (default: what is recorded, and the time)")
     parser.add_argument(
         "--trades", action=argparse.BooleanOptionalAction, default=True, help="of symbols record the trades, too"

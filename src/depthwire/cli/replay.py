@@ -9,15 +9,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 import picows
 
-from depthwire.bybit.topics import split_topic
-from depthwire.bybit.v2 import INVERSE, LINEAR, TRADE_TOPIC
+from depthwire.bybit import v2, v5
+from depthwire.bybit.dialect import Dialect
 from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook
 from depthwire.cli.command import OK, Command
-from depthwire.cli.output import log_levels, price_text, say, size_text, table, write
+from depthwire.cli.output import log_levels, price_text, say, sequences, size_text, table, write
 from depthwire.errors import FrameError, MalformedFrame, UnknownTopic
 from depthwire.feed import Feed
 from depthwire.tape import TapeReader
@@ -25,11 +25,11 @@ from depthwire.values import BookState
 
 _LONG_TAPE_BYTES = 32 << 20  # below, a tape is over before a progress bar could be read
 _TOLD = 20
-_SUMMARY_HEAD = ("topic", "state", "applied", "cross_seq", "bid size", "best bid", "best ask", "ask size")
+_SUMMARY_HEAD = ("topic", "state", "applied", "sequence", "bid size", "best bid", "best ask", "ask size")
 
 _DETAILS = """\
 Applies tapes, one after the other, to one set of books, as fast as it goes and through the same frame path
-as a live connection, and prints what stands at their end. Topics are learnt from the tapes; both v2 dialects
+as a live connection, and prints what stands at their end. Topics are learnt from the tapes, and all dialects
 are understood.
 
 With --json one object is printed:
@@ -37,14 +37,18 @@ With --json one object is printed:
   seconds    how long they took; frames_per_s is the one by the other
   skipped    lines and frames that could not be used; stderr says which and why
   lanes      order-book frames by the decoder that took them, and how many of them were rejected
-  books      by topic: state, cross_seq, applied (frames), bids and asks as [price, size], best first, as
-             exact decimal text; and the reason, where the state is STALE
+  books      by topic: state, cross_seq (of v5: u and seq), applied (frames), bids and asks as [price, size],
+             best first, as exact decimal text; and the reason, where the state is STALE
   trades     how many, by topic
 
 examples:
   depthwire replay monday.frames
   depthwire replay --json monday.frames.zst tuesday.frames.zst
 """
+
+
+V2_FIRST: Final[tuple[Dialect, ...]] = (v2.INVERSE, v2.LINEAR, v5.LINEAR)
+V5_FIRST: Final[tuple[Dialect, ...]] = (v5.LINEAR, v2.INVERSE, v2.LINEAR)
 
 
 class Refusals:
@@ -60,7 +64,7 @@ class Refusals:
         self.counts[kind] += 1
         if kind not in self._first:
             if isinstance(error, UnknownTopic):
-                self._first[kind] = f"{error.topic}: no topic of the v2 dialects"
+                self._first[kind] = f"{error.topic}: no topic that depthwire knows"
             else:
                 self._first[kind] = f"{type(error).__name__}: {error}"
 
@@ -82,6 +86,7 @@ class Replay:
         self.refusals = Refusals()
         self.seconds = 0.0
         self._skipped_lines = 0
+        self._dialects = V2_FIRST
 
     # what the feed tells
 
@@ -90,18 +95,30 @@ class Replay:
         self.refusals.add(error)
 
     def on_control(self, message: bytes) -> None:
-        """An answer to a request of whoever recorded the tape."""
+        """An answer to a request of whoever recorded the tape; it tells which dialect that was."""
         try:
-            INVERSE.answer(message)
-        except MalformedFrame as error:
-            self.refusals.add(error)
+            v5.LINEAR.answer(message)
+            self._dialects = V5_FIRST
+        except MalformedFrame:
+            try:
+                v2.INVERSE.answer(message)
+                self._dialects = V2_FIRST
+            except MalformedFrame as error:
+                self.refusals.add(error)
 
     def on_unrouted(self, topic: str) -> Channel | None:
-        """A topic's first frame. Either dialect's channel understands both, but each has its own topics of candles."""
-        channel = INVERSE.channel(topic) or LINEAR.channel(topic)
-        if channel is not None:
-            self.feed.channels.add(channel)
-        return channel
+        """A topic's first frame. Both v2 dialects' channels understand both, but each has its own topics of candles.
+
+        v2 and v5 have private topics of the same names: these are what the tape was so far.
+        """
+        for dialect in self._dialects:
+            channel = dialect.channel(topic)
+            if channel is not None:
+                self.feed.channels.add(channel)
+                if not _is_shared(topic):
+                    self._dialects = V5_FIRST if dialect is v5.LINEAR else V2_FIRST
+                return channel
+        return None
 
     def on_connected(self, transport: picows.WSTransport) -> None:
         """Never: there is no socket."""
@@ -159,9 +176,7 @@ class Replay:
             "skipped": self.skipped,
             "lanes": self.feed.lanes,
             "books": {channel.topic: _report_book(channel.book) for channel in self.books},
-            "trades": {
-                channel.topic: channel.events for channel in self.events if split_topic(channel.topic)[0] == TRADE_TOPIC
-            },
+            "trades": {channel.topic: channel.events for channel in self.events if _is_trades(channel.topic)},
         }
 
     def summary(self) -> str:
@@ -180,7 +195,7 @@ def _report_book(book: LiveBook) -> dict[str, Any]:
     snapshot = book.snapshot(allow_stale=True)
     report: dict[str, Any] = {
         "state": snapshot.state,
-        "cross_seq": snapshot.cross_seq,
+        **sequences(book.topic, snapshot.cross_seq, snapshot.update_id),
         "applied": snapshot.version,
         "bids": [_level(level, snapshot.price_decimals) for level in snapshot.bids],
         "asks": [_level(level, snapshot.price_decimals) for level in snapshot.asks],
@@ -188,6 +203,15 @@ def _report_book(book: LiveBook) -> dict[str, Any]:
     if snapshot.state is BookState.STALE:
         report["reason"] = snapshot.stale_reason
     return report
+
+
+def _is_shared(topic: str) -> bool:
+    """Whether a topic may be of either generation."""
+    return v2.INVERSE.channel(topic) is not None and v5.LINEAR.channel(topic) is not None
+
+
+def _is_trades(topic: str) -> bool:
+    return topic.partition(".")[0] in (v2.INVERSE.trade_kind, v5.LINEAR.trade_kind)
 
 
 def _level(level: tuple[int, float], price_decimals: int | None) -> list[str]:
@@ -201,7 +225,8 @@ def _summary_row(book: LiveBook) -> tuple[str, ...]:
         _level(levels[0], snapshot.price_decimals) if levels else ("-", "-")
         for levels in (snapshot.bids, snapshot.asks)
     )
-    counts = f"{snapshot.version:,}", str(snapshot.cross_seq)
+    numbered = sequences(book.topic, snapshot.cross_seq, snapshot.update_id)
+    counts = f"{snapshot.version:,}", str(next(iter(numbered.values())))
     return (book.topic, snapshot.state, *counts, bid_size, bid, ask, ask_size)
 
 

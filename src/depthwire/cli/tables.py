@@ -43,7 +43,7 @@ class Tape:
 class AccountTable:
     """A live view of the account as a table."""
 
-    def __init__(self, topic: str, account: AccountView[Any, Any]) -> None:
+    def __init__(self, topic: str, account: AccountView[Any, Any, Any]) -> None:
         self._topic = topic
         self._account = account
 

@@ -4,10 +4,11 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from depthwire.bybit import v2, v5
 from depthwire.bybit.auth import KEY_VARIABLE, SECRET_VARIABLE, Credentials
-from depthwire.bybit.grammar import PRIVATE_KINDS, Topic, kinds_of, parse_topics
-from depthwire.bybit.topics import checked_symbol
-from depthwire.bybit.v2 import BOOK_TOPICS, INVERSE, LINEAR, V2Dialect
+from depthwire.bybit.dialect import Dialect
+from depthwire.bybit.topics import Topic, checked_symbol
+from depthwire.cli.command import whole_number
 from depthwire.endpoints import endpoint_of
 from depthwire.errors import AuthError, TopicError
 
@@ -15,7 +16,10 @@ KEY_NOTE: Final = f"""\
 Private topics (order, position, ...) take the API key from the environment, {KEY_VARIABLE} and
 {SECRET_VARIABLE}, and from nowhere else: other users of a machine can read command lines.
 """
-_FIRST_WORDS: Final = {kind.partition(".")[0] for dialect in (INVERSE, LINEAR) for kind in kinds_of(dialect.name)}
+DIALECTS: Final[dict[str, Dialect]] = {
+    dialect.name: dialect for dialect in (v2.INVERSE, v2.LINEAR, v5.LINEAR, v5.INVERSE, v5.SPOT, v5.OPTION)
+}
+_FIRST_WORDS: Final = {kind.partition(".")[0] for dialect in DIALECTS.values() for kind in dialect.kinds}
 
 
 def add_targets(parser: argparse.ArgumentParser) -> None:
@@ -27,8 +31,12 @@ def add_targets(parser: argparse.ArgumentParser) -> None:
         metavar="TOPIC_OR_SYMBOL",
         help="a topic such as 'trade.BTCUSD|ETHUSD' (see: depthwire topics), or a symbol such as BTCUSD for its book",
     )
-    depths = sorted(BOOK_TOPICS)
-    parser.add_argument("--depth", type=int, choices=depths, default=25, help="levels a side of symbols (default: 25)")
+    parser.add_argument(
+        "--depth",
+        type=whole_number,
+        metavar="N",
+        help="levels a side of symbols (default: 25, on v5 50, of options 25)",
+    )
 
 
 def _target(text: str) -> str:
@@ -45,26 +53,26 @@ def is_symbol(target: str) -> bool:
     return "." not in target and target not in _FIRST_WORDS
 
 
-def dialect_of(url: str) -> V2Dialect:
+def dialect_of(url: str) -> Dialect:
     """What a URL's venue speaks, the embedded ones included; raises InvalidUrl."""
     if url.startswith("sim:"):
-        return LINEAR if url == "sim://linear" else INVERSE
+        return v2.LINEAR if url == "sim://linear" else v2.INVERSE
     return endpoint_of(url).dialect
 
 
 def simulated_url(targets: Iterable[str]) -> str:
     """The embedded venue that has what is asked for."""
-    public = [target for target in targets if target not in PRIVATE_KINDS]
+    public = [target for target in targets if not Topic(target, "").is_private]
     return "sim://linear" if public and all(target.endswith("USDT") for target in public) else "sim://inverse"
 
 
-def topics_of(targets: Sequence[str], dialect: V2Dialect, depth: int) -> list[Topic]:
+def topics_of(targets: Sequence[str], dialect: Dialect, depth: int | None) -> list[Topic]:
     """The topics that the arguments ask for, none of them twice.
 
     Raises TopicError, and AuthError where a private one is asked for and the environment has no key.
     """
     texts = [dialect.book_topic(target, depth) if is_symbol(target) else target for target in targets]
-    topics = dict.fromkeys(topic for text in texts for topic in parse_topics(text, dialect.name))
+    topics = dict.fromkeys(topic for text in texts for topic in dialect.parse(text))
     private = [topic.text for topic in topics if topic.is_private]
     if private and Credentials.from_environment() is None:
         raise AuthError(f"{', '.join(private)}: needs an API key; set {KEY_VARIABLE} and {SECRET_VARIABLE}")

@@ -3,84 +3,121 @@
 import argparse
 from collections.abc import Iterable, Iterator
 
-from depthwire.bybit.grammar import PRIVATE_KINDS, about, kinds_of, parse_topics
-from depthwire.bybit.v2 import INSURANCE_TOPIC, INVERSE, LINEAR, TRADE_TOPIC
+from depthwire.bybit.dialect import Dialect
+from depthwire.bybit.topics import Topic
+from depthwire.bybit.v2 import INSURANCE_TOPIC
 from depthwire.cli.command import OK, Command
 from depthwire.cli.output import write
-from depthwire.cli.targets import KEY_NOTE
-from depthwire.endpoints import INVERSE_MAINNET, LINEAR_MAINNET
+from depthwire.cli.targets import DIALECTS, KEY_NOTE
+from depthwire.endpoints import (
+    INVERSE_MAINNET,
+    LINEAR_MAINNET,
+    V5_INVERSE_MAINNET,
+    V5_LINEAR_MAINNET,
+    V5_OPTION_MAINNET,
+    V5_SPOT_MAINNET,
+)
 from depthwire.errors import TopicError
 
-_COIN = "BTC"
-_SYMBOLS = {INVERSE.name: ("BTCUSD", "ETHUSD"), LINEAR.name: ("BTCUSDT", "ETHUSDT")}
-_URLS = {INVERSE.name: INVERSE_MAINNET, LINEAR.name: LINEAR_MAINNET}
+_USD, _USDT = ("BTCUSD", "ETHUSD"), ("BTCUSDT", "ETHUSDT")
+_SYMBOLS = {
+    "inverse": _USD,
+    "linear": _USDT,
+    "v5-linear": _USDT,
+    "v5-inverse": _USD,
+    "v5-spot": _USDT,
+    "v5-option": ("BTC-25DEC26-100000-C", "ETH-25DEC26-4000-P"),
+}
+_URLS = {
+    "inverse": INVERSE_MAINNET,
+    "linear": LINEAR_MAINNET,
+    "v5-linear": V5_LINEAR_MAINNET,
+    "v5-inverse": V5_INVERSE_MAINNET,
+    "v5-spot": V5_SPOT_MAINNET,
+    "v5-option": V5_OPTION_MAINNET,
+}
+_POOLS = {"inverse": "BTC", "linear": "BTC", "v5-linear": "USDT", "v5-inverse": "inverse"}
+_OF_COINS = {("v5-option", "publicTrade"): ("BTC", "ETH")}
 
 _DETAILS = """\
 Each topic that it prints can be given to "depthwire watch" and "depthwire record" as it stands.
 
 examples:
   depthwire topics
-  depthwire topics --dialect linear
+  depthwire topics --dialect v5-linear
 """
 
 
-def reference(dialect: str) -> str:
+def reference(dialect: Dialect) -> str:
     """All that can be asked for in a dialect, as text."""
-    symbol = _SYMBOLS[dialect][0]
+    is_v5 = dialect.name.startswith("v5")
     families = _families(dialect)
-    public = [_row(kinds, dialect) for kinds in families if kinds[0] not in PRIVATE_KINDS]
-    private = [_row(kinds, dialect) for kinds in families if kinds[0] in PRIVATE_KINDS]
-    several = f"'{TRADE_TOPIC}.{'|'.join(_SYMBOLS[dialect])}'"
+    public = [_row(kinds, dialect) for kinds in families if not Topic(kinds[0], "").is_private]
+    private = [_row(kinds, dialect) for kinds in families if Topic(kinds[0], "").is_private]
+    symbol, url = _SYMBOLS[dialect.name][0], _URLS[dialect.name]
+    trades = [f"{dialect.trade_kind}.{name}" for name in _names(dialect.trade_kind, dialect)]
+    several = " ".join(trades) if is_v5 else f"'{dialect.trade_kind}.{'|'.join(_SYMBOLS[dialect.name])}'"
+    where = f"--url {url}" if is_v5 else "--sim"
+    own = "none, or a category, as in order.linear" if is_v5 else "none"
     return f"""\
-Topics of the {dialect} dialect: when each is pushed, and what it carries
+Topics of the {dialect.name} dialect: when each is pushed, and what it carries
 
 {_lines(public)}
 Private topics: they need an API key, and begin with the first change
 
 {_lines(private)}
 {KEY_NOTE}
-Behind the kind stands its filter, a symbol (of {INSURANCE_TOPIC}: a coin); private topics have none
+Behind the kind stands its filter, a symbol (of {INSURANCE_TOPIC}: a coin or pool); private topics
+have {own}
 
 {_lines(_filters(dialect))}
 Examples; in a shell, put quotes around pipes and stars
 
-  depthwire watch {symbol} {several} --sim
-  depthwire watch {public[-1][0]} --sim --json
-  depthwire watch order position wallet --url {_URLS[dialect]}
-  depthwire record {several} --url {_URLS[dialect]} --out trades.frames
+  depthwire watch {symbol} {several} {where}
+  depthwire watch {public[-1][0]} {where} --json
+  depthwire watch order position wallet --url {url}
+  depthwire record {several} --url {url} --out trades.frames
 """
 
 
-def _families(dialect: str) -> list[list[str]]:
+def _families(dialect: Dialect) -> list[list[str]]:
     """The kinds of a dialect; those that differ in their interval only are one family."""
     families: dict[object, list[str]] = {}
-    for kind in kinds_of(dialect):
-        families.setdefault((kind.partition(".")[0], about(kind)), []).append(kind)
+    for kind in dialect.kinds:
+        families.setdefault((kind.partition(".")[0], dialect.about(kind)), []).append(kind)
     return list(families.values())
 
 
-def _row(kinds: list[str], dialect: str) -> tuple[str, ...]:
+def _names(kind: str, dialect: Dialect) -> tuple[str, ...]:
+    """What may stand behind a public kind."""
+    if kind == INSURANCE_TOPIC:
+        return (_POOLS[dialect.name],)
+    return _OF_COINS.get((dialect.name, kind), _SYMBOLS[dialect.name])
+
+
+def _row(kinds: list[str], dialect: Dialect) -> tuple[str, ...]:
     kind = kinds[0]
-    pushed, content = about(kind)
-    if kind in PRIVATE_KINDS:
+    pushed, content = dialect.about(kind)
+    if Topic(kind, "").is_private:
         return kind, pushed, content
     if len(kinds) > 1:
         content += "; intervals " + " ".join(other.rpartition(".")[2] for other in kinds)
-    return f"{kind}.{_COIN if kind == INSURANCE_TOPIC else _SYMBOLS[dialect][0]}", pushed, content
+    return f"{kind}.{_names(kind, dialect)[0]}", pushed, content
 
 
-def _filters(dialect: str) -> Iterator[tuple[str, ...]]:
-    one, other = _SYMBOLS[dialect]
+def _filters(dialect: Dialect) -> Iterator[tuple[str, ...]]:
+    kind = dialect.trade_kind
+    one, other = _names(kind, dialect)
     for topic, meaning in (
-        (f"{TRADE_TOPIC}.{one}", "one symbol"),
-        (f"{TRADE_TOPIC}.{one}|{other}", "several: pipes between them"),
-        (f"{TRADE_TOPIC}.*", "all symbols"),
-        (TRADE_TOPIC, "a kind alone: all symbols, too"),
+        (f"{kind}.{one}", "one symbol"),
+        (f"{kind}.{one}|{other}", "several: pipes between them"),
+        (f"{kind}.*", "all symbols"),
+        (kind, "a kind alone: all symbols, too"),
     ):
         try:
-            parse_topics(topic, dialect)
+            dialect.parse(topic)
         except TopicError:
-            yield topic, f"not on {dialect}: name the symbols"
+            yield topic, f"not on {dialect.name}: name the symbols"
         else:
             yield topic, meaning
 
@@ -93,11 +130,11 @@ def _lines(rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dialect", choices=tuple(_SYMBOLS), default=INVERSE.name, help="default: inverse")
+    parser.add_argument("--dialect", choices=tuple(DIALECTS), default="inverse", help="default: inverse")
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    write(reference(arguments.dialect))
+    write(reference(DIALECTS[arguments.dialect]))
     return OK
 
 

@@ -19,9 +19,10 @@ from depthwire.cli.events import (
     event_object,
     instrument_line,
     instrument_object,
+    wire_fields,
 )
 from depthwire.cli.monitor import Monitor
-from depthwire.cli.output import plain, price_text, size_text, write
+from depthwire.cli.output import plain, price_text, sequences, size_text, write
 from depthwire.errors import DepthwireError
 from depthwire.values import BookState
 
@@ -57,7 +58,7 @@ class TextView:
     def __init__(self) -> None:
         self.lines = Lines()
 
-    def account(self, topic: str, account: AccountView[Any, Any]) -> None:
+    def account(self, topic: str, account: AccountView[Any, Any, Any]) -> None:
         """Its events say it all."""
 
     def follow(self, state: AnyState, text: Callable[[AnyState], str]) -> None:
@@ -138,7 +139,12 @@ class JsonView(TextView):
 
 
 def _json(found: dict[str, Any]) -> str:
-    return json.dumps(found, default=lambda number: format(number, "f"))  # a Decimal, digit by digit
+    return json.dumps(found, default=_plain)
+
+
+def _plain(value: Decimal | msgspec.Struct) -> str | dict[str, Any]:
+    """What JSON has no word for: a Decimal digit by digit, a part of an event field by field."""
+    return format(value, "f") if isinstance(value, Decimal) else wire_fields(value)
 
 
 def book_object(book: LiveBook) -> dict[str, Any]:
@@ -150,7 +156,7 @@ def book_object(book: LiveBook) -> dict[str, Any]:
         "state": book.state,
         "reason": book.stale_reason,
         "version": book.version,
-        "cross_seq": book.cross_seq,
+        **sequences(book.topic, book.cross_seq, book.update_id),
         "ts_exchange_us": book.ts_exchange_us,
         "ts_recv_ns": book.ts_recv_ns,
         **top,

@@ -23,16 +23,18 @@ event, and for each book that changed, twice a second at most. A book's rate and
 With --json one object is printed for each event and each change of a book or instrument, a line each. All
 have a topic. Events have the fields that the exchange sends, prices and sizes as exact decimal text.
 Instruments have all their fields, and state, reason (why it is STALE), version, and updated: which fields
-changed. Books have symbol, state, reason, version, cross_seq, ts_exchange_us, ts_recv_ns, and as decimal text
-best_bid, best_bid_size, best_ask, best_ask_size, mid, spread, microprice. What is not there is null. An object
-with an error stands where events are missing: after a lost connection, or where they were not read fast enough.
+changed. Books have symbol, state, reason, version, cross_seq (of v5: u and seq), ts_exchange_us, ts_recv_ns,
+and as decimal text best_bid, best_bid_size, best_ask, best_ask_size, mid, spread, microprice. What is not
+there is null. An object with an error stands where events are missing: after a lost connection, or where they
+were not read fast enough.
 
 {KEY_NOTE}
 examples:
   depthwire watch BTCUSD --sim
   depthwire watch BTCUSD ETHUSD --depth 200 --url wss://stream.bybit.com/realtime
   depthwire watch 'trade.*' klineV2.1.BTCUSD instrument_info.100ms.BTCUSD --sim
-  depthwire watch order position wallet execution --url wss://stream.bybit.com/realtime
+  depthwire watch BTCUSDT publicTrade.BTCUSDT --url wss://stream.bybit.com/v5/public/linear
+  depthwire watch order position wallet execution --url wss://stream.bybit.com/v5/private
   depthwire watch BTCUSD --sim --json --seconds 5 | head -3
 """
 
@@ -58,7 +60,7 @@ def chosen_view(*, as_json: bool) -> View:
 def _configure(parser: argparse.ArgumentParser) -> None:
     add_targets(parser)
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--url", help="the endpoint, for example wss://stream.bybit.com/realtime")
+    source.add_argument("--url", help="the endpoint, for example wss://stream.bybit.com/v5/public/linear")
     source.add_argument("--sim", action="store_true", help="the embedded venue: BTCUSD, ETHUSD; BTCUSDT")
     add_seconds(parser, None, "stop after S seconds (default: at Ctrl-C)")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")

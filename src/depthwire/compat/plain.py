@@ -17,17 +17,19 @@ import msgspec
 
 from depthwire.blocking import LoopThread
 from depthwire.bybit.auth import Credentials
-from depthwire.bybit.grammar import Topic, parse_topics
 from depthwire.bybit.instrument import Instrument
+from depthwire.bybit.topics import Topic
+from depthwire.bybit.v2 import V2Dialect
 from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
 from depthwire.client import Client
-from depthwire.endpoints import endpoint_of
+from depthwire.endpoints import endpoint_of, masked
 from depthwire.errors import (
     AuthError,
     ClientClosed,
     ConnectError,
     ConnectionLost,
     DepthwireError,
+    InvalidUrl,
     ReaderOverflow,
     StreamGap,
     SubscriptionError,
@@ -268,6 +270,8 @@ class PlainFeed:
     ) -> None:
         endpoint = endpoint_of(url)
         credentials = Credentials.given(api_key, api_secret) or Credentials.from_environment()
+        if not isinstance(endpoint.dialect, V2Dialect):
+            raise InvalidUrl(f"{masked(url)!r}: old clients speak v2 alone; for v5 use depthwire.connect()")
         self.dialect = endpoint.dialect
         self._settings = settings or Settings()
         self._event_reader = event_reader
@@ -305,7 +309,7 @@ class PlainFeed:
         Raises TopicError, AuthError, SubscriptionRejected or SubscriptionTimeout.
         """
         self.check()
-        topics = [topic for text in texts for topic in parse_topics(text, self.dialect.name)]
+        topics = [topic for text in texts for topic in self.dialect.parse(text)]
         if not topics:
             raise TopicError("name at least one topic, such as 'trade.BTCUSD'")
         with self._subscribing_lock:
@@ -325,7 +329,7 @@ class PlainFeed:
         self.check()
         if text in self._readers:
             return [self._readers[text]]
-        topics = parse_topics(text, self.dialect.name)
+        topics = self.dialect.parse(text)
         for topic in topics:
             if not any(asked.covers(topic.text) for asked in self._asked):
                 raise TopicError(f"{topic.text!r} is not subscribed")

@@ -1,0 +1,23 @@
+"""Today's exchange: books, the merged ticker and trades of one symbol, at a v5 endpoint (default: mainnet, linear)."""
+
+import sys
+
+import depthwire
+
+
+async def main(url: str = depthwire.endpoints.V5_LINEAR_MAINNET, symbol: str = "BTCUSDT") -> None:
+    async with depthwire.connect(url) as client:
+        best, deep = await client.book(symbol, depth=1), await client.book(symbol, depth=200)
+        print(f"{symbol}: {best.best_bid} / {best.best_ask}, {len(deep)} levels up to update {deep.update_id}")
+
+        instrument = await client.instrument(symbol)
+        print(f"last {instrument.last_price}, mark {instrument.mark_price}, funding {instrument.funding_rate}")
+        instrument.on_change(lambda _, changed: print("changed:", ", ".join(sorted(changed))))
+
+        trades = await client.trades(symbol)
+        trade = await anext(trades)
+        print(trade.side, trade.size, "at", trade.price)
+
+
+if __name__ == "__main__":
+    depthwire.run(main(*sys.argv[1:]))

@@ -1,0 +1,111 @@
+"""What a session needs to know of a dialect: its topics, what they become, its requests, answers and limits."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple, Protocol
+
+import msgspec
+
+from depthwire.bybit.topics import About, Topic
+from depthwire.channel import Channel
+
+RequestKey = tuple[str, tuple[str, ...]]
+"""A request's operation, and what tells it apart from others of that operation; () where its answer does not say."""
+ARGS_PER_REQUEST: Final = 100
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """The venue's answer to a request. ``key`` is that request's; ``reason`` is "" where it succeeded.
+
+    ``is_served`` tells of a refused subscription that its topic had been subscribed before.
+    """
+
+    key: RequestKey
+    success: bool
+    reason: str
+    is_served: bool = False
+
+
+class Limits(NamedTuple):
+    """What the exchange allows: args a request, and of one connection the characters of all args, and the topics."""
+
+    args_per_request: int = ARGS_PER_REQUEST
+    args_length: float = float("inf")
+    topics: float = float("inf")
+
+
+class Room:
+    """What is left of one connection's limits."""
+
+    def __init__(self, limits: Limits, taken: Iterable[Topic]) -> None:
+        self._left = limits.args_length - len("[]")
+        self._topics_left = limits.topics
+        for topic in taken:
+            self.take(topic)
+
+    def take(self, topic: Topic) -> bool:
+        """Take the room that a topic needs; False where there is too little left. O(1)."""
+        needed = len(f'"{topic.text}",')
+        if needed > self._left or self._topics_left < 1:
+            return False
+        self._left -= needed
+        self._topics_left -= 1
+        return True
+
+
+class Dialect(Protocol):
+    """One dialect of the exchange's WebSocket protocol. Knows messages and topics, never a socket."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def limits(self) -> Limits: ...
+    @property
+    def signs_in_by_url(self) -> bool:
+        """Whether a sign-in may stand in the URL's query."""
+
+    @property
+    def has_public_topics(self) -> bool: ...
+
+    # topics
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Every kind of topic, with its depth or interval."""
+
+    @property
+    def books(self) -> Mapping[str, int]:
+        """The kinds of order books, and the depth of each; the first is the default."""
+
+    @property
+    def instrument_kind(self) -> str:
+        """The kind of topic whose state is merged."""
+
+    @property
+    def trade_kind(self) -> str: ...
+    def about(self, kind: str) -> About:
+        """What one of :attr:`kinds` is, in words."""
+
+    def parse(self, text: str) -> tuple[Topic, ...]:
+        """The topics that one argument asks for, each once; raises TopicError saying how it should look."""
+
+    def book_topic(self, symbol: str, depth: int | None = None) -> str:
+        """The topic of a symbol's book, of the default depth where none is given; raises TopicError."""
+
+    def trade_topic(self, symbol: str) -> str: ...
+    def instrument_topic(self, symbol: str) -> str: ...
+    def channel(self, topic: str) -> Channel | None:
+        """A new channel for a concrete topic, or None where the topic is none that depthwire understands."""
+
+    # requests and answers
+
+    def ping(self) -> tuple[RequestKey, bytes]:
+        """A heartbeat, and the key that its answer will carry."""
+
+    def request(self, op: str, topics: Sequence[str]) -> tuple[RequestKey, bytes]:
+        """A subscribe or unsubscribe request, and the key that its answer will carry."""
+
+    def auth_request(self, api_key: str, expires_ms: int, signature: str) -> tuple[RequestKey, bytes]:
+        """A sign-in, and the key that its answer will carry; the key holds no secret."""
+
+    def answer(self, message: bytes) -> Answer:
+        """Read what is not data; raises MalformedFrame where it is no answer either."""

@@ -1,0 +1,190 @@
+"""The public topics of the v5 dialect but order books: trades, tickers, candles, liquidations, insurance.
+
+Fields are named as on the v2 dialects where they mean the same; times end in their unit. Prices, sizes and amounts are
+Decimals of the wire's own digits. What the wire leaves out, or sends as "", is None, or "" where it is text.
+
+Source of the shapes: the exchange's v5 document, and frames recorded in 2026.
+"""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from depthwire.bybit.record import Record
+from depthwire.bybit.v5_record import V5Message, exact, wire_name
+
+
+class Trade(Record, frozen=True, kw_only=True, gc=False):
+    """One trade. ``side`` is the taker's; ``size`` in the base coin, on inverse in USD contracts.
+
+    ``cross_seq`` orders it against books, whose ``cross_seq`` it is too; several trades of one order share it.
+    ``tick_direction`` is "" on spot. The marks, index price and volatilities (a ratio: 0.5 is 50 %) belong to options,
+    whose topic is named by their base coin.
+    """
+
+    symbol: str = field(name="s")
+    side: str = field(name="S")
+    price: Decimal = field(name="p")
+    size: Decimal = field(name="v")
+    trade_id: str = field(name="i")
+    trade_time_ms: int = field(name="T")
+    tick_direction: str = field(name="L", default="")
+    cross_seq: int | None = field(name="seq", default=None)
+    is_block_trade: bool | None = field(name="BT", default=None)
+    is_rpi_trade: bool | None = field(name="RPI", default=None)
+    mark_price: Decimal | None = field(name="mP", default=None)
+    index_price: Decimal | None = field(name="iP", default=None)
+    mark_iv: Decimal | None = field(name="mIv", default=None)
+    iv: Decimal | None = None
+
+
+class TradeMessage(V5Message, gc=False):
+    """``publicTrade.SYMBOL``, on option ``publicTrade.BASECOIN``: the trades since the frame before."""
+
+    data: list[Trade]
+    ts: int = 0
+
+
+class Ticker(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
+    """What ``tickers`` tells of a symbol; which fields there are depends on the category.
+
+    Volumes, sizes and open interest are in the base coin, on inverse in USD contracts; turnovers and values in the
+    quote coin, on inverse in the base coin. Percentages, rates and volatilities are ratios: 0.01 is 1 %.
+    """
+
+    symbol: str
+    last_price: Decimal | None = None
+    tick_direction: str = ""
+    prev_price_24h: Decimal | None = None
+    price_24h_pcnt: Decimal | None = None
+    high_price_24h: Decimal | None = None
+    low_price_24h: Decimal | None = None
+    prev_price_1h: Decimal | None = None
+    volume_24h: Decimal | None = None
+    turnover_24h: Decimal | None = None
+    # spot
+    usd_index_price: Decimal | None = None
+    # derivatives
+    mark_price: Decimal | None = None
+    index_price: Decimal | None = None
+    open_interest: Decimal | None = None
+    open_interest_value: Decimal | None = None
+    single_open_interest: Decimal | None = None
+    single_open_interest_value: Decimal | None = None
+    bid1_price: Decimal | None = None
+    bid1_size: Decimal | None = None
+    ask1_price: Decimal | None = None
+    ask1_size: Decimal | None = None
+    # perpetuals
+    funding_rate: Decimal | None = None
+    next_funding_time_ms: int | None = None
+    funding_interval_hour: int | None = None
+    funding_cap: Decimal | None = None
+    # futures with a delivery
+    delivery_time: str = ""
+    delivery_fee_rate: Decimal | None = None
+    predicted_delivery_price: Decimal | None = None
+    basis: Decimal | None = None
+    basis_rate: Decimal | None = None
+    basis_rate_year: Decimal | None = None
+    # before a listing
+    pre_open_price: Decimal | None = None
+    pre_qty: Decimal | None = None
+    cur_pre_listing_phase: str = ""
+    # options
+    bid_price: Decimal | None = None
+    bid_size: Decimal | None = None
+    bid_iv: Decimal | None = None
+    ask_price: Decimal | None = None
+    ask_size: Decimal | None = None
+    ask_iv: Decimal | None = None
+    mark_price_iv: Decimal | None = None
+    underlying_price: Decimal | None = None
+    total_volume: Decimal | None = None
+    total_turnover: Decimal | None = None
+    delta: Decimal | None = None
+    gamma: Decimal | None = None
+    vega: Decimal | None = None
+    theta: Decimal | None = None
+    change_24h: Decimal | None = None
+
+
+class TickerMessage(Struct, gc=False):
+    """``tickers.SYMBOL``: all fields, or those that changed, as they came: in a delta "" says that a value is gone.
+
+    ``cs`` is the sequence that trades call ``seq``; options have none.
+    """
+
+    topic: str
+    type: Literal["snapshot", "delta"]
+    data: dict[str, Any]
+    ts: int
+    cs: int = 0
+
+    @classmethod
+    def decoder(cls) -> Callable[[Any], Any]:
+        """As :meth:`V5Message.decoder`, but for the empty texts."""
+        return msgspec.json.Decoder(cls, strict=False, float_hook=exact).decode
+
+
+class Kline(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
+    """A candle. ``start_ms``, ``end_ms`` and ``timestamp_ms`` (its last trade) since the epoch.
+
+    ``volume`` is in the base coin, on inverse in USD contracts; ``turnover`` in the quote coin, on inverse in the base
+    coin. ``confirm`` is True on the candle's last tick: it will not change any more.
+    """
+
+    start_ms: int
+    end_ms: int
+    interval: str
+    open: Decimal
+    close: Decimal
+    high: Decimal
+    low: Decimal
+    volume: Decimal
+    turnover: Decimal
+    confirm: bool
+    timestamp_ms: int
+
+
+class KlineMessage(V5Message, gc=False):
+    """``kline.INTERVAL.SYMBOL``."""
+
+    data: list[Kline]
+    ts: int = 0
+
+
+class Liquidation(Record, frozen=True, kw_only=True, gc=False):
+    """A position that was liquidated. ``side`` is the position's, ``Buy`` if long; ``price`` the bankruptcy price."""
+
+    symbol: str = field(name="s")
+    side: str = field(name="S")
+    price: Decimal = field(name="p")
+    qty: Decimal = field(name="v")
+    time_ms: int = field(name="T")
+
+
+class LiquidationMessage(V5Message, gc=False):
+    """``allLiquidation.SYMBOL``, the liquidations of half a second."""
+
+    data: list[Liquidation]
+    ts: int = 0
+
+
+class Insurance(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
+    """A pool of the insurance fund. ``symbols`` are those that it insures, as text; ``balance`` is in the coin."""
+
+    coin: str
+    symbols: str = ""
+    balance: Decimal
+    update_time_ms: int
+
+
+class InsuranceMessage(V5Message, gc=False):
+    """``insurance.POOL``: the pools that changed."""
+
+    data: list[Insurance]
+    ts: int = 0

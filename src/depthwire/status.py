@@ -1,0 +1,65 @@
+"""What is known of a client's connections at one moment."""
+
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from depthwire.channel import BookChannel
+from depthwire.session import Session
+from depthwire.values import BookState
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a client's connections at this moment, all of them together.
+
+    ``connected`` tells whether all are that were ever made; ``last_loss`` is the latest one's reason. ``age_ns`` is
+    the time since the last frame, None before the first. ``books`` maps each book topic to its state and the number
+    of resyncs that it needed.
+    """
+
+    url: str
+    connected: bool
+    connects: int
+    losses: int
+    last_loss: str
+    last_error: str
+    frames: int
+    age_ns: int | None
+    books: dict[str, tuple[BookState, int]]
+
+
+def status_of(url: str, sessions: Sequence[Session], last_error: str) -> Status:
+    """The sessions' status together. O(topics)."""
+    sessions = [session for session in sessions if session.connection.record.connects]
+    records = [session.connection.record for session in sessions]
+    frames = sum(session.feed.frames for session in sessions)
+    last_recv_ns = max((session.feed.last_recv_ns for session in sessions), default=0)
+    return Status(
+        url=url,
+        connected=bool(sessions) and all(session.connection.connected for session in sessions),
+        connects=sum(record.connects for record in records),
+        losses=sum(record.losses for record in records),
+        last_loss=max(((record.lost_ns, record.last_loss) for record in records), default=(0, ""))[1],
+        last_error=last_error,
+        frames=frames,
+        age_ns=time.time_ns() - last_recv_ns if frames else None,
+        books={
+            channel.topic: (
+                channel.book.state,
+                session.resyncs[channel.topic].count if channel.topic in session.resyncs else 0,
+            )
+            for session in sessions
+            for channel in session.feed.channels
+            if isinstance(channel, BookChannel)
+        },
+    )
+
+
+def lanes_of(sessions: Sequence[Session]) -> dict[str, int]:
+    """How many order-book frames each decoder took, of all sessions together."""
+    lanes: dict[str, int] = {}
+    for session in sessions:
+        for lane, frames in session.feed.lanes.items():
+            lanes[lane] = lanes.get(lane, 0) + frames
+    return lanes
