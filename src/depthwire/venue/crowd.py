@@ -40,6 +40,8 @@ class Habits:
     """Spread of the sizes: the standard deviation of their logarithm."""
     take_size: float
     """Median size of a market order."""
+    stride: int = 1
+    """Steps of time between two moments at which anything may happen."""
     levels: int = 1300
     """A side of the whole book, of which a topic shows 1,000 at most."""
 

@@ -35,6 +35,8 @@ class Desk:
         self, instrument: Instrument, habits: Habits, seed: str, clearing: Clearing, flush: Callable[[], None]
     ) -> None:
         self.instrument = instrument
+        self.stride = habits.stride
+        """Steps of time between two calls of `step`."""
         self.matcher = Matcher()
         self.trades: list[Print] = []
         """Those not yet told, earliest first."""

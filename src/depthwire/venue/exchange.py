@@ -163,11 +163,17 @@ class Exchange:
         self, listings: Sequence[Listing], between: Sequence[Listing], at_ns: int, step: int
     ) -> Iterator[MarketFrame]:
         for listing in listings:
-            jitter_ns = listing.desk.crowd.random_bits(20) * _JITTER_NS >> 20
-            self.clearing.now_ns = told_ns = max(self.now_ns, at_ns - jitter_ns)
-            if listing.desk.step():
-                self._tell_accounts()
-            yield from listing.tell(told_ns, 2 * step)
+            desk = listing.desk
+            if (step + desk.instrument.number) % desk.stride == 0:
+                jitter_ns = desk.crowd.random_bits(20) * _JITTER_NS >> 20
+                self.clearing.now_ns = max(self.now_ns, at_ns - jitter_ns)
+                if desk.step():
+                    self._tell_accounts()
+            elif listing.is_quiet(2 * step):
+                continue
+            else:
+                self.clearing.now_ns = at_ns
+            yield from listing.tell(self.now_ns, 2 * step)
         self.clearing.now_ns = at_ns
         for listing in between:
             if listing.is_quick:

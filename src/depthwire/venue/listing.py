@@ -20,6 +20,7 @@ class Listing:
         self._views: dict[PublicTopic, View] = {}
         self._active: dict[PublicTopic, View] = {}
         self._event_views: defaultdict[str, list[EventView[object]]] = defaultdict(list)
+        self._sequence = 0
         self.is_quick = False
         """Whether a topic is wanted that is pushed at every step of time, not at every other one only."""
 
@@ -45,8 +46,13 @@ class Listing:
                 self._event_views[view.source].append(view)
         self.is_quick = any(view.pace == 1 for view in self._active.values())
 
+    def is_quiet(self, step: int) -> bool:
+        """Whether nothing is due after a step of time, as nothing happened since the last call of `tell`."""
+        return step % _LOOKS != 0 and self._symbol.matcher.sequence == self._sequence
+
     def tell(self, at_ns: int, step: int) -> Iterator[MarketFrame]:
         """What is due after a step of time."""
+        self._sequence = self._symbol.matcher.sequence
         for source, event in self._symbol.events(at_ns, step * STEP_MS):
             for listener in self._event_views.get(source, ()):
                 listener.add(event)
@@ -55,6 +61,7 @@ class Listing:
                 yield from view.push(at_ns)
 
 
+_LOOKS = 100 // STEP_MS  # so often, in steps, everything is looked at whether anything happened or not
 _KINDS = {Dialect.V2: public_v2.kinds_of, Dialect.V5: public_v5.kinds_of}
 
 

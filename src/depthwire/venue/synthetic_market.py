@@ -124,7 +124,7 @@ _LISTED = (
     ),
 )
 _CALM = Habits(
-    activity=0.02,
+    activity=0.2,
     burst=2.0,
     take=0.02,
     place=0.15,
@@ -135,6 +135,7 @@ _CALM = Habits(
     size=2_500,
     size_sigma=1.1,
     take_size=900,
+    stride=10,
     levels=80,
 )
 """Those of the symbols that are many: about one frame a second each."""
@@ -144,7 +145,7 @@ _MOST = 9999
 class SyntheticMarket:
     """An endless seeded market in which accounts may trade: BTCUSD and ETHUSD on inverse, BTCUSDT on linear. On spot
     BTCUSDT is traded by the crowd alone. Above them it has ``more`` linear symbols, ``COIN0001USDT`` and so on, up to
-    9,999: calm and shallow ones (80 levels a side), so that a thousand of them cost one processor half its time.
+    9,999: calm and shallow ones (80 levels a side), of which a thousand cost a processor about a third of its time.
 
     The v2 topics of an inverse or linear symbol: ``orderBookL2_25`` (a delta every 20 ms in which something visible
     changed), ``orderBook_200.100ms``, ``trade`` and ``instrument_info.100ms`` (every 100 ms), ``klineV2.I`` or
