@@ -15,7 +15,7 @@ class Request(NamedTuple):
     """An op and its arguments; ``error`` says why it cannot be served, "" where it can be understood.
 
     The arguments of ``subscribe`` and ``unsubscribe`` are texts, those of ``auth`` whatever came. ``req_id`` is what a
-    v5 client may mark its request with; None where it has none.
+    v5 client may mark its request with, as text; None where it has none.
     """
 
     op: str
@@ -37,7 +37,7 @@ def decode_request(raw: bytes) -> Request:
     if not isinstance(message, dict):
         return Request("", None, f"error:not an object: {_FORM}")
     req_id = message.get("req_id")
-    return _read(message.get("op"), message.get("args"))._replace(req_id=req_id if isinstance(req_id, str) else None)
+    return _read(message.get("op"), message.get("args"))._replace(req_id=None if req_id is None else str(req_id))
 
 
 def _read(op: Any, args: Any) -> Request:
