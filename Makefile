@@ -33,6 +33,13 @@ clean:
 .venv/bin/python:
 	python=$$(ci/python) && "$$python" -m venv --clear .venv
 
+# Today's clients of others, for ci/interop.
+.venv/interop-v5/installed: pyproject.toml | .venv/bin/python
+	.venv/bin/python -m venv --clear .venv/interop-v5
+	.venv/bin/python ci/requirements.py interop-v5 > .venv/interop-v5/requirements.txt
+	.venv/interop-v5/bin/pip install --quiet --requirement .venv/interop-v5/requirements.txt
+	touch $@
+
 # The package in place, with the extra that the name ends in. Compiled without build isolation, so that a changed .pyx
 # costs its own compilation and no download.
 .venv/installed-%: $(SOURCES) | .venv/bin/python

@@ -69,12 +69,12 @@ def recorded() -> list[Stream]:
 def synthetic() -> list[Stream]:
     """200 levels a side: the embedded venue's market, one topic of either dialect."""
     topics = "orderBook_200.100ms.BTCUSD", "orderBook_200.100ms.BTCUSDT"
-    market = SyntheticMarket(seed=1, start_ns=START_NS).frames()
+    market = SyntheticMarket(seed=1, start_ns=START_NS)
+    told = market.frames([topic for topic in market.topics if topic.name in topics])
     frames: dict[str, list[bytes]] = {topic: [] for topic in topics}
     while min(map(len, frames.values())) <= GENERATED_DELTAS:
-        frame = next(market)
-        if frame.topic in frames:
-            frames[frame.topic].append(frame.raw)
+        frame = next(told)
+        frames[frame.topic.name].append(frame.raw)
     return [
         Stream(f"synthetic {topic}", topic, 200, raws[0], raws[1 : GENERATED_DELTAS + 1])
         for topic, raws in frames.items()

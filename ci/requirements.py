@@ -1,4 +1,4 @@
-"""Prints requirements from pyproject.toml, one a line: those of a ``build``, or of a ``run`` with its extras.
+"""Prints requirements from pyproject.toml, one a line: of a ``build``, of a ``run`` with its extras, or of an extra.
 
 With ``oldest`` as a second argument each is pinned to the lowest version that its range allows.
 """
@@ -14,7 +14,7 @@ extras = stated["project"]["optional-dependencies"]
 lines = {
     "build": stated["build-system"]["requires"],
     "run": stated["project"]["dependencies"] + extras["cli"] + extras["uvloop"] + extras["zstd"],
-}[wanted]
+}.get(wanted) or extras[wanted]
 if oldest:
     lines = [re.sub(r">=([\w.]+)[^;]*", r"==\1", line) for line in lines]
 print(*lines, sep="\n")

@@ -61,14 +61,15 @@ def urls(process: subprocess.Popen[str], lines: int = 1) -> dict[str, str]:
     found: dict[str, str] = {}
     for _ in range(lines):
         url, *symbols = process.stdout.readline().split()
-        found |= dict.fromkeys(symbols, url)
+        found = dict.fromkeys(symbols, url) | found  # the first of a symbol is v2's
     return found
 
 
 def synthetic(frames: int, *topics: str, seed: int = 7) -> list[tuple[int, bytes]]:
     """The first frames of some topics of the seeded market."""
-    market = SyntheticMarket(seed, start_ns=START_NS).frames()
-    return [(at_ns, raw) for at_ns, topic, raw in islice((frame for frame in market if frame[1] in topics), frames)]
+    market = SyntheticMarket(seed, start_ns=START_NS)
+    wanted = [topic for topic in market.topics if topic.name in topics]
+    return [(at_ns, raw) for at_ns, _, raw in islice(market.frames(wanted), frames)]
 
 
 def write_tape(path: Path, frames: list[tuple[int, bytes]]) -> Path:

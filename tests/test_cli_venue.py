@@ -29,7 +29,7 @@ async def final_book(url: str, symbol: str, version: int) -> list[tuple[int, flo
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_prints_its_urls_serves_both_dialects_and_ends_well(number: signal.Signals) -> None:
     with started("venue", "--seed", "3") as process:
-        served = urls(process, 2)
+        served = urls(process, 5)
         assert served.keys() == {"BTCUSD", "ETHUSD", "BTCUSDT"}
         assert served["BTCUSD"] == served["ETHUSD"] != served["BTCUSDT"]
         opening = ReferenceBook("BTCUSD")

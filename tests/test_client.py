@@ -86,7 +86,8 @@ def test_the_clients_books_equal_the_tapes_after_each_frame(tapes: Path, name: s
                 drop_at = {150 * (number + 1) for number in range(drops)}
                 books = await asyncio.gather(*(subscribed(client, symbol, check) for symbol in symbols))
                 await venue.finished.wait()
-                await until(lambda: all(book.cross_seq == int(venue.books[book.topic].cross_seq) for book in books))
+                served = {topic.name: int(book.cross_seq) for topic, book in venue.books.items()}
+                await until(lambda: all(book.cross_seq == served[book.topic] for book in books))
                 assert [book.state for book in books] == [BookState.LIVE] * len(books)
                 assert len(seen) > 0.8 * len(expected)
                 assert client.status().connects == 1 + drops

@@ -10,9 +10,18 @@ from typing import Any
 
 import pytest
 
-from depthwire.venue import Account, AccountOrder, DemoTrader, Exchange, OrderRejected, SyntheticMarket
+from depthwire.venue import (
+    Account,
+    AccountOrder,
+    DemoTrader,
+    Dialect,
+    Exchange,
+    OrderRejected,
+    SyntheticMarket,
+)
 from depthwire.venue.contracts import INVERSE, MAKER_FEE, TAKER_FEE, UNIT
-from depthwire.venue.private_frames import PrivateFrame
+from depthwire.venue.private_frames import PrivateFrame, PrivateTopic
+from venue_frames import topics_of
 
 START_NS = 1_618_677_786_000_000_000
 COINS = ("BTC", "ETH", "USDT")
@@ -24,27 +33,34 @@ class Floor:
     """An exchange, and what it told."""
 
     def __init__(self, seed: int = 1) -> None:
-        self.exchange: Exchange = SyntheticMarket(seed, start_ns=START_NS).open()
-        self.told: list[PrivateFrame] = []
+        market = SyntheticMarket(seed, start_ns=START_NS)
+        self.exchange: Exchange = market.open()
+        for topic in topics_of(market, Dialect.V2):
+            self.exchange.want(topic)
+        self.told: list[tuple[PrivateTopic, bytes]] = []
         self.public: list[Any] = []
-        self.exchange.listen(self.told.append)
+        self.exchange.listen(self._listen)
         self._ticks = self.exchange.ticks()
         self.run(1)
 
+    def _listen(self, frame: PrivateFrame) -> None:
+        if frame.topic.dialect is Dialect.V2:
+            self.told.append((frame.topic, frame.raw))
+
     def run(self, steps: int) -> None:
         """Steps of 20 ms."""
-        for tick in islice(self._ticks, 4 * steps):
+        for tick in islice(self._ticks, 5 * steps):
             self.public += tick.frames
 
     def best(self, symbol: str, side: str) -> D:
         return self.exchange.desks[symbol].best(side)
 
-    def frames(self, account: Account, topic: str, dialect: str = "inverse") -> list[Any]:
+    def frames(self, account: Account, topic: str, category: str = "inverse") -> list[Any]:
         return [
             entry
-            for frame in self.told
-            if (frame.key, frame.topic, frame.dialect.value) == (account.key, topic, dialect)
-            for entry in json.loads(frame.raw, parse_float=D)["data"]
+            for told, raw in self.told
+            if told == (account.key, Dialect.V2, category, topic)
+            for entry in json.loads(raw, parse_float=D)["data"]
         ]
 
     def check_money(self) -> None:
@@ -298,13 +314,13 @@ def test_take_profit_and_stop_loss_end_the_position_and_each_other(
     push = {1: "Buy", -1: "Sell"}[SIGNS[side] * (1 if end == "TakeProfit" else -1)]
     floor.push_price(symbol, push, lambda: not account.positions)
     assert account.stop_orders == {}
-    dialect = "inverse" if symbol == "BTCUSD" else "linear"
+    category = "inverse" if symbol == "BTCUSD" else "linear"
     last_told = {
-        entry["stop_order_type"]: entry["order_status"] for entry in floor.frames(account, "stop_order", dialect)
+        entry["stop_order_type"]: entry["order_status"] for entry in floor.frames(account, "stop_order", category)
     }
     assert last_told.pop(end) == "Triggered"
     assert list(last_told.values()) == ["Deactivated"]
-    assert floor.frames(account, "order", dialect)[-1]["create_type"] == f"CreateBy{end}"
+    assert floor.frames(account, "order", category)[-1]["create_type"] == f"CreateBy{end}"
     floor.check_money()
 
 
@@ -337,12 +353,12 @@ def test_a_position_without_margin_is_liquidated(floor: Floor, account: Account,
     assert (resting.status, resting.cancel_type) == ("Cancelled", "CancelByPrepareLiq")
     assert abs(wallet - margin - account.wallet[coin].wallet) <= margin / 100  # bust stands on the price grid
     assert account.wallet[coin].wallet >= wallet - margin - UNIT
-    dialect = "inverse" if symbol == "BTCUSD" else "linear"
-    execution = floor.frames(account, "execution", dialect)[-1]
+    category = "inverse" if symbol == "BTCUSD" else "linear"
+    execution = floor.frames(account, "execution", category)[-1]
     assert (execution["exec_type"], D(execution["price"]), D(execution["exec_qty"])) == ("BustTrade", bust, size)
-    assert floor.frames(account, "order", dialect)[-1]["create_type"] == "CreateByLiq"
+    assert floor.frames(account, "order", category)[-1]["create_type"] == "CreateByLiq"
     floor.run(1)
-    (frame,) = (json.loads(raw) for _, topic, raw in floor.public if topic == f"liquidation.{symbol}")
+    (frame,) = (json.loads(raw) for _, topic, raw in floor.public if topic.name == f"liquidation.{symbol}")
     told = frame["data"]
     assert (told["symbol"], told["side"], D(told["price"]), D(told["qty"])) == (symbol, side, bust, size)
     assert floor.exchange.clearing.fund.held(position.instrument).lots == 0
@@ -457,26 +473,26 @@ def test_the_private_frames_tell_the_whole_truth() -> None:
     account = floor.exchange.account("demo")
     DemoTrader(floor.exchange, account, seed=1)
     floor.run(3000)
-    for dialect, order_id in (("inverse", "order_id"), ("linear", "stop_order_id")):
-        orders = {entry["order_id"]: entry["leaves_qty"] for entry in floor.frames(account, "order", dialect)}
+    for category, order_id in (("inverse", "order_id"), ("linear", "stop_order_id")):
+        orders = {entry["order_id"]: entry["leaves_qty"] for entry in floor.frames(account, "order", category)}
         assert {key: qty for key, qty in orders.items() if qty} == {
             order.order_id: order.leaves_qty
             for order in account.orders.values()
-            if order.instrument.dialect.value == dialect
+            if order.instrument.category == category
         }
-        stops = {entry[order_id]: entry["order_status"] for entry in floor.frames(account, "stop_order", dialect)}
+        stops = {entry[order_id]: entry["order_status"] for entry in floor.frames(account, "stop_order", category)}
         assert {key for key, status in stops.items() if status == "Untriggered"} == {
-            key for key, stop in account.stop_orders.items() if stop.instrument.dialect.value == dialect
+            key for key, stop in account.stop_orders.items() if stop.instrument.category == category
         }
         positions = {
             (entry["symbol"], entry.get("position_idx", 0)): (D(entry["size"]), D(entry["cum_realised_pnl"]))
-            for entry in floor.frames(account, "position", dialect)
+            for entry in floor.frames(account, "position", category)
         }
         for position in account.all_held():
-            if position.instrument.dialect.value == dialect and position.sequence:
-                index = position.index if dialect == "inverse" else str(position.index)
+            if position.instrument.category == category and position.sequence:
+                index = position.index if category == "inverse" else str(position.index)
                 assert positions[position.symbol, index] == (position.size, position.cum_realised_pnl)
-        fills = floor.frames(account, "execution", dialect)
+        fills = floor.frames(account, "execution", category)
         assert len({fill["exec_id"] for fill in fills}) == len(fills) > 50
     wallets = {entry["coin"]: entry for entry in floor.frames(account, "wallet")}
     for coin in ("BTC", "ETH"):

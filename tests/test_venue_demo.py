@@ -12,7 +12,8 @@ import pytest
 
 from cli_process import BOUND_S, started, urls
 from depthwire.cli import main
-from depthwire.venue import DemoTrader, SyntheticMarket
+from depthwire.venue import DemoTrader, Dialect, SyntheticMarket
+from depthwire.venue.private_frames import PrivateFrame
 from plain_client import PlainClient
 
 START_NS = 1_618_677_786_000_000_000
@@ -23,10 +24,11 @@ def test_it_does_a_bit_of_everything_and_keeps_its_money() -> None:
     told: Counter[tuple[str, str]] = Counter()
     statuses, kinds = set(), set()
 
-    def listen(frame: tuple[str, str, str, bytes]) -> None:
-        _, dialect, topic, raw = frame
-        told[dialect, topic] += 1
-        for entry in json.loads(raw)["data"]:
+    def listen(frame: PrivateFrame) -> None:
+        if frame.topic.dialect is not Dialect.V2:
+            return
+        told[str(frame.topic.category), frame.topic.name] += 1
+        for entry in json.loads(frame.raw)["data"]:
             statuses.add(entry.get("order_status"))
             kinds.add(entry.get("stop_order_type"))
 
@@ -60,7 +62,7 @@ def test_the_command_tells_the_demo_account_and_its_private_topics_move() -> Non
         client.transport.disconnect()
 
     with started("venue", "--trader", "--speed", "20") as process:
-        url = urls(process, 2)["BTCUSD"]
+        url = urls(process, 5)["BTCUSD"]
         assert process.stderr is not None
         where, hint = process.stderr.readline(), process.stderr.readline()
         assert url in where

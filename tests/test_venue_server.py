@@ -15,9 +15,20 @@ from picows import WSCloseCode, WSHandshakeError, WSMsgType, ws_connect
 
 from depthwire.errors import TapeError, TopicError
 from depthwire.tape import Pace
-from depthwire.venue import Dialect, MarketFrame, SyntheticMarket, Venue, WireBook, connection, server
+from depthwire.venue import (
+    Category,
+    Dialect,
+    MarketFrame,
+    PublicTopic,
+    SyntheticMarket,
+    Venue,
+    WireBook,
+    connection,
+    server,
+)
 from plain_client import PlainClient, run, until
 from reference import BUY, SELL, ReferenceBook
+from venue_frames import v2_frames
 
 START_NS = 1_618_677_786_000_000_000
 L2 = "orderBookL2_25.BTCUSD"
@@ -26,15 +37,16 @@ L2 = "orderBookL2_25.BTCUSD"
 class ListMarket:
     """A finite market of given frames; `released` counts those that the venue took."""
 
-    def __init__(self, frames: list[tuple[str, bytes]], topics: Mapping[str, Dialect]) -> None:
+    def __init__(self, frames: list[tuple[str, bytes]], topics: Mapping[str, Category]) -> None:
         self._frames = frames
-        self.topics = topics
+        self._topics = {name: PublicTopic(Dialect.V2, category, name) for name, category in topics.items()}
+        self.topics = self._topics.values()
         self.released = 0
 
     def frames(self) -> Iterator[MarketFrame]:
         for number, (topic, raw) in enumerate(self._frames):
             self.released += 1
-            yield MarketFrame(number * 1_000_000, topic, raw)
+            yield MarketFrame(number * 1_000_000, self._topics[topic], raw)
 
 
 def trades(count: int, size: int = 0) -> list[tuple[str, bytes]]:
@@ -47,11 +59,11 @@ def trades(count: int, size: int = 0) -> list[tuple[str, bytes]]:
 def quiet_venue(**options: Any) -> Venue:
     """Every kind of topic, and hardly a frame: for requests and answers."""
     topics = {
-        f"{channel}.{symbol}": dialect
-        for symbol, dialect in {
-            "BTCUSD": Dialect.INVERSE,
-            "XRPUSD": Dialect.INVERSE,
-            "BTCUSDT": Dialect.LINEAR,
+        f"{channel}.{symbol}": category
+        for symbol, category in {
+            "BTCUSD": Category.INVERSE,
+            "XRPUSD": Category.INVERSE,
+            "BTCUSDT": Category.LINEAR,
         }.items()
         for channel in ("trade", "orderBookL2_25", "orderBook_200.100ms")
     }
@@ -111,7 +123,7 @@ def test_the_inverse_path_takes_pipe_star_and_bare_topics(args: list[str], topic
             assert answer["success"]
             assert answer["request"]["args"] == args
             for topic in venue._market.topics:
-                venue.send_raw(topic, topic.encode())
+                venue.send_raw(topic.name, topic.name.encode())
             answer = await client.ask_behind_data("ping")
             assert sorted(client.frames[1:-1]) == sorted(topic.encode() for topic in topics)
 
@@ -145,7 +157,7 @@ def test_what_is_not_served_is_refused_as_a_whole(path: str, args: list[str], re
             assert (answer["success"], answer["ret_msg"]) == (False, reason)
             assert answer["request"] == {"op": "subscribe", "args": args}
             for topic in venue._market.topics:
-                venue.send_raw(topic, b"to nobody")
+                venue.send_raw(topic.name, b"to nobody")
             assert (await client.ask("ping"))["ret_msg"] == "pong"
 
     run(main)
@@ -235,7 +247,9 @@ def test_huge_requests_are_answered() -> None:
     run(main)
 
 
-@pytest.mark.parametrize("path", ["", "/", "/realtim", "/realtime/x", "/realtime_privat", "/v5/public/linear"])
+@pytest.mark.parametrize(
+    "path", ["", "/", "/realtim", "/realtime/x", "/realtime_privat", "/v5/public/option", "/v5/public"]
+)
 def test_an_unknown_path_is_not_found(path: str) -> None:
     async def main() -> None:
         async with quiet_venue() as venue:
@@ -375,7 +389,7 @@ def test_a_linear_trade_subscription_begins_with_the_last_trade() -> None:
         % b",".join(b'{"symbol":"BTCUSDT","price":"%d.00","size":1}' % n for n in prices)
         for prices in ((1, 2), (3, 4, 5))
     )
-    topics = {"trade.BTCUSDT": Dialect.LINEAR, "trade.BTCUSD": Dialect.INVERSE}
+    topics = {"trade.BTCUSDT": Category.LINEAR, "trade.BTCUSD": Category.INVERSE}
     market = ListMarket([("trade.BTCUSDT", first), ("trade.BTCUSDT", second), *trades(1)], topics)
 
     async def main() -> None:
@@ -397,7 +411,7 @@ def test_a_linear_trade_subscription_begins_with_the_last_trade() -> None:
 
 
 def test_the_market_begins_with_the_first_subscription_and_tells_its_end() -> None:
-    market = ListMarket(trades(100), {"trade.BTCUSD": Dialect.INVERSE})
+    market = ListMarket(trades(100), {"trade.BTCUSD": Category.INVERSE})
 
     async def main() -> None:
         async with Venue(market, speed=math.inf) as venue:
@@ -413,9 +427,9 @@ def test_the_market_begins_with_the_first_subscription_and_tells_its_end() -> No
 
 
 def test_loop_plays_the_market_again() -> None:
-    frames = (raw for _, topic, raw in SyntheticMarket(1).frames() if topic == L2)
+    frames = (raw for _, topic, raw in v2_frames(SyntheticMarket(1)) if topic == L2)
     snapshot, delta = itertools.islice(frames, 2)
-    market = ListMarket([(L2, snapshot), (L2, delta)], {L2: Dialect.INVERSE})
+    market = ListMarket([(L2, snapshot), (L2, delta)], {L2: Category.INVERSE})
 
     async def main() -> None:
         async with Venue(market, speed=math.inf, loop=True) as venue:
@@ -429,7 +443,7 @@ def test_loop_plays_the_market_again() -> None:
 
 def test_an_endless_loop_of_nothing_ends() -> None:
     async def main() -> None:
-        market = ListMarket([], {"trade.BTCUSD": Dialect.INVERSE})
+        market = ListMarket([], {"trade.BTCUSD": Category.INVERSE})
         async with Venue(market, loop=True) as venue:
             client = await PlainClient.connect(venue.inverse_url)
             await client.ask("subscribe", "trade")
@@ -445,7 +459,7 @@ def test_a_market_that_fails_is_told_at_close() -> None:
             raise TapeError("the disk is gone")
 
     async def main() -> None:
-        venue = Venue(Broken(trades(1), {"trade.BTCUSD": Dialect.INVERSE}), speed=math.inf)
+        venue = Venue(Broken(trades(1), {"trade.BTCUSD": Category.INVERSE}), speed=math.inf)
         await venue.start()
         client = await PlainClient.connect(venue.inverse_url)
         await client.ask("subscribe", "trade")
@@ -475,7 +489,7 @@ def test_the_pace_follows_the_market_s_clock(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(server, "Pace", RecordedPace)
 
     async def main() -> None:
-        async with Venue(ListMarket(trades(5), {"trade.BTCUSD": Dialect.INVERSE}), speed=0.5) as venue:
+        async with Venue(ListMarket(trades(5), {"trade.BTCUSD": Category.INVERSE}), speed=0.5) as venue:
             client = await PlainClient.connect(venue.inverse_url)
             await client.ask("subscribe", "trade")
             await venue.finished.wait()
@@ -486,7 +500,7 @@ def test_the_pace_follows_the_market_s_clock(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_without_pace_the_market_waits_for_its_slowest_reader() -> None:
     count = 1500
-    market = ListMarket(trades(count, size=1 << 16), {"trade.BTCUSD": Dialect.INVERSE})
+    market = ListMarket(trades(count, size=1 << 16), {"trade.BTCUSD": Category.INVERSE})
 
     async def main() -> None:
         async with Venue(market, speed=math.inf) as venue:
@@ -513,7 +527,7 @@ def test_without_pace_the_market_waits_for_its_slowest_reader() -> None:
 
 def test_a_reader_who_leaves_does_not_hold_the_market_up() -> None:
     count = 1500
-    market = ListMarket(trades(count, size=1 << 16), {"trade.BTCUSD": Dialect.INVERSE})
+    market = ListMarket(trades(count, size=1 << 16), {"trade.BTCUSD": Category.INVERSE})
 
     async def main() -> None:
         async with Venue(market, speed=math.inf) as venue:
@@ -539,7 +553,7 @@ def test_a_reader_who_takes_nothing_is_cut_off_from_an_unpaced_market(
     monkeypatch.setattr(server, "STALL_LIMIT_S", 0.1)
     monkeypatch.setattr(connection, "FAREWELL_S", 0.05)
     count = 1500
-    market = ListMarket(trades(count, size=1 << 16), {"trade.BTCUSD": Dialect.INVERSE})
+    market = ListMarket(trades(count, size=1 << 16), {"trade.BTCUSD": Category.INVERSE})
 
     async def main() -> None:
         async with Venue(market, speed=math.inf) as venue:
@@ -657,7 +671,7 @@ def test_muted_pongs_and_answers() -> None:
 def test_an_unusable_frame_is_passed_on_and_the_book_waits_for_a_snapshot() -> None:
     snapshot = b'{"topic":"%b","type":"snapshot","data":[],"cross_seq":%%d,"timestamp_e6":1}' % L2.encode()
     frames = [(L2, snapshot % 1), (L2, b'{"topic":"orderBookL2_25.BTCUSD"'), (L2, snapshot % 2)]
-    market = ListMarket(frames, {L2: Dialect.INVERSE})
+    market = ListMarket(frames, {L2: Category.INVERSE})
 
     async def main() -> None:
         async with Venue(market, speed=math.inf) as venue:
@@ -665,8 +679,9 @@ def test_an_unusable_frame_is_passed_on_and_the_book_waits_for_a_snapshot() -> N
             await client.ask("subscribe", L2)
             await venue.finished.wait()
             assert [await client.receive() for _ in frames] == [raw for _, raw in frames]
-            assert venue.books[L2].is_live
-            assert venue.books[L2].cross_seq == 2
+            (book,) = venue.books.values()
+            assert isinstance(book, WireBook)
+            assert (book.is_live, book.cross_seq) == (True, 2)
 
     run(main)
 
@@ -745,7 +760,7 @@ def test_tls(tmp_path: Path) -> None:
 
 
 def test_the_wire_book_forgives_levels_that_it_does_not_know() -> None:
-    book = WireBook(L2, Dialect.INVERSE)
+    book = WireBook(PublicTopic(Dialect.V2, Category.INVERSE, L2))
     delta = (
         b'{"type":"delta","data":{"delete":[{"id":5}],"update":[{"id":6,"side":"Buy"}],"insert":[]},'
         b'"cross_seq":9,"timestamp_e6":8}'

@@ -6,49 +6,50 @@ from typing import Any
 
 import pytest
 
-from depthwire.venue import Dialect, MarketFrame, SyntheticMarket
+from depthwire.venue import Category, Dialect, SyntheticMarket
 from reference import BUY, SELL, ReferenceBook
+from venue_frames import topics_of, v2_frames
 
 START_NS = 1_618_677_786_000_000_000
-SYMBOLS = {"BTCUSD": Dialect.INVERSE, "ETHUSD": Dialect.INVERSE, "BTCUSDT": Dialect.LINEAR}
+SYMBOLS = {"BTCUSD": Category.INVERSE, "ETHUSD": Category.INVERSE, "BTCUSDT": Category.LINEAR}
 DEPTHS = {"orderBookL2_25": 25, "orderBook_200.100ms": 200}
 SEEDS = [0, 1, 20210417]
 
 
-def frames(seed: int, count: int) -> Iterator[MarketFrame]:
-    return itertools.islice(SyntheticMarket(seed, start_ns=START_NS).frames(), count)
+def frames(seed: int, count: int) -> Iterator[tuple[int, str, bytes]]:
+    return itertools.islice(v2_frames(SyntheticMarket(seed, start_ns=START_NS)), count)
 
 
-def book_and_trade_frames(seed: int, count: int) -> Iterator[MarketFrame]:
-    told = SyntheticMarket(seed, start_ns=START_NS).frames()
-    return itertools.islice((f for f in told if f.topic.startswith(("orderBook", "trade"))), count)
+def book_and_trade_frames(seed: int, count: int) -> Iterator[tuple[int, str, bytes]]:
+    told = v2_frames(SyntheticMarket(seed, start_ns=START_NS))
+    return itertools.islice((frame for frame in told if frame[1].startswith(("orderBook", "trade"))), count)
 
 
 INTERVALS = ["1", "3", "5", "15", "30", "60", "120", "240", "360", "720", "D", "W", "M"]
-CANDLES = {Dialect.INVERSE: "klineV2", Dialect.LINEAR: "candle"}
+CANDLES = {Category.INVERSE: "klineV2", Category.LINEAR: "candle"}
 
 
 def test_the_topics_are_told_with_their_dialects() -> None:
     told = {
-        f"{channel}.{symbol}": dialect
-        for symbol, dialect in SYMBOLS.items()
+        f"{channel}.{symbol}": category
+        for symbol, category in SYMBOLS.items()
         for channel in (
             *DEPTHS,
             "trade",
             "instrument_info.100ms",
-            *(f"{CANDLES[dialect]}.{interval}" for interval in INTERVALS),
+            *(f"{CANDLES[category]}.{interval}" for interval in INTERVALS),
         )
     }
-    rare = {f"liquidation.{symbol}": dialect for symbol, dialect in SYMBOLS.items()}
-    rare |= {"insurance.BTC": Dialect.INVERSE, "insurance.ETH": Dialect.INVERSE}
-    assert SyntheticMarket().topics == told | rare
-    assert {frame.topic for frame in frames(0, 4000)} == set(told)
+    rare = {f"liquidation.{symbol}": category for symbol, category in SYMBOLS.items()}
+    rare |= {"insurance.BTC": Category.INVERSE, "insurance.ETH": Category.INVERSE}
+    assert {t.name: t.category for t in topics_of(SyntheticMarket(), Dialect.V2)} == told | rare
+    assert {topic for _, topic, _ in frames(0, 4000)} == set(told)
 
 
 def test_equal_seeds_give_equal_bytes() -> None:
     market = SyntheticMarket(7, start_ns=START_NS)
-    first = list(itertools.islice(market.frames(), 1500))
-    assert list(itertools.islice(market.frames(), 1500)) == first
+    first = list(itertools.islice(v2_frames(market), 1500))
+    assert list(itertools.islice(v2_frames(market), 1500)) == first
     assert list(frames(7, 1500)) == first
     assert list(frames(8, 1500)) != first
 
@@ -56,7 +57,7 @@ def test_equal_seeds_give_equal_bytes() -> None:
 def test_without_a_start_the_market_begins_now(monkeypatch: pytest.MonkeyPatch) -> None:
     market = SyntheticMarket(7)
     monkeypatch.setattr("depthwire.venue.exchange.time.time_ns", lambda: START_NS)
-    assert list(itertools.islice(market.frames(), 500)) == list(frames(7, 500))
+    assert list(itertools.islice(v2_frames(market), 500)) == list(frames(7, 500))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -134,14 +135,14 @@ GONE = '{"price":"7.943","symbol":"S","id":1,"side":"Buy"}'
 LEVEL = '{"price":"7.943","symbol":"S","id":1,"side":"Buy","size":1}'
 GONE_LINEAR, LEVEL_LINEAR = (level.replace("1,", '"1",', 1) for level in (GONE, LEVEL))
 EXPECTED = {
-    Dialect.INVERSE: [
+    Category.INVERSE: [
         f'{{"topic":"t","type":"snapshot","data":[{LEVEL}],"cross_seq":1,"timestamp_e6":1}}',
         f'{{"topic":"t","type":"delta","data":{{"delete":[{GONE}],"update":[{LEVEL}],"insert":[{LEVEL}],'
         '"transactTimeE6":0},"cross_seq":1,"timestamp_e6":1}',
         '{"topic":"t","data":[{"trade_time_ms":1,"timestamp":"2021-04-17T16:43:06.000Z","symbol":"S",'
         '"side":"Sell","size":4,"price":60621.5,"tick_direction":"PlusTick","trade_id":"u","cross_seq":1}]}',
     ],
-    Dialect.LINEAR: [
+    Category.LINEAR: [
         f'{{"topic":"t","type":"snapshot","data":{{"order_book":[{LEVEL_LINEAR}]}},'
         '"cross_seq":"1","timestamp_e6":"1"}',
         f'{{"topic":"t","type":"delta","data":{{"delete":[{GONE_LINEAR}],"update":[{LEVEL_LINEAR}],'
@@ -154,11 +155,11 @@ EXPECTED = {
 
 def test_the_frames_have_the_recorded_shape() -> None:
     """Keys, their order, and which values are text, as in the recordings of each dialect."""
-    for dialect, examples in EXPECTED.items():
+    for category, examples in EXPECTED.items():
         expected = {str(shape(json.loads(example))) for example in examples}
         seen = set()
         for _, topic, raw in book_and_trade_frames(3, 4000):
-            if SYMBOLS[topic.rpartition(".")[2]] is not dialect:
+            if SYMBOLS[topic.rpartition(".")[2]] is not category:
                 continue
             frame = json.loads(raw)
             data = frame["data"]
@@ -220,7 +221,7 @@ def test_the_market_moves_like_the_recorded_ones(seed: int) -> None:
     replaced: defaultdict[str, int] = defaultdict(int)
     replacing: defaultdict[str, int] = defaultdict(int)
     flips = 0
-    for at_ns, topic, raw in SyntheticMarket(seed, start_ns=START_NS).frames():
+    for at_ns, topic, raw in v2_frames(SyntheticMarket(seed, start_ns=START_NS)):
         if at_ns > START_NS + seconds * 1_000_000_000:
             break
         if not topic.startswith("orderBookL2_25") or b'"snapshot"' in raw:
@@ -233,11 +234,11 @@ def test_the_market_moves_like_the_recorded_ones(seed: int) -> None:
         replacing[symbol] += bool(data["insert"])
         gone = {level["id"]: level["side"] for level in data["delete"]}
         flips += any(gone.get(level["id"], level["side"]) != level["side"] for level in data["insert"])
-    for symbol, dialect in SYMBOLS.items():
+    for symbol, category in SYMBOLS.items():
         frames_seen = count[symbol]
         assert 15 < frames_seen / seconds < 30
         assert 1.5 < updates[symbol] / frames_seen < 4.5
-        if dialect is Dialect.INVERSE:
+        if category is Category.INVERSE:
             assert 0.08 < replaced[symbol] / frames_seen < 0.6
             assert 0.07 < replacing[symbol] / frames_seen < 0.3
         else:

@@ -1,7 +1,6 @@
 import json
 import logging
 import math
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +8,10 @@ import pytest
 
 from depthwire.errors import TapeError
 from depthwire.tape import TapeFrame, TapeReader, TapeWriter, read
-from depthwire.venue import Dialect, TapeMarket, Venue
-from plain_client import PlainClient, run
+from depthwire.venue import Category, Dialect, MarketFrame, PublicTopic, TapeMarket, Venue
+from plain_client import PlainClient, run, until
 
-BOOKS = ("orderBookL2_25.", "orderBook_200.100ms.")
+BOOKS = ("orderBookL2_25.", "orderBook_200.100ms.", "orderbook.")
 
 
 def write_tape(path: Path, *raws: bytes) -> Path:
@@ -51,8 +50,8 @@ def test_topics_and_dialects_are_learnt_from_the_frames(tmp_path: Path) -> None:
         b'{"topic":"insurance.BTC","data":[{"currency":"BTC","wallet_balance":1}]}',
         b'{"topic":"position","action":"update","data":[]}',
     )
-    inverse, linear = Dialect.INVERSE, Dialect.LINEAR
-    assert TapeMarket(path).topics == {
+    inverse, linear = Category.INVERSE, Category.LINEAR
+    assert {topic.name: topic.category for topic in TapeMarket(path).topics} == {
         BTC: inverse,
         "orderBook_200.100ms.BTCPERP": linear,
         "trade.BTCUSD": inverse,
@@ -68,7 +67,8 @@ def test_control_frames_and_garbage_are_left_out(tmp_path: Path) -> None:
     with TapeReader(path) as tape:
         markets = TapeMarket(path), TapeMarket(tape)
     for market in markets:
-        expected = [(1000, "trade.BTCUSD", trade), (6000, "trade.BTCUSD", trade + b" ")]
+        topic = PublicTopic(Dialect.V2, Category.INVERSE, "trade.BTCUSD")
+        expected = [(1000, topic, trade), (6000, topic, trade + b" ")]
         assert list(market.frames()) == expected
         assert list(market.frames()) == expected
 
@@ -78,18 +78,18 @@ def test_a_book_begins_with_its_snapshot(tmp_path: Path, caplog: pytest.LogCaptu
     with caplog.at_level(logging.WARNING, "depthwire.venue"):
         market = TapeMarket(write_tape(tmp_path / "tape", *frames))
     assert "orderBookL2_25.XRPUSD is not offered" in caplog.text
-    assert list(market.topics) == [BTC]
+    assert [topic.name for topic in market.topics] == [BTC]
     assert [raw for _, _, raw in market.frames()] == frames[2:]
 
 
 @pytest.mark.parametrize(
     ("raws", "reason"),
     [
-        ([], "no public v2 frame"),
-        ([ANSWER], "no public v2 frame"),
-        ([delta(BTC, 1)], "no public v2 frame"),
-        ([b'{"topic":"orderbook.50.BTCUSDT","type":"snapshot","ts":1,"data":{}}'], r"orderbook\.50.*v5"),
-        ([b'{"topic":"publicTrade.BTCUSDT","type":"snapshot","ts":1,"data":[]}'], r"publicTrade.*v5"),
+        ([], "no public frame"),
+        ([ANSWER], "no public frame"),
+        ([delta(BTC, 1)], "no public frame"),
+        ([b'{"topic":"orderbook.50.BTCUSDT","type":"delta","ts":1,"data":{"b":[],"a":[],"u":2}}'], "no public frame"),
+        ([b'{"topic":"order.linear","creationTime":1,"data":[]}'], "no public frame"),
     ],
 )
 def test_a_tape_with_nothing_to_play_is_refused(tmp_path: Path, raws: list[bytes], reason: str) -> None:
@@ -116,111 +116,127 @@ def test_each_round_of_a_loop_begins_with_the_snapshot(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def v2_tapes(tapes: Path) -> list[tuple[TapeMarket, list[TapeFrame]]]:
-    markets = []
-    for path in sorted(tapes.glob("*.frames")):
-        try:
-            markets.append((TapeMarket(path), list(read(path))))
-        except TapeError as error:
-            assert "v5" in str(error)  # noqa: PT017  # the others must play
-    if not markets:
-        pytest.skip(f"no v2 recording in {tapes}")
-    return markets
+def recordings(tapes: Path) -> list[tuple[TapeMarket, list[TapeFrame]]]:
+    paths = sorted(tapes.glob("*.frames"))
+    if not paths:
+        pytest.skip(f"no recording in {tapes}")
+    return [(TapeMarket(path), list(read(path))) for path in paths]
 
 
-def playable(market: TapeMarket, recorded: list[TapeFrame]) -> list[tuple[str, TapeFrame]]:
+def playable(market: TapeMarket, recorded: list[TapeFrame]) -> list[MarketFrame]:
     """What the venue must play: every frame of its topics, but a book's deltas before its first snapshot."""
+    topics = {topic.name: topic for topic in market.topics}
     begun: set[str] = set()
     frames = []
     for frame in recorded:
         message = json.loads(frame.raw)
-        topic = message.get("topic")
-        if message.get("type") == "snapshot" or not str(topic).startswith(BOOKS):
-            begun.add(topic)
-        if topic in market.topics and topic in begun:
-            frames.append((topic, frame))
+        name = message.get("topic")
+        if message.get("type") == "snapshot" or not str(name).startswith(BOOKS):
+            begun.add(name)
+        if name in topics and name in begun:
+            frames.append(MarketFrame(frame.recv_ns, topics[name], frame.raw))
     return frames
 
 
-def levels_of(frame: Any) -> list[dict[str, Any]]:
+def url_of(venue: Venue, topic: PublicTopic) -> str:
+    if topic.dialect is Dialect.V5:
+        return venue.v5_url(topic.category)
+    return venue.inverse_url if topic.category is Category.INVERSE else venue.linear_url
+
+
+def test_recordings_are_played_byte_for_byte(recordings: list[tuple[TapeMarket, list[TapeFrame]]]) -> None:
+    for market, recorded in recordings:
+        assert list(market.frames()) == playable(market, recorded)
+
+
+def test_the_category_of_a_recording_is_told_by_its_frames(tapes: Path) -> None:
+    for path in tapes.glob("*.frames"):
+        dialect = Dialect.V5 if path.name.startswith("v5") else Dialect.V2
+        for topic in TapeMarket(path).topics:
+            assert topic.dialect is dialect
+            assert topic.category in path.name.replace("v5-", "")
+
+
+def v2_levels(frame: Any) -> list[dict[str, Any]]:
     data = frame["data"]
     levels: list[dict[str, Any]] = data if isinstance(data, list) else data["order_book"]
     return levels
 
 
-def accumulated(frames: list[bytes]) -> dict[str, dict[str, Any]]:
-    """The book after the frames: id as text to the level's JSON object."""
+def v2_book(frames: list[Any]) -> list[Any]:
+    """The levels after the frames, as a snapshot lists them."""
     book: dict[str, dict[str, Any]] = {}
-    for raw in frames:
-        frame = json.loads(raw)
+    for frame in frames:
         if frame["type"] == "snapshot":
-            book = {str(level["id"]): level for level in levels_of(frame)}
+            book = {str(level["id"]): level for level in v2_levels(frame)}
             continue
         for level in frame["data"]["delete"]:
             book.pop(str(level["id"]), None)
         book |= {str(level["id"]): level for action in ("update", "insert") for level in frame["data"][action]}
-    return book
+    return sorted(book.values(), key=lambda level: (level["side"] == "Sell", float(level["price"])))
 
 
-def test_recordings_are_played_byte_for_byte(v2_tapes: list[tuple[TapeMarket, list[TapeFrame]]]) -> None:
-    for market, recorded in v2_tapes:
-        expected = [(frame.recv_ns, topic, frame.raw) for topic, frame in playable(market, recorded)]
-        assert list(market.frames()) == expected
-        for topic, dialect in market.topics.items():
-            if topic.endswith(("USD", "USDT")):
-                assert (dialect is Dialect.LINEAR) == topic.endswith("USDT")
+def v5_book(frames: list[Any]) -> list[Any]:
+    sides: tuple[dict[str, str], dict[str, str]] = {}, {}
+    for frame in frames:
+        for side, name in zip(sides, "ba", strict=True):
+            if frame["type"] == "snapshot":
+                side.clear()
+            side.update(frame["data"][name])
+            for price in [price for price, size in side.items() if size == "0"]:
+                del side[price]
+    return [
+        [[price, side[price]] for price in sorted(side, key=lambda price, sign=sign: sign * float(price))]
+        for side, sign in zip(sides, (-1, 1), strict=True)
+    ]
 
 
 def test_subscribers_receive_the_recording_and_the_venue_keeps_its_books(
-    v2_tapes: list[tuple[TapeMarket, list[TapeFrame]]],
+    recordings: list[tuple[TapeMarket, list[TapeFrame]]],
 ) -> None:
     async def play(market: TapeMarket, recorded: list[TapeFrame]) -> None:
-        expected: defaultdict[str, list[bytes]] = defaultdict(list)
-        for topic, frame in playable(market, recorded):
-            expected[topic].append(frame.raw)
+        expected = playable(market, recorded)
         async with Venue(market, speed=math.inf) as venue:
-            clients: dict[Dialect, PlainClient] = {}
-            for dialect, url in ((Dialect.INVERSE, venue.inverse_url), (Dialect.LINEAR, venue.linear_url)):
-                if topics := [topic for topic, spoken in market.topics.items() if spoken is dialect]:
-                    clients[dialect] = client = await PlainClient.connect(url)
-                    client.send({"op": "subscribe", "args": topics})
+            (url,) = {url_of(venue, topic) for topic in market.topics}
+            client = await PlainClient.connect(url)
+            client.send({"op": "subscribe", "args": [topic.name for topic in market.topics]})
             await venue.finished.wait()
-            for dialect, client in clients.items():
-                topics = [topic for topic, spoken in market.topics.items() if spoken is dialect]
-                if len(clients) == 1:  # else the market began before the second client came
-                    for frames in expected.values():
-                        for _ in frames:
-                            await client.receive()
-                    await client.receive()
-                    received = [raw for raw in client.frames if b'"topic"' in raw]
-                    assert received == [frame.raw for _, frame in playable(market, recorded)]
-                for topic in topics:
-                    if topic.startswith(BOOKS):
-                        await compare_late(venue, topic, expected[topic])
+            await until(lambda: len(client.frames) == len(expected) + 1)
+            assert json.loads(client.frames[0])["success"]
+            assert client.frames[1:] == [frame.raw for frame in expected]
+            for topic in market.topics:
+                if topic.name.startswith(BOOKS):
+                    frames = [json.loads(frame.raw) for frame in expected if frame.topic == topic]
+                    await compare_late(url, topic, frames)
 
-    async def compare_late(venue: Venue, topic: str, frames: list[bytes]) -> None:
-        late = await PlainClient.connect(venue.url_for(topic.rpartition(".")[2]))
-        await late.ask("subscribe", topic)
-        made, first, last = json.loads(await late.receive()), json.loads(frames[0]), json.loads(frames[-1])
-        book = accumulated(frames)
-        order = sorted(book.values(), key=lambda level: (level["side"] == "Sell", float(level["price"])))
-        assert [list(level.items()) for level in levels_of(made)] == [list(level.items()) for level in order]
-        assert (made["cross_seq"], made["timestamp_e6"]) == (last["cross_seq"], last["timestamp_e6"])
+    async def compare_late(url: str, topic: PublicTopic, frames: list[Any]) -> None:
+        late = await PlainClient.connect(url)
+        await late.ask("subscribe", topic.name)
+        made, first, last = json.loads(await late.receive()), frames[0], frames[-1]
         assert [(key, type(value)) for key, value in made.items()] == [
             (key, type(value)) for key, value in first.items()
         ]
+        if topic.dialect is Dialect.V5:
+            assert [made["data"]["b"], made["data"]["a"]] == v5_book(frames)
+            assert (made["ts"], made["cts"]) == (last["ts"], last["cts"])
+            assert {**made["data"], "b": 0, "a": 0} == {**last["data"], "b": 0, "a": 0}
+        else:
+            assert [list(level.items()) for level in v2_levels(made)] == [
+                list(level.items()) for level in v2_book(frames)
+            ]
+            assert (made["cross_seq"], made["timestamp_e6"]) == (last["cross_seq"], last["timestamp_e6"])
 
     async def main() -> None:
-        for market, recorded in v2_tapes:
+        for market, recorded in recordings:
             await play(market, recorded)
 
     run(main)
 
 
 def test_a_snapshot_made_of_a_recorded_one_is_the_same(
-    v2_tapes: list[tuple[TapeMarket, list[TapeFrame]]],
+    recordings: list[tuple[TapeMarket, list[TapeFrame]]],
 ) -> None:
-    for market, _ in v2_tapes:
+    for market, _ in recordings:
         books = Venue(market).books
         begun = set()
         for _, topic, raw in market.frames():
@@ -230,3 +246,23 @@ def test_a_snapshot_made_of_a_recorded_one_is_the_same(
                 made, recorded = (json.loads(frame, object_pairs_hook=list) for frame in (books[topic].snapshot(), raw))
                 assert made == recorded  # key order included
         assert begun == set(books)
+
+
+def test_a_late_reader_of_v5_tickers_gets_the_merged_state(tapes: Path) -> None:
+    async def main() -> None:
+        async with Venue(TapeMarket(tapes / "v5-linear-2026-08-09.frames"), speed=math.inf) as venue:
+            early = await PlainClient.connect(venue.v5_url("linear"))
+            await early.ask("subscribe", "tickers.BTCUSDT")
+            await venue.finished.wait()
+            late = await PlainClient.connect(venue.v5_url("linear"))
+            await late.ask("subscribe", "tickers.BTCUSDT")
+            made = await late.receive_json()
+            frames = [json.loads(raw) for raw in early.frames[1:]]
+            state: dict[str, str] = {}
+            for frame in frames:
+                state |= frame["data"]
+            assert made["type"] == "snapshot"
+            assert made["data"] == state
+            assert (made["cs"], made["ts"]) == (frames[-1]["cs"], frames[-1]["ts"])
+
+    run(main)

@@ -13,6 +13,7 @@ import pytest
 
 from depthwire.venue import SyntheticMarket
 from depthwire.venue.candles import candle_span
+from venue_frames import v2_frames
 
 START_NS = 1_618_677_786_000_000_000
 INTERVALS = ["1", "3", "5", "15", "30", "60", "120", "240", "360", "720", "D", "W", "M"]
@@ -21,7 +22,7 @@ SECOND_NS = 10**9
 
 def told(seconds: float, start_ns: int = START_NS, seed: int = 1) -> Iterator[tuple[int, str, Any]]:
     """The frames of the first seconds, decoded."""
-    for at_ns, topic, raw in SyntheticMarket(seed, start_ns=start_ns).frames():
+    for at_ns, topic, raw in v2_frames(SyntheticMarket(seed, start_ns=start_ns)):
         if at_ns > start_ns + seconds * SECOND_NS:
             return
         yield at_ns, topic, json.loads(raw, parse_float=D)

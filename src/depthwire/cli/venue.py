@@ -4,16 +4,14 @@ import argparse
 import asyncio
 import ipaddress
 import math
-from collections import defaultdict
 
 from depthwire.bybit.auth import KEY_VARIABLE, SECRET_VARIABLE
-from depthwire.bybit.topics import split_topic
 from depthwire.cli.command import OK, USAGE, Command, above_zero, run_until_signalled
 from depthwire.cli.output import say, write
 from depthwire.venue import DemoTrader, Market, SyntheticMarket, TapeMarket, Venue
 
 _DETAILS = """\
-Serves a market over WebSocket in the v2 dialects until Ctrl-C or SIGTERM, which are its regular end: exit
+Serves a market over WebSocket in the v2 and v5 dialects until Ctrl-C or SIGTERM, which are its regular end: exit
 code 0. The market is an endless synthetic one, or a tape, and begins with the first subscription.
 
 Once it listens, it prints a line for each of its URLs: the URL and the symbols that it serves, with a space
@@ -31,17 +29,13 @@ examples:
 _DEMO_KEY = "demo"
 
 
-async def serve(venue: Venue, market: Market, trader: DemoTrader | None = None) -> int:
+async def serve(venue: Venue, trader: DemoTrader | None = None) -> int:
     """Run a venue until cancelled."""
     async with venue:
-        symbols: defaultdict[str, dict[str, None]] = defaultdict(dict)
-        for topic in market.topics:
-            channel, symbol = split_topic(topic)
-            if channel != "insurance":  # which names a coin
-                symbols[venue.url_for(symbol)][symbol] = None
-        write("".join(f"{url} {' '.join(names)}\n" for url, names in symbols.items()))
+        write("".join(f"{url} {' '.join(names)}\n" for url, names in venue.served.items()))
         if trader is not None:
-            say(f"private topics are at {venue.inverse_url} and {venue.linear_private_url}; the demo account:")
+            private = f"{venue.inverse_url}, {venue.linear_private_url} and {venue.v5_private_url}"
+            say(f"private topics are at {private}; the demo account:")
             say(f"export {KEY_VARIABLE}={trader.account.key} {SECRET_VARIABLE}={trader.account.secret}")
         try:
             await venue.finished.wait()
@@ -90,7 +84,7 @@ def _run(arguments: argparse.Namespace) -> int:
     where = {"host": arguments.host, "port": arguments.port}
     venue = Venue(market, **where, speed=arguments.speed, loop=arguments.loop)
     trader = DemoTrader(venue.exchange, venue.account(_DEMO_KEY)) if arguments.trader else None
-    return run_until_signalled(serve(venue, market, trader))
+    return run_until_signalled(serve(venue, trader))
 
 
 COMMAND = Command("venue", "run the embedded exchange", _DETAILS, _configure, _run)

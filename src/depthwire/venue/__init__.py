@@ -1,4 +1,4 @@
-"""The embedded exchange: a real WebSocket server on the loopback that speaks the exchange's v2 dialects.
+"""The embedded exchange: a real WebSocket server on the loopback that speaks the exchange's v2 and v5 dialects.
 
 ::
 
@@ -12,18 +12,19 @@
 from depthwire.venue.accounts import Account, Balance
 from depthwire.venue.demo_trader import DemoTrader
 from depthwire.venue.exchange import Exchange
-from depthwire.venue.market import Dialect, Market, MarketFrame
+from depthwire.venue.market import Category, Dialect, Market, MarketFrame, PublicTopic
 from depthwire.venue.orders import AccountOrder, OrderRejected
 from depthwire.venue.positions import Position
 from depthwire.venue.server import Venue
 from depthwire.venue.synthetic_market import SyntheticMarket
 from depthwire.venue.tape_market import TapeMarket
-from depthwire.venue.wire_book import WireBook
+from depthwire.venue.wire_book import WireBook, WirePairs
 
 __all__ = [
     "Account",
     "AccountOrder",
     "Balance",
+    "Category",
     "DemoTrader",
     "Dialect",
     "Exchange",
@@ -31,8 +32,10 @@ __all__ = [
     "MarketFrame",
     "OrderRejected",
     "Position",
+    "PublicTopic",
     "SyntheticMarket",
     "TapeMarket",
     "Venue",
     "WireBook",
+    "WirePairs",
 ]

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 from depthwire.venue.contracts import TAKER_FEE, rounded
 from depthwire.venue.instruments import Instrument
+from depthwire.venue.market import Category
 from depthwire.venue.matching import BUY, SELL
 from depthwire.venue.orders import AccountOrder, Execution, Number, OrderRejected
 from depthwire.venue.positions import Position
@@ -57,6 +58,10 @@ class Dealer(Protocol):
     @property
     def instrument(self) -> Instrument:
         """The symbol."""
+
+    @property
+    def mark_price(self) -> Decimal:
+        """By which positions are valued."""
 
     def submit(
         self,
@@ -218,6 +223,17 @@ class Account(Holder):
         }
         margins += sum((self.order_margin(instrument) for instrument in symbols.values()), Decimal(0))
         return Balance(self.balances[coin], self.balances[coin] - margins)
+
+    def mark_price(self, symbol: str) -> Decimal:
+        """The price by which positions in a symbol are valued."""
+        return self._dealer(symbol).mark_price
+
+    def usd_price(self, coin: str) -> Decimal:
+        """What a coin is worth, by the inverse symbol that is settled in it; 1 where there is none."""
+        for dealer in self._dealers.values():
+            if dealer.instrument.coin == coin and dealer.instrument.category is Category.INVERSE:
+                return dealer.mark_price
+        return Decimal(1)
 
     # positions and margins
 

@@ -1,77 +1,74 @@
 """What a book topic shows of a symbol's book, and what changed since it last did."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
 
-from depthwire.venue.instruments import Instrument
-from depthwire.venue.market import MarketFrame
+from depthwire.venue.market import MarketFrame, PublicTopic
 from depthwire.venue.matching import BUY, SELL, Matcher
+from depthwire.venue.view import View
 
-_NAMES = {BUY: "Buy", SELL: "Sell"}
+
+class LevelChange(NamedTuple):
+    """A level that is shown otherwise than before; 0 lots: not at all."""
+
+    sign: int
+    tick: int
+    before: int
+    lots: int
 
 
-class BookView:
-    """The best ``depth`` levels a side, as frames of one topic."""
+class BookWords(Protocol):
+    """How a dialect writes the frames of a book topic. Levels come bids first, each side from its best."""
 
-    def __init__(self, topic: str, depth: int, instrument: Instrument, matcher: Matcher) -> None:
-        self._topic = topic
+    def snapshot(self, levels: Sequence[LevelChange], sequence: int, at_ns: int) -> str:
+        """All levels."""
+
+    def delta(self, changes: Sequence[LevelChange], sequence: int, at_ns: int) -> str:
+        """What changed."""
+
+
+class BookView(View):
+    """The best ``depth`` levels a side: a snapshot, then deltas."""
+
+    def __init__(self, topic: PublicTopic, pace_ms: int, depth: int, matcher: Matcher, words: BookWords) -> None:
+        super().__init__(topic, pace_ms)
         self._depth = depth
-        self._instrument = instrument
         self._matcher = matcher
-        self._shown: dict[int, dict[int, int]] = {BUY: {}, SELL: {}}
-        self._changes: dict[int, int] = {}
+        self._words = words
+        self._shown: dict[int, dict[int, int]] = {}
+        self._versions: dict[int, int] = {}
 
-    def snapshot(self, at_ns: int) -> MarketFrame:
-        """All levels: bids, then asks, each by ascending price. O(depth log depth)."""
-        levels = []
-        for sign in (BUY, SELL):
-            window = self._shown[sign] = self._matcher.side(sign).window(self._depth)
-            ticks = {-sign * key: lots for key, lots in window.items()}
-            levels += [self._level(sign, tick, ticks[tick]) for tick in sorted(ticks)]
-        data = f"[{','.join(levels)}]"
-        if self._instrument.is_linear:
-            data = f'{{"order_book":{data}}}'
-        return self._frame("snapshot", data, at_ns)
+    def begin(self, at_ns: int) -> Iterator[MarketFrame]:
+        """All levels. O(depth)."""
+        self._shown, self._versions = {BUY: {}, SELL: {}}, {}
+        yield self.frame(at_ns, self._words.snapshot(self._changes(), self._matcher.sequence, at_ns))
 
-    def delta(self, at_ns: int) -> Iterator[MarketFrame]:
+    def push(self, at_ns: int) -> Iterator[MarketFrame]:
         """The difference between the levels shown last and those to be shown now; nothing where there is
-        none. O(depth).
+        none. O(1) where nothing happened, else O(depth).
         """
-        delete: list[str] = []
-        update: list[str] = []
-        insert: list[str] = []
+        if changes := self._changes():
+            yield self.frame(at_ns, self._words.delta(changes, self._matcher.sequence, at_ns))
+
+    def _changes(self) -> list[LevelChange]:
+        changes: list[LevelChange] = []
         for sign in (BUY, SELL):
             side = self._matcher.side(sign)
-            if side.changes == self._changes.get(sign):
+            if side.changes == self._versions.get(sign):
                 continue
-            self._changes[sign] = side.changes
+            self._versions[sign] = side.changes
             shown, window = self._shown[sign], side.window(self._depth)
             if window == shown:
                 continue
             self._shown[sign] = window
-            delete += [self._level(sign, -sign * key) for key in shown if key not in window]
-            for key, lots in window.items():
-                before = shown.get(key)
-                if before != lots:
-                    (insert if before is None else update).append(self._level(sign, -sign * key, lots))
-        if delete or update or insert:
-            data = f'"delete":[{",".join(delete)}],"update":[{",".join(update)}],"insert":[{",".join(insert)}]'
-            if not self._instrument.is_linear:
-                data += ',"transactTimeE6":0'
-            yield self._frame("delta", f"{{{data}}}", at_ns)
+            keys = [key for key, lots in window.items() if shown.get(key) != lots]
+            keys += [key for key in shown if key not in window]
+            changes += [LevelChange(sign, -sign * key, shown.get(key, 0), window.get(key, 0)) for key in sorted(keys)]
+        return changes
 
-    def _level(self, sign: int, tick: int, lots: int | None = None) -> str:
-        instrument = self._instrument
-        price_id = instrument.quoted(tick * instrument.tick_e4)
-        stands = "" if lots is None else f',"size":{instrument.size(lots)}'
-        return (
-            f'{{"price":"{instrument.price(tick)}","symbol":"{instrument.symbol}","id":{price_id},'
-            f'"side":"{_NAMES[sign]}"{stands}}}'
-        )
-
-    def _frame(self, kind: str, data: str, at_ns: int) -> MarketFrame:
-        quoted = self._instrument.quoted
-        raw = (
-            f'{{"topic":"{self._topic}","type":"{kind}","data":{data},'
-            f'"cross_seq":{quoted(self._matcher.sequence)},"timestamp_e6":{quoted(at_ns // 1000)}}}'
-        )
-        return MarketFrame(at_ns, self._topic, raw.encode())
+    def _levels(self) -> list[LevelChange]:
+        return [
+            LevelChange(sign, -sign * key, 0, lots)
+            for sign, shown in self._shown.items()
+            for key, lots in shown.items()
+        ]

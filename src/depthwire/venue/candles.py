@@ -1,11 +1,11 @@
-"""What the kline topics (inverse: ``klineV2``, linear: ``candle``) tell of a symbol's trades."""
+"""The candles of a symbol's trades."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from depthwire.bybit.grammar import CANDLE_INTERVALS
 from depthwire.venue.instruments import Instrument
-from depthwire.venue.market import MarketFrame
 from depthwire.venue.trade_tape import Print
 
 _DAY_S = 86_400
@@ -25,90 +25,67 @@ def candle_span(interval: str, at_s: int) -> tuple[int, int]:
     return start_s, start_s + length_s
 
 
-def candle_topic(instrument: Instrument, interval: str) -> str:
-    """The topic of an instrument's candles."""
-    return f"{'candle' if instrument.is_linear else 'klineV2'}.{interval}.{instrument.symbol}"
+@dataclass(slots=True)
+class Candle:
+    """A candle at a moment. Times in s but ``at_ns``, that of the moment; prices in ticks."""
+
+    interval: str
+    start_s: int
+    end_s: int
+    open: int
+    close: int
+    high: int
+    low: int
+    lots: int = 0
+    turnover_e8: int = 0
+    sequence: int = 0
+    at_ns: int = 0
+    confirm: bool = False
+    """Whether it is over, and this its last state."""
 
 
 class Candles:
-    """The running candles of all intervals of one symbol, pushed each second while there are trades.
-
-    A candle's last tick says ``confirm: true``; the next one opens at its close.
-    """
+    """The running candles of all intervals of one symbol. A candle opens at the close of the one before."""
 
     def __init__(self, instrument: Instrument, at_ns: int) -> None:
-        self._candles = [_Candle(interval, instrument, at_ns) for interval in CANDLE_INTERVALS]
+        self._instrument = instrument
+        tick = instrument.opening_tick
+        self._running = {
+            interval: Candle(interval, *candle_span(interval, at_ns // 10**9), tick, tick, tick, tick)
+            for interval in CANDLE_INTERVALS
+        }
+        self._ended: list[Candle] = []
+        self._news: dict[str, None] = {}
 
     def add(self, trade: Print) -> None:
         """Takes a trade in."""
-        for candle in self._candles:
-            candle.add(trade)
-
-    def push(self, at_ns: int) -> Iterator[MarketFrame]:
-        """What each candle has to tell."""
-        for candle in self._candles:
-            yield from candle.push(at_ns)
-
-
-class _Candle:
-    def __init__(self, interval: str, instrument: Instrument, at_ns: int) -> None:
-        self._topic = candle_topic(instrument, interval)
-        self._interval = interval
-        self._instrument = instrument
-        self._confirmed: list[str] = []
-        self._sequence = 0
-        self._begin(instrument.opening_tick, at_ns)
-
-    def _begin(self, tick: int, at_ns: int) -> None:
-        self._start_s, self._end_s = candle_span(self._interval, at_ns // 10**9)
-        self._open = self._close = self._high = self._low = tick
-        self._lots = self._turnover_e8 = 0
-        self._is_news = False
-
-    def add(self, trade: Print) -> None:
         self._roll(trade.at_ns)
-        self._close = trade.tick
-        self._high, self._low = max(self._high, trade.tick), min(self._low, trade.tick)
-        self._lots += trade.lots
-        self._turnover_e8 += self._instrument.turnover_e8(trade.tick, trade.lots)
-        self._sequence = trade.sequence
-        self._is_news = True
+        turnover_e8 = self._instrument.turnover_e8(trade.tick, trade.lots)
+        for candle in self._running.values():
+            candle.close = trade.tick
+            candle.high, candle.low = max(candle.high, trade.tick), min(candle.low, trade.tick)
+            candle.lots += trade.lots
+            candle.turnover_e8 += turnover_e8
+            candle.sequence = trade.sequence
+        self._news = dict.fromkeys(self._running)
 
-    def push(self, at_ns: int) -> Iterator[MarketFrame]:
+    def take(self, at_ns: int) -> Iterator[Candle]:
+        """What is new since the last call: candles that ended, then those with trades."""
         self._roll(at_ns)
-        told, self._confirmed = self._confirmed, []
-        if self._is_news:
-            told.append(self._text(at_ns, confirm=False))
-            self._is_news = False
-        if told:
-            raw = f'{{"topic":"{self._topic}","data":[{",".join(told)}],"timestamp_e6":{at_ns // 1000}}}'
-            yield MarketFrame(at_ns, self._topic, raw.encode())
+        ended, self._ended = self._ended, []
+        news, self._news = self._news, {}
+        yield from ended
+        for interval in news:
+            yield self.now(interval, at_ns)
+
+    def now(self, interval: str, at_ns: int) -> Candle:
+        """The running candle of an interval."""
+        return replace(self._running[interval], at_ns=at_ns)
 
     def _roll(self, at_ns: int) -> None:
-        if at_ns >= self._end_s * 10**9:
-            self._confirmed.append(self._text(self._end_s * 10**9 - 1000, confirm=True))
-            self._begin(self._close, at_ns)
-
-    def _text(self, at_ns: int, *, confirm: bool) -> str:
-        number = self._number
-        whole, rest = divmod(self._turnover_e8, 10**8)
-        turnover = f"{whole}.{rest:08d}".rstrip("0").rstrip(".")
-        volume = self._instrument.size(self._lots)
-        span = f'"start":{self._start_s},"end":{self._end_s}'
-        prices = (
-            f'"open":{number(self._open)},"close":{number(self._close)},'
-            f'"high":{number(self._high)},"low":{number(self._low)}'
-        )
-        sequence, stamp, confirmed = self._sequence, at_ns // 1000, str(confirm).lower()
-        if self._instrument.is_linear:
-            return (
-                f'{{{span},"period":"{self._interval}",{prices},"volume":"{volume}","turnover":"{turnover}",'
-                f'"confirm":{confirmed},"cross_seq":{sequence},"timestamp":{stamp}}}'
-            )
-        return (
-            f'{{{span},{prices},"volume":{volume},"turnover":{turnover},"timestamp":{stamp},'
-            f'"confirm":{confirmed},"cross_seq":{sequence}}}'
-        )
-
-    def _number(self, tick: int) -> str:
-        return self._instrument.price(tick).rstrip("0").removesuffix(".")
+        for interval, candle in self._running.items():
+            if at_ns >= candle.end_s * 10**9:
+                self._ended.append(replace(candle, at_ns=candle.end_s * 10**9 - 1000, confirm=True))
+                self._news.pop(interval, None)
+                tick, span = candle.close, candle_span(interval, at_ns // 10**9)
+                self._running[interval] = Candle(interval, *span, tick, tick, tick, tick)

@@ -40,26 +40,33 @@ class Clearing:
         holder.balances[coin] += amount
         self.deposits[coin] += amount
 
-    def settle(self, instrument: Instrument, trade: Trade, exec_type: str = "Trade") -> list[Position]:
-        """Books a trade for both sides. Returns the positions of accounts that it changed. O(1)."""
+    def settle(self, instrument: Instrument, trade: Trade, sequence: int, exec_type: str = "Trade") -> list[Position]:
+        """Books a trade, which the book numbered ``sequence``, for both sides. Returns the positions of accounts that
+        it changed. O(1).
+        """
         if trade.maker.owner is self.crowd and trade.taker.owner is self.crowd:
             return []
         value = instrument.contract.value(instrument.qty_of(trade.lots), instrument.price_of(trade.tick))
         changed = []
         for order in (trade.maker, trade.taker):
             if isinstance(order, AccountOrder):
-                changed.append(self._fill(order, trade, value, exec_type))
+                changed.append(self._fill(order, trade, value, sequence, exec_type))
             elif isinstance(order.owner, Holder):
                 position = order.owner.held(instrument)
                 order.owner.balances[instrument.coin] += position.fill(order.sign, trade.lots, value, _ZERO)
         return changed
 
-    def _fill(self, order: AccountOrder, trade: Trade, value: Decimal, exec_type: str) -> Position:
+    def _fill(self, order: AccountOrder, trade: Trade, value: Decimal, sequence: int, exec_type: str) -> Position:
         account, instrument = account_of(order), order.instrument
         is_maker = order is trade.maker
         fee = instrument.contract.fee(value, MAKER_FEE if is_maker else TAKER_FEE)
         position = account.position_for(instrument, order.sign, order.only_closes)
-        account.balances[instrument.coin] += position.fill(order.sign, trade.lots, value, fee)
+        closed = min(trade.lots, position.lots) if position.sign == -order.sign else 0
+        if not position.lots:
+            position.created_ns = self.now_ns
+        position.updated_ns = self.now_ns
+        paid = position.fill(order.sign, trade.lots, value, fee)
+        account.balances[instrument.coin] += paid
         self.fees[instrument.coin] += fee
         order.cum_lots += trade.lots
         order.cum_exec_value += value
@@ -67,7 +74,20 @@ class Clearing:
         order.last_exec_tick = trade.tick
         leaves = order.lots - order.cum_lots
         account.changes.executions.append(
-            Execution(self.new_id(), order, exec_type, trade.tick, trade.lots, fee, leaves, is_maker, self.now_ns)
+            Execution(
+                self.new_id(),
+                order,
+                exec_type,
+                trade.tick,
+                trade.lots,
+                fee,
+                leaves,
+                is_maker,
+                self.now_ns,
+                sequence,
+                closed,
+                paid + fee,
+            )
         )
         return position
 

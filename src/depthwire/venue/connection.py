@@ -9,14 +9,9 @@ from typing import Any, Protocol
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
 from depthwire.venue.accounts import Account
-from depthwire.venue.requests import (
-    Endpoint,
-    Request,
-    TopicGrammar,
-    TopicRefused,
-    decode_request,
-    encode_answer,
-)
+from depthwire.venue.market import PublicTopic
+from depthwire.venue.private_frames import PrivateTopic
+from depthwire.venue.requests import Request, Service, TopicRefused, decode_request
 from depthwire.venue.sign_in import SignInRefused, VenueClock, account_for
 
 _log = logging.getLogger("depthwire.venue")
@@ -35,10 +30,6 @@ class Host(Protocol):
     mute_pongs: bool
     mute_answers: bool
     clock: VenueClock
-
-    @property
-    def grammars(self) -> Mapping[Endpoint, TopicGrammar]:
-        """What may be subscribed to on each path."""
 
     @property
     def accounts(self) -> Mapping[str, Account]:
@@ -61,20 +52,21 @@ class Host(Protocol):
 
 
 class Connection(WSListener):
-    """The socket, its subscriptions, and who signed in on it."""
+    """The socket, its subscriptions, and who signed in on it. ``service`` knows the dialect that is spoken."""
 
     transport: WSTransport
 
-    def __init__(self, host: Host, endpoint: Endpoint, url_sign_in: list[Any] | None) -> None:
+    def __init__(self, host: Host, service: Service, url_sign_in: list[Any] | None) -> None:
         super().__init__()
         self._host = host
-        self.endpoint = endpoint
+        self._service = service
         self._url_sign_in = url_sign_in
         self._conn_id = str(uuid.uuid4())
         self._fragments = bytearray()
         self.account: Account | None = None
         """Who signed in."""
-        self.topics: set[str] = set()
+        self.topics: dict[str, PublicTopic | PrivateTopic] = {}
+        """What it is subscribed to, by name."""
         self.full_since: float | None = None
         """Since when (event-loop seconds) the socket takes nothing more; None while it does."""
 
@@ -124,16 +116,15 @@ class Connection(WSListener):
     def _serve(self, request: Request) -> None:
         if request.op == "ping":
             if not self._host.mute_pongs:
-                self._answer(request, "pong")
+                self.send(self._service.pong(self._conn_id, request))
             return
         if request.op == "auth":
             self._sign_in(request)
             return
         topics: list[str] = []
         if not request.error:
-            grammar, is_signed_in = self._host.grammars[self.endpoint], self.account is not None
             try:
-                topics = grammar.concrete(request.args or [], is_signed_in=is_signed_in)
+                topics = self._service.concrete(request, self.topics, is_signed_in=self.account is not None)
             except TopicRefused as refusal:
                 request = request._replace(error=str(refusal))
         self._answer(request)
@@ -146,11 +137,20 @@ class Connection(WSListener):
         try:
             self.account = account_for(request.args, self._host.accounts, self._host.clock, self.account)
         except SignInRefused as refusal:
-            request = request._replace(error=str(refusal))
+            request = request._replace(error=self._service.auth_error(str(refusal)))
         self._answer(request)
 
-    def _answer(self, request: Request, ret_msg: str = "") -> None:
-        self.send(encode_answer(self._conn_id, request, ret_msg))
+    def _answer(self, request: Request) -> None:
+        self.send(self._service.answer(self._conn_id, request))
+
+    def topic(self, name: str) -> PublicTopic | PrivateTopic:
+        """What a name means on this connection."""
+        endpoint = self._service.endpoint
+        if self._service.is_private(name):
+            assert self.account is not None, "private topics are refused before"
+            return PrivateTopic(self.account.key, endpoint.dialect, endpoint.category, name)
+        assert endpoint.category is not None, "every public endpoint has one"
+        return PublicTopic(endpoint.dialect, endpoint.category, name)
 
     # the socket
 

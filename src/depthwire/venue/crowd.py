@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from depthwire.venue.matching import BUY, SELL, Matcher, Order, TimeInForce, Trade
 
-_LEVELS = 320  # a side of the whole book, of which a topic shows 25 or 200
-_FEWEST, _MOST = 260, 400
+_FEWEST, _MOST = 0.8, 1.25  # times the usual number of levels a side
 _DEEP_SHARE = 0.1  # of the orders go anywhere in the book, not near its top
 _LEVELS_A_SWEEP = 8
 _VALUE_STEP_TICKS = 0.8  # what a step does to traders' idea of the value
@@ -41,6 +40,10 @@ class Habits:
     """Spread of the sizes: the standard deviation of their logarithm."""
     take_size: float
     """Median size of a market order."""
+    stride: int = 1
+    """Steps of time between two moments at which anything may happen."""
+    levels: int = 1300
+    """A side of the whole book, of which a topic shows 1,000 at most."""
 
 
 class Crowd:
@@ -63,13 +66,13 @@ class Crowd:
         self._put(BUY, -opening_tick, self._size())
         self.keep_deep()
 
-    def step(self) -> None:
-        """Lets the traders act for one step of time. O(orders)."""
+    def step(self) -> bool:
+        """Lets the traders act for one step of time; False: none did. O(orders)."""
         rng, habits = self._random, self._habits
         self._value += rng.gauss(0.0, _VALUE_STEP_TICKS) + _VALUE_PULL * (self._opening - self._value)
         self._matcher.sequence += int(rng.expovariate(1.5))
         if rng.random() >= habits.activity:
-            return
+            return False
         mid = (self._matcher.asks.keys[0] - self._matcher.bids.keys[0]) / 2
         buyers = 0.5 + 0.5 * math.tanh((self._value - mid) / _CONVICTION_TICKS)
         for _ in range(1 + int(rng.expovariate(1 / habits.burst))):
@@ -84,21 +87,23 @@ class Crowd:
             else:
                 self._put(-sign, self._ranked(-sign), self._size())
             self.keep_deep()
+        return True
 
     def random_bits(self, bits: int) -> int:
         """Seeded bits, for identifiers."""
         return self._random.getrandbits(bits)
 
     def keep_deep(self) -> None:
-        """Keeps the whole book deeper than what any topic shows, without end, whoever sweeps it."""
+        """Keeps both sides of the whole book deep, without end, whoever sweeps it."""
+        levels = self._habits.levels
         for sign in (BUY, SELL):
             side = self._matcher.side(sign)
-            if len(side.keys) < _FEWEST:
+            if len(side.keys) < _FEWEST * levels:
                 key = self._worst(sign)
-                while len(side.keys) < _LEVELS and sign * key < 0:
+                while len(side.keys) < levels and sign * key < 0:
                     self._put(sign, key, self._size())
                     key += 1 + int(self._random.expovariate(1.0) * (1 / self._habits.density - 1))
-            for key in side.keys[:_MOST:-1]:
+            for key in side.keys[: int(_MOST * levels) : -1]:
                 self._cancel(sign, key)
 
     def _worst(self, sign: int) -> int:

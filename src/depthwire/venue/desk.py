@@ -35,6 +35,8 @@ class Desk:
         self, instrument: Instrument, habits: Habits, seed: str, clearing: Clearing, flush: Callable[[], None]
     ) -> None:
         self.instrument = instrument
+        self.stride = habits.stride
+        """Steps of time between two calls of `step`."""
         self.matcher = Matcher()
         self.trades: list[Print] = []
         """Those not yet told, earliest first."""
@@ -47,10 +49,12 @@ class Desk:
 
     # what the market does
 
-    def step(self) -> None:
-        """Lets the crowd act for one step of time, and all that follows from it happen."""
-        self.crowd.step()
-        self._settle_down()
+    def step(self) -> bool:
+        """Lets the crowd act for one step of time, and all that follows from it happen; False: nothing did."""
+        acted = self.crowd.step()
+        if acted:
+            self._settle_down()
+        return acted
 
     @property
     def mark_price(self) -> Decimal:
@@ -231,7 +235,7 @@ class Desk:
         for trade in self.matcher.submit(order, time_in_force):
             trades.append(trade)
             self.trades.append(Print(order.sign, trade.tick, trade.lots, self._clearing.now_ns, self.matcher.sequence))
-            changed = self._clearing.settle(self.instrument, trade)
+            changed = self._clearing.settle(self.instrument, trade, self.matcher.sequence)
             for side in (trade.maker, trade.taker):
                 if isinstance(side, AccountOrder):
                     self._filled(side)
@@ -406,7 +410,8 @@ class Desk:
         )
         self.liquidations.append(Liquidation(position.side, tick, position.lots, now_ns))
         counterpart = Order(position.sign, tick, 0, self._clearing.fund)
-        self._clearing.settle(self.instrument, Trade(counterpart, order, tick, order.lots), "BustTrade")
+        trade = Trade(counterpart, order, tick, order.lots)
+        self._clearing.settle(self.instrument, trade, self.matcher.sequence, "BustTrade")
         self._filled(order)
         self._guard(order, position)
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from depthwire.venue.contracts import INVERSE, LINEAR, Contract
-from depthwire.venue.market import Dialect
+from depthwire.venue.market import Category
 
 _E4 = 10_000
 _TOO_MUCH = 10**15
@@ -18,7 +18,7 @@ class Instrument:
     number: int
     """The wire's ``id`` of the instrument."""
     symbol: str
-    dialect: Dialect
+    category: Category
     coin: str
     """In which it is margined and settled."""
     opening_e4: int
@@ -35,13 +35,13 @@ class Instrument:
 
     @property
     def is_linear(self) -> bool:
-        """Whether it speaks the linear dialect."""
-        return self.dialect is Dialect.LINEAR
+        """Whether positions in it are those of a linear contract."""
+        return self.category is Category.LINEAR
 
     @property
     def contract(self) -> Contract:
         """Its arithmetic."""
-        return LINEAR if self.is_linear else INVERSE
+        return INVERSE if self.category is Category.INVERSE else LINEAR
 
     @property
     def opening_tick(self) -> int:
@@ -56,6 +56,10 @@ class Instrument:
     def price(self, tick: int) -> str:
         """Fixed decimals, as every recorded price has: two for these symbols."""
         return price_text(tick * self.tick_e4)
+
+    def price_number(self, tick: int) -> str:
+        """The price without zeros at its end."""
+        return self.price(tick).rstrip("0").removesuffix(".")
 
     def price_of(self, tick: int) -> Decimal:
         """The price, exact."""
@@ -80,9 +84,18 @@ class Instrument:
     def turnover_e8(self, tick: int, lots: int) -> int:
         """What a trade was worth, in 1e-8 of the coin, rounded down."""
         price_e4 = tick * self.tick_e4
-        if self.is_linear:
-            return lots * price_e4 * _E4 // self.lots_a_unit
-        return lots * 10**8 * _E4 // (self.lots_a_unit * price_e4)
+        if self.category is Category.INVERSE:
+            return lots * 10**8 * _E4 // (self.lots_a_unit * price_e4)
+        return lots * price_e4 * _E4 // self.lots_a_unit
+
+    def fixed_size(self, lots: int) -> str:
+        """The quantity with fixed decimals: three where a lot is a thousandth."""
+        whole, rest = divmod(lots, self.lots_a_unit)
+        return f"{whole}.{str(self.lots_a_unit + rest)[1:]}" if self.lots_a_unit > 1 else str(lots)
+
+    def turnover(self, turnover_e8: int) -> Decimal:
+        """A turnover in the coin."""
+        return Decimal(turnover_e8).scaleb(-8)
 
     def quoted(self, number: int) -> str:
         """Linear writes ids, sequence numbers and times as strings."""

@@ -1,83 +1,74 @@
-"""One symbol on the venue: its desk, and the public topics that tell of it."""
+"""One symbol on the venue: what it may be asked for, and who tells it."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 
-from depthwire.bybit.grammar import CANDLE_INTERVALS
-from depthwire.venue.book_view import BookView
-from depthwire.venue.candles import Candles, candle_topic
+from depthwire.venue import public_v2, public_v5
 from depthwire.venue.desk import Desk
-from depthwire.venue.instrument_info import InstrumentInfo
 from depthwire.venue.instruments import Instrument
-from depthwire.venue.market import MarketFrame
-from depthwire.venue.matching import BUY, SELL
-from depthwire.venue.trade_tape import TradeTape
-
-_STEPS_A_PUSH = 5  # 100 ms
-_STEPS_A_SECOND = 50
+from depthwire.venue.market import Category, Dialect, MarketFrame, PublicTopic
+from depthwire.venue.symbol import Symbol
+from depthwire.venue.view import STEP_MS, EventView, View
 
 
 class Listing:
-    """Turns what happens at a desk into frames, each topic at its own pace."""
+    """Turns what happens at a desk into frames of the topics that are wanted, each at its own pace."""
 
     def __init__(self, desk: Desk, at_ns: int) -> None:
         self.desk = desk
-        instrument, matcher = desk.instrument, desk.matcher
-        self._l2_25 = BookView(f"orderBookL2_25.{instrument.symbol}", 25, instrument, matcher)
-        self._book_200 = BookView(f"orderBook_200.100ms.{instrument.symbol}", 200, instrument, matcher)
-        self._tape = TradeTape(instrument, desk.crowd.random_bits)
-        self._info = InstrumentInfo(instrument, at_ns)
-        self._candles = Candles(instrument, at_ns)
+        self._symbol = Symbol(desk, at_ns)
+        self._views: dict[PublicTopic, View] = {}
+        self._active: dict[PublicTopic, View] = {}
+        self._event_views: defaultdict[str, list[EventView[object]]] = defaultdict(list)
+        self._sequence = 0
+        self.is_quick = False
+        """Whether a topic is wanted that is pushed at every step of time, not at every other one only."""
 
-    def open(self, at_ns: int) -> Iterator[MarketFrame]:
-        """What the first subscriber needs: snapshots."""
-        yield self._l2_25.snapshot(at_ns)
-        yield self._book_200.snapshot(at_ns)
-        yield from self._push_info(at_ns)
+    def begin(self, topic: PublicTopic, at_ns: int) -> Iterable[MarketFrame]:
+        """Tells of a topic from now on; gives what a first subscriber is sent."""
+        view = self._views.get(topic)
+        if view is None:
+            kind = topic.name.removesuffix(f".{self.desk.instrument.symbol}")
+            view = self._views[topic] = _KINDS[topic.dialect](self.desk.instrument)[kind](topic, self._symbol)
+        self._active[topic] = view
+        self._sort()
+        return view.begin(at_ns)
+
+    def end(self, topic: PublicTopic) -> None:
+        """Tells of a topic no more; begun again, a book goes on with the ``u`` that follows."""
+        self._active.pop(topic, None)
+        self._sort()
+
+    def _sort(self) -> None:
+        self._event_views.clear()
+        for view in self._active.values():
+            if isinstance(view, EventView):
+                self._event_views[view.source].append(view)
+        self.is_quick = any(view.pace == 1 for view in self._active.values())
+
+    def is_quiet(self, step: int) -> bool:
+        """Whether nothing is due after a step of time, as nothing happened since the last call of `tell`."""
+        return step % _LOOKS != 0 and self._symbol.matcher.sequence == self._sequence
 
     def tell(self, at_ns: int, step: int) -> Iterator[MarketFrame]:
-        """What is due after a step of 20 ms."""
-        self._take_trades()
-        yield from self._l2_25.delta(at_ns)
-        yield from self._tell_liquidations(at_ns)
-        if step % _STEPS_A_PUSH == 0:
-            yield from self._book_200.delta(at_ns)
-            yield from self._tape.push(at_ns)
-            yield from self._push_info(at_ns)
-        if step % _STEPS_A_SECOND == 0:
-            yield from self._candles.push(at_ns)
-
-    def _take_trades(self) -> None:
-        trades, self.desk.trades = self.desk.trades, []
-        for trade in trades:
-            self._tape.add(trade)
-            self._info.add(trade)
-            self._candles.add(trade)
-
-    def _push_info(self, at_ns: int) -> Iterator[MarketFrame]:
-        matcher = self.desk.matcher
-        bid, ask = matcher.best(BUY), matcher.best(SELL)
-        assert bid is not None
-        assert ask is not None
-        direction = self._tape.tick_direction
-        yield from self._info.push(at_ns, matcher.sequence, bid, ask, direction, self.desk.open_interest)
-
-    def _tell_liquidations(self, at_ns: int) -> Iterator[MarketFrame]:
-        instrument = self.desk.instrument
-        liquidations, self.desk.liquidations = self.desk.liquidations, []
-        topic = f"liquidation.{instrument.symbol}"
-        for side, tick, lots, when_ns in liquidations:
-            raw = (
-                f'{{"topic":"{topic}","data":{{"symbol":"{instrument.symbol}","side":"{side}",'
-                f'"price":"{instrument.price(tick)}","qty":"{instrument.size(lots)}","time":{when_ns // 1_000_000}}}}}'
-            )
-            yield MarketFrame(at_ns, topic, raw.encode())
+        """What is due after a step of time."""
+        self._sequence = self._symbol.matcher.sequence
+        for source, event in self._symbol.events(at_ns, step * STEP_MS):
+            for listener in self._event_views.get(source, ()):
+                listener.add(event)
+        for view in tuple(self._active.values()):
+            if step % view.pace == 0:
+                yield from view.push(at_ns)
 
 
-def topics_of(instrument: Instrument) -> Iterator[str]:
+_LOOKS = 100 // STEP_MS  # so often, in steps, everything is looked at whether anything happened or not
+_KINDS = {Dialect.V2: public_v2.kinds_of, Dialect.V5: public_v5.kinds_of}
+
+
+def topics_of(instrument: Instrument) -> Iterator[PublicTopic]:
     """Every public topic that tells of an instrument."""
-    for kind in ("orderBookL2_25", "orderBook_200.100ms", "trade", "instrument_info.100ms", "liquidation"):
-        yield f"{kind}.{instrument.symbol}"
-    for interval in CANDLE_INTERVALS:
-        yield candle_topic(instrument, interval)
-    if not instrument.is_linear:
-        yield f"insurance.{instrument.coin}"
+    category = instrument.category
+    for dialect, kinds_of in _KINDS.items():
+        if dialect is Dialect.V5 or category is not Category.SPOT:
+            for kind in kinds_of(instrument):
+                yield PublicTopic(dialect, category, f"{kind}.{instrument.symbol}")

@@ -1,25 +1,41 @@
 """What a venue shows: markets and the frames that they produce. No socket in here."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-BOOK_CHANNELS = ("orderBookL2_25", "orderBook_200.100ms")
-INFO_CHANNEL = "instrument_info.100ms"
 
-
-class Dialect(StrEnum):
-    """Which of the two v2 wire forms a topic speaks; each is served on its own path."""
+class Category(StrEnum):
+    """What kind of thing a symbol is; each is served on paths of its own."""
 
     INVERSE = "inverse"
     LINEAR = "linear"
+    SPOT = "spot"
+
+
+class Dialect(StrEnum):
+    """A wire form. That of v2 differs between inverse and linear symbols, and knows no spot."""
+
+    V2 = "v2"
+    V5 = "v5"
+
+
+class PublicTopic(NamedTuple):
+    """A concrete topic such as ``trade.BTCUSD``: equal names may stand for different things on two paths."""
+
+    dialect: Dialect
+    category: Category
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class MarketFrame(NamedTuple):
     """One public frame: when it happens (ns, on the market's own clock), its topic, its bytes."""
 
     at_ns: int
-    topic: str
+    topic: PublicTopic
     raw: bytes
 
 
@@ -34,8 +50,8 @@ class Market(Protocol):
     """A source of public frames."""
 
     @property
-    def topics(self) -> Mapping[str, Dialect]:
-        """Every concrete topic (``trade.BTCUSD``) that `frames` may name, and its dialect."""
+    def topics(self) -> Collection[PublicTopic]:
+        """Every topic that `frames` may name."""
 
     def frames(self) -> Iterator[MarketFrame]:
         """The market from its beginning, by ``at_ns``; each call begins anew. A book's first frame is a

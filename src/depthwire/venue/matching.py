@@ -132,6 +132,11 @@ class Matcher:
         keys = self._sides[sign].keys
         return -sign * keys[0] if keys else None
 
+    def lots_at(self, sign: int, tick: int) -> int:
+        """What stands at a tick of a side."""
+        level = self._sides[sign].levels.get(-sign * tick)
+        return level.lots if level else 0
+
     def stands(self, order: Order) -> bool:
         """Whether the order rests in the book."""
         level = self._sides[order.sign].levels.get(order.key)

@@ -127,6 +127,11 @@ class Execution(NamedTuple):
     leaves: int
     is_maker: bool
     at_ns: int
+    sequence: int
+    """The book's number of the trade."""
+    closed_lots: int
+    """How much of a position it closed, with what profit."""
+    pnl: Decimal
 
 
 def ticks_in(instrument: Instrument, name: str, price: Number | None) -> int:

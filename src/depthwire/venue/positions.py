@@ -31,8 +31,17 @@ class Position:
         """The same over all positions in the symbol and index."""
         self.sequence = 0
         """Rises with every fill: the wire's ``position_seq``."""
+        self.created_ns = self.updated_ns = 0
+        """When the first and the last fill came."""
         self.guards: dict[str, AccountOrder] = {}
         """Its ``TakeProfit`` and its ``StopLoss``, while they wait."""
+
+    def pnl_at(self, price: Decimal) -> Decimal:
+        """What closing it at a price would yield, fees aside."""
+        if not self.lots:
+            return _ZERO
+        contract = self.instrument.contract
+        return contract.pnl(self.sign, self.value, contract.value(self.size, price))
 
     def fill(self, sign: int, lots: int, value: Decimal, fee: Decimal) -> Decimal:
         """Takes a fill in: it closes what stands against it, and opens with the rest. Returns what it pays into the

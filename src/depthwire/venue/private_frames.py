@@ -1,71 +1,46 @@
-"""The frames of the private topics: what an account is told of what changed, in the words of both dialects."""
+"""The frames of the private topics: what an account is told of what changed, in the words of every dialect."""
 
-from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import NamedTuple
 
-import msgspec
-
-from depthwire.venue import private_inverse, private_linear
+from depthwire.venue import private_v2, private_v5
 from depthwire.venue.accounts import Account, Changes
-from depthwire.venue.instruments import Instrument
-from depthwire.venue.market import Dialect
-from depthwire.venue.orders import AccountOrder, Execution, Fields
-
-_LINEAR_COIN = "USDT"
+from depthwire.venue.market import Category, Dialect
 
 
-class PrivateFrame(NamedTuple):
-    """What one account is to be told on one topic of one dialect."""
+class PrivateTopic(NamedTuple):
+    """What one account is told in one dialect. v5 has one for all categories, whose name may hold one."""
 
     key: str
     """The account's API key."""
     dialect: Dialect
-    topic: str
-    raw: bytes
+    category: Category | None
+    name: str
 
 
-class _Words(Protocol):
-    """A dialect's private topics."""
+class PrivateFrame:
+    """A frame of a private topic; its bytes are made when somebody wants them, at once or not at all."""
 
-    HEADS: dict[str, Fields]
+    def __init__(self, topic: PrivateTopic, encode: Callable[[], bytes]) -> None:
+        self.topic = topic
+        self._encode = encode
 
-    def order(self, order: AccountOrder) -> Fields: ...
-    def stop_order(self, account: Account, order: AccountOrder) -> Fields: ...
-    def execution(self, fill: Execution) -> Fields: ...
-    def positions(self, account: Account, instrument: Instrument) -> list[Fields]: ...
-    def wallet(self, account: Account, coin: str) -> Fields: ...
-
-
-_WORDS: dict[Dialect, _Words] = {Dialect.INVERSE: private_inverse, Dialect.LINEAR: private_linear}
+    @cached_property
+    def raw(self) -> bytes:
+        """The bytes, as things are when they are first asked for."""
+        return self._encode()
 
 
-def private_frames(account: Account) -> Iterator[PrivateFrame]:
+def private_frames(account: Account, at_ns: int) -> Iterator[PrivateFrame]:
     """Tells an account's changes since the last call: orders, executions, conditional orders, positions, wallet."""
     changes, account.changes = account.changes, Changes()
-    for dialect, words in _WORDS.items():
-        for topic, data in _told(account, changes, dialect, words):
-            if data:
-                frame = {"topic": topic, **words.HEADS.get(topic, {}), "data": data}
-                yield PrivateFrame(account.key, dialect, topic, msgspec.json.encode(frame))
-
-
-def _told(account: Account, changes: Changes, dialect: Dialect, words: _Words) -> Iterator[tuple[str, list[Fields]]]:
-    yield "order", [words.order(order) for order in changes.orders if order.instrument.dialect is dialect]
-    executions = [fill for fill in changes.executions if fill.order.instrument.dialect is dialect]
-    yield "execution", [words.execution(fill) for fill in executions]
-    stops = [order for order in changes.stop_orders if order.instrument.dialect is dialect]
-    yield "stop_order", [words.stop_order(account, order) for order in stops]
-    for instrument in changes.instruments.values():
-        if instrument.dialect is dialect:
-            yield "position", words.positions(account, instrument)
-    yield (
-        "wallet",
-        [
-            words.wallet(account, coin)
-            for coin in changes.coins
-            if (coin == _LINEAR_COIN) == (dialect is Dialect.LINEAR) and _is_news(account, coin)
-        ],
-    )
+    changes.coins = {coin: None for coin in changes.coins if _is_news(account, coin)}
+    for category in (Category.INVERSE, Category.LINEAR):
+        for name, encode in private_v2.told(account, changes, category):
+            yield PrivateFrame(PrivateTopic(account.key, Dialect.V2, category, name), encode)
+    for name, encode in private_v5.told(account, changes, at_ns):
+        yield PrivateFrame(PrivateTopic(account.key, Dialect.V5, None, name), encode)
 
 
 def _is_news(account: Account, coin: str) -> bool:

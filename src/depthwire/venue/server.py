@@ -8,10 +8,10 @@ import logging
 import math
 import ssl as ssl_module
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from email.utils import formatdate
 from functools import cached_property
-from typing import NamedTuple, Self
+from typing import Self
 
 import msgspec
 from picows import (
@@ -27,54 +27,29 @@ from depthwire.bybit.grammar import PRIVATE_KINDS
 from depthwire.bybit.topics import split_topic
 from depthwire.errors import TopicError
 from depthwire.tape import Pace
+from depthwire.venue import public_v2, public_v5, service_v2, service_v5
 from depthwire.venue.accounts import Account
 from depthwire.venue.connection import MAX_REQUEST, Connection
 from depthwire.venue.exchange import DEPOSITS, Exchange
-from depthwire.venue.market import (
-    BOOK_CHANNELS,
-    INFO_CHANNEL,
-    Dialect,
-    Market,
-    MarketFrame,
-    Tick,
-)
+from depthwire.venue.market import Category, Market, MarketFrame, PublicTopic, Tick
 from depthwire.venue.orders import Number
-from depthwire.venue.private_frames import PrivateFrame
-from depthwire.venue.requests import (
-    ENDPOINTS,
-    INVERSE,
-    LINEAR_PRIVATE,
-    LINEAR_PUBLIC,
-    Endpoint,
-    TopicGrammar,
-)
+from depthwire.venue.private_frames import PrivateFrame, PrivateTopic
+from depthwire.venue.requests import Endpoint, Service
 from depthwire.venue.sign_in import VenueClock, args_in_query
 from depthwire.venue.synthetic_market import SyntheticMarket
-from depthwire.venue.wire_book import WireBook
-from depthwire.venue.wire_info import WireInfo
+from depthwire.venue.wire_book import WireBook, WireFields, WirePairs, WireState
 
 _log = logging.getLogger("depthwire.venue")
 _socket_log = _log.getChild("socket")
 _socket_log.setLevel(logging.INFO)  # below that picows logs the request line, whose query may be signed
-
-_BY_PATH = {endpoint.path.encode(): endpoint for endpoint in ENDPOINTS}
-_BY_DIALECT = {Dialect.INVERSE: INVERSE, Dialect.LINEAR: LINEAR_PUBLIC}
 
 STALL_LIMIT_S = 60.0
 """How long an unpaced market waits for a reader that takes nothing before it is cut off."""
 _GOODBYE_S = 1.0
 
 
-class _PrivateTopic(NamedTuple):
-    """Whose private topic, and in which words."""
-
-    key: str
-    dialect: Dialect
-    topic: str
-
-
 class Venue:
-    """An exchange in this process: a WebSocket server that speaks the v2 dialects and plays a market.
+    """An exchange in this process: a WebSocket server that speaks the v2 and v5 dialects and plays a market.
 
     ::
 
@@ -119,23 +94,25 @@ class Venue:
         self._speed = speed
         self._loop = loop
         self._ssl = ssl
-        self.grammars: Mapping[Endpoint, TopicGrammar] = {
-            endpoint: TopicGrammar(endpoint, market.topics) for endpoint in ENDPOINTS
+        self._services: dict[str, Service] = {
+            **{endpoint.path: service_v2.V2Service(endpoint, market.topics) for endpoint in service_v2.ENDPOINTS},
+            **{endpoint.path: service_v5.V5Service(endpoint, market.topics) for endpoint in service_v5.ENDPOINTS},
         }
-        self._subscribers: defaultdict[str | _PrivateTopic, set[Connection]] = defaultdict(set)
-        self._last_trade: dict[str, bytes] = {}
+        self._subscribers: defaultdict[PublicTopic | PrivateTopic, set[Connection]] = defaultdict(set)
+        self._last_trade: dict[PublicTopic, bytes] = {}
         self._open: set[Connection] = set()
         self._server: asyncio.Server | None = None
         self._player: asyncio.Task[None] | None = None
         self._readers_drained = asyncio.Event()
 
-        self.books = {
-            topic: WireBook(topic, dialect)
-            for topic, dialect in market.topics.items()
-            if split_topic(topic)[0] in BOOK_CHANNELS
+        self._states: dict[PublicTopic, WireState] = {
+            topic: state(topic) for topic in market.topics if (state := _STATES.get(split_topic(topic.name)[0]))
         }
-        """The venue's own book of every book topic, as of the last frame released."""
-        self._infos = {topic: WireInfo(topic) for topic in market.topics if split_topic(topic)[0] == INFO_CHANNEL}
+        self.books: Mapping[PublicTopic, WireBook | WirePairs] = {
+            topic: state for topic, state in self._states.items() if isinstance(state, WireBook | WirePairs)
+        }
+        """The venue's own book of every book topic, as of the last frame released. A synthetic market tells of a book
+        while it has subscribers: without, it is not live."""
         self.clock = VenueClock()
         """By which sign-ins expire."""
         self.finished = asyncio.Event()
@@ -191,28 +168,56 @@ class Venue:
 
     @property
     def inverse_url(self) -> str:
-        """Where the inverse symbols are served, public and private topics."""
-        return self._url(INVERSE)
+        """Where the inverse symbols are served on v2, public and private topics."""
+        return self.url_of(service_v2.INVERSE)
 
     @property
     def linear_url(self) -> str:
-        """Where the public topics of the linear symbols are served."""
-        return self._url(LINEAR_PUBLIC)
+        """Where the public topics of the linear symbols are served on v2."""
+        return self.url_of(service_v2.LINEAR_PUBLIC)
 
     @property
     def linear_private_url(self) -> str:
-        """Where the private topics of the linear symbols are served."""
-        return self._url(LINEAR_PRIVATE)
+        """Where the private topics of the linear symbols are served on v2."""
+        return self.url_of(service_v2.LINEAR_PRIVATE)
+
+    def v5_url(self, category: str) -> str:
+        """Where the public topics of a category (inverse, linear, spot) are served on v5. ValueError for any other."""
+        return self.url_of(service_v5.PUBLIC[Category(category)])
+
+    @property
+    def v5_private_url(self) -> str:
+        """Where the private topics are served on v5."""
+        return self.url_of(service_v5.PRIVATE)
 
     def url_for(self, symbol: str) -> str:
-        """The URL that serves ``symbol``. Raises ``TopicError`` where the market has no such symbol."""
-        for topic, dialect in self._market.topics.items():
-            if split_topic(topic)[1] == symbol:
-                return self._url(_BY_DIALECT[dialect])
-        known = sorted({split_topic(topic)[1] for topic in self._market.topics})
+        """The URL that serves ``symbol``; where there are several, v2's first. Raises ``TopicError`` where the market
+        has no such symbol.
+        """
+        for url, symbols in self.served.items():
+            if symbol in symbols:
+                return url
+        known = sorted({name for symbols in self.served.values() for name in symbols})
         raise TopicError(f"{symbol}: not in this market, which has {', '.join(known)}")
 
-    def _url(self, endpoint: Endpoint) -> str:
+    @property
+    def served(self) -> dict[str, list[str]]:
+        """The symbols of the public URLs that have any, in the market's order."""
+        symbols: dict[str, dict[str, None]] = {}
+        for endpoint in (*service_v2.ENDPOINTS, *service_v5.ENDPOINTS):
+            if endpoint.is_public:
+                names = {
+                    split_topic(topic.name)[1]: None
+                    for topic in self._market.topics
+                    if (topic.dialect, topic.category) == (endpoint.dialect, endpoint.category)
+                    and not topic.name.startswith("insurance.")  # which names a coin
+                }
+                if names:
+                    symbols[self.url_of(endpoint)] = names
+        return {url: list(names) for url, names in symbols.items()}
+
+    def url_of(self, endpoint: Endpoint) -> str:
+        """The URL of one of the venue's paths."""
         scheme = "wss" if self._ssl else "ws"
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{scheme}://{host}:{self._port}{endpoint.path}"
@@ -225,13 +230,13 @@ class Venue:
         return len(self._open)
 
     def _accept(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener | None:
-        endpoint = _BY_PATH.get(request.path.partition(b"?")[0])
-        if endpoint is None:
+        service = self._services.get(request.path.partition(b"?")[0].decode("latin-1"))
+        if service is None:
             return None
         now = formatdate(self.clock.now_s(), usegmt=True)
         return WSUpgradeResponseWithListener(
             WSUpgradeResponse.create_101_response({"Date": now}),
-            Connection(self, endpoint, args_in_query(request.path)),
+            Connection(self, service, args_in_query(request.path)),
         )
 
     def connected(self, connection: Connection) -> None:
@@ -243,40 +248,43 @@ class Venue:
         self._open.discard(connection)
         self.unsubscribe(connection, list(connection.topics))
 
-    def subscribe(self, connection: Connection, topics: list[str]) -> None:
+    def subscribe(self, connection: Connection, names: list[str]) -> None:
         """Adds concrete topics that the connection may see; a new one begins with a greeting where it has one."""
-        for topic in topics:
-            if topic not in connection.topics:
-                connection.topics.add(topic)
-                self._subscribers[_channel_of(connection, topic)].add(connection)
-                if greeting := self._greeting(topic):
-                    connection.send(greeting)
+        for name in names:
+            if name not in connection.topics:
+                topic = connection.topics[name] = connection.topic(name)
+                subscribers = self._subscribers[topic]
+                subscribers.add(connection)
+                if isinstance(topic, PublicTopic):
+                    self._greet(connection, topic, is_first=len(subscribers) == 1)
         self.readers_changed()
         if self._player is None and self._speed is not None:
             self._player = asyncio.get_running_loop().create_task(self._play(self._speed))
 
-    def unsubscribe(self, connection: Connection, topics: list[str]) -> None:
+    def unsubscribe(self, connection: Connection, names: list[str]) -> None:
         """Ends topics, subscribed or not."""
-        for topic in topics:
-            if topic in connection.topics:
-                connection.topics.remove(topic)
-                self._subscribers[_channel_of(connection, topic)].discard(connection)
+        for name in names:
+            if topic := connection.topics.pop(name, None):
+                subscribers = self._subscribers[topic]
+                subscribers.discard(connection)
+                if not subscribers and isinstance(topic, PublicTopic) and isinstance(self._market, SyntheticMarket):
+                    self.exchange.forget(topic)
+                    if state := self._states.get(topic):
+                        state.is_live = False
         self.readers_changed()
 
-    def _greeting(self, topic: str) -> bytes | None:
-        """What a new subscriber is sent before the next frame: the book or instrument as it is, linear's last trade."""
-        if topic in self.books:
-            book = self.books[topic]
-            return book.snapshot() if book.is_live else None
-        if topic in self._infos:
-            info = self._infos[topic]
-            return info.snapshot() if info.is_live else None
-        last_trade = self._last_trade.get(topic)
-        if last_trade is None:
-            return None
-        frame = msgspec.json.decode(last_trade)
-        frame["data"] = frame["data"][-1:]
-        return msgspec.json.encode(frame)
+    def _greet(self, connection: Connection, topic: PublicTopic, *, is_first: bool) -> None:
+        """Sends a new subscriber what comes before the next frame: how things are, or v2 linear's last trade."""
+        if is_first and isinstance(self._market, SyntheticMarket):
+            for frame in self.exchange.want(topic):
+                self._release(frame)
+        elif state := self._states.get(topic):
+            if state.is_live:
+                connection.send(state.snapshot())
+        elif last_trade := self._last_trade.get(topic):
+            message = msgspec.json.decode(last_trade)
+            message["data"] = message["data"][-1:]
+            connection.send(msgspec.json.encode(message))
 
     # the accounts
 
@@ -299,7 +307,7 @@ class Venue:
         return self.exchange.accounts if isinstance(self._market, SyntheticMarket) else {}
 
     def _release_private(self, frame: PrivateFrame) -> None:
-        for connection in tuple(self._subscribers[_PrivateTopic(frame.key, frame.dialect, frame.topic)]):
+        for connection in tuple(self._subscribers.get(frame.topic, ())):
             connection.send(frame.raw)
 
     # the market
@@ -326,10 +334,8 @@ class Venue:
     async def _play(self, speed: float) -> None:
         try:
             while await self._play_round(speed) and self._loop:
-                for book in self.books.values():
-                    book.is_live = False
-                for info in self._infos.values():
-                    info.is_live = False
+                for state in self._states.values():
+                    state.is_live = False
                 await asyncio.sleep(0)  # a short round must not keep the loop to itself
         except Exception:
             _log.exception("the market failed; no more frames will come")
@@ -362,13 +368,11 @@ class Venue:
             await self._wait_for_readers()
 
     def _release(self, frame: MarketFrame) -> None:
-        book = self.books.get(frame.topic)
-        if book is not None:
-            if not book.apply(frame.raw):
-                _log.warning("%s: the venue's book waits for a snapshot: unusable frame %.80r", *frame[1:])
-        elif frame.topic in self._infos:
-            self._infos[frame.topic].apply(frame.raw)
-        elif frame.topic.startswith("trade.") and self._market.topics[frame.topic] is Dialect.LINEAR:
+        state = self._states.get(frame.topic)
+        if state is not None:
+            if not state.apply(frame.raw):
+                _log.warning("%s: the venue waits for a snapshot: unusable frame %.80r", *frame[1:])
+        elif frame.topic.name.startswith(_LAST_TRADES) and frame.topic.category is Category.LINEAR:
             self._last_trade[frame.topic] = frame.raw
         for connection in tuple(self._subscribers[frame.topic]):  # a send may cut the reader off
             connection.send(frame.raw)
@@ -404,14 +408,17 @@ class Venue:
 
         Raises ``TopicError`` where the market has no such topic.
         """
-        if topic not in self._market.topics and topic not in PRIVATE_KINDS:
-            raise TopicError(f"{topic}: not in this market, which has {', '.join(sorted(self._market.topics))}")
+        known = {public.name for public in self._market.topics}
+        if topic not in known and topic not in PRIVATE_KINDS and topic not in service_v5.PRIVATE_TOPICS:
+            raise TopicError(f"{topic}: not in this market, which has {', '.join(sorted(known))}")
         for connection in tuple(self._open):
             if topic in connection.topics:
                 connection.send(raw, WSMsgType.BINARY if binary else WSMsgType.TEXT)
 
 
-def _channel_of(connection: Connection, topic: str) -> str | _PrivateTopic:
-    if connection.account is None or topic not in PRIVATE_KINDS:
-        return topic
-    return _PrivateTopic(connection.account.key, connection.endpoint.dialect, topic)
+_STATES: Mapping[str, Callable[[PublicTopic], WireState]] = {
+    **dict.fromkeys(public_v2.BOOK_KINDS, WireBook),
+    **dict.fromkeys(public_v5.BOOK_KINDS, WirePairs),
+    **dict.fromkeys((public_v2.INFO_KIND, public_v5.TICKER_KIND), WireFields),
+}
+_LAST_TRADES = f"{public_v2.TRADE_KIND}."

@@ -18,7 +18,7 @@ _DIGITS = 18  # of a time in ms, at most
 
 
 class SignInRefused(Exception):
-    """The text is the answer's ``ret_msg``."""
+    """The text says why, in the words of the v2 dialect."""
 
 
 class VenueClock:
@@ -48,17 +48,17 @@ def account_for(
         case [str(key), int() | str() as expires, str(signature)] if str(expires).isdecimal():
             pass
         case _:
-            raise SignInRefused(f"error:invalid args: {_FORM}")
+            raise SignInRefused(f"invalid args: {_FORM}")
     account = accounts.get(key)
     if account is None:
-        raise SignInRefused("error:invalid api_key")
+        raise SignInRefused("invalid api_key")
     if int(str(expires)[:_DIGITS]) <= clock.now_s() * 1000:
-        raise SignInRefused("error:request expired")
+        raise SignInRefused("request expired")
     expected = hmac.new(account.secret.encode(), f"GET/realtime{expires}".encode(), hashlib.sha256).hexdigest()
     if not hmac.compare_digest(expected.encode(), signature.lower().encode()):
-        raise SignInRefused("error:invalid signature")
+        raise SignInRefused("invalid signature")
     if signed_in not in (None, account):
-        raise SignInRefused("error:signed in with another api_key")
+        raise SignInRefused("signed in with another api_key")
     return account
 
 

@@ -1,19 +1,20 @@
 """A market that never was: seeded traders, and frames that look like recorded ones."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 
 from depthwire.venue.crowd import Habits
-from depthwire.venue.exchange import Exchange
+from depthwire.venue.exchange import Exchange, insurance_topic
 from depthwire.venue.instruments import Instrument
 from depthwire.venue.listing import topics_of
-from depthwire.venue.market import Dialect, MarketFrame
+from depthwire.venue.market import Category, MarketFrame, PublicTopic
 
 _LISTED = (
     (
         Instrument(
             number=1,
             symbol="BTCUSD",
-            dialect=Dialect.INVERSE,
+            category=Category.INVERSE,
             coin="BTC",
             opening_e4=606_225_000,
             tick_e4=5_000,
@@ -41,7 +42,7 @@ _LISTED = (
         Instrument(
             number=2,
             symbol="ETHUSD",
-            dialect=Dialect.INVERSE,
+            category=Category.INVERSE,
             coin="ETH",
             opening_e4=23_000_500,
             tick_e4=500,
@@ -69,7 +70,7 @@ _LISTED = (
         Instrument(
             number=1,
             symbol="BTCUSDT",
-            dialect=Dialect.LINEAR,
+            category=Category.LINEAR,
             coin="USDT",
             opening_e4=606_225_000,
             tick_e4=5_000,
@@ -93,20 +94,70 @@ _LISTED = (
             take_size=900,
         ),
     ),
+    (
+        Instrument(
+            number=2,
+            symbol="BTCUSDT",
+            category=Category.SPOT,
+            coin="USDT",
+            opening_e4=606_225_000,
+            tick_e4=1_000,
+            lots_a_unit=1_000_000,
+            created_at="1970-01-01T00:00:00.000Z",
+            opening_volume=0,
+            opening_turnover_e8=0,
+            opening_interest=0,
+        ),
+        Habits(
+            activity=0.40,
+            burst=4.0,
+            take=0.02,
+            place=0.22,
+            cancel=0.12,
+            rank=6.0,
+            density=0.5,
+            follow=0.3,
+            size=20_000,
+            size_sigma=1.6,
+            take_size=10_000,
+        ),
+    ),
 )
+_CALM = Habits(
+    activity=0.2,
+    burst=2.0,
+    take=0.02,
+    place=0.15,
+    cancel=0.10,
+    rank=4.0,
+    density=0.8,
+    follow=0.3,
+    size=2_500,
+    size_sigma=1.1,
+    take_size=900,
+    stride=10,
+    levels=80,
+)
+"""Those of the symbols that are many: about one frame a second each."""
+_MOST = 9999
 
 
 class SyntheticMarket:
-    """An endless seeded market in which accounts may trade: BTCUSD and ETHUSD on inverse, BTCUSDT on linear.
+    """An endless seeded market in which accounts may trade: BTCUSD and ETHUSD on inverse, BTCUSDT on linear. On spot
+    BTCUSDT is traded by the crowd alone. Above them it has ``more`` linear symbols, ``COIN0001USDT`` and so on, up to
+    9,999: calm and shallow ones (80 levels a side), of which a thousand cost a processor about a third of its time.
 
-    Topics of each symbol: ``orderBookL2_25`` (a delta every 20 ms in which something visible changed),
-    ``orderBook_200.100ms``, ``trade`` and ``instrument_info.100ms`` (every 100 ms), ``klineV2.I`` or ``candle.I``
-    (every second with a trade, and at a candle's end), ``liquidation`` (within 20 ms); and of each inverse coin
-    ``insurance`` (20:00 UTC). The book topics are views of one book of more than 250 levels a side: after every
-    frame a side has exactly 25, or 200, levels, and the book is never crossed.
+    The v2 topics of an inverse or linear symbol: ``orderBookL2_25`` (a delta every 20 ms in which something visible
+    changed), ``orderBook_200.100ms``, ``trade`` and ``instrument_info.100ms`` (every 100 ms), ``klineV2.I`` or
+    ``candle.I`` (every second with a trade, and at a candle's end), ``liquidation`` (within 20 ms); and of each inverse
+    coin ``insurance`` (20:00 UTC). The v5 topics of each symbol: ``orderbook.D`` of depths 1 (within 10 ms), 50
+    (20 ms), 200 (100 ms) and 1000 (200 ms), ``publicTrade`` (20 ms), ``tickers`` (100 ms; spot: 1 s), ``kline.I`` (as
+    on v2), and but on spot ``allLiquidation`` (500 ms). The book topics of a symbol are views of one book of more than
+    1,000 levels a side: after every frame a side has exactly as many levels as its topic says, and the book is never
+    crossed.
 
     Equal ``seed`` and ``start_ns`` (ns since the epoch of the first frame; by default the moment at which it
-    begins) give equal bytes.
+    begins) give equal bytes. ValueError where ``more`` is not 0 to 9,999.
 
     What it imitates, measured on 30 s of recordings of six symbols (2,575 deltas of 25 levels): 7 to 21
     frames a second, half of them 20 ms after the last and a tenth more than 100 ms; means of a frame 1.9 to
@@ -116,18 +167,37 @@ class SyntheticMarket:
     a trade frame.
     """
 
-    def __init__(self, seed: int = 0, *, start_ns: int | None = None) -> None:
+    def __init__(self, seed: int = 0, *, start_ns: int | None = None, more: int = 0) -> None:
+        if not 0 <= more <= _MOST:
+            raise ValueError(f"{more} more symbols: expected 0 to {_MOST}")
         self._seed = seed
         self._start_ns = start_ns
-        self.topics: Mapping[str, Dialect] = {
-            topic: instrument.dialect for instrument, _ in _LISTED for topic in topics_of(instrument)
-        }
+        self._listed = (*_LISTED, *(_calm(number) for number in range(1, more + 1)))
+        coins = (instrument.coin for instrument, _ in _LISTED if instrument.category is Category.INVERSE)
+        self.topics: Collection[PublicTopic] = dict.fromkeys(
+            (
+                *(topic for instrument, _ in self._listed for topic in topics_of(instrument)),
+                *map(insurance_topic, coins),
+            )
+        )
 
     def open(self) -> Exchange:
-        """A new exchange at its opening, with no account yet."""
-        return Exchange(self._seed, self._start_ns, _LISTED)
+        """A new exchange at its opening, with no account yet, where no topic is wanted yet."""
+        return Exchange(self._seed, self._start_ns, self._listed)
 
-    def frames(self) -> Iterator[MarketFrame]:
-        """The market from its opening, traded in by nobody else, without end: snapshots first. O(depth) a frame."""
-        for tick in self.open().ticks():
+    def frames(self, topics: Collection[PublicTopic] | None = None) -> Iterator[MarketFrame]:
+        """The market from its opening, traded in by nobody else, without end: snapshots first. All topics, or those
+        asked for. O(depth) a frame.
+        """
+        exchange = self.open()
+        for topic in self.topics if topics is None else topics:
+            exchange.want(topic)
+        for tick in exchange.ticks():
             yield from tick.frames
+
+
+def _calm(number: int) -> tuple[Instrument, Habits]:
+    template, _ = _LISTED[2]
+    opening_e4 = (10 + number % 500) * 10_000
+    symbol = f"COIN{number:04d}USDT"
+    return replace(template, number=100 + number, symbol=symbol, opening_e4=opening_e4, tick_e4=100), _CALM
