@@ -311,3 +311,38 @@ def test_a_long_tape_has_a_progress_bar_on_a_terminal_only(
     capsys.readouterr()
     _, err = replay(capsys, tape)
     assert err == ""
+
+
+def test_the_msgspec_lane_gives_the_same_books(tapes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tape = str(tapes / "v5-spot-2026-08-09.frames")
+    reports = []
+    for lane in ("scanner", "msgspec"):
+        assert main(["replay", "--json", "--lane", lane, tape]) == 0
+        reports.append(json.loads(capsys.readouterr().out))
+    assert reports[0]["books"] == reports[1]["books"] != {}
+    assert reports[0]["lanes"] == {"scanner": 300, "msgspec": 0, "rejected": 0}
+    assert reports[1]["lanes"] == {"scanner": 0, "msgspec": 300, "rejected": 0}
+
+
+def test_tapes_side_by_side_are_reported_together(tapes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = ("inverse-2021-04-17.frames", "v5-linear-ob50-2026-08-24.frames")
+    alone = []
+    for name in names:
+        assert main(["replay", "--json", str(tapes / name)]) == 0
+        alone.append(json.loads(capsys.readouterr().out))
+    assert main(["replay", "--json", "--jobs", "2", *(str(tapes / name) for name in names)]) == 0
+    together = json.loads(capsys.readouterr().out)
+    assert list(together) == list(alone[0])
+    assert together["frames"] == sum(report["frames"] for report in alone)
+    assert together["books"] == alone[0]["books"] | alone[1]["books"]
+    assert together["trades"] == alone[0]["trades"] | alone[1]["trades"]
+    assert together["lanes"]["scanner"] == sum(report["lanes"]["scanner"] for report in alone)
+
+
+def test_a_tape_that_is_none_among_others_side_by_side_is_an_error(
+    tapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "none.frames").write_text("this is no tape\n")
+    good = str(tapes / "v5-linear-ob50-2026-08-24.frames")
+    assert main(["replay", "--jobs", "2", good, str(tmp_path / "none.frames")]) != 0
+    assert "none.frames" in capsys.readouterr().err

@@ -398,3 +398,37 @@ def test_sizes_keep_their_decimal_text(tapes: Path) -> None:
             assert [[plain(offline.book(topic).price(i)), s] for i, s in offline.book(topic).snapshot().bids] == [
                 [price, float(size)] for price, size in expected.levels_text("Buy")
             ]
+
+
+# lines of a tape
+
+
+def test_lines_are_taken_up_to_the_first_one_in_another_form() -> None:
+    first, second = encode(snapshot()), encode(delta(update=[("Buy", *BIDS[0])]))
+    offline = Offline(BTC)
+    text = b"12\t%b\n1618677785357289000\t%b\r\nnonsense here\n14\t%b\n" % (first, second, second)
+    stop = offline.feed.receive_lines(text)
+    assert text[stop:].startswith(b"nonsense")
+    assert (offline.feed.frames, offline.feed.last_recv_ns) == (2, 1618677785357289000)
+    assert offline.feed.receive_lines(text, text.index(b"14\t")) == len(text)
+    assert (offline.feed.frames, offline.feed.last_recv_ns) == (3, 14)
+    assert offline.errors == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"\n",
+        b"1\t{}",
+        b"12345678901234567890\t{}\n",
+        b"9999999999999999999\t{}\n",
+        b'-1\t{"a":1}\n',
+        b'\t{"a":1}\n',
+        b'12 {"a":1}\n',
+    ],
+)
+def test_a_line_that_is_none_is_left_to_the_caller(line: bytes) -> None:
+    offline = Offline(BTC)
+    for rest in (b"", b"\n", b'13\t{"a": 1}\n'):
+        assert offline.feed.receive_lines(line + rest) == 0 or line == b""

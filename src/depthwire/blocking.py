@@ -225,6 +225,7 @@ def connect(
     auth_way: AuthWay = "op",
     ssl_context: ssl.SSLContext | None = None,
     settings: Settings | None = None,
+    scanner: bool = True,
 ) -> Iterator[BlockingClient]:
     """As :func:`depthwire.connect`, for threads: ``with depthwire.blocking.connect(url) as client``."""
     thread = LoopThread()
@@ -236,6 +237,7 @@ def connect(
             auth_way=auth_way,
             ssl_context=ssl_context,
             settings=settings,
+            scanner=scanner,
         )
         client = thread.call(connection.__aenter__())
         try:

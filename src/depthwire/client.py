@@ -57,6 +57,7 @@ class Client:
         ssl_context: ssl.SSLContext | None = None,
         credentials: Credentials | None = None,
         auth_way: AuthWay = "op",
+        scanner: bool = True,
     ) -> None:
         self.dialect = endpoint.dialect
         self._settings = settings
@@ -66,7 +67,15 @@ class Client:
         one_socket = endpoint.public_url == endpoint.private_url
 
         def session(url: str) -> Session:
-            made = Session(url, endpoint.dialect, settings, self._reports, ssl_context=ssl_context, auth_way=auth_way)
+            made = Session(
+                url,
+                endpoint.dialect,
+                settings,
+                self._reports,
+                ssl_context=ssl_context,
+                auth_way=auth_way,
+                scanner=scanner,
+            )
             made.feed.tap = self._tap
             return made
 
@@ -360,6 +369,7 @@ async def connect(
     auth_way: AuthWay = "op",
     ssl_context: ssl.SSLContext | None = None,
     settings: Settings | None = None,
+    scanner: bool = True,
 ) -> AsyncIterator[Client]:
     """Connect to an endpoint: ``async with connect(depthwire.endpoints.V5_LINEAR_MAINNET) as client``.
 
@@ -368,13 +378,16 @@ async def connect(
     ``/realtime_private`` are linear. However many sockets that needs stand behind one client: two where private
     topics have their own, and on v5 more when the topics exceed what the exchange allows one connection. ``"sim://"``
     starts the embedded venue on a loopback port and connects to its inverse market, ``"sim://linear"`` to its linear
-    one.
+    one, ``"sim://v5/linear"``, ``inverse`` and ``spot`` to those of v5.
 
     All URLs stand in :mod:`depthwire.endpoints`. At most 500 connections in 5 minutes are made to one host.
 
     Private topics need ``api_key`` and ``api_secret``; the secret may be a callable that fetches it at each sign-in.
     Without them, and not before a private topic is asked for, DEPTHWIRE_API_KEY and DEPTHWIRE_API_SECRET are looked up
     in the environment. ``auth_way`` signs in with the ``auth`` operation or, on v2 alone, in the URL's query.
+
+    ``scanner=False`` keeps every order-book frame on msgspec's typed decoder, the reference that the faster lane is
+    held against; ``client.lanes`` counts the frames of each.
 
     TLS is verified with the system's certificates; ``ssl_context`` replaces them. ``settings`` holds deadlines,
     heartbeat and backoff. Once connected, the client reconnects by itself until it is closed, at the block's end.
@@ -393,7 +406,9 @@ async def connect(
             credentials = credentials or Credentials.from_environment()
             if credentials is None:
                 raise AuthError(NO_CREDENTIALS)
-        client = Client(endpoint, settings, ssl_context=ssl_context, credentials=credentials, auth_way=auth_way)
+        client = Client(
+            endpoint, settings, ssl_context=ssl_context, credentials=credentials, auth_way=auth_way, scanner=scanner
+        )
         stack.push_async_callback(client.close)
         await client.open()
         yield client
@@ -406,6 +421,7 @@ async def _simulated(url: str) -> AsyncIterator[str]:
 
     async with Venue(SyntheticMarket()) as venue:
         urls = {"sim://": venue.inverse_url, "sim://inverse": venue.inverse_url, "sim://linear": venue.linear_url}
+        urls |= {f"sim://v5/{category}": venue.v5_url(category) for category in ("linear", "inverse", "spot")}
         if url not in urls:
             raise InvalidUrl(f"{url!r} is no embedded venue; there are {', '.join(urls)}")
         yield urls[url]

@@ -101,6 +101,7 @@ class Session:
         *,
         ssl_context: ssl.SSLContext | None = None,
         auth_way: AuthWay = "op",
+        scanner: bool = True,
     ) -> None:
         self.feed = Feed(self, settings.max_message_size)
         self.dialect = dialect
@@ -108,6 +109,7 @@ class Session:
         self.resyncs: dict[str, Resync] = {}
         self.report = reports.report
         self._settings = settings
+        self._scanner = scanner
         self._new: list[Subscription] = []
         self.connection = Connection(
             self,
@@ -206,7 +208,7 @@ class Session:
         """The channel of a concrete topic, made where there is none yet, as one of the subscription's."""
         channel = self.feed.channels.get(topic)
         if channel is None:
-            channel = self.dialect.channel(topic)
+            channel = self.dialect.channel(topic, scanner=self._scanner)
             if channel is None:
                 return None
             channel.attach(self.report)

@@ -101,7 +101,9 @@ class TapeReader:
         self.skipped, self.torn = 0, None
         self._lines, self._any_frame = 0, False
 
-    def feed_to(self, receive_lines: Callable[[bytes, int], int], receive: Callable[[bytes, int], object]) -> Iterator[None]:
+    def feed_to(
+        self, receive_lines: Callable[[bytes, int], int], receive: Callable[[bytes, int], object]
+    ) -> Iterator[None]:
         """Hands all frames to a feed's methods, from the first on; what iterating skips and raises holds here too.
 
         Yields after each block of lines, for whoever wants to show the progress.

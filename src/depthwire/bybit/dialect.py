@@ -93,8 +93,11 @@ class Dialect(Protocol):
 
     def trade_topic(self, symbol: str) -> str: ...
     def instrument_topic(self, symbol: str) -> str: ...
-    def channel(self, topic: str) -> Channel | None:
-        """A new channel for a concrete topic, or None where the topic is none that depthwire understands."""
+    def channel(self, topic: str, *, scanner: bool = True) -> Channel | None:
+        """A new channel for a concrete topic, or None where the topic is none that depthwire understands.
+
+        Without ``scanner`` every order-book frame takes the typed decoder's lane.
+        """
 
     # requests and answers
 

@@ -98,7 +98,7 @@ class V2Dialect:
         """The topic of a symbol's liquidations."""
         return f"{LIQUIDATION_TOPIC}.{checked_symbol(symbol)}"
 
-    def channel(self, topic: str) -> Channel | None:
+    def channel(self, topic: str, *, scanner: bool = True) -> Channel | None:
         """A new channel for a topic, or None where the topic is none that depthwire understands.
 
         A BookChannel for order books, a StateChannel with a V2Instrument for instrument info, an EventChannel for all
@@ -109,7 +109,7 @@ class V2Dialect:
             return self._private_channel(topic)
         if kind in self.books:
             book = LiveBook(topic, symbol, self.books[kind])
-            return BookChannel(book, self._book_decoder, V2Scanner(topic, symbol))
+            return BookChannel(book, self._book_decoder, V2Scanner(topic, symbol) if scanner else None)
         if kind == INSTRUMENT_TOPIC:
             return StateChannel(topic, InstrumentSnapshot | InstrumentDelta, V2Instrument(topic, symbol))
         if kind in self._events:

@@ -104,7 +104,7 @@ class V5Dialect:
         """The topic of what the exchange tells of a symbol."""
         return f"{TICKERS}.{checked_symbol(symbol)}"
 
-    def channel(self, topic: str) -> Channel | None:
+    def channel(self, topic: str, *, scanner: bool = True) -> Channel | None:
         """A new channel for a topic of any category, or None where the topic is none that depthwire understands.
 
         A BookChannel for order books, a StateChannel with a V5Instrument for tickers, an EventChannel for all else;
@@ -116,7 +116,8 @@ class V5Dialect:
         kind, symbol = found
         word, _, depth = kind.partition(".")
         if word == BOOK:
-            return BookChannel(LiveBook(topic, symbol, int(depth)), self._book_decoder, V5Scanner(topic, symbol))
+            book = LiveBook(topic, symbol, int(depth))
+            return BookChannel(book, self._book_decoder, V5Scanner(topic, symbol) if scanner else None)
         if kind == TICKERS:
             return StateChannel(topic, v5_public.TickerMessage, V5Instrument(topic, symbol))
         if kind == "order":
