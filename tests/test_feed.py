@@ -420,7 +420,6 @@ def test_lines_are_taken_up_to_the_first_one_in_another_form() -> None:
     [
         b"",
         b"\n",
-        b"1\t{}",
         b"12345678901234567890\t{}\n",
         b"9999999999999999999\t{}\n",
         b'-1\t{"a":1}\n',
