@@ -5,7 +5,9 @@ Writes ``results.json``, ``README.md`` and charts into ``docs/benchmarks``, or w
 
 import argparse
 import json
+import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,13 +41,19 @@ def main() -> None:
     arguments = parser.parse_args()
     plan = Plan(arguments.quick, not arguments.no_peers)
     results: dict[str, Any] = {"machine": machine.facts(), "peers": plan.versions(), "quick": plan.quick, "seconds": {}}
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    failed = False
     for name in arguments.parts.split(","):
         start = time.monotonic()
-        results[name] = PARTS[name](plan)
+        try:
+            results[name] = PARTS[name](plan)
+        except Exception:
+            traceback.print_exc()
+            failed = True
         results["seconds"][name] = round(time.monotonic() - start, 1)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+        (arguments.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     (arguments.out / "README.md").write_text(page(results, charts.draw(results, arguments.out)))
+    sys.exit(failed)
 
 
 if __name__ == "__main__":
