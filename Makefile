@@ -2,7 +2,7 @@
 
 SOURCES := pyproject.toml setup.py $(shell find src -name '*.pyx' -o -name '*.pxd')
 
-.PHONY: build demo test check bench clean
+.PHONY: build demo test check bench bench-quick bench-core clean
 
 build: .venv/installed-all
 
@@ -20,9 +20,17 @@ check: .venv/installed-check
 	ci/sanitized
 	ci/pins
 
+# Everything, side by side with others, into docs/benchmarks.
 bench: .venv/installed-bench
+	.venv/bin/python bench/run.py
+
+# Whether the benchmarks work, without others.
+bench-quick: .venv/installed-bench
+	.venv/bin/python bench/run.py --quick --no-peers --out build/bench/quick
+
+# The steps of the core one by one, and instructions by valgrind.
+bench-core: .venv/installed-bench
 	.venv/bin/pytest bench -o python_files='bench_*.py' -o python_functions='bench_*' --benchmark-columns=median,iqr,rounds
-	.venv/bin/python bench/ratio.py
 	! command -v valgrind >/dev/null || .venv/bin/python bench/instructions.py
 
 clean:

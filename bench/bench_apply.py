@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from conftest import Measure
 from frames import Stream
 from offline import feed
@@ -28,8 +30,9 @@ def bench_decode_and_apply(stream: Stream, loops: Any, measure: Measure) -> None
     )
 
 
-def bench_feed(stream: Stream, measure: Measure) -> None:
-    channel, path = stream.channel(), feed()
+@pytest.mark.parametrize("lane", ["scanner", "msgspec"])
+def bench_feed(stream: Stream, lane: str, measure: Measure) -> None:
+    channel, path = stream.channel(scanner=lane == "scanner"), feed()
     path.channels.add(channel)
     receive = path.receive
 

@@ -3,14 +3,16 @@
 from typing import Any
 
 from conftest import Measure
+from dialects import typed_decoder
 from frames import Stream
-from offline import typed_decode
 
 
 def bench_msgspec(stream: Stream, measure: Measure) -> None:
+    decode = typed_decoder(stream.topic)
+
     def run() -> None:
         for raw in stream.deltas:
-            typed_decode(raw)
+            decode(raw)
 
     measure(run, len(stream.deltas))
 

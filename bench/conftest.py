@@ -27,7 +27,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         pytest.param(stream, id=stream.name) for stream in (*recorded, *frames.synthetic(), frames.generated(1000))
     ]
     if not recorded:
-        reason = f"no v2 book recordings in {frames.tapes()}; DEPTHWIRE_TAPES may name another folder"
+        reason = f"no book recordings in {frames.tapes()}; DEPTHWIRE_TAPES may name another folder"
         params.append(pytest.param(None, id="recorded", marks=pytest.mark.skip(reason=reason)))
     metafunc.parametrize("stream", params)
 

@@ -9,12 +9,15 @@ from typing import NamedTuple
 import msgspec
 
 from depthwire import tape
+from depthwire.book_decoder import BookDecoder
 from depthwire.bybit.v2 import BOOK_TOPICS
-from depthwire.bybit.v2_book import V2BookDecoder
-from depthwire.channel import BookChannel, LiveBook
+from depthwire.channel import BookChannel
 from depthwire.venue import SyntheticMarket
+from dialects import book_channel, book_decoder
 
-DEPTHS = {kind: depth for depth, kind in BOOK_TOPICS.items()}
+DEPTHS = {kind: depth for depth, kind in BOOK_TOPICS.items()} | {
+    f"orderbook.{depth}": depth for depth in (1, 50, 200, 1000)
+}
 GENERATED_DELTAS = 500
 START_NS = 1_618_677_786_000_000_000
 
@@ -28,13 +31,12 @@ class Stream(NamedTuple):
     snapshot: bytes
     deltas: list[bytes]
 
-    def channel(self) -> BookChannel:
+    def channel(self, *, scanner: bool = False) -> BookChannel:
         """A new channel for the topic, with an empty book."""
-        symbol = self.topic.rpartition(".")[2]
-        return BookChannel(LiveBook(self.topic, symbol, self.depth), self.decoder())
+        return book_channel(self.topic, self.depth, scanner=scanner)
 
-    def decoder(self) -> V2BookDecoder:
-        return V2BookDecoder()
+    def decoder(self) -> BookDecoder:
+        return book_decoder(self.topic)
 
 
 class Head(msgspec.Struct):
@@ -49,7 +51,7 @@ def tapes() -> Path:
 
 
 def recorded() -> list[Stream]:
-    """Every book topic of every v2 recording, from its first snapshot to the next one or the end."""
+    """Every book topic of every recording, from its first snapshot to the next one or the end."""
     head = msgspec.json.Decoder(Head).decode
     streams = []
     for path in sorted(tapes().glob("*.frames*")):
@@ -88,9 +90,11 @@ class DeepBook:
     goes lets one appear at the far end, one that comes pushes one out; half of it happens within 6 levels of the top.
     """
 
-    def __init__(self, depth: int, seed: int = 1) -> None:
+    def __init__(self, depth: int, seed: int = 1, topic: str = "") -> None:
         self.random = random.Random(seed)  # noqa: S311  # a market to be repeated, not a secret
         self.depth = depth
+        self.topic = topic or f"orderBook_{depth}.BTCUSDT"
+        self.symbol = self.topic.rpartition(".")[2]
         self.sequence = 864_131_802
         self.sides: dict[str, dict[int, int]] = {"Buy": {}, "Sell": {}}  # ticks from the middle -> thousandths
         for levels in self.sides.values():
@@ -101,12 +105,12 @@ class DeepBook:
         self.sequence += self.random.randint(1, 30)
         timestamp_us = START_NS // 1000 + self.sequence
         return (
-            f'{{"topic":"orderBook_{self.depth}.BTCUSDT","type":"{kind}","data":{{{data}}},'
+            f'{{"topic":"{self.topic}","type":"{kind}","data":{{{data}}},'
             f'"cross_seq":"{self.sequence}","timestamp_e6":"{timestamp_us}"}}'
         ).encode()
 
     def snapshot(self) -> bytes:
-        levels = ",".join(wire(side, *level) for side, levels in self.sides.items() for level in levels.items())
+        levels = ",".join(self.wire(side, *level) for side, levels in self.sides.items() for level in levels.items())
         return self.frame("snapshot", f'"order_book":[{levels}]')
 
     def delta(self) -> bytes:
@@ -117,9 +121,9 @@ class DeepBook:
         delete, update, insert = [], [], []
         for side, levels in self.sides.items():
             shown = before[side]
-            delete += [wire(side, key) for key in shown if key not in levels]
-            update += [wire(side, key, size) for key, size in levels.items() if shown.get(key, size) != size]
-            insert += [wire(side, key, size) for key, size in levels.items() if key not in shown]
+            delete += [self.wire(side, key) for key in shown if key not in levels]
+            update += [self.wire(side, key, size) for key, size in levels.items() if shown.get(key, size) != size]
+            insert += [self.wire(side, key, size) for key, size in levels.items() if key not in shown]
         return self.frame(
             "delta", f'"delete":[{",".join(delete)}],"update":[{",".join(update)}],"insert":[{",".join(insert)}]'
         )
@@ -145,21 +149,32 @@ class DeepBook:
     def size(self) -> int:
         return 1 + int(self.random.lognormvariate(8, 1.1))
 
-
-def wire(side: str, key: int, size: int | None = None) -> str:
-    """A level in the linear dialect, prices in steps of 0.50 around 60,000."""
-    half_units = 120_000 + (key if side == "Sell" else -key)
-    stands = "" if size is None else f',"size":{size / 1000:g}'
-    return f'{{"price":"{half_units / 2:.2f}","symbol":"BTCUSDT","id":"{half_units * 5000}","side":"{side}"{stands}}}'
+    def wire(self, side: str, key: int, size: int | None = None) -> str:
+        """A level in the linear dialect, prices in steps of 0.50 around 60,000."""
+        half_units = 120_000 + (key if side == "Sell" else -key)
+        stands = "" if size is None else f',"size":{size / 1000:g}'
+        return (
+            f'{{"price":"{half_units / 2:.2f}","symbol":"{self.symbol}","id":"{half_units * 5000}",'
+            f'"side":"{side}"{stands}}}'
+        )
 
 
 def generated(depth: int) -> Stream:
     """A topic of more levels than the exchange has ever offered."""
     book = DeepBook(depth)
-    topic = f"orderBook_{depth}.BTCUSDT"
-    return Stream(f"generated {topic}", topic, depth, book.snapshot(), [book.delta() for _ in range(GENERATED_DELTAS)])
+    return Stream(
+        f"generated {book.topic}", book.topic, depth, book.snapshot(), [book.delta() for _ in range(GENERATED_DELTAS)]
+    )
 
 
 def streams() -> list[Stream]:
     """All of them, recorded first."""
     return [*recorded(), *synthetic(), generated(1000)]
+
+
+def write(measurable: list[Stream], path: Path) -> None:
+    """As ``worker.py`` and the yardstick read them: ``#TOPIC<TAB>DEPTH``, then a frame a line."""
+    with path.open("wb") as file:
+        for stream in measurable:
+            file.write(f"#{stream.topic}\t{stream.depth}\n".encode())
+            file.writelines(raw + b"\n" for raw in (stream.snapshot, *stream.deltas))

@@ -17,8 +17,9 @@ import msgspec
 
 import machine
 from compiled import build, load
+from dialects import typed_decoder
 from frames import Stream, streams
-from offline import feed, typed_decode
+from offline import feed
 
 PASSES = 3
 # Cython's C name of loops.measured; callgrind heeds one option for each pattern, so there are two.
@@ -26,35 +27,38 @@ COUNTED, DUMPED = "__pyx_pw_5loops_*measured", "*measured*"
 CHILD_TIMEOUT_S = 600
 
 
-def work(stream: Stream) -> list[Callable[[], None]]:
-    """Decoding alone; a snapshot, which is not counted; decoding, routing and applying."""
-    path = feed()
-    path.channels.add(stream.channel())
-    receive, deltas = path.receive, stream.deltas
+def work(stream: Stream) -> tuple[Callable[[], None], list[tuple[Callable[[], None], Callable[[], None]]]]:
+    """Decoding alone, and the whole way into a book on either lane; a snapshot before it is not counted."""
+    typed_decode = typed_decoder(stream.topic)
 
     def decode() -> None:
-        for raw in deltas:
+        for raw in stream.deltas:
             typed_decode(raw)
 
-    def restart() -> None:
-        receive(stream.snapshot, 0)
+    def on_lane(scanner: bool) -> tuple[Callable[[], None], Callable[[], None]]:
+        path = feed()
+        path.channels.add(stream.channel(scanner=scanner))
+        receive = path.receive
 
-    def decode_and_apply() -> None:
-        for raw in deltas:
-            receive(raw, 0)
+        def replay() -> None:
+            for raw in stream.deltas:
+                receive(raw, 0)
 
-    return [decode, restart, decode_and_apply]
+        return lambda: receive(stream.snapshot, 0), replay
+
+    return decode, [on_lane(False), on_lane(True)]
 
 
 def child(module: Path, frames: Path) -> None:
-    """Runs under valgrind, which writes a dump for each call of ``measured``: two a pass, of which the last counts."""
+    """Runs under valgrind, which dumps each call of ``measured``: three a pass, of which the last pass counts."""
     measured = load(module).measured
     for stream in msgspec.msgpack.decode(frames.read_bytes(), type=list[Stream]):
-        decode, restart, decode_and_apply = work(stream)
+        decode, lanes = work(stream)
         for _ in range(PASSES):
-            restart()
             measured(decode)
-            measured(decode_and_apply)
+            for restart, replay in lanes:
+                restart()
+                measured(replay)
 
 
 def counts(measurable: list[Stream], folder: Path) -> list[int]:
@@ -87,13 +91,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = counts(measurable, Path(folder))
     print(f"{machine.facts()}\n")
-    print("| frames | deltas | msgspec decodes | decoded, routed and applied | more | ratio |")
-    print("|---|--:|--:|--:|--:|--:|")
-    for stream, end in zip(measurable, range(2 * PASSES, len(found) + 1, 2 * PASSES), strict=True):
-        decode, both = (count / len(stream.deltas) for count in found[end - 2 : end])
+    print("| frames | deltas | msgspec decodes | msgspec lane | more | ratio | scanner lane |")
+    print("|---|--:|--:|--:|--:|--:|--:|")
+    for stream, end in zip(measurable, range(3 * PASSES, len(found) + 1, 3 * PASSES), strict=True):
+        decode, msgspec_lane, scanner_lane = (count / len(stream.deltas) for count in found[end - 3 : end])
         print(
-            f"| {stream.name} | {len(stream.deltas)} | {decode:.0f} | {both:.0f} | {both - decode:.0f} "
-            f"| {both / decode:.3f} |"
+            f"| {stream.name} | {len(stream.deltas)} | {decode:.0f} | {msgspec_lane:.0f} | {msgspec_lane - decode:.0f} "
+            f"| {msgspec_lane / decode:.3f} | {scanner_lane:.0f} |"
         )
 
 

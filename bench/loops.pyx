@@ -5,12 +5,27 @@ Built when the benchmarks run, against the .pxd files that depthwire ships.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from depthwire.book cimport Book
 from depthwire.book_decoder cimport BookDecoder
 from depthwire.channel cimport Channel
+from depthwire.feed cimport Feed
 from depthwire.frame cimport BookFrame
+
+cdef extern from "Python.h" nogil:
+    ctypedef struct PyMemAllocatorEx:
+        void* ctx
+        void* (*malloc)(void* ctx, size_t size) noexcept nogil
+        void* (*calloc)(void* ctx, size_t count, size_t size) noexcept nogil
+        void* (*realloc)(void* ctx, void* block, size_t size) noexcept nogil
+        void (*free)(void* ctx, void* block) noexcept nogil
+    ctypedef enum PyMemAllocatorDomain:
+        PYMEM_DOMAIN_RAW
+        PYMEM_DOMAIN_MEM
+        PYMEM_DOMAIN_OBJ
+    void PyMem_GetAllocator(PyMemAllocatorDomain domain, PyMemAllocatorEx* allocator)
+    void PyMem_SetAllocator(PyMemAllocatorDomain domain, PyMemAllocatorEx* allocator)
 
 
 cdef class DecodedFrames:
@@ -62,3 +77,65 @@ def decode_and_apply(BookDecoder decoder, Book book, list raws):
 def measured(run):
     """Call ``run``: a function of its own, so that a profiler can be told to count inside it alone."""
     run()
+
+
+def receive(Feed feed, list raws):
+    """The feed's path, called from C."""
+    for raw in raws:
+        feed.on_message(PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw), 0)
+
+
+def read_best(Book book, int64_t times):
+    """The best bid, read from C; their sum, so that no read can be left out."""
+    cdef double total = 0.0
+    cdef int64_t number
+    for number in range(times):
+        total += book.best_price(0)
+    return total
+
+
+cdef uint64_t allocations
+cdef PyMemAllocatorEx original[3]
+
+
+cdef void* counting_malloc(void* ctx, size_t size) noexcept nogil:
+    global allocations
+    allocations += 1
+    return (<PyMemAllocatorEx*>ctx).malloc((<PyMemAllocatorEx*>ctx).ctx, size)
+
+
+cdef void* counting_calloc(void* ctx, size_t count, size_t size) noexcept nogil:
+    global allocations
+    allocations += 1
+    return (<PyMemAllocatorEx*>ctx).calloc((<PyMemAllocatorEx*>ctx).ctx, count, size)
+
+
+cdef void* counting_realloc(void* ctx, void* block, size_t size) noexcept nogil:
+    global allocations
+    allocations += 1
+    return (<PyMemAllocatorEx*>ctx).realloc((<PyMemAllocatorEx*>ctx).ctx, block, size)
+
+
+cdef void plain_free(void* ctx, void* block) noexcept nogil:
+    (<PyMemAllocatorEx*>ctx).free((<PyMemAllocatorEx*>ctx).ctx, block)
+
+
+def allocations_of(Feed feed, list raws):
+    """How often Python's allocators (of objects, of memory, raw) are asked for memory while a feed takes the frames."""
+    global allocations
+    cdef PyMemAllocatorDomain[3] domains = [PYMEM_DOMAIN_RAW, PYMEM_DOMAIN_MEM, PYMEM_DOMAIN_OBJ]
+    cdef PyMemAllocatorEx counting
+    cdef int number
+    counting.malloc, counting.calloc = counting_malloc, counting_calloc
+    counting.realloc, counting.free = counting_realloc, plain_free
+    for number in range(3):
+        PyMem_GetAllocator(domains[number], &original[number])
+        counting.ctx = &original[number]
+        PyMem_SetAllocator(domains[number], &counting)
+    allocations = 0
+    try:
+        receive(feed, raws)
+        return allocations
+    finally:
+        for number in range(3):
+            PyMem_SetAllocator(domains[number], &original[number])

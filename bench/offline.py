@@ -2,13 +2,7 @@
 
 from typing import NoReturn
 
-import msgspec
-
-from depthwire.bybit.messages import OrderBookDelta, OrderBookSnapshot
 from depthwire.feed import Feed
-
-typed_decode = msgspec.json.Decoder(OrderBookSnapshot | OrderBookDelta).decode
-"""msgspec's decoding alone, of the same typed message that the book's decoder reads."""
 
 
 class Owner:

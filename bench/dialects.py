@@ -1,0 +1,53 @@
+"""What each dialect has for a book topic: its channel on either lane, its decoder, and its typed message."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from depthwire.book_decoder import BookDecoder
+from depthwire.bybit import messages, v5_orderbook
+from depthwire.bybit.v2_book import V2BookDecoder
+from depthwire.bybit.v2_scanner import V2Scanner
+from depthwire.bybit.v5_book import V5BookDecoder
+from depthwire.bybit.v5_scanner import V5Scanner
+from depthwire.channel import BookChannel, LiveBook
+from depthwire.scanner import Scanner
+
+V2, V5 = "v2", "v5"
+_shared_decoders: dict[str, BookDecoder] = {
+    V2: V2BookDecoder(),
+    V5: V5BookDecoder(),
+}  # one for all books, as a feed has it
+_decode_v2 = msgspec.json.Decoder(messages.OrderBookSnapshot | messages.OrderBookDelta).decode
+_decode_v5 = msgspec.json.Decoder(v5_orderbook.OrderBookSnapshot | v5_orderbook.OrderBookDelta).decode
+
+
+def dialect_of(topic: str) -> str:
+    return V5 if topic.startswith("orderbook.") else V2
+
+
+def symbol_of(topic: str) -> str:
+    return topic.rpartition(".")[2]
+
+
+def book_decoder(topic: str) -> BookDecoder:
+    """A new decoder of the topic's dialect."""
+    return V5BookDecoder() if dialect_of(topic) == V5 else V2BookDecoder()
+
+
+def book_scanner(topic: str) -> Scanner:
+    symbol = symbol_of(topic)
+    if dialect_of(topic) == V5:
+        return V5Scanner(topic, symbol)
+    return V2Scanner(topic, symbol, quoted=symbol.endswith("USDT"))
+
+
+def book_channel(topic: str, depth: int, *, scanner: bool) -> BookChannel:
+    """A new channel with an empty book, on the scanner's lane or on the decoder's."""
+    book = LiveBook(topic, symbol_of(topic), depth)
+    return BookChannel(book, _shared_decoders[dialect_of(topic)], book_scanner(topic) if scanner else None)
+
+
+def typed_decoder(topic: str) -> Callable[[bytes], object]:
+    """msgspec's decoding alone, of the same typed message that the topic's decoder reads."""
+    return _decode_v5 if dialect_of(topic) == V5 else _decode_v2

@@ -1,0 +1,26 @@
+"""How long importing takes, in a new process each time."""
+
+import subprocess
+import sys
+from statistics import median
+from typing import Any
+
+from plan import Plan
+
+CODE = "from time import perf_counter; start = perf_counter(); import {names}; print(perf_counter() - start)"
+WHAT = {"depthwire": "depthwire", "its dependencies": "numpy, msgspec, picows"}
+
+
+def measure(plan: Plan) -> dict[str, Any]:
+    """Median ms, and the median of the rounds' ratios."""
+    seconds: dict[str, list[float]] = {what: [] for what in WHAT}
+    for _ in range(2 * plan.frame_rounds):
+        for what, names in WHAT.items():
+            command = [sys.executable, "-c", CODE.format(names=names)]
+            finished = subprocess.run(command, capture_output=True, text=True, check=True)
+            seconds[what].append(float(finished.stdout))
+    ratios = [own / base for own, base in zip(*seconds.values(), strict=True)]
+    return {
+        "ms": {what: round(median(each) * 1e3, 1) for what, each in seconds.items()},
+        "ratio": round(median(ratios), 3),
+    }

@@ -1,0 +1,24 @@
+"""depthwire's client: a live book, and a callback on its changes."""
+
+import asyncio
+import inspect
+import ssl
+from collections.abc import Callable
+
+import depthwire
+from receivers import SYMBOL
+
+
+def run(url: str, stamp: Callable[..., None], certificate: str, busy: bool) -> None:
+    if busy and "busy_poll" not in inspect.signature(depthwire.connect).parameters:
+        raise NotImplementedError("this depthwire does not poll")
+    depthwire.run(receive(url, stamp, certificate, {"busy_poll": True} if busy else {}))
+
+
+async def receive(url: str, stamp: Callable[..., None], certificate: str, options: dict[str, bool]) -> None:
+    context = ssl.create_default_context(cafile=certificate) if certificate else None
+    async with depthwire.connect(url, ssl_context=context, **options) as client:
+        book = await client.book(SYMBOL)
+        book.on_change(stamp)
+        stamp()  # the snapshot; the sender waits for it
+        await asyncio.Event().wait()

@@ -1,0 +1,42 @@
+"""Offline replay as the command does it: a tape of the inverse recording's book frames, many times over."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import frames
+from plan import Plan
+
+RUNS = 3
+
+
+def measure(plan: Plan) -> dict[str, Any]:
+    """Frames and bytes of frames a second, in the median of some runs, one core; or why not."""
+    streams = [stream for stream in frames.recorded() if stream.name.startswith("inverse")]
+    if not streams:
+        return {"skipped": f"no inverse recording in {frames.tapes()}"}
+    raws = [raw for stream in streams for raw in (stream.snapshot, *stream.deltas)]
+    times = 20 if plan.quick else 200
+    with tempfile.TemporaryDirectory() as folder:
+        tape = Path(folder) / "tape.frames"
+        with tape.open("wb") as file:
+            for _ in range(times):
+                file.writelines(b"%d\t%s\n" % (frames.START_NS, raw) for raw in raws)
+        command = [sys.executable, "-m", "depthwire", "replay", "--json", str(tape)]
+        reports = []
+        for _ in range(RUNS):
+            finished = subprocess.run(command, capture_output=True, text=True, check=True)
+            reports.append(json.loads(finished.stdout))
+    report = sorted(reports, key=lambda each: each["seconds"])[RUNS // 2]
+    size = times * sum(map(len, raws))
+    assert report["frames"] == times * len(raws), report
+    return {
+        "frames": report["frames"],
+        "frames_per_s": round(report["frames_per_s"]),
+        "gb_per_s": round(size / report["seconds"] / 1e9, 3),
+        "lanes": report["lanes"],
+        "skipped_frames": report["skipped"],
+    }
