@@ -40,6 +40,10 @@ def test_each_dialect_has_its_own_topics() -> None:
         (["trade.*"], "sim://inverse"),
         (["candle.1.BTCUSDT", "order"], "sim://linear"),
         (["order"], "sim://inverse"),
+        (["publicTrade.BTCUSDT"], "sim://v5/linear"),
+        (["BTCUSDT", "tickers.BTCUSDT"], "sim://v5/linear"),
+        (["orderbook.50.BTCUSD"], "sim://v5/inverse"),
+        (["greeks"], "sim://v5/inverse"),
     ],
 )
 def test_the_embedded_venue_that_fits(targets: list[str], url: str) -> None:
@@ -62,6 +66,9 @@ def test_v5_has_its_own_topics_and_depths() -> None:
 def test_the_dialect_of_a_url() -> None:
     urls = ("sim://", "sim://linear", "ws://h/realtime", "ws://h/realtime_public")
     assert [dialect_of(url) for url in urls] == [INVERSE, LINEAR, INVERSE, LINEAR]
+    assert dialect_of("sim://v5/spot") is v5.SPOT
+    with pytest.raises(InvalidUrl, match="sim://v5/linear"):
+        dialect_of("sim://v5/option")
     with pytest.raises(InvalidUrl):
         dialect_of("ws://h/elsewhere")
 

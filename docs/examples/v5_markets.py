@@ -1,18 +1,17 @@
-"""Today's exchange: books, the merged ticker and trades of one symbol, at a v5 endpoint (default: mainnet, linear)."""
+"""Today's dialect: books, the merged ticker and trades of a symbol at a v5 endpoint; by default the embedded venue."""
 
 import sys
 
 import depthwire
 
 
-async def main(url: str = depthwire.endpoints.V5_LINEAR_MAINNET, symbol: str = "BTCUSDT") -> None:
-    async with depthwire.connect(url) as client:
+async def main(url: str = "sim://v5/linear", symbol: str = "BTCUSDT") -> None:
+    async with depthwire.connect(url) as client:  # or depthwire.endpoints.V5_LINEAR_MAINNET
         best, deep = await client.book(symbol, depth=1), await client.book(symbol, depth=200)
         print(f"{symbol}: {best.best_bid} / {best.best_ask}, {len(deep)} levels up to update {deep.update_id}")
 
         instrument = await client.instrument(symbol)
         print(f"last {instrument.last_price}, mark {instrument.mark_price}, funding {instrument.funding_rate}")
-        instrument.on_change(lambda _, changed: print("changed:", ", ".join(sorted(changed))))
 
         trades = await client.trades(symbol)
         trade = await anext(trades)

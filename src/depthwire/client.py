@@ -12,21 +12,22 @@ from depthwire.bybit.accounts import AccountStream
 from depthwire.bybit.auth import KEY_VARIABLE, SECRET_VARIABLE, Credentials
 from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.topics import Topic
-from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel, callback_error
+from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
 from depthwire.connection import AuthWay, asked_for
 from depthwire.endpoints import Endpoint, endpoint_of
 from depthwire.errors import (
     AuthError,
     ConnectError,
     DepthwireError,
-    InvalidUrl,
     SubscriptionTimeout,
     TopicError,
 )
+from depthwire.inlets import connect_inlet
 from depthwire.lines import Lines
 from depthwire.reports import Reports
 from depthwire.session import Session
 from depthwire.settings import Settings
+from depthwire.simulated import SCHEME, simulated
 from depthwire.status import Status, lanes_of, status_of
 from depthwire.streams import EventStream, TopicEvents
 
@@ -338,28 +339,6 @@ class Client:
         return f"<Client {self.url} {'connected' if self._public.connection.connected else 'not connected'}>"
 
 
-def connect_inlet(stream: TopicEvents, report: Callable[[DepthwireError], object], channel: Channel) -> None:
-    """Let a stream of many topics read one more channel, of events or of a live state.
-
-    Not where its reader has gone before a pattern's frames brought the topic, nor where a pattern and a name both did.
-    """
-    if stream.closed or stream.reads(channel.topic):
-        return
-    inlet = stream.inlet(channel.topic)
-    if isinstance(channel, EventChannel):
-        channel.join(inlet)
-        stream.when_closed(partial(channel.leave, inlet))
-        return
-    assert isinstance(channel, BookChannel | StateChannel)
-    state = channel.state
-
-    def failed(error: Exception, topic: str) -> None:
-        report(callback_error(error, topic))
-
-    stream.when_closed(state.on_change(lambda *_: inlet.push([state], failed)))
-    stream.when_closed(state.on_state(lambda *_: inlet.finish() if state.finished else None))
-
-
 @asynccontextmanager
 async def connect(
     url: str,
@@ -377,8 +356,8 @@ async def connect(
     private topics are on ``/v5/private`` of the same host; ``/realtime`` is inverse, ``/realtime_public`` and
     ``/realtime_private`` are linear. However many sockets that needs stand behind one client: two where private
     topics have their own, and on v5 more when the topics exceed what the exchange allows one connection. ``"sim://"``
-    starts the embedded venue on a loopback port and connects to its inverse market, ``"sim://linear"`` to its linear
-    one, ``"sim://v5/linear"``, ``inverse`` and ``spot`` to those of v5.
+    starts the embedded venue on a loopback port and connects to its inverse market; ``"sim://linear"``,
+    ``"sim://v5/linear"``, ``"sim://v5/inverse"`` and ``"sim://v5/spot"`` to its others.
 
     All URLs stand in :mod:`depthwire.endpoints`. At most 500 connections in 5 minutes are made to one host.
 
@@ -397,8 +376,8 @@ async def connect(
     settings = settings or Settings()
     async with AsyncExitStack() as stack:
         credentials = Credentials.given(api_key, api_secret)
-        if str(url).startswith("sim:"):
-            url = await stack.enter_async_context(_simulated(url))
+        if str(url).startswith(SCHEME):
+            url = await stack.enter_async_context(simulated(url))
         endpoint = endpoint_of(url)
         if auth_way == "url" and not endpoint.dialect.signs_in_by_url:
             raise AuthError(f"{endpoint.dialect.name} has no sign-in by URL; leave auth_way as 'op'")
@@ -412,16 +391,3 @@ async def connect(
         stack.push_async_callback(client.close)
         await client.open()
         yield client
-
-
-@asynccontextmanager
-async def _simulated(url: str) -> AsyncIterator[str]:
-    """The URL of an embedded venue that lives as long as the block."""
-    from depthwire.venue import SyntheticMarket, Venue
-
-    async with Venue(SyntheticMarket()) as venue:
-        urls = {"sim://": venue.inverse_url, "sim://inverse": venue.inverse_url, "sim://linear": venue.linear_url}
-        urls |= {f"sim://v5/{category}": venue.v5_url(category) for category in ("linear", "inverse", "spot")}
-        if url not in urls:
-            raise InvalidUrl(f"{url!r} is no embedded venue; there are {', '.join(urls)}")
-        yield urls[url]

@@ -11,6 +11,7 @@ from depthwire.bybit.topics import Topic, checked_symbol
 from depthwire.cli.command import whole_number
 from depthwire.endpoints import endpoint_of
 from depthwire.errors import AuthError, TopicError
+from depthwire.simulated import SCHEME, simulated_dialect
 
 KEY_NOTE: Final = f"""\
 Private topics (order, position, ...) take the API key from the environment, {KEY_VARIABLE} and
@@ -19,7 +20,15 @@ Private topics (order, position, ...) take the API key from the environment, {KE
 DIALECTS: Final[dict[str, Dialect]] = {
     dialect.name: dialect for dialect in (v2.INVERSE, v2.LINEAR, v5.LINEAR, v5.INVERSE, v5.SPOT, v5.OPTION)
 }
-_FIRST_WORDS: Final = {kind.partition(".")[0] for dialect in DIALECTS.values() for kind in dialect.kinds}
+
+
+def _words(dialect: Dialect) -> set[str]:
+    """What its topics begin with."""
+    return {kind.partition(".")[0] for kind in dialect.kinds}
+
+
+_FIRST_WORDS: Final = set().union(*map(_words, DIALECTS.values()))
+_V5_WORDS: Final = _words(v5.LINEAR) - _words(v2.INVERSE) - _words(v2.LINEAR)
 
 
 def add_targets(parser: argparse.ArgumentParser) -> None:
@@ -55,15 +64,15 @@ def is_symbol(target: str) -> bool:
 
 def dialect_of(url: str) -> Dialect:
     """What a URL's venue speaks, the embedded ones included; raises InvalidUrl."""
-    if url.startswith("sim:"):
-        return v2.LINEAR if url == "sim://linear" else v2.INVERSE
-    return endpoint_of(url).dialect
+    return simulated_dialect(url) if url.startswith(SCHEME) else endpoint_of(url).dialect
 
 
 def simulated_url(targets: Iterable[str]) -> str:
     """The embedded venue that has what is asked for."""
     public = [target for target in targets if not Topic(target, "").is_private]
-    return "sim://linear" if public and all(target.endswith("USDT") for target in public) else "sim://inverse"
+    category = "linear" if public and all(target.endswith("USDT") for target in public) else "inverse"
+    speaks_v5 = any(target.partition(".")[0] in _V5_WORDS for target in targets)
+    return f"sim://v5/{category}" if speaks_v5 else f"sim://{category}"
 
 
 def topics_of(targets: Sequence[str], dialect: Dialect, depth: int | None) -> list[Topic]:

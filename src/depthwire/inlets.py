@@ -1,0 +1,30 @@
+"""How one stream comes to read many topics, of events and of live states."""
+
+from collections.abc import Callable
+from functools import partial
+
+from depthwire.channel import BookChannel, Channel, EventChannel, StateChannel, callback_error
+from depthwire.errors import DepthwireError
+from depthwire.streams import TopicEvents
+
+
+def connect_inlet(stream: TopicEvents, report: Callable[[DepthwireError], object], channel: Channel) -> None:
+    """Let a stream of many topics read one more channel, of events or of a live state.
+
+    Not where its reader has gone before a pattern's frames brought the topic, nor where a pattern and a name both did.
+    """
+    if stream.closed or stream.reads(channel.topic):
+        return
+    inlet = stream.inlet(channel.topic)
+    if isinstance(channel, EventChannel):
+        channel.join(inlet)
+        stream.when_closed(partial(channel.leave, inlet))
+        return
+    assert isinstance(channel, BookChannel | StateChannel)
+    state = channel.state
+
+    def failed(error: Exception, topic: str) -> None:
+        report(callback_error(error, topic))
+
+    stream.when_closed(state.on_change(lambda *_: inlet.push([state], failed)))
+    stream.when_closed(state.on_state(lambda *_: inlet.finish() if state.finished else None))

@@ -1,0 +1,39 @@
+"""The embedded venue behind a URL of its own, for programs that have no exchange at hand."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from depthwire.bybit import v2, v5
+from depthwire.bybit.dialect import Dialect
+from depthwire.errors import InvalidUrl
+
+SCHEME: Final = "sim:"
+DIALECTS: Final[dict[str, Dialect]] = {
+    "sim://": v2.INVERSE,
+    "sim://inverse": v2.INVERSE,
+    "sim://linear": v2.LINEAR,
+    "sim://v5/linear": v5.LINEAR,
+    "sim://v5/inverse": v5.INVERSE,
+    "sim://v5/spot": v5.SPOT,
+}
+
+
+def simulated_dialect(url: str) -> Dialect:
+    """What an embedded venue's URL speaks; raises InvalidUrl where there is none of that name."""
+    if url not in DIALECTS:
+        raise InvalidUrl(f"{url!r} is no embedded venue; there are {', '.join(DIALECTS)}")
+    return DIALECTS[url]
+
+
+@asynccontextmanager
+async def simulated(url: str) -> AsyncIterator[str]:
+    """The address of an embedded venue that lives as long as the block; raises InvalidUrl."""
+    dialect = simulated_dialect(url)
+    from depthwire.venue import SyntheticMarket, Venue
+
+    async with Venue(SyntheticMarket()) as venue:
+        if isinstance(dialect, v5.V5Dialect):
+            yield venue.v5_url(dialect.category)
+        else:
+            yield venue.inverse_url if dialect is v2.INVERSE else venue.linear_url

@@ -1,0 +1,153 @@
+"""The v5 client against the embedded venue: recorded books after every frame, and a strategy on private streams."""
+
+import asyncio
+import math
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import depthwire
+from depthwire import errors
+from depthwire.bybit import v5_private
+from depthwire.channel import LiveBook
+from depthwire.client import Client
+from depthwire.settings import Settings
+from depthwire.values import BookState
+from depthwire.venue import DemoTrader, SyntheticMarket, TapeMarket, Venue
+from plain_client import run, until
+from reference import frames, plain
+from reference_v5 import books_of
+
+QUICK = Settings(timeout_s=5.0, backoff_first_s=0.01, backoff_cap_s=0.05)
+KEY, SECRET = "demo-key", "hush-hush-demo-secret"
+TAPES = {"v5-linear-2026-08-09.frames": ("BTCUSDT", "SOLUSDT"), "v5-spot-2026-08-09.frames": ("BTCUSDT",)}
+
+
+def shown(book: LiveBook) -> Any:
+    snapshot = book.snapshot()
+    decimals = -(snapshot.price_decimals or 0)
+    sides = (snapshot.bids, snapshot.asks)
+    return tuple([(plain(Decimal(price_id).scaleb(decimals)), size) for price_id, size in side] for side in sides)
+
+
+def by_update(tape: Path) -> Iterator[tuple[tuple[str, int], Any]]:
+    for topic, book in books_of(frames(tape)):
+        yield (topic, book.u), book.levels_text()
+
+
+@pytest.mark.parametrize("drops", [0, 3])
+@pytest.mark.parametrize("name", TAPES)
+def test_the_clients_books_equal_the_tapes_after_each_frame(tapes: Path, name: str, drops: int) -> None:
+    expected = dict(by_update(tapes / name))
+    category = "spot" if "spot" in name else "linear"
+
+    async def main() -> None:
+        async with (
+            Venue(TapeMarket(tapes / name), speed=math.inf) as venue,
+            depthwire.connect(venue.v5_url(category), settings=QUICK) as client,
+        ):
+            told: list[errors.DepthwireError] = []
+            client.on_error(told.append)
+            seen: set[tuple[str, int]] = set()
+            drop_at = {40 * (number + 1) for number in range(drops)}
+
+            def check(book: LiveBook) -> None:
+                assert shown(book) == expected[book.topic, book.update_id]
+                seen.add((book.topic, book.update_id))
+                if len(seen) in drop_at:
+                    drop_at.discard(len(seen))
+                    venue.drop_connections()
+
+            books = await asyncio.gather(*(client.book(symbol, 200) for symbol in TAPES[name]))
+            for book in books:
+                check(book)
+                book.on_change(check)
+            await venue.finished.wait()
+            last = {topic: u for topic, u in expected if topic.startswith("orderbook.200.")}
+            await until(lambda: all(book.update_id == last[book.topic] for book in books))
+            assert [book.state for book in books] == [BookState.LIVE] * len(books)
+            assert len(seen) > 0.5 * len(expected)
+            assert client.status().connects == 1 + drops
+            assert [type(error) for error in told] == [errors.ConnectionLost] * drops
+
+    run(main)
+
+
+# a strategy
+
+
+async def drain(stream: depthwire.EventStream[Any], into: list[Any]) -> None:
+    async for event in stream:
+        into.append(event)  # noqa: PERF401 - seen while it grows
+
+
+async def quiet(client: Client) -> None:
+    """Wait until no more frames come."""
+    frames = -1
+    while frames != client.status().frames:
+        frames = client.status().frames
+        await asyncio.sleep(0.2)
+
+
+@pytest.mark.parametrize(("category", "symbols"), [("inverse", ("BTCUSD", "ETHUSD")), ("linear", ("BTCUSDT",))])
+def test_a_market_makers_account_equals_the_venues_ledger(category: str, symbols: tuple[str, ...]) -> None:
+    """Thousands of frames with a market maker on the account: orders, positions, money and fills all agree."""
+
+    async def main() -> None:
+        async with Venue(SyntheticMarket(seed=5), speed=None) as venue:
+            account = venue.account(KEY, secret=SECRET)
+            url = venue.v5_url(category)
+            async with depthwire.connect(url, api_key=KEY, api_secret=SECRET, settings=QUICK) as client:
+                DemoTrader(venue.exchange, account, seed=5, symbols=symbols)
+                orders, positions = await client.orders(100_000), await client.positions(100_000)
+                wallet, executions = await client.wallet(100_000), await client.executions(100_000)
+                kinds = ("orderbook.50", "publicTrade")
+                await client.subscribe(*(f"{kind}.{symbol}" for kind in kinds for symbol in symbols), capacity=100_000)
+                events: list[Any] = []
+                orders.on_event(events.append)
+                fills: list[Any] = []
+                reader = asyncio.create_task(drain(executions, fills))
+                while client.status().frames < 10_000:
+                    venue.advance(5.0)
+                    await asyncio.sleep(0)
+                await quiet(client)
+
+                assert set(orders.view) == {*account.orders, *account.stop_orders}
+                for order_id, order in account.orders.items():
+                    seen = orders.view[order_id]
+                    assert isinstance(seen, v5_private.Order)
+                    assert (seen.symbol, seen.side) == (order.symbol, order.side)
+                    assert (seen.price, seen.qty, seen.order_status) == (order.price, order.qty, order.status)
+                    assert seen.leaves_qty == order.qty - (seen.cum_exec_qty or 0)
+                assert {orders.view[order_id].order_status for order_id in account.stop_orders} <= {"Untriggered"}
+                held = {(each.symbol, each.side): each for each in positions.view.values() if each.size}
+                assert {key: each.size for key, each in held.items()} == {
+                    key: position.size for key, position in account.positions.items()
+                }
+                for coin in ("BTC", "ETH") if category == "inverse" else ("USDT",):
+                    assert wallet.view[coin].wallet_balance == account.wallet[coin].wallet
+
+                assert len(fills) > 50
+                assert len({fill.exec_id for fill in fills}) == len(fills), "each execution once"
+                filled: dict[str, Decimal] = {}
+                for fill in fills:
+                    filled[fill.order_id] = filled.get(fill.order_id, Decimal(0)) + fill.exec_qty
+                final = {event.order_id: event.cum_exec_qty for event in events}
+                assert filled == {order_id: qty for order_id, qty in final.items() if qty}
+                reader.cancel()
+
+    run(main, bound_s=300)
+
+
+@pytest.mark.parametrize("category", ["linear", "inverse", "spot"])
+def test_the_embedded_venue_is_one_word_away(category: str) -> None:
+    async def main() -> None:
+        async with depthwire.connect(f"sim://v5/{category}") as client:
+            assert client.dialect.name == f"v5-{category}"
+            book = await client.book("BTCUSD" if category == "inverse" else "BTCUSDT", depth=1)
+            assert (book.depth, len(book)) == (1, 2)
+
+    run(main)
