@@ -29,7 +29,7 @@ from depthwire.values import BBO, BookSnapshot, BookState, DepthWithin, Level, L
 EXACT = Context(prec=2 * MAX_DIGITS)    # the caller's own decimal context may round
 cdef tuple STATES = (BookState.EMPTY, BookState.LIVE, BookState.STALE)
 cdef tuple SIDES = ("Buy", "Sell")
-cdef int INITIAL_CAPACITY = 256
+cdef Py_ssize_t MOST_AT_FIRST = 256
 cdef int SHOWN_LEVELS = 3
 cdef int64_t MAX_PRICE_ID = POWERS_OF_TEN[MAX_DIGITS]    # the sum of two still fits int64
 
@@ -71,8 +71,9 @@ cdef class Book:
         self.unit = 1.0
         if price_decimals is not None:
             self._learn(price_decimals)
-        self.bid_ladder = Ladder(False, min(depth, INITIAL_CAPACITY))
-        self.ask_ladder = Ladder(True, min(depth, INITIAL_CAPACITY))
+        # A frame may add levels before it takes others away.
+        self.bid_ladder = Ladder(False, min(depth + depth // 4 + 2, MOST_AT_FIRST))
+        self.ask_ladder = Ladder(True, min(depth + depth // 4 + 2, MOST_AT_FIRST))
 
     # ---- applying frames
 
@@ -185,13 +186,8 @@ cdef class Book:
             refusal = self._take_scale(frame.price_decimals)
             if refusal is not None:
                 return refusal
-        if frame.inserts:
-            bids.reserve(bids.count + frame.inserts)
-            asks.reserve(asks.count + frame.inserts)
         ladders[:] = [<PyObject*>bids, <PyObject*>asks]
-        for i in range(count):
-            changes[i].at = <int32_t>(<Ladder>ladders[changes[i].side]).seek(changes[i].price_id)
-        i = 0
+        self._look_up(changes, count, ladders)
         while i < count and apply_to(ladders, &changes[i]):
             i += 1
         if i < count:
@@ -201,6 +197,22 @@ cdef class Book:
         if refusal is not None:
             self._take_back(changes, i)
         return refusal
+
+    cdef int _look_up(self, LevelChange* changes, Py_ssize_t count, PyObject** ladders) except -1:
+        """Find where each change belongs before any is made, and make room for the levels that come."""
+        cdef Py_ssize_t come[2]
+        cdef Ladder ladder
+        cdef LevelChange* change
+        cdef int side
+        come[:] = [0, 0]
+        for change in changes[:count]:
+            ladder = <Ladder>ladders[change.side]
+            change.at = <int32_t>ladder.seek(change.price_id)
+            come[change.side] += change.action >= INSERT and not ladder.stands(change.at, change.price_id)
+        for side in range(2):
+            ladder = <Ladder>ladders[side]
+            ladder.reserve(ladder.count + come[side])
+        return 0
 
     cdef inline bint _follows(self, BookFrame frame) noexcept:
         """Whether a delta's numbers are those that come next."""
@@ -294,7 +306,7 @@ cdef class Book:
     cdef object _why_refused(self, LevelChange* change):
         """The error for a change that its ladder did not take."""
         cdef str side = "bid" if change.side == BID else "ask"
-        if not is_valid(change) and (change.action not in (DELETE, REMOVE) or not is_price_id(change.price_id)):
+        if not is_valid(change) and (change.action > DELETE or not is_price_id(change.price_id)):
             return self._invalid(change)
         if change.action == INSERT:
             return DuplicateLevel(f"insert of {side} {self._name(change.price_id)}, which stands already", self.symbol)
@@ -658,7 +670,7 @@ cdef inline bint is_valid(const LevelChange* level) noexcept nogil:
 
 cdef inline bint apply_to(PyObject** ladders, LevelChange* change) noexcept:
     """``ladders`` by side: an index costs nothing, a branch on the side is mispredicted every other time."""
-    if not is_valid(change) and change.action != DELETE and (change.action != REMOVE or not is_price_id(change.price_id)):
+    if not is_valid(change) and (change.action > DELETE or (change.action == REMOVE and not is_price_id(change.price_id))):
         return False
     return (<Ladder>ladders[change.side]).apply(change)
 

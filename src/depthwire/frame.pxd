@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t
 cimport cython
 
 from depthwire.decimal_text cimport DecimalText
-from depthwire.ladder cimport INSERT, LevelChange
+from depthwire.ladder cimport LevelChange
 
 
 @cython.final
@@ -16,7 +16,6 @@ cdef class BookFrame:
     cdef int price_decimals         # scale of the frame's price ids; -1: no level told it
     cdef LevelChange* changes       # a delta's, in the order in which they are to be applied
     cdef Py_ssize_t count
-    cdef Py_ssize_t inserts         # how many of them need room
     cdef Py_ssize_t capacity
 
     cdef void start(self, bint is_snapshot, int price_decimals) noexcept
@@ -34,5 +33,4 @@ cdef class BookFrame:
         change.side = side
         change.action = action
         self.count += 1
-        self.inserts += action >= INSERT
         return change

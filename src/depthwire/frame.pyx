@@ -16,7 +16,7 @@ cdef class BookFrame:
         self.is_snapshot = is_snapshot
         self.price_decimals = price_decimals
         self.cross_seq = self.ts_exchange_us = self.ts_matching_us = self.update_id = 0
-        self.count = self.inserts = 0
+        self.count = 0
 
     cdef bint set_price(self, LevelChange* change, const DecimalText* price) noexcept:
         """Set a change's price id from the price alone, at the frame's scale, which a finer price raises. O(1).

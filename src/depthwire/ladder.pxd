@@ -10,14 +10,15 @@ cdef enum Side:
 
 
 # Where a dialect says only which size stands at a price from now on, a change is a SET or a REMOVE; once applied it has
-# become what it turned out to be. A delete and an insert undo each other: INSERT - action undoes an action.
+# become what it turned out to be. A delete and an insert undo each other: INSERT - action undoes an action. What takes a
+# level away is at most DELETE, what may add one at least INSERT.
 cdef enum Action:
+    NOTHING = -2
+    REMOVE = -1
     DELETE = 0
     UPDATE = 1
     INSERT = 2
     SET = 3
-    REMOVE = 4
-    NOTHING = 5
 
 
 # One change of one price level, as a frame states it. Once applied, `size` holds the size that stood there before,

@@ -114,8 +114,6 @@ cdef class V2Scanner(Scanner):
             if end - at < 1 or at[0] != c',':
                 break
             at += 1
-        if action == INSERT:
-            frame.inserts = change - frame.changes - frame.count
         frame.count = change - frame.changes
         return at
 

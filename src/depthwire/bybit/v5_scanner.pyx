@@ -106,7 +106,6 @@ cdef class V5Scanner(Scanner):
             if end - at < 1 or at[0] != c',':
                 break
             at += 1
-        frame.inserts += change - frame.changes - frame.count
         frame.count = change - frame.changes
         return at
 
