@@ -263,10 +263,15 @@ cdef class Book:
         cdef LevelChange* levels = frame.changes
         cdef Py_ssize_t i, bids = 0, count = frame.count
         cdef object refusal
+        while bids < count and levels[bids].side == BID:
+            bids += 1
+        worst_to_best(levels, bids)
+        worst_to_best(levels + bids, count - bids)
         for i in range(1, count):
             if worst_first(&levels[i - 1], &levels[i]) > 0:
                 qsort(levels, count, sizeof(LevelChange), worst_first)
                 break
+        bids = 0
         for i in range(count):
             if not is_valid(&levels[i]):
                 return self._invalid(&levels[i])
@@ -673,6 +678,14 @@ cdef inline bint apply_to(PyObject** ladders, LevelChange* change) noexcept:
     if not is_valid(change) and (change.action > DELETE or (change.action == REMOVE and not is_price_id(change.price_id))):
         return False
     return (<Ladder>ladders[change.side]).apply(change)
+
+
+cdef void worst_to_best(LevelChange* levels, Py_ssize_t count) noexcept nogil:
+    """Turn round a side that is written best first."""
+    cdef Py_ssize_t i
+    if count > 1 and worst_first(&levels[0], &levels[1]) > 0:
+        for i in range(count // 2):
+            levels[i], levels[count - 1 - i] = levels[count - 1 - i], levels[i]
 
 
 cdef int worst_first(const void* left, const void* right) noexcept nogil:

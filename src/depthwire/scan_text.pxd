@@ -77,20 +77,14 @@ cdef extern from *:
         return depthwire_word(at + length - 8) == depthwire_word(text + length - 8) ? at + length : (const char*)0;
     }
 
-    /* One of two texts of at most eight bytes, without a branch that the next frame takes the other way. */
-    static inline const char* depthwire_either(const char* at, const char* end, const char* zero, const char* one, int8_t* which) {
-        size_t zeros = strlen(zero), ones = strlen(one), length;
-        char texts[2][8] = {{0}, {0}};
-        uint64_t word;
-        int is_one;
+    /* `Buy"` or `Sell"`, 0 or 1 in *side, without a branch that the next level takes the other way; eight bytes are left. */
+    static inline const char* depthwire_side(const char* at, const char* end, int8_t* side) {
+        static const uint64_t texts[2] = {0x22797542u, 0x226C6C6553u}, masks[2] = {0xFFFFFFFFu, 0xFFFFFFFFFFu};
+        int sell;
         if (!at || end - at < 8) return 0;
-        memcpy(texts[0], zero, zeros);
-        memcpy(texts[1], one, ones);
-        is_one = *at == *one;
-        length = is_one ? ones : zeros;
-        word = depthwire_word(at) & depthwire_low((int)length);
-        *which = (int8_t)is_one;
-        return word == depthwire_word(texts[is_one]) ? at + length : (const char*)0;
+        sell = *at == 'S';
+        *side = (int8_t)sell;
+        return (depthwire_word(at) & masks[sell]) == texts[sell] ? at + 4 + sell : (const char*)0;
     }
 
     /* Puts a run of digits behind those of *value and adds their number to *count; stops counting soon after 18. */
@@ -200,10 +194,7 @@ cdef extern from *:
     uint64_t number "depthwire_number"(uint64_t digits, int count) nogil
     const char* literal "depthwire_literal"(const char* at, const char* end, const char* text) nogil
     const char* known_text "depthwire_known"(const char* at, const char* end, const char* text, Py_ssize_t length) nogil
-    # "zero" or "one", in *which; they begin differently, and eight bytes are left
-    const char* either "depthwire_either"(
-        const char* at, const char* end, const char* zero, const char* one, int8_t* which
-    ) nogil
+    const char* scan_side "depthwire_side"(const char* at, const char* end, int8_t* side) nogil
     const char* digits "depthwire_digits"(const char* at, const char* end, int64_t* value, int* count) nogil
     const char* integer "depthwire_integer"(const char* at, const char* end, int64_t* value) nogil
     const char* short_decimal "depthwire_short_decimal"(

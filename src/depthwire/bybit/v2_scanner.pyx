@@ -20,7 +20,6 @@ from depthwire.frame cimport BookFrame
 from depthwire.ladder cimport DELETE, INSERT, UPDATE, LevelChange
 from depthwire.scan_text cimport (
     PriceShape,
-    either,
     known,
     learn,
     literal,
@@ -29,6 +28,7 @@ from depthwire.scan_text cimport (
     scan_decimal,
     scan_integer,
     scan_number,
+    scan_side,
     shaped_digits,
     shaped_price,
 )
@@ -100,7 +100,7 @@ cdef class V2Scanner(Scanner):
                 at = self._other_price(price, end, change, frame)
                 zeros = frame.price_decimals - shape.decimals
             at = literal(quote(at, end, self._quoted), end, b',"side":"')
-            at = either(at, end, b'Buy"', b'Sell"', &change.side)
+            at = scan_side(at, end, &change.side)
             if action == DELETE:
                 change.size = 0.0
             else:
