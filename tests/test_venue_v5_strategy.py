@@ -46,9 +46,7 @@ def test_a_market_makers_account_equals_the_venues_ledger(category: str, symbols
                 orders, positions = await client.orders(100_000), await client.positions(100_000)
                 wallet, executions = await client.wallet(100_000), await client.executions(100_000)
                 kinds = ("orderbook.1", "orderbook.50", "orderbook.200", "publicTrade")
-                await client.subscribe(
-                    *(f"{kind}.{symbol}" for kind in kinds for symbol in symbols), capacity=100_000
-                )
+                await client.subscribe(*(f"{kind}.{symbol}" for kind in kinds for symbol in symbols), capacity=100_000)
                 fills: list[Any] = []
                 reader = asyncio.create_task(drain(executions, fills))
                 while client._public.feed.frames < 10_000:
@@ -127,8 +125,7 @@ def test_a_client_s_books_of_every_depth_are_the_venue_s(category: str) -> None:
                     assert isinstance(theirs, WirePairs)
                     shown = book.snapshot()
                     mine = tuple(
-                        [(book.price(price_id), size) for price_id, size in side]
-                        for side in (shown.bids, shown.asks)
+                        [(book.price(price_id), size) for price_id, size in side] for side in (shown.bids, shown.asks)
                     )
                     assert mine == venue_levels(theirs)
                     assert book.cross_seq == theirs.seq
