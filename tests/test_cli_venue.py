@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ import pytest
 import depthwire
 from cli_process import BOUND_S, NEEDS_SIGNALS, started, synthetic, urls, write_tape
 from depthwire.cli import main
+from depthwire.venue import Category, Dialect, PublicTopic, SyntheticMarket
 from reference import BUY, ReferenceBook, frames, play
+from reference_v5 import V5ReferenceBook
 
 BOOK, LINEAR_BOOK = "orderBookL2_25.BTCUSD", "orderBookL2_25.BTCUSDT"
 
@@ -106,3 +109,19 @@ def test_a_demo_without_frames_fails(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("depthwire.cli.views.LineView.run", nothing)
     assert main(["demo"]) == 1
+
+
+@pytest.mark.parametrize("category", ["linear", "spot"])
+def test_a_v5_tape_is_served_on_its_category_s_path(category: str, tmp_path: Path) -> None:
+    market = SyntheticMarket(3, start_ns=1_618_677_786_000_000_000)
+    topic = PublicTopic(Dialect.V5, Category(category), "orderbook.50.BTCUSDT")
+    recorded = [(frame.at_ns, frame.raw) for frame in islice(market.frames([topic]), 100)]
+    oracle = V5ReferenceBook("BTCUSDT", 50)
+    for _, raw in recorded:
+        oracle.receive(raw)
+    with started("venue", "--tape", str(write_tape(tmp_path / "a.frames", recorded)), "--speed", "max") as process:
+        ((symbol, url),) = urls(process).items()
+        assert symbol == "BTCUSDT"
+        assert url.endswith(f"/v5/public/{category}")
+        bids = asyncio.run(final_book(url, symbol, 100))
+    assert [size for _, size in bids] == [size for _, size in oracle.levels_text()[0]]

@@ -8,16 +8,17 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal as D
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from depthwire.venue import Account, Category, Dialect, PublicTopic, SyntheticMarket, Venue
+import depthwire
+from depthwire.channel import LiveBook
+from depthwire.venue import Account, Category, Dialect, PublicTopic, SyntheticMarket, Venue, WirePairs
 from plain_client import PlainClient, run, until
-from reference_v5 import V5ReferenceBook
 
 PYTHON = os.environ.get("DEPTHWIRE_INTEROP_V5", "")
 pytestmark = pytest.mark.skipif(not PYTHON, reason="needs DEPTHWIRE_INTEROP_V5, a Python with the extra interop-v5")
@@ -25,6 +26,7 @@ SCRIPTS = Path(__file__).parent / "interop"
 SYMBOLS = {Category.LINEAR: "BTCUSDT", Category.INVERSE: "BTCUSD", Category.SPOT: "BTCUSDT"}
 KEY, SECRET = "trader", "trader-secret"
 BOUND_S = 60
+Sides = tuple[list[tuple[D, float]], list[tuple[D, float]]]
 
 
 def topics(*kinds: str) -> list[PublicTopic]:
@@ -67,39 +69,44 @@ async def running(script: str, venue: Venue) -> AsyncIterator[list[Any]]:
         await reading
 
 
-class Oracle:
-    """What the venue sent to a reader of its own: the reference book after each frame, the trades."""
+class Ours:
+    """What depthwire's client knew, of each frame, and the trades that a plain reader was sent."""
 
-    def __init__(self, client: PlainClient, category: Category) -> None:
+    def __init__(self, client: PlainClient, book: LiveBook) -> None:
         self._client = client
-        self.symbol = SYMBOLS[category]
-        self._book = V5ReferenceBook(self.symbol, 50)
-        self.by_u: dict[int, Any] = {}
-        self.by_ts: dict[int, Any] = {}
+        self.by_u: dict[int, Sides] = {}
+        self.by_ts: dict[int, Sides] = {}
         self.trades: list[Any] = []
         self._read = 1
+        self._keep(book)
+        book.on_change(self._keep)
+
+    def _keep(self, book: LiveBook) -> None:
+        shown = book.snapshot()
+        bids, asks = ([(book.price(price_id), size) for price_id, size in side] for side in (shown.bids, shown.asks))
+        self.by_u[book.update_id] = self.by_ts[book.ts_exchange_us // 1000] = bids, asks
 
     def read(self) -> list[Any]:
         """Takes in what has come; returns all trades."""
         for raw in self._client.frames[self._read :]:
-            frame = json.loads(raw)
-            if frame["topic"].startswith("orderbook"):
-                self._book.receive(raw)
-                assert frame["ts"] not in self.by_ts
-                self.by_u[self._book.u] = self.by_ts[frame["ts"]] = self._book.levels_text()
-            else:
-                self.trades += frame["data"]
+            self.trades += json.loads(raw)["data"]
         self._read = len(self._client.frames)
         return self.trades
 
 
-async def oracles(venue: Venue) -> dict[Category, Oracle]:
-    found = {}
-    for category, symbol in SYMBOLS.items():
-        client = await PlainClient.connect(venue.v5_url(category))
-        assert (await client.ask("subscribe", f"orderbook.50.{symbol}", f"publicTrade.{symbol}"))["success"]
-        found[category] = Oracle(client, category)
-    return found
+@asynccontextmanager
+async def ours(venue: Venue) -> AsyncIterator[dict[Category, Ours]]:
+    async with AsyncExitStack() as stack:
+        plain, asked = [], []
+        for category, symbol in SYMBOLS.items():
+            client = await stack.enter_async_context(depthwire.connect(venue.v5_url(category)))
+            asked.append(asyncio.ensure_future(client.book(symbol)))
+            plain.append(await PlainClient.connect(venue.v5_url(category)))
+            assert (await plain[-1].ask("subscribe", f"publicTrade.{symbol}"))["success"]
+        await until(lambda: all(len(venue._subscribers[topic]) == 1 for topic in topics("orderbook.50")))
+        venue.advance(0.02)
+        books = await asyncio.gather(*asked)
+        yield {category: Ours(*each) for category, *each in zip(SYMBOLS, plain, books, strict=True)}
 
 
 async def trade(venue: Venue, account: Account, told: Callable[[], bool]) -> None:
@@ -117,7 +124,7 @@ async def trade(venue: Venue, account: Account, told: Callable[[], bool]) -> Non
 
 
 def heard(venue: Venue, *wanted: PublicTopic) -> Callable[[], bool]:
-    """Whether the client listens beside the oracle, and on private topics too."""
+    """Whether the client listens beside us, and on private topics too."""
     private = ("order", "execution")
     return lambda: (
         all(len(venue._subscribers[topic]) == 2 for topic in wanted)
@@ -125,22 +132,26 @@ def heard(venue: Venue, *wanted: PublicTopic) -> Callable[[], bool]:
     )
 
 
+def caught_up(venue: Venue, truth: dict[Category, Ours]) -> bool:
+    """Whether we know the venue's books of this moment."""
+    books = {topic.category: book for topic, book in venue.books.items() if book.is_live}
+    return all(isinstance(book, WirePairs) and book.u in truth[category].by_u for category, book in books.items())
+
+
 def levels(pairs: list[Any], sign: int) -> list[tuple[D, float]]:
     return sorted(((D(str(price)), float(size)) for price, size in pairs), key=lambda level: sign * level[0])
 
 
-def same(found: Any, expected: Any) -> bool:
-    """Bids and asks of a client, in any order, against the oracle's."""
-    bids, asks = ([(D(price), size) for price, size in side] for side in expected)
-    return (levels(found[0], -1), levels(found[1], 1)) == (bids, asks)
+def same(found: Any, expected: Sides) -> bool:
+    """Bids and asks of a client, in any order, against ours."""
+    return (levels(found[0], -1), levels(found[1], 1)) == expected
 
 
 def test_pybits_books_trades_and_account_are_the_venues() -> None:
     async def main() -> None:
         async with Venue(SyntheticMarket(seed=8), speed=None) as venue:
             account = venue.account(KEY, secret=SECRET)
-            truth = await oracles(venue)
-            async with running("pybit_v5.py", venue) as printed:
+            async with ours(venue) as truth, running("pybit_v5.py", venue) as printed:
                 await until(heard(venue, *topics("orderbook.50", "publicTrade")))
                 await until(lambda: sum("greeks" in connection.topics for connection in venue._open) == 1)
                 executed: list[tuple[str, str]] = []
@@ -151,8 +162,8 @@ def test_pybits_books_trades_and_account_are_the_venues() -> None:
                         else None
                     )
                 )
-                await trade(venue, account, lambda: all(len(oracle.read()) > 30 for oracle in truth.values()))
-                await until(lambda: settled(printed, account, truth))
+                await trade(venue, account, lambda: all(len(known.read()) > 30 for known in truth.values()))
+                await until(lambda: settled(printed, account, truth) and caught_up(venue, truth))
             executions = told(printed, "private", "execution")
             for topic in ("execution", "execution.fast.linear"):
                 fills = [item for message in executions if message["topic"] == topic for item in message["data"]]
@@ -161,12 +172,12 @@ def test_pybits_books_trades_and_account_are_the_venues() -> None:
                     exec_id for exec_id, category in executed if category == "linear" or not linear_only
                 ]
             books = 0
-            for category, oracle in truth.items():
+            for category, known in truth.items():
                 messages = [line["message"] for line in printed if line["category"] == category]
                 for message in messages:
                     if message["topic"].startswith("orderbook"):
                         data = message["data"]
-                        assert same((data["b"], data["a"]), oracle.by_u[data["u"]])
+                        assert same((data["b"], data["a"]), known.by_u[data["u"]])
                         books += 1
                 assert {m["topic"].partition(".")[0] for m in messages} == {
                     "orderbook", "publicTrade", "tickers", "kline",
@@ -184,10 +195,10 @@ def told(printed: list[Any], category: str, topic: str) -> list[Any]:
     return [message for message in messages if message["topic"].startswith(topic)]
 
 
-def settled(printed: list[Any], account: Account, truth: dict[Category, Oracle]) -> bool:
+def settled(printed: list[Any], account: Account, truth: dict[Category, Ours]) -> bool:
     """Whether the client knows what the venue knows: all trades, balances and positions."""
-    for category, oracle in truth.items():
-        if [t for message in told(printed, category, "publicTrade") for t in message["data"]] != oracle.read():
+    for category, known in truth.items():
+        if [t for message in told(printed, category, "publicTrade") for t in message["data"]] != known.read():
             return False
     wallets = told(printed, "private", "wallet")
     coins = {item["coin"]: D(item["walletBalance"]) for message in wallets for item in message["data"][0]["coin"]}
@@ -203,8 +214,7 @@ def test_ccxts_books_trades_and_orders_are_the_venues() -> None:
     async def main() -> None:
         async with Venue(SyntheticMarket(seed=9), speed=None) as venue:
             account = venue.account(KEY, secret=SECRET)
-            truth = await oracles(venue)
-            async with running("ccxt_v5.py", venue) as printed:
+            async with ours(venue) as truth, running("ccxt_v5.py", venue) as printed:
                 await until(heard(venue, *topics("orderbook.50", "publicTrade")))
 
                 def found(what: str) -> list[Any]:
@@ -218,11 +228,12 @@ def test_ccxts_books_trades_and_orders_are_the_venues() -> None:
                         and len(found("my trades")) > 10 < len(found("orders"))
                     ),
                 )
-            for category, oracle in truth.items():
-                oracle.read()
+                await until(lambda: caught_up(venue, truth))
+            for category, known in truth.items():
+                known.read()
                 for book in found(f"book {category}"):
-                    assert same((book["bids"], book["asks"]), oracle.by_ts[book["ts"]])
-                ids = {trade["i"]: trade for trade in oracle.trades}
+                    assert same((book["bids"], book["asks"]), known.by_ts[book["ts"]])
+                ids = {trade["i"]: trade for trade in known.trades}
                 for trade_ in (each for batch in found(f"trades {category}") for each in batch):
                     mine = ids[trade_["id"]]
                     assert (trade_["price"], trade_["amount"]) == (float(mine["p"]), float(mine["v"]))

@@ -332,3 +332,20 @@ def test_the_frames_have_the_documented_shape(tapes: Path, topic: str, category:
             assert {key: found.get(key) for key in expected if key not in skipped} == {
                 key: kind for key, kind in expected.items() if key not in skipped
             }
+
+
+def test_the_first_subscriber_of_linear_trades_is_told_the_last_one() -> None:
+    async def main() -> None:
+        async with still() as venue:
+            linear, inverse = [await PlainClient.connect(url) for url in (venue.linear_url, venue.inverse_url)]
+            venue.advance(1)
+            venue.account("key").submit("BTCUSDT", "Buy", "0.007", order_type="Market")
+            venue.advance(0.02)
+            last = venue.exchange.desks["BTCUSDT"].last_price
+            await linear.ask("subscribe", "trade.BTCUSDT")
+            (trade,) = (await linear.receive_json())["data"]
+            assert float(trade["price"]) == float(last)
+            await inverse.ask("subscribe", "trade.BTCUSD")
+            assert (await inverse.ask("ping"))["ret_msg"] == "pong"
+
+    run(main)

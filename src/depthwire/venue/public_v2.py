@@ -36,7 +36,7 @@ def kinds_of(instrument: Instrument) -> dict[str, Make]:
     return {
         "orderBookL2_25": partial(_book, 20, 25),
         "orderBook_200.100ms": partial(_book, 100, 200),
-        TRADE_KIND: partial(_events, 100, "trade", _trades),
+        TRADE_KIND: _trade_view,
         INFO_KIND: InfoView,
         "liquidation": partial(_events, 20, "liquidation", _liquidations),
         **{
@@ -52,6 +52,15 @@ def _book(pace_ms: int, depth: int, topic: PublicTopic, symbol: Symbol) -> View:
 
 def _events(pace_ms: int, source: str, texts: Texts, topic: PublicTopic, symbol: Symbol) -> View:
     return EventView(topic, pace_ms, source, partial(texts, topic, symbol.instrument))
+
+
+def _trade_view(topic: PublicTopic, symbol: Symbol) -> View:
+    def standing(at_ns: int) -> Sequence[NumberedTrade]:
+        """Linear tells a subscriber the last trade once more."""
+        last = symbol.tape.last
+        return [last] if last and symbol.instrument.is_linear else []
+
+    return EventView(topic, 100, "trade", partial(_trades, topic, symbol.instrument), standing)
 
 
 class _Levels:

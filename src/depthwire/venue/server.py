@@ -8,12 +8,11 @@ import logging
 import math
 import ssl as ssl_module
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from email.utils import formatdate
 from functools import cached_property
 from typing import Self
 
-import msgspec
 from picows import (
     WSCloseCode,
     WSMsgType,
@@ -27,7 +26,7 @@ from depthwire.bybit.grammar import PRIVATE_KINDS
 from depthwire.bybit.topics import split_topic
 from depthwire.errors import TopicError
 from depthwire.tape import Pace
-from depthwire.venue import public_v2, public_v5, service_v2, service_v5
+from depthwire.venue import service_v2, service_v5
 from depthwire.venue.accounts import Account
 from depthwire.venue.connection import MAX_REQUEST, Connection
 from depthwire.venue.exchange import DEPOSITS, Exchange
@@ -37,7 +36,8 @@ from depthwire.venue.private_frames import PrivateFrame, PrivateTopic
 from depthwire.venue.requests import Endpoint, Service
 from depthwire.venue.sign_in import VenueClock, args_in_query
 from depthwire.venue.synthetic_market import SyntheticMarket
-from depthwire.venue.wire_book import WireBook, WireFields, WirePairs, WireState
+from depthwire.venue.wire_book import WireBook, WirePairs, WireState
+from depthwire.venue.wire_states import state_of
 
 _log = logging.getLogger("depthwire.venue")
 _socket_log = _log.getChild("socket")
@@ -99,14 +99,13 @@ class Venue:
             **{endpoint.path: service_v5.V5Service(endpoint, market.topics) for endpoint in service_v5.ENDPOINTS},
         }
         self._subscribers: defaultdict[PublicTopic | PrivateTopic, set[Connection]] = defaultdict(set)
-        self._last_trade: dict[PublicTopic, bytes] = {}
         self._open: set[Connection] = set()
         self._server: asyncio.Server | None = None
         self._player: asyncio.Task[None] | None = None
         self._readers_drained = asyncio.Event()
 
         self._states: dict[PublicTopic, WireState] = {
-            topic: state(topic) for topic in market.topics if (state := _STATES.get(split_topic(topic.name)[0]))
+            topic: state for topic in market.topics if (state := state_of(topic))
         }
         self.books: Mapping[PublicTopic, WireBook | WirePairs] = {
             topic: state for topic, state in self._states.items() if isinstance(state, WireBook | WirePairs)
@@ -274,17 +273,12 @@ class Venue:
         self.readers_changed()
 
     def _greet(self, connection: Connection, topic: PublicTopic, *, is_first: bool) -> None:
-        """Sends a new subscriber what comes before the next frame: how things are, or v2 linear's last trade."""
+        """Sends a new subscriber what comes before the next frame: how things are."""
         if is_first and isinstance(self._market, SyntheticMarket):
             for frame in self.exchange.want(topic):
                 self._release(frame)
-        elif state := self._states.get(topic):
-            if state.is_live:
-                connection.send(state.snapshot())
-        elif last_trade := self._last_trade.get(topic):
-            message = msgspec.json.decode(last_trade)
-            message["data"] = message["data"][-1:]
-            connection.send(msgspec.json.encode(message))
+        elif (state := self._states.get(topic)) and state.is_live:
+            connection.send(state.snapshot())
 
     # the accounts
 
@@ -369,11 +363,8 @@ class Venue:
 
     def _release(self, frame: MarketFrame) -> None:
         state = self._states.get(frame.topic)
-        if state is not None:
-            if not state.apply(frame.raw):
-                _log.warning("%s: the venue waits for a snapshot: unusable frame %.80r", *frame[1:])
-        elif frame.topic.name.startswith(_LAST_TRADES) and frame.topic.category is Category.LINEAR:
-            self._last_trade[frame.topic] = frame.raw
+        if state is not None and not state.apply(frame.raw):
+            _log.warning("%s: the venue waits for a snapshot: unusable frame %.80r", *frame[1:])
         for connection in tuple(self._subscribers[frame.topic]):  # a send may cut the reader off
             connection.send(frame.raw)
 
@@ -414,11 +405,3 @@ class Venue:
         for connection in tuple(self._open):
             if topic in connection.topics:
                 connection.send(raw, WSMsgType.BINARY if binary else WSMsgType.TEXT)
-
-
-_STATES: Mapping[str, Callable[[PublicTopic], WireState]] = {
-    **dict.fromkeys(public_v2.BOOK_KINDS, WireBook),
-    **dict.fromkeys(public_v5.BOOK_KINDS, WirePairs),
-    **dict.fromkeys((public_v2.INFO_KIND, public_v5.TICKER_KIND), WireFields),
-}
-_LAST_TRADES = f"{public_v2.TRADE_KIND}."

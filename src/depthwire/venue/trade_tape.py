@@ -49,6 +49,8 @@ class TradeTape:
         self._number = random_bits(40)
         self.tick_direction = "ZeroPlusTick"
         """Of the last trade."""
+        self.last: NumberedTrade | None = None
+        """The last trade, None before the first."""
 
     def add(self, trade: Print) -> NumberedTrade:
         """Takes a trade in."""
@@ -58,4 +60,5 @@ class TradeTape:
             self.tick_direction = "Zero" + self.tick_direction
         self._last_tick = trade.tick
         self._number += 1
-        return NumberedTrade(trade, self._random_bits(128), self._number, self.tick_direction)
+        self.last = NumberedTrade(trade, self._random_bits(128), self._number, self.tick_direction)
+        return self.last

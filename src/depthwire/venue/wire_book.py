@@ -22,10 +22,20 @@ class WireState(ABC):
         self.topic = topic
         self.is_live = False
 
+    @abstractmethod
     def apply(self, raw: bytes) -> bool:
-        """Takes a frame in: O(fields or levels in the frame). Returns false where it cannot, or waits for a snapshot:
-        what it knows is then not live.
-        """
+        """Takes a frame in. Returns false where it cannot, or waits for a snapshot: what it knows is then not live."""
+
+    @abstractmethod
+    def snapshot(self) -> bytes:
+        """A frame that tells how things are: what a new subscriber is sent first."""
+
+
+class WireMerged(WireState):
+    """What a snapshot and the deltas behind it have come to: O(fields or levels in the frame) for each."""
+
+    def apply(self, raw: bytes) -> bool:
+        """See `WireState.apply`."""
         try:
             frame = msgspec.json.decode(raw)
             if frame["type"] == "snapshot":
@@ -45,12 +55,8 @@ class WireState(ABC):
     def _change(self, frame: dict[str, Any]) -> None:
         """Takes a delta in."""
 
-    @abstractmethod
-    def snapshot(self) -> bytes:
-        """A snapshot frame of how things are: what a new subscriber is sent first."""
 
-
-class WireBook(WireState):
+class WireBook(WireMerged):
     """The levels of a v2 book topic, keyed by their id as the wire writes it (int on inverse, str on linear).
 
     ``levels`` maps an id to the level's whole JSON object. ``cross_seq`` and ``timestamp_e6`` (µs) are the
@@ -95,7 +101,7 @@ class WireBook(WireState):
         )
 
 
-class WirePairs(WireState):
+class WirePairs(WireMerged):
     """The levels of a v5 book topic: ``bids`` and ``asks`` map a price to its size, both as the wire's text.
 
     ``u`` and ``seq`` are the last frame's. As lenient about levels as `WireBook`.
@@ -133,7 +139,7 @@ class WirePairs(WireState):
         return msgspec.json.encode({**self._frame, "data": data})
 
 
-class WireFields(WireState):
+class WireFields(WireMerged):
     """The merged fields of a v2 ``instrument_info`` or v5 ``tickers`` topic."""
 
     def __init__(self, topic: PublicTopic) -> None:
@@ -155,3 +161,22 @@ class WireFields(WireState):
     def snapshot(self) -> bytes:
         """All fields."""
         return msgspec.json.encode(self._frame)
+
+
+class WireLastTrade(WireState):
+    """The last frame of a v2 linear ``trade`` topic, whose first frame to a subscriber is the last trade again."""
+
+    def __init__(self, topic: PublicTopic) -> None:
+        super().__init__(topic)
+        self._raw = b""
+
+    def apply(self, raw: bytes) -> bool:
+        """Takes a frame in. O(1): it is read when somebody asks."""
+        self._raw = raw
+        self.is_live = True
+        return True
+
+    def snapshot(self) -> bytes:
+        """The last trade."""
+        frame = msgspec.json.decode(self._raw)
+        return msgspec.json.encode({**frame, "data": frame["data"][-1:]})
