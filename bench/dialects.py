@@ -39,7 +39,7 @@ def book_scanner(topic: str) -> Scanner:
     symbol = symbol_of(topic)
     if dialect_of(topic) == V5:
         return V5Scanner(topic, symbol)
-    return V2Scanner(topic, symbol, quoted=symbol.endswith("USDT"))
+    return V2Scanner(topic, symbol)
 
 
 def book_channel(topic: str, depth: int, *, scanner: bool) -> BookChannel:

@@ -55,15 +55,16 @@ def frame_targets(results: Results) -> Iterator[Target]:
         ("scanner lane / pybit 1.3.6, v2", SCANNER, PYBIT_V2, ("v2",), 1 / 60, "1/60"),
         ("scanner lane / pybit 5.17, v5", SCANNER, PYBIT_V5, ("v5",), 1 / 400, "1/400"),
     ):
-        found = [
-            (row["ratios"][lane][other], row["stream"])
-            for row in results.get("frames", {}).get("rows", [])
-            if row["recorded"] and row["dialect"] in dialects and other in row["ratios"].get(lane, {})
+        rows = [
+            row for row in results.get("frames", {}).get("rows", []) if row["recorded"] and row["dialect"] in dialects
         ]
+        found = [(row["ratios"][lane][other], row["stream"]) for row in rows if other in row["ratios"].get(lane, {})]
         worst, stream = max(found, default=(None, ""))
         reaching = sum(ratio <= limit for ratio, _ in found)
-        note = f" ({stream}); {reaching} of {len(found)} recordings reach it"
-        yield at_most(what, limit, worst, wanted, note=note)
+        note = f" ({stream}); {reaching} of {len(rows)} recordings reach it"
+        target = at_most(what, limit, worst, wanted, note=note)
+        # A recording on which either of the two could not be measured reaches nothing.
+        yield target._replace(met=target.met and len(found) == len(rows))
 
 
 def replay_targets(replay: Results) -> Iterator[Target]:
