@@ -190,3 +190,29 @@ def test_a_request_in_vain_leaves_the_others() -> None:
                 await client.unsubscribe("publicTrade.BTCUSDT")
 
     run(main, bound_s=BOUND_S)
+
+
+def test_a_thousand_symbols_are_held_over_several_connections() -> None:
+    """The venue counts each connection's 21,000 characters; the client spreads its topics by the same limit."""
+    symbols = [f"COIN{number:04}USDT" for number in range(1, 1001)]
+
+    async def main() -> None:
+        async with (
+            Venue(SyntheticMarket(seed=5, more=len(symbols)), speed=None) as venue,
+            depthwire.connect(venue.v5_url("linear"), settings=Settings(timeout_s=BOUND_S)) as client,
+        ):
+            venue.advance(0.02)
+            books = await asyncio.gather(*map(client.book, symbols))
+            for _ in range(10):
+                venue.advance(0.1)
+                await caught_up(client)
+            assert venue.connections == client.status().connects == 2
+            for book in books:
+                truth = venue.books[PublicTopic(Dialect.V5, Category.LINEAR, book.topic)]
+                assert isinstance(truth, WirePairs)
+                assert (book.state, book.update_id) == (BookState.LIVE, truth.u)
+                assert pairs(book) == (exact(truth.bids), exact(truth.asks))
+            assert max(book.version for book in books) > 1
+            assert {resyncs for _, resyncs in client.status().books.values()} == {0}
+
+    run(main, bound_s=BOUND_S)

@@ -109,6 +109,7 @@ def test_a_market_makers_account_equals_the_venues_ledger(category: str, symbols
                     venue.advance(5.0)
                     await asyncio.sleep(0)
                 await caught_up(client)
+                await until(lambda: not executions._queue)
 
                 assert set(orders.view) == {*account.orders, *account.stop_orders}
                 for order_id, order in account.orders.items():

@@ -1,4 +1,5 @@
 """Today's clients of others against the venue on v5: pybit 5 and ccxt.pro, each a process in an environment of its own.
+Their books are held against the oracle's and a depthwire client's, at the same u (ccxt tells the time alone).
 
 ``DEPTHWIRE_INTEROP_V5`` names that environment's Python, which ci/interop makes; they are skipped without.
 """
@@ -8,13 +9,15 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal as D
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import depthwire
+from depthwire.channel import LiveBook
 from depthwire.venue import Account, Category, Dialect, PublicTopic, SyntheticMarket, Venue
 from plain_client import PlainClient, run, until
 from reference_v5 import V5ReferenceBook
@@ -116,11 +119,42 @@ async def trade(venue: Venue, account: Account, told: Callable[[], bool]) -> Non
             return
 
 
+class Ours:
+    """A depthwire client's book after each frame, in the oracle's form."""
+
+    def __init__(self, book: LiveBook) -> None:
+        self.by_u: dict[int, Any] = {}
+        self.by_ts: dict[int, Any] = {}
+        self.keep(book)
+        book.on_change(self.keep)
+
+    def keep(self, book: LiveBook) -> None:
+        """How the book is now."""
+        snapshot = book.snapshot()
+        scale = -(snapshot.price_decimals or 0)
+        shown = tuple(
+            [(str(D(price_id).scaleb(scale)), size) for price_id, size in side]
+            for side in (snapshot.bids, snapshot.asks)
+        )
+        self.by_u[book.update_id] = self.by_ts[book.ts_exchange_us // 1000] = shown
+
+
+@asynccontextmanager
+async def our_books(venue: Venue) -> AsyncIterator[dict[Category, Ours]]:
+    venue.advance(0.1)  # a market that has not opened has no snapshots
+    async with AsyncExitStack() as stack:
+        found = {}
+        for category, symbol in SYMBOLS.items():
+            client = await stack.enter_async_context(depthwire.connect(venue.v5_url(category)))
+            found[category] = Ours(await client.book(symbol, 50))
+        yield found
+
+
 def heard(venue: Venue, *wanted: PublicTopic) -> Callable[[], bool]:
-    """Whether the client listens beside the oracle, and on private topics too."""
+    """Whether the client listens beside the oracle (and on books our client), and on private topics too."""
     private = ("order", "execution")
     return lambda: (
-        all(len(venue._subscribers[topic]) == 2 for topic in wanted)
+        all(len(venue._subscribers[topic]) == (3 if topic.name.startswith("orderbook") else 2) for topic in wanted)
         and set(private) <= {name for connection in venue._open for name in connection.topics}
     )
 
@@ -140,7 +174,7 @@ def test_pybits_books_trades_and_account_are_the_venues() -> None:
         async with Venue(SyntheticMarket(seed=8), speed=None) as venue:
             account = venue.account(KEY, secret=SECRET)
             truth = await oracles(venue)
-            async with running("pybit_v5.py", venue) as printed:
+            async with our_books(venue) as ours, running("pybit_v5.py", venue) as printed:
                 await until(heard(venue, *topics("orderbook.50", "publicTrade")))
                 await until(lambda: sum("greeks" in connection.topics for connection in venue._open) == 1)
                 executed: list[tuple[str, str]] = []
@@ -166,7 +200,8 @@ def test_pybits_books_trades_and_account_are_the_venues() -> None:
                 for message in messages:
                     if message["topic"].startswith("orderbook"):
                         data = message["data"]
-                        assert same((data["b"], data["a"]), oracle.by_u[data["u"]])
+                        for book in (oracle.by_u, ours[category].by_u):
+                            assert same((data["b"], data["a"]), book[data["u"]])
                         books += 1
                 assert {m["topic"].partition(".")[0] for m in messages} == {
                     "orderbook", "publicTrade", "tickers", "kline",
@@ -204,7 +239,7 @@ def test_ccxts_books_trades_and_orders_are_the_venues() -> None:
         async with Venue(SyntheticMarket(seed=9), speed=None) as venue:
             account = venue.account(KEY, secret=SECRET)
             truth = await oracles(venue)
-            async with running("ccxt_v5.py", venue) as printed:
+            async with our_books(venue) as ours, running("ccxt_v5.py", venue) as printed:
                 await until(heard(venue, *topics("orderbook.50", "publicTrade")))
 
                 def found(what: str) -> list[Any]:
@@ -221,12 +256,13 @@ def test_ccxts_books_trades_and_orders_are_the_venues() -> None:
             for category, oracle in truth.items():
                 oracle.read()
                 for book in found(f"book {category}"):
-                    assert same((book["bids"], book["asks"]), oracle.by_ts[book["ts"]])
+                    for mine in (oracle.by_ts, ours[category].by_ts):
+                        assert same((book["bids"], book["asks"]), mine[book["ts"]])
                 ids = {trade["i"]: trade for trade in oracle.trades}
                 for trade_ in (each for batch in found(f"trades {category}") for each in batch):
-                    mine = ids[trade_["id"]]
-                    assert (trade_["price"], trade_["amount"]) == (float(mine["p"]), float(mine["v"]))
-                    assert (trade_["side"], trade_["timestamp"]) == (mine["S"].lower(), mine["T"])
+                    sent = ids[trade_["id"]]
+                    assert (trade_["price"], trade_["amount"]) == (float(sent["p"]), float(sent["v"]))
+                    assert (trade_["side"], trade_["timestamp"]) == (sent["S"].lower(), sent["T"])
             filled = [each for batch in found("my trades") for each in batch]
             assert {each["symbol"] for each in filled} == {"BTC/USDT:USDT", "BTC/USD:BTC"}
             assert {(each["takerOrMaker"], each["type"]) for each in filled} == {("taker", "market")}
