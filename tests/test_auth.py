@@ -68,4 +68,9 @@ def test_an_expired_sign_in_speaks_of_the_clock() -> None:
     assert "+3600 s" in error
     assert "auth_window_s" in error
     assert "clock" in str(refusal("error:request expired", 5.0, None))
-    assert "clock" not in str(refusal("error:invalid api_key", 5.0, 3600.0))
+    assert "clock" not in str(refusal("error:invalid api_key", 5.0, -3600.0))
+
+
+@pytest.mark.parametrize(("offset_s", "speaks"), [(None, False), (3600.0, False), (-4.0, False), (-3600.0, True)])
+def test_a_refusal_without_a_reason_speaks_of_a_clock_that_lags(offset_s: float | None, speaks: bool) -> None:
+    assert ("clock" in str(refusal("Params Error", 5.0, offset_s))) == speaks

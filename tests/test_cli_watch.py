@@ -64,35 +64,50 @@ def level(price: str, price_id: int) -> dict[str, object]:
     return {"price": price, "symbol": "BTCUSD", "id": price_id, "side": "Buy", "size": 1}
 
 
-def shown(view: View, source: Source, act: Callable[[], Awaitable[None]]) -> None:
+def shown(view: View, source: Source, act: Callable[[], Awaitable[None]] | None = None) -> None:
     """Run a view over a book while ``act`` feeds it."""
 
     async def show() -> None:
         view.book(Monitor(source.book))
         task = asyncio.create_task(view.run())
-        await asyncio.sleep(0.01)
-        await act()
+        if act is not None:
+            await act()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(asyncio.wait_for(show(), BOUND_S))
 
 
+class Printed:
+    """What was written to stdout so far."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+        self.lines: list[str] = []
+
+    async def until(self, count: int) -> list[str]:
+        """Wait for so many lines."""
+        while len(self.lines) < count:
+            self.lines += self._capsys.readouterr().out.splitlines()
+            await asyncio.sleep(0.001)
+        return self.lines
+
+
 # JSON
 
 
 def test_json_has_an_object_for_each_change_also_within_one_burst(capsys: pytest.CaptureFixture[str]) -> None:
-    source = Source()
+    source, printed = Source(), Printed(capsys)
 
     async def act() -> None:
-        await asyncio.sleep(0)
+        await printed.until(1)
         source.feed(5)
-        await asyncio.sleep(0.01)
+        await printed.until(6)
         source.lose_one()
-        await asyncio.sleep(0.01)
+        await printed.until(7)
 
     shown(JsonView(), source, act)
-    *live, stale = objects(capsys.readouterr().out)
+    *live, stale = map(json.loads, printed.lines)
     assert [line["version"] for line in live] == [1, 2, 3, 4, 5, 6]
     last, oracle = live[-1], source.oracle
     assert (last["symbol"], last["topic"], last["state"], last["reason"]) == ("BTCUSD", TOPIC, "LIVE", None)
@@ -128,15 +143,17 @@ def test_json_of_a_one_sided_book_leaves_out_what_is_not_there(capsys: pytest.Ca
 
 
 @pytest.mark.parametrize("depth", ["25", "200"])
-def test_json_from_a_live_connection_leaves_no_change_out(depth: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["watch", "BTCUSD", "ETHUSD", "--sim", "--json", "--depth", depth, "--seconds", "1"]) == 0
-    out, err = capsys.readouterr()
-    assert err == ""
-    for symbol in ("BTCUSD", "ETHUSD"):
-        lines = [line for line in objects(out) if line["symbol"] == symbol]
-        versions = [line["version"] for line in lines]
-        assert len(versions) > 3
-        assert versions == list(range(versions[0], versions[0] + len(versions)))
+def test_json_from_a_live_connection_leaves_no_change_out(depth: str) -> None:
+    by_symbol: defaultdict[str, list[dict[str, object]]] = defaultdict(list)
+    with started("watch", "BTCUSD", "ETHUSD", "--sim", "--json", "--depth", depth) as process:
+        assert process.stdout is not None
+        while len(by_symbol) < 2 or min(map(len, by_symbol.values())) < 10:
+            found = json.loads(process.stdout.readline())
+            by_symbol[found["symbol"]].append(found)
+    for lines in by_symbol.values():
+        first = lines[0]["version"]
+        assert isinstance(first, int)
+        assert [line["version"] for line in lines] == list(range(first, first + len(lines)))
         assert {line["state"] for line in lines} == {"LIVE"}
 
 
@@ -147,16 +164,17 @@ def test_lines_are_throttled_and_tell_a_stale_books_reason(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(views, "_LINES_EVERY_S", 0.01)
-    source = Source()
+    source, printed = Source(), Printed(capsys)
 
     async def act() -> None:
+        await printed.until(1)
         source.feed(20)
-        await asyncio.sleep(0.4)
+        await printed.until(2)
         source.lose_one()
-        await asyncio.sleep(0.4)
+        await printed.until(3)
 
     shown(LineView(), source, act)
-    first, latest, stale = capsys.readouterr().out.splitlines()
+    first, latest, stale = printed.lines
     assert first.startswith("BTCUSD LIVE bid ")
     (bid, bid_size), (ask, ask_size) = (source.oracle.levels_text(side)[0] for side in (BUY, SELL))
     assert f"bid {bid_size} @ {bid}, ask {ask_size} @ {ask}, mid " in latest

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import depthwire
+from caught_up import caught_up
 from depthwire import errors
 from depthwire.client import Client
 from depthwire.settings import Settings
@@ -63,7 +64,8 @@ def test_a_market_makers_account_equals_the_venues_ledger(dialect: str, symbols:
             while client._public.feed.frames < 10_000:
                 venue.advance(5.0)
                 await asyncio.sleep(0)
-            await quiet(client)
+            await caught_up(client)
+            await until(lambda: not executions._queue)
 
             assert set(orders.view) == set(account.orders)
             for order_id, order in account.orders.items():
@@ -101,14 +103,6 @@ def test_a_market_makers_account_equals_the_venues_ledger(dialect: str, symbols:
                 assert venue.exchange.clearing.imbalance(coin) == 0, "balances, fees and profits sum to what was put in"
 
     run(main, bound_s=300)
-
-
-async def quiet(client: Client) -> None:
-    """Wait until no more frames come."""
-    frames = -1
-    while frames != client._public.feed.frames + client._private.feed.frames:
-        frames = client._public.feed.frames + client._private.feed.frames
-        await asyncio.sleep(0.2)
 
 
 @pytest.mark.parametrize("dialect", ["inverse", "linear"])

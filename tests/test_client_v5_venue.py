@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 import depthwire
+from caught_up import caught_up
 from depthwire import errors
 from depthwire.bybit import v5_private
 from depthwire.channel import LiveBook
-from depthwire.client import Client
 from depthwire.settings import Settings
 from depthwire.values import BookState
 from depthwire.venue import DemoTrader, SyntheticMarket, TapeMarket, Venue
@@ -87,14 +87,6 @@ async def drain(stream: depthwire.EventStream[Any], into: list[Any]) -> None:
         into.append(event)  # noqa: PERF401 - seen while it grows
 
 
-async def quiet(client: Client) -> None:
-    """Wait until no more frames come."""
-    frames = -1
-    while frames != client.status().frames:
-        frames = client.status().frames
-        await asyncio.sleep(0.2)
-
-
 @pytest.mark.parametrize(("category", "symbols"), [("inverse", ("BTCUSD", "ETHUSD")), ("linear", ("BTCUSDT",))])
 def test_a_market_makers_account_equals_the_venues_ledger(category: str, symbols: tuple[str, ...]) -> None:
     """Thousands of frames with a market maker on the account: orders, positions, money and fills all agree."""
@@ -116,7 +108,8 @@ def test_a_market_makers_account_equals_the_venues_ledger(category: str, symbols
                 while client.status().frames < 10_000:
                     venue.advance(5.0)
                     await asyncio.sleep(0)
-                await quiet(client)
+                await caught_up(client)
+                await until(lambda: not executions._queue)
 
                 assert set(orders.view) == {*account.orders, *account.stop_orders}
                 for order_id, order in account.orders.items():

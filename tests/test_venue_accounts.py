@@ -95,9 +95,12 @@ def test_a_new_account_has_its_deposits_and_an_own_secret(floor: Floor) -> None:
     assert first.wallet["BTC"] == (10, 10)
     first.deposit("BTC", "0.00000001")
     assert first.wallet["BTC"].wallet == D("10.00000001")
-    for amount in (0, -1, "0.000000001"):
-        with pytest.raises(ValueError, match="deposit"):
+    for amount in (0, -1, "0.000000001", "many", "nan", float("inf"), 10**15):
+        with pytest.raises(ValueError, match="is no deposit: expected an amount above 0"):
             first.deposit("BTC", amount)
+        with pytest.raises(ValueError, match="is no deposit"):
+            floor.exchange.account("poor", deposits={"ETH": 1, "BTC": amount})
+    assert "poor" not in floor.exchange.accounts
     with pytest.raises(ValueError, match="another secret"):
         floor.exchange.account("a", secret="mine")
     assert floor.exchange.account("c", secret="mine").secret == "mine"
@@ -185,9 +188,9 @@ def test_linear_positions_have_two_sides(floor: Floor, account: Account) -> None
         ({"side": "buy"}, "side invalid"),
         ({"qty": 0}, "qty is invalid"),
         ({"qty": "1.5"}, "qty is invalid.*multiple of 1 "),
-        ({"qty": "many"}, "qty is invalid"),
-        ({"qty": "NaN"}, "qty is invalid"),
-        ({"qty": float("inf")}, "qty is invalid"),
+        ({"qty": "many"}, "qty is invalid: 'many': expected a number"),
+        ({"qty": "NaN"}, "qty is invalid: 'NaN': expected a number"),
+        ({"qty": float("inf")}, "qty is invalid: inf: expected a number"),
         ({"qty": "1e999999"}, "qty is invalid"),
         ({"price": "100.3"}, r"price is invalid.*multiple of 0\.5"),
         ({"price": -1}, "price is invalid"),
@@ -241,7 +244,10 @@ def test_leverage_changes_the_margin_and_only_without_a_position(account: Accoun
     account.submit("BTCUSD", "Buy", 100, order_type="Market")
     position = account.positions["BTCUSD", "Buy"]
     assert position.margin == INVERSE.initial_margin(position.value, D(100)) + position.closing_fee
-    for leverage, reason in ((50, "open orders or a position"), (0, "1 to 100"), (101, "1 to 100")):
+    for leverage, reason in (
+        (50, "open orders or a position"),
+        *((bad, "1 to 100") for bad in (0, 101, "many", "nan")),
+    ):
         with pytest.raises(OrderRejected, match=reason):
             account.set_leverage("BTCUSD", leverage)
 

@@ -16,6 +16,7 @@ from depthwire.errors import AuthError
 
 KEY_VARIABLE: Final = "DEPTHWIRE_API_KEY"
 SECRET_VARIABLE: Final = "DEPTHWIRE_API_SECRET"  # noqa: S105 - the name of the variable
+ANY_REASON: Final = "Params Error"  # v5's refusal of a sign-in
 
 
 class Credentials:
@@ -58,8 +59,12 @@ def signature(secret: str, expires_ms: int) -> str:
 
 
 def refusal(reason: str, window_s: float, clock_offset_s: float | None) -> AuthError:
-    """The error for a refused sign-in; speaks of the clock where that is the cause."""
-    if "expired" not in reason:
+    """The error for a refused sign-in; speaks of the clock where that is the cause.
+
+    v5 has one text for every reason: there the clock is the cause if it lags by more than the window.
+    """
+    lags = clock_offset_s is not None and clock_offset_s < -window_s
+    if "expired" not in reason and not (lags and reason == ANY_REASON):
         return AuthError(f"the venue refused the sign-in: {reason}")
     offset = "" if clock_offset_s is None else f"; by the venue's Date header this clock is {clock_offset_s:+.0f} s off"
     return AuthError(

@@ -10,7 +10,7 @@ from depthwire.venue.contracts import TAKER_FEE, rounded
 from depthwire.venue.instruments import Instrument
 from depthwire.venue.market import Category
 from depthwire.venue.matching import BUY, SELL
-from depthwire.venue.orders import AccountOrder, Execution, Number, OrderRejected
+from depthwire.venue.orders import AccountOrder, Execution, Number, OrderRejected, decimal_of
 from depthwire.venue.positions import Position
 
 
@@ -86,6 +86,18 @@ class Dealer(Protocol):
 
 
 Deposit = Callable[["Account", str, Decimal], None]
+_TOO_MUCH = 10**15
+
+
+def checked_deposit(coin: str, amount: Number) -> Decimal:
+    """An amount to be put in, exact; ValueError where it is not above zero, in steps of 1e-8, and below 10^15."""
+    try:
+        exact = decimal_of(amount)
+    except ValueError:
+        exact = Decimal(0)
+    if not 0 < exact < _TOO_MUCH or exact != rounded(exact):
+        raise ValueError(f"{amount!r} {coin} is no deposit: expected an amount above 0 in steps of 1e-8, below 10^15")
+    return exact
 
 
 class Account(Holder):
@@ -156,11 +168,8 @@ class Account(Holder):
         )
 
     def deposit(self, coin: str, amount: Number) -> None:
-        """Puts money into the wallet, in steps of 1e-8; ValueError where it is not above zero."""
-        exact = Decimal(str(amount))
-        if not exact > 0 or exact != rounded(exact):
-            raise ValueError(f"{amount!r} {coin} is no deposit: expected an amount above 0 in steps of 1e-8")
-        self._deposit(self, coin, exact)
+        """Puts money into the wallet; ValueError where it is none (see `checked_deposit`)."""
+        self._deposit(self, coin, checked_deposit(coin, amount))
 
     def cancel(self, order_id: str) -> AccountOrder:
         """Cancels an open order, active or conditional, and returns it. Raises OrderRejected where there is none."""
@@ -176,7 +185,10 @@ class Account(Holder):
         Raises OrderRejected where orders or positions are open in it.
         """
         instrument = self._dealer(symbol).instrument
-        chosen = Decimal(str(leverage))
+        try:
+            chosen = decimal_of(leverage)
+        except ValueError:
+            chosen = Decimal(0)
         if not 1 <= chosen <= 100:
             raise OrderRejected(f"params error: leverage is invalid: {leverage!r}: expected 1 to 100")
         positions = self.positions_in(instrument)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from depthwire.bybit.topics import split_topic
-from depthwire.venue.accounts import Account, Holder
+from depthwire.venue.accounts import Account, Holder, checked_deposit
 from depthwire.venue.clearing import Clearing
 from depthwire.venue.crowd import Habits
 from depthwire.venue.desk import Desk
@@ -77,17 +77,19 @@ class Exchange:
 
     def account(self, key: str, *, secret: str | None = None, deposits: Mapping[str, Number] = DEPOSITS) -> Account:
         """The account with this API key; made where there is none, with a secret (a random one where none is given)
-        and deposits by coin. Raises ValueError for an empty key, or another secret than the account's.
+        and deposits by coin. Raises ValueError for an empty key, another secret than the account's, or a deposit that
+        is none (see `checked_deposit`); then no account is made.
         """
         if not key:
             raise ValueError("an API key is a text that is not empty")
         account = self.clearing.accounts.get(key)
         if account is None:
+            amounts = {coin: checked_deposit(coin, amount) for coin, amount in deposits.items()}
             user_id = _FIRST_USER_ID + len(self.accounts)
             secret = secret or secrets.token_hex(18)
             account = self.clearing.accounts[key] = Account(key, secret, user_id, self.desks, self._deposit)
-            for coin, amount in deposits.items():
-                account.deposit(coin, amount)
+            for coin, exact in amounts.items():
+                self._deposit(account, coin, exact)
         elif secret is not None and secret != account.secret:
             raise ValueError(f"the account {key!r} exists with another secret")
         return account

@@ -144,10 +144,21 @@ def lots_in(instrument: Instrument, qty: Number) -> int:
     return _whole("qty", qty, instrument.lots_of)
 
 
+def decimal_of(number: Number) -> Decimal:
+    """A finite number, exact; ValueError where it is none."""
+    try:
+        exact = Decimal(str(number))
+    except InvalidOperation:
+        exact = Decimal("nan")
+    if not exact.is_finite():
+        raise ValueError("expected a number")
+    return exact
+
+
 def _whole(name: str, number: Number, steps_of: Callable[[Decimal], int]) -> int:
     try:
-        return steps_of(Decimal(str(number)))
-    except (ValueError, InvalidOperation, OverflowError) as error:
+        return steps_of(decimal_of(number))
+    except ValueError as error:
         raise OrderRejected(f"params error: {name} is invalid: {number!r}: {error}") from None
 
 
