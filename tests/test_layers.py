@@ -11,8 +11,8 @@ PACKAGE = Path(__file__).parents[1] / "src" / "depthwire"
 
 # A module, or a folder of modules, imports what stands above its row: never its own row, never below.
 ROWS = [
-    {"errors", "values", "settings", "pacing", "loops", "decimal_text"},
-    {"ladder", "scan_text", "streams", "tape"},
+    {"errors", "values", "settings", "pacing", "loops", "decimal_text", "garbage"},
+    {"ladder", "scan_text", "streams", "tape", "polling"},
     {"frame"},
     {"book"},
     {"book_decoder", "scanner"},

@@ -25,6 +25,7 @@ from depthwire.channel import LiveBook
 from depthwire.client import Client, connect
 from depthwire.errors import *  # noqa: F403
 from depthwire.errors import __all__ as _errors
+from depthwire.garbage import freeze_gc
 from depthwire.ladder import Ladder
 from depthwire.loops import run
 from depthwire.settings import Settings
@@ -64,6 +65,7 @@ __all__ = [
     "blocking",
     "connect",
     "endpoints",
+    "freeze_gc",
     "run",
     *_errors,
 ]

@@ -226,8 +226,14 @@ def connect(
     ssl_context: ssl.SSLContext | None = None,
     settings: Settings | None = None,
     scanner: bool = True,
+    busy_poll: bool = False,
+    cpu: int | None = None,
 ) -> Iterator[BlockingClient]:
-    """As :func:`depthwire.connect`, for threads: ``with depthwire.blocking.connect(url) as client``."""
+    """As :func:`depthwire.connect`, for threads: ``with depthwire.blocking.connect(url) as client``.
+
+    ``busy_poll`` and ``cpu`` concern the thread behind the client, not the caller's. Python runs one thread at a time:
+    what the caller computes meanwhile delays it by up to ``sys.getswitchinterval()``, 5 ms unless set lower.
+    """
     thread = LoopThread()
     try:
         connection = connect_async(
@@ -238,6 +244,8 @@ def connect(
             ssl_context=ssl_context,
             settings=settings,
             scanner=scanner,
+            busy_poll=busy_poll,
+            cpu=cpu,
         )
         client = thread.call(connection.__aenter__())
         try:

@@ -7,7 +7,6 @@ import ssl
 import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
@@ -137,7 +136,7 @@ class Connection:
 
         async def make_socket(url: picows.WSParsedURL) -> socket.socket:
             nonlocal sock
-            sock = await connected_socket(url.host, url.port)
+            sock = await connected_socket(url.host, url.port, self._settings)
             return sock
 
         timeout_s = self._settings.timeout_s
@@ -209,6 +208,8 @@ class Connection:
 
     def _clock_offset_s(self) -> float | None:
         """This machine's clock less the venue's, by the Date of its handshake; known to a second or two, if at all."""
+        from email.utils import parsedate_to_datetime  # a tenth of what importing depthwire would cost, for a refusal
+
         date = self._transport.response.headers.get("Date") if self._transport is not None else None
         return None if date is None else time.time() - parsedate_to_datetime(date).timestamp()
 

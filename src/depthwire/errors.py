@@ -8,6 +8,7 @@
     ├── ConnectionLost (ConnectionError)  an established connection ended; the session reconnects by itself
     ├── ClientClosed                      the client was closed while somebody waited, or is used after it
     ├── AuthError                         signing in was refused, or needs a key and secret that are not given
+    ├── PinningError (ValueError)         ``cpu=`` names no CPU that the event loop's thread can be pinned to
     ├── TopicError (ValueError)           a topic or symbol that no request may carry; refused before sending
     ├── SubscriptionError
     │   ├── SubscriptionRejected          the venue said no: ``topic`` and its ``reason``
@@ -55,6 +56,7 @@ __all__ = [
     "InvalidUrl",
     "MalformedFrame",
     "OutOfSequence",
+    "PinningError",
     "PriceMismatch",
     "ReaderOverflow",
     "SnapshotMissing",
@@ -95,6 +97,10 @@ class AuthError(DepthwireError):
 
 class ClientClosed(DepthwireError):
     """The client was closed while somebody waited on it, or is used after that."""
+
+
+class PinningError(DepthwireError, ValueError):
+    """``cpu=`` names no CPU that the event loop's thread can be pinned to, or comes without ``busy_poll=True``."""
 
 
 class TopicError(DepthwireError, ValueError):

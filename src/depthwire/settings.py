@@ -5,18 +5,27 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
+
+LARGEST_OPTION: Final = 2**31 - 1  # a socket option is a C int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Deadlines, heartbeat, backoff and limits of a client; all in seconds, but for the size.
+    """Deadlines, heartbeat, backoff, limits and socket options of a client; the units end the names.
 
     ``timeout_s`` bounds connecting and each wait for an answer; a ping goes out every ``ping_interval_s`` (20 s is the
     exchange's advice) and its pong is due within ``pong_timeout_s``. The wait before a reconnect doubles from
     ``backoff_first_s`` to ``backoff_cap_s``, each shortened by up to a half at random. A sign-in is valid for
     ``auth_window_s``. A message above ``max_message_size`` bytes ends the connection.
 
-    Raises ValueError where one is not above 0.
+    Sockets send at once (TCP_NODELAY), always. ``receive_buffer_bytes`` (SO_RCVBUF) replaces the size that the kernel
+    adapts by itself; Linux caps it at ``net.core.rmem_max``. ``kernel_busy_poll_us`` (SO_BUSY_POLL, Linux) lets the
+    kernel poll the network card's queue for so long where a read finds nothing: it spares the interrupt on cards that
+    support it, may need the capability CAP_NET_ADMIN, and does nothing on loopback. A kernel that refuses either makes
+    connecting fail with ConnectError.
+
+    Raises ValueError where one is not above 0, or a socket option above 2**31 - 1.
     """
 
     timeout_s: float = 10.0
@@ -26,11 +35,16 @@ class Settings:
     backoff_cap_s: float = 30.0
     auth_window_s: float = 5.0
     max_message_size: int = 16 * 1024 * 1024
+    receive_buffer_bytes: int | None = None
+    kernel_busy_poll_us: int | None = None
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not value > 0:
+            if value is not None and not value > 0:
                 raise ValueError(f"{name} must be above 0, not {value!r}")
+        for name in ("receive_buffer_bytes", "kernel_busy_poll_us"):
+            if (getattr(self, name) or 0) > LARGEST_OPTION:
+                raise ValueError(f"{name} must be at most {LARGEST_OPTION}, not {getattr(self, name)!r}")
 
     def backoff(self) -> "Backoff":
         """A new backoff with these bounds."""

@@ -2,9 +2,15 @@
 
 import asyncio
 import socket
+import sys
+from typing import Final
+
+from depthwire.settings import Settings
+
+SO_BUSY_POLL: Final = 46  # asm-generic/socket.h; Python has no name for it
 
 
-async def connected_socket(host: str, port: int) -> socket.socket:
+async def connected_socket(host: str, port: int, settings: Settings) -> socket.socket:
     """A non-blocking TCP socket to the first address of ``host`` that answers; raises OSError where none does."""
     loop = asyncio.get_running_loop()
     failure: OSError | None = None
@@ -12,7 +18,7 @@ async def connected_socket(host: str, port: int) -> socket.socket:
         sock = socket.socket(family, kind, protocol)
         try:
             sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            set_options(sock, settings)
             await loop.sock_connect(sock, address)
         except OSError as error:
             sock.close()
@@ -23,6 +29,21 @@ async def connected_socket(host: str, port: int) -> socket.socket:
         else:
             return sock
     raise failure or OSError(f"{host} has no address")
+
+
+def set_options(sock: socket.socket, settings: Settings) -> None:
+    """Set what lowers latency, before connecting, when the size of the window is agreed on; raises OSError."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if settings.receive_buffer_bytes is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, settings.receive_buffer_bytes)
+    if settings.kernel_busy_poll_us is not None:
+        asked = f"kernel_busy_poll_us={settings.kernel_busy_poll_us}"
+        if sys.platform != "linux":
+            raise OSError(f"{asked} needs Linux; leave it out")
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, SO_BUSY_POLL, settings.kernel_busy_poll_us)
+        except OSError as error:
+            raise OSError(f"{asked} was refused ({error.strerror}); it may need CAP_NET_ADMIN") from None
 
 
 def hang_up(sock: socket.socket | None) -> None:
