@@ -53,7 +53,10 @@ def test_a_u_that_is_not_one_more_fetches_that_book_alone_anew(u: int) -> None:
             server.push(book("BTCUSDT", kind="delta", u=u))
             await until(lambda: found.state is BookState.LIVE and found.update_id == 1)
             assert [type(error) for error in told] == [errors.OutOfSequence]
-            assert client.status().books == {found.topic: (BookState.LIVE, 1), other.topic: (BookState.LIVE, 0)}
+            health = client.health()
+            shown = {topic: (each.state, each.gaps, each.resyncs) for topic, each in health.items()}
+            assert shown == {found.topic: (BookState.LIVE, 1, 1), other.topic: (BookState.LIVE, 0, 0)}
+            assert health[found.topic].stale_ns > 0 == health[other.topic].stale_ns
             assert other.version == 1
             sent = [(request["op"], request["args"]) for request in server.connections[0].requests]
             assert sent[1:] == [("unsubscribe", [found.topic]), ("subscribe", [found.topic])]
@@ -100,7 +103,7 @@ def test_an_unknown_symbol_is_refused_alone_however_many_are_asked_for() -> None
             (refusal,) = [each for each in found if isinstance(each, Exception)]
             assert isinstance(refusal, errors.SubscriptionRejected)
             assert (refusal.topic, refusal.reason) == (bad, server.refused[bad])
-            assert len(client.status().books) == 60
+            assert len(client.health()) == 60
             del server.refused[bad]
             assert (await client.book("NOPEUSDT")).state is BookState.LIVE
 
@@ -155,8 +158,8 @@ def test_a_thousand_books_are_spread_over_as_many_connections_as_they_need() -> 
             assert {each.state for each in books} == {BookState.LIVE}
             assert len(server.open) == 2
             status = client.status()
-            assert (len(status.books), status.connects, status.frames >= 1000) == (1000, 2, True)
-            assert Counter(topic for each in server.open for topic in each.topics) == dict.fromkeys(status.books, 1)
+            assert (len(client.health()), status.connects, status.frames >= 1000) == (1000, 2, True)
+            assert Counter(topic for each in server.open for topic in each.topics) == dict.fromkeys(client.health(), 1)
 
             seen: list[bytes] = []
             client.tap = lambda ts, payload: seen.append(bytes(payload))
@@ -214,7 +217,7 @@ def test_each_connection_is_lost_and_found_on_its_own() -> None:
             assert {each.state for each in books} == {BookState.LIVE}
             assert [type(error) for error in told] == [errors.ConnectionLost]
             status = client.status()
-            assert (status.connected, status.losses, len(status.books)) == (True, 1, 8)
+            assert (status.connected, status.losses, len(client.health())) == (True, 1, 8)
 
     run(main)
 

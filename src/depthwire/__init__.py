@@ -6,7 +6,7 @@ The data path, one call stack from the socket to your callback::
     picows    feed      bybit/messages    bybit/v*_book     book     callback,
               routes    (msgspec)         frame             ladder   async for
 
-    session    keeps the connection: connect, subscribe, heartbeat, reconnect, resync
+    session    keeps the connection: connect, subscribe, heartbeat, reconnect; resync: fetches one topic anew
     lines      the connections behind one client, as many as the exchange's limits need
     client     the facade of all that; blocking: the same for threads
     tape       recorded frames; venue: an embedded exchange to test against
@@ -25,6 +25,7 @@ from depthwire.channel import LiveBook
 from depthwire.client import Client, connect
 from depthwire.errors import *  # noqa: F403
 from depthwire.errors import __all__ as _errors
+from depthwire.health import Health
 from depthwire.ladder import Ladder
 from depthwire.loops import run
 from depthwire.settings import Settings
@@ -44,6 +45,7 @@ __all__ = [
     "DepthWithin",
     "EventStream",
     "Execution",
+    "Health",
     "Instrument",
     "InstrumentInfo",
     "Insurance",

@@ -15,6 +15,7 @@ from depthwire.client import Client, Execution, Order, Position, Trade, Wallet
 from depthwire.client import connect as connect_async
 from depthwire.connection import AuthWay
 from depthwire.errors import ClientClosed
+from depthwire.health import Health
 from depthwire.loops import loop_factory
 from depthwire.settings import Settings
 from depthwire.status import Status
@@ -215,6 +216,10 @@ class BlockingClient:
         """As :meth:`depthwire.client.Client.status`."""
         return self._thread.call(status_of(self._client))
 
+    def health(self) -> dict[str, Health]:
+        """As :meth:`depthwire.client.Client.health`."""
+        return self._thread.call(health_of(self._client))
+
 
 @contextmanager
 def connect(
@@ -261,3 +266,8 @@ async def copy_of(view: View[Key, Held, Any]) -> dict[Key, Held]:
 async def status_of(client: Client) -> Status:
     """Read the status in the thread that changes it."""
     return client.status()
+
+
+async def health_of(client: Client) -> dict[str, Health]:
+    """Read the topics' health in the thread that changes it."""
+    return client.health()

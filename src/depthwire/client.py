@@ -22,13 +22,14 @@ from depthwire.errors import (
     SubscriptionTimeout,
     TopicError,
 )
+from depthwire.health import Health
 from depthwire.inlets import connect_inlet
 from depthwire.lines import Lines
 from depthwire.reports import Reports
 from depthwire.session import Session
 from depthwire.settings import Settings
 from depthwire.simulated import SCHEME, simulated
-from depthwire.status import Status, lanes_of, status_of
+from depthwire.status import Status, health_of, lanes_of, status_of
 from depthwire.streams import EventStream, TopicEvents
 
 NO_CREDENTIALS: Final = (
@@ -320,6 +321,10 @@ class Client:
     def status(self) -> Status:
         """What is known at this moment, of all connections together. O(topics)."""
         return status_of(self.url, self._sessions, self._reports.last)
+
+    def health(self) -> dict[str, Health]:
+        """How each topic does at this moment. O(topics)."""
+        return health_of(self._sessions)
 
     async def open(self) -> None:
         """Connect; :func:`connect` does it."""

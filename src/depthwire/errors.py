@@ -29,6 +29,7 @@
     ├── InsufficientDepth                 the book holds less than the size asked for
     ├── ReaderOverflow                    events were lost because their reader was too slow: ``lost``
     ├── StreamGap                         events were lost with the connection: ``since_ns``, ``until_ns``, ``reason``
+    ├── TopicSilent                       a topic says nothing, though its connection lives: ``topic``, ``silent_s``
     ├── CallbackError                     a subscriber's callback raised; its exception is the ``__cause__``
     └── TapeError                         a tape that cannot be opened, is none, or would be overwritten
 """
@@ -65,6 +66,7 @@ __all__ = [
     "SymbolMismatch",
     "TapeError",
     "TopicError",
+    "TopicSilent",
     "UnknownLevel",
     "UnknownTopic",
 ]
@@ -224,6 +226,21 @@ class StreamGap(DepthwireError):
 
     def __str__(self) -> str:
         return f"{self.topic}: events from {self.since_ns} to {self.until_ns} ns may be missing here: {self.reason}"
+
+
+class TopicSilent(DepthwireError):
+    """Nothing that ``topic`` could use came for ``silent_s`` seconds, though its connection lives.
+
+    Its book or instrument is STALE until the snapshot that it is now asked for.
+    """
+
+    def __init__(self, topic: str, silent_s: float) -> None:
+        super().__init__(topic, silent_s)
+        self.topic = topic
+        self.silent_s = silent_s
+
+    def __str__(self) -> str:
+        return f"{self.topic}: silent for {self.silent_s:.3g} s on a connection that lives; it is fetched anew"
 
 
 class CallbackError(DepthwireError):

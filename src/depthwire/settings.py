@@ -16,6 +16,10 @@ class Settings:
     ``backoff_first_s`` to ``backoff_cap_s``, each shortened by up to a half at random. A sign-in is valid for
     ``auth_window_s``. A message above ``max_message_size`` bytes ends the connection.
 
+    An order book that says nothing for ``book_silence_s`` though its connection lives, or an instrument for
+    ``instrument_silence_s``, is STALE, told of as a TopicSilent, and fetched anew; noticed up to a quarter of the bound
+    later. The bound doubles while the topic stays silent, up to 16-fold. None: a thin market may be silent for ever.
+
     Raises ValueError where one is not above 0.
     """
 
@@ -26,10 +30,12 @@ class Settings:
     backoff_cap_s: float = 30.0
     auth_window_s: float = 5.0
     max_message_size: int = 16 * 1024 * 1024
+    book_silence_s: float | None = 60.0
+    instrument_silence_s: float | None = 60.0
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not value > 0:
+            if value is not None and not value > 0:
                 raise ValueError(f"{name} must be above 0, not {value!r}")
 
     def backoff(self) -> "Backoff":

@@ -5,17 +5,15 @@ from collections.abc import Sequence
 
 import msgspec
 
-from depthwire.channel import BookChannel
+from depthwire.health import Health
 from depthwire.session import Session
-from depthwire.values import BookState
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a client's connections at this moment, all of them together.
 
     ``connected`` tells whether all are that were ever made; ``last_loss`` is the latest one's reason. ``age_ns`` is
-    the time since the last frame, None before the first. ``books`` maps each book topic to its state and the number
-    of resyncs that it needed.
+    the time since the last frame, None before the first. How each topic does is told by ``client.health()``.
     """
 
     url: str
@@ -26,7 +24,6 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     last_error: str
     frames: int
     age_ns: int | None
-    books: dict[str, tuple[BookState, int]]
 
 
 def status_of(url: str, sessions: Sequence[Session], last_error: str) -> Status:
@@ -44,16 +41,12 @@ def status_of(url: str, sessions: Sequence[Session], last_error: str) -> Status:
         last_error=last_error,
         frames=frames,
         age_ns=time.time_ns() - last_recv_ns if frames else None,
-        books={
-            channel.topic: (
-                channel.book.state,
-                session.resyncs[channel.topic].count if channel.topic in session.resyncs else 0,
-            )
-            for session in sessions
-            for channel in session.feed.channels
-            if isinstance(channel, BookChannel)
-        },
     )
+
+
+def health_of(sessions: Sequence[Session]) -> dict[str, Health]:
+    """How each topic does, of all sessions together. O(topics)."""
+    return {topic: record.health() for session in sessions for topic, record in session.resyncs.records.items()}
 
 
 def lanes_of(sessions: Sequence[Session]) -> dict[str, int]:
