@@ -23,6 +23,7 @@ from depthwire.bybit.private import Execution, Order, Position, StopOrder, Walle
 from depthwire.bybit.public import InstrumentInfo, Insurance, Kline, Liquidation
 from depthwire.channel import LiveBook
 from depthwire.client import Client, connect
+from depthwire.connection import ConnectionStatus, Phase
 from depthwire.errors import *  # noqa: F403
 from depthwire.errors import __all__ as _errors
 from depthwire.health import Health
@@ -42,6 +43,7 @@ __all__ = [
     "BookSnapshot",
     "BookState",
     "Client",
+    "ConnectionStatus",
     "DepthWithin",
     "EventStream",
     "Execution",
@@ -56,6 +58,7 @@ __all__ = [
     "Liquidation",
     "LiveBook",
     "Order",
+    "Phase",
     "Position",
     "Settings",
     "Status",

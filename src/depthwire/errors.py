@@ -5,7 +5,8 @@
     DepthwireError
     ├── InvalidUrl (ValueError)           the URL names no endpoint that depthwire can speak to
     ├── ConnectError (ConnectionError)    refused, unreachable, TLS or handshake failed, deadline passed
-    ├── ConnectionLost (ConnectionError)  an established connection ended; the session reconnects by itself
+    ├── ConnectionLost (ConnectionError)  an established connection ended; the session reconnects by itself. ``code``,
+    │                                     ``reason``: of the close frame, where there was one
     ├── ClientClosed                      the client was closed while somebody waited, or is used after it
     ├── AuthError                         signing in was refused, or needs a key and secret that are not given
     ├── TopicError (ValueError)           a topic or symbol that no request may carry; refused before sending
@@ -88,7 +89,19 @@ class ConnectError(DepthwireError, ConnectionError):
 
 
 class ConnectionLost(DepthwireError, ConnectionError):
-    """An established connection ended. The session reconnects by itself; books are STALE until then."""
+    """An established connection ended. The session reconnects by itself; books are STALE until then.
+
+    ``code`` and ``reason`` are those of the close frame that ended it; None and "" where there was none.
+    """
+
+    def __init__(self, message: str, code: int | None = None, reason: str = "") -> None:
+        super().__init__(message, code, reason)
+        self.message = message
+        self.code = code
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class AuthError(DepthwireError):
