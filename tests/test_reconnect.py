@@ -239,3 +239,28 @@ def test_a_waiting_connection_says_until_when(monkeypatch: pytest.MonkeyPatch) -
             assert (status.attempts, client.status().connected) == (1, False)
 
     run(main)
+
+
+def test_a_secret_that_cannot_be_fetched_is_an_auth_error_and_fetched_again() -> None:
+    failing = [False, True, True, False]
+
+    def fetch() -> str:
+        if failing and failing.pop(0):
+            raise OSError("hush-hush: the vault is sealed")
+        return "hush-hush"
+
+    async def main() -> None:
+        async with v5_server() as server:
+            url = server.url.replace("public/linear", "private")
+            async with depthwire.connect(url, api_key="a-key", api_secret=fetch, settings=QUICK) as client:
+                found: list[errors.DepthwireError] = []
+                client.on_error(found.append)
+                assert server.connections[0].transport is not None
+                server.connections[0].transport.disconnect(graceful=False)
+                await until(lambda: not failing and client.status().connected)
+                refused = [error for error in found if isinstance(error, errors.AuthError)]
+                assert len(refused) == 2
+                assert "OSError" in str(refused[0])
+                assert "hush" not in str(refused[0])
+
+    run(main)
