@@ -1,7 +1,10 @@
 """The client on v5 over real sockets: topics spread over connections, answers, gaps, accounts, losses."""
 
 import asyncio
+import gc
+import warnings
 from collections import Counter
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -488,3 +491,44 @@ def test_what_v5_does_not_have_is_told_before_anything_is_sent() -> None:
             assert server.connections[0].requests == []
 
     run(main)
+
+
+# cancelling
+
+
+@pytest.mark.usefixtures("three_a_connection")
+def test_a_cancel_at_any_await_leaves_nothing_behind_on_several_connections() -> None:
+    """As of one connection: books over two of them, a sign-in on a third, and a silent topic that is fetched anew."""
+    settings = Settings(timeout_s=5.0, backoff_first_s=0.01, backoff_cap_s=0.05, book_silence_s=0.01)
+
+    async def conversation(url: str) -> None:
+        async with depthwire.connect(url, api_key=KEY, api_secret=SECRET, settings=settings) as client:
+            client.on_error(lambda error: None)
+            symbols = ("AAAA", "BBBB", "CCCC", "DDDD")
+            books, _ = await asyncio.gather(asyncio.gather(*map(client.book, symbols)), client.orders())
+            await until(lambda: client.health()[books[0].topic].resyncs > 0)
+            await client.unsubscribe(books[0].topic)
+
+    async def main() -> None:
+        async with small() as server:
+            await conversation(server.url)
+            before = asyncio.all_tasks()
+            steps, finished = 0, False
+            while not finished:
+                task = asyncio.create_task(conversation(server.url))
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                finished = task.done()
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+                await until(lambda: asyncio.all_tasks() <= before)
+                steps = steps + 1 if steps < 60 else steps * 2
+            assert steps > 20
+            await until(lambda: not server.open)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        run(main, bound_s=60)
+        gc.collect()
+    assert [str(warning.message) for warning in caught] == []

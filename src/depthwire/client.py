@@ -211,6 +211,7 @@ class Client:
 
     async def _confirmed(self, topics: Iterable[Topic], on_channel: Callable[[Channel], object]) -> None:
         """Subscribe and wait for the venue's word; signs in first where a topic is private."""
+        self._public.connection.refuse_closed()
         topics = list(topics)
         private_ones = [topic for topic in topics if topic.is_private]
         if private_ones:
@@ -331,7 +332,9 @@ class Client:
         await self._public.open()
 
     async def close(self) -> None:
-        """Close the connections and end all readers. Closing twice is fine."""
+        """Close the connections and end all readers. Closing twice is fine; in a forked child it does nothing."""
+        if self._public.connection.forked:
+            return
         self._lines.begin_close()  # all at once: the waiting below may be cancelled
         self._private.connection.begin_close()
         if self._signing_in is not None:
@@ -375,6 +378,7 @@ async def connect(
 
     TLS is verified with the system's certificates; ``ssl_context`` replaces them. ``settings`` holds deadlines,
     heartbeat and backoff. Once connected, the client reconnects by itself until it is closed, at the block's end.
+    A process forked meanwhile cannot use it: there its books are STALE, its streams end, and asking is a ClientForked.
 
     Raises InvalidUrl, ConnectError or AuthError.
     """

@@ -18,7 +18,15 @@ from depthwire.bybit.auth import Credentials, refusal
 from depthwire.bybit.dialect import Answer, Dialect, RequestKey
 from depthwire.causes import Loss, describe, loss_of
 from depthwire.endpoints import masked
-from depthwire.errors import AuthError, ConnectError, ConnectionLost, DepthwireError, MalformedFrame
+from depthwire.errors import (
+    AuthError,
+    ClientClosed,
+    ClientForked,
+    ConnectError,
+    ConnectionLost,
+    DepthwireError,
+    MalformedFrame,
+)
 from depthwire.feed import Feed
 from depthwire.pacing import connection_wait_s
 from depthwire.settings import Settings
@@ -103,7 +111,7 @@ class Connection:
         self.sign_in_refusal: AuthError | None = None
         self._pending: list[tuple[RequestKey, asyncio.Future[Answer]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self.closed = False
+        self.closed = self.forked = False
 
     @property
     def connected(self) -> bool:
@@ -121,6 +129,7 @@ class Connection:
 
     async def open(self) -> None:
         """Connect, and from then on keep connected; raises ConnectError or AuthError where the first attempt fails."""
+        self.refuse_closed()
         try:
             await self._connect()
         except BaseException:
@@ -141,9 +150,24 @@ class Connection:
             self._transport.send_close(picows.WSCloseCode.OK)
             self._transport.disconnect()
 
+    def after_fork(self) -> None:
+        """This is a forked child: the socket is its parent's, and is left alone."""
+        self.closed = self.forked = True
+        self._note(Phase.CLOSED)
+        self._transport = None
+
+    def refuse_closed(self) -> None:
+        """Raise ClientClosed or ClientForked where no more can be asked."""
+        if self.forked:
+            raise ClientForked("the client belongs to the process that this one was forked from; make a new one here")
+        if self.closed:
+            raise ClientClosed("the client was closed; make a new one")
+
     async def close(self) -> None:
         """Close, and wait until all is over; a venue that does not let go is hung up on after a second."""
         self.begin_close()
+        if self.forked:
+            return  # its tasks belong to a loop that does not run here
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._transport is not None and self._lost is not None:
             try:

@@ -8,6 +8,7 @@
     ├── ConnectionLost (ConnectionError)  an established connection ended; the session reconnects by itself. ``code``,
     │                                     ``reason``: of the close frame, where there was one
     ├── ClientClosed                      the client was closed while somebody waited, or is used after it
+    │   └── ClientForked                  the client belongs to the process that this one was forked from
     ├── AuthError                         signing in was refused, or needs a key and secret that are not given
     ├── TopicError (ValueError)           a topic or symbol that no request may carry; refused before sending
     ├── SubscriptionError
@@ -44,6 +45,7 @@ __all__ = [
     "BookNotLive",
     "CallbackError",
     "ClientClosed",
+    "ClientForked",
     "ConnectError",
     "ConnectionLost",
     "ContinuityError",
@@ -110,6 +112,10 @@ class AuthError(DepthwireError):
 
 class ClientClosed(DepthwireError):
     """The client was closed while somebody waited on it, or is used after that."""
+
+
+class ClientForked(ClientClosed):
+    """The client belongs to the process that this one was forked from, which keeps it. Make a new one here."""
 
 
 class TopicError(DepthwireError, ValueError):

@@ -1,9 +1,12 @@
 """What is wanted from one endpoint: topics, their channels, resubscription after a reconnect."""
 
 import asyncio
+import os
 import ssl
 import time
+import weakref
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -111,6 +114,7 @@ class Session:
             auth_way=auth_way,
         )
         self.resyncs = Resyncs(self.connection, settings, self.report)
+        _sessions.add(self)
         self.on_control = self.connection.on_control
         self.on_connected = self.connection.on_connected
         self.on_disconnected = self.connection.on_disconnected
@@ -128,6 +132,14 @@ class Session:
                 channel.finish("the client was closed")
             if not subscription.confirmed.done():
                 subscription.confirmed.set_exception(ClientClosed("the client was closed"))
+
+    def after_fork(self) -> None:
+        """This is a forked child: what its parent's feed keeps current stands still here, and must not look alive."""
+        self.connection.after_fork()
+        for channel in self.feed.channels:
+            # A debugging loop refuses to wake readers from another thread; its own thread does not run here anyway.
+            with suppress(RuntimeError):
+                channel.finish("this process was forked from the client's")
 
     # ---- what the connection and the feed tell
 
@@ -166,10 +178,9 @@ class Session:
     ) -> list[Subscription]:
         """Want topics; new ones are asked for in the loop's next turn.
 
-        ``on_channel`` gets each channel that serves one. Raises ClientClosed.
+        ``on_channel`` gets each channel that serves one. Raises ClientClosed or ClientForked.
         """
-        if self.connection.closed:
-            raise ClientClosed("the client was closed; make a new one")
+        self.connection.refuse_closed()
         found, new = [], []
         for topic in topics:
             subscription = self.subscriptions.get(topic)
@@ -284,9 +295,10 @@ class Session:
     async def unsubscribe(self, topics: Sequence[Topic]) -> None:
         """End topics: their readers end, and the venue is told.
 
-        Raises TopicError where one was not subscribed (then none is ended), SubscriptionRejected or
+        Raises TopicError where one was not subscribed (then none is ended), ClientClosed, SubscriptionRejected or
         SubscriptionTimeout where the venue refuses or does not answer (the readers are ended all the same).
         """
+        self.connection.refuse_closed()
         subscriptions = []
         for topic in topics:
             if topic not in self.subscriptions:
@@ -317,3 +329,15 @@ class Session:
             if any(other.topic.covers(ended.text) or ended.covers(other.topic.text) for ended in topics)
         ]
         self._subscribe(shared)
+
+
+_sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for session in tuple(_sessions):
+        session.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
