@@ -176,4 +176,7 @@ def test_v5_is_read_from_a_thread_as_v2_is() -> None:
         assert str(next(client.trades("BTCUSDT")).price) == "100.60"
         with pytest.raises(errors.TopicError, match="Untriggered"):
             client.stop_orders()
-        assert client.status().books == {"orderbook.200.BTCUSDT": (BookState.LIVE, 0)}
+        health = client.health()["orderbook.200.BTCUSDT"]
+        assert (health.state, health.resyncs) == (BookState.LIVE, 0)
+        assert health.age_ns is not None
+        assert health.age_ns >= 0

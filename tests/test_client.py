@@ -145,7 +145,7 @@ def test_asking_twice_gives_one_book_and_one_subscription() -> None:
         async with simulated() as (_, client):
             first, second = await asyncio.gather(client.book("BTCUSD"), client.book("BTCUSD"))
             assert first is second is await client.book("BTCUSD")
-            assert len(client.status().books) == 1
+            assert list(client.health()) == [BTC]
 
     run(main)
 
@@ -364,7 +364,8 @@ def test_a_bad_frame_costs_its_own_book_and_that_recovers(
             await until(lambda: book.version > at[0] + 3 and other.version > at[1] + 3)
             expected = [] if stays_live else [("BTCUSD", BookState.STALE), ("BTCUSD", BookState.LIVE)]
             assert states == expected
-            assert client.status().books[BTC] == (BookState.LIVE, 0 if stays_live else 1)
+            health = client.health()[BTC]
+            assert (health.state, health.resyncs) == (BookState.LIVE, 0 if stays_live else 1)
             assert client.status().losses == 0
 
     run(main)
@@ -467,7 +468,7 @@ def test_a_refused_subscription_names_topic_and_reason() -> None:
                 assert "unknown topic" in refused.value.reason
             with pytest.raises(errors.SubscriptionRejected):
                 await client.trades("NOPEUSD")
-            assert client.status().books == {}
+            assert client.health() == {}
             assert (await client.book("BTCUSD")).state is BookState.LIVE
 
     run(main)

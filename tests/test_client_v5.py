@@ -1,7 +1,10 @@
 """The client on v5 over real sockets: topics spread over connections, answers, gaps, accounts, losses."""
 
 import asyncio
+import gc
+import warnings
 from collections import Counter
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -53,7 +56,10 @@ def test_a_u_that_is_not_one_more_fetches_that_book_alone_anew(u: int) -> None:
             server.push(book("BTCUSDT", kind="delta", u=u))
             await until(lambda: found.state is BookState.LIVE and found.update_id == 1)
             assert [type(error) for error in told] == [errors.OutOfSequence]
-            assert client.status().books == {found.topic: (BookState.LIVE, 1), other.topic: (BookState.LIVE, 0)}
+            health = client.health()
+            shown = {topic: (each.state, each.gaps, each.resyncs) for topic, each in health.items()}
+            assert shown == {found.topic: (BookState.LIVE, 1, 1), other.topic: (BookState.LIVE, 0, 0)}
+            assert health[found.topic].stale_ns > 0 == health[other.topic].stale_ns
             assert other.version == 1
             sent = [(request["op"], request["args"]) for request in server.connections[0].requests]
             assert sent[1:] == [("unsubscribe", [found.topic]), ("subscribe", [found.topic])]
@@ -100,7 +106,7 @@ def test_an_unknown_symbol_is_refused_alone_however_many_are_asked_for() -> None
             (refusal,) = [each for each in found if isinstance(each, Exception)]
             assert isinstance(refusal, errors.SubscriptionRejected)
             assert (refusal.topic, refusal.reason) == (bad, server.refused[bad])
-            assert len(client.status().books) == 60
+            assert len(client.health()) == 60
             del server.refused[bad]
             assert (await client.book("NOPEUSDT")).state is BookState.LIVE
 
@@ -155,8 +161,8 @@ def test_a_thousand_books_are_spread_over_as_many_connections_as_they_need() -> 
             assert {each.state for each in books} == {BookState.LIVE}
             assert len(server.open) == 2
             status = client.status()
-            assert (len(status.books), status.connects, status.frames >= 1000) == (1000, 2, True)
-            assert Counter(topic for each in server.open for topic in each.topics) == dict.fromkeys(status.books, 1)
+            assert (len(client.health()), status.connects, status.frames >= 1000) == (1000, 2, True)
+            assert Counter(topic for each in server.open for topic in each.topics) == dict.fromkeys(client.health(), 1)
 
             seen: list[bytes] = []
             client.tap = lambda ts, payload: seen.append(bytes(payload))
@@ -214,7 +220,7 @@ def test_each_connection_is_lost_and_found_on_its_own() -> None:
             assert {each.state for each in books} == {BookState.LIVE}
             assert [type(error) for error in told] == [errors.ConnectionLost]
             status = client.status()
-            assert (status.connected, status.losses, len(status.books)) == (True, 1, 8)
+            assert (status.connected, status.losses, len(client.health())) == (True, 1, 8)
 
     run(main)
 
@@ -485,3 +491,44 @@ def test_what_v5_does_not_have_is_told_before_anything_is_sent() -> None:
             assert server.connections[0].requests == []
 
     run(main)
+
+
+# cancelling
+
+
+@pytest.mark.usefixtures("three_a_connection")
+def test_a_cancel_at_any_await_leaves_nothing_behind_on_several_connections() -> None:
+    """As of one connection: books over two of them, a sign-in on a third, and a silent topic that is fetched anew."""
+    settings = Settings(timeout_s=5.0, backoff_first_s=0.01, backoff_cap_s=0.05, book_silence_s=0.01)
+
+    async def conversation(url: str) -> None:
+        async with depthwire.connect(url, api_key=KEY, api_secret=SECRET, settings=settings) as client:
+            client.on_error(lambda error: None)
+            symbols = ("AAAA", "BBBB", "CCCC", "DDDD")
+            books, _ = await asyncio.gather(asyncio.gather(*map(client.book, symbols)), client.orders())
+            await until(lambda: client.health()[books[0].topic].resyncs > 0)
+            await client.unsubscribe(books[0].topic)
+
+    async def main() -> None:
+        async with small() as server:
+            await conversation(server.url)
+            before = asyncio.all_tasks()
+            steps, finished = 0, False
+            while not finished:
+                task = asyncio.create_task(conversation(server.url))
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                finished = task.done()
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+                await until(lambda: asyncio.all_tasks() <= before)
+                steps = steps + 1 if steps < 60 else steps * 2
+            assert steps > 20
+            await until(lambda: not server.open)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        run(main, bound_s=60)
+        gc.collect()
+    assert [str(warning.message) for warning in caught] == []

@@ -11,15 +11,16 @@ PACKAGE = Path(__file__).parents[1] / "src" / "depthwire"
 
 # A module, or a folder of modules, imports what stands above its row: never its own row, never below.
 ROWS = [
-    {"errors", "values", "settings", "pacing", "loops", "decimal_text", "garbage"},
+    {"errors", "values", "settings", "pacing", "loops", "decimal_text", "garbage", "causes"},
     {"ladder", "scan_text", "streams", "tape", "polling"},
     {"frame"},
     {"book"},
     {"book_decoder", "scanner"},
     {"channel"},
     {"routes", "bybit", "reports", "inlets"},
-    {"feed", "endpoints", "sockets"},
+    {"feed", "endpoints", "sockets", "health"},
     {"connection"},
+    {"resync"},
     {"session"},
     {"lines", "status"},
     {"venue"},

@@ -6,7 +6,7 @@ The data path, one call stack from the socket to your callback::
     picows    feed      bybit/messages    bybit/v*_book     book     callback,
               routes    (msgspec)         frame             ladder   async for
 
-    session    keeps the connection: connect, subscribe, heartbeat, reconnect, resync
+    session    keeps the connection: connect, subscribe, heartbeat, reconnect; resync: fetches one topic anew
     lines      the connections behind one client, as many as the exchange's limits need
     client     the facade of all that; blocking: the same for threads
     tape       recorded frames; venue: an embedded exchange to test against
@@ -23,9 +23,11 @@ from depthwire.bybit.private import Execution, Order, Position, StopOrder, Walle
 from depthwire.bybit.public import InstrumentInfo, Insurance, Kline, Liquidation
 from depthwire.channel import LiveBook
 from depthwire.client import Client, connect
+from depthwire.connection import ConnectionStatus, Phase
 from depthwire.errors import *  # noqa: F403
 from depthwire.errors import __all__ as _errors
 from depthwire.garbage import freeze_gc
+from depthwire.health import Health
 from depthwire.ladder import Ladder
 from depthwire.loops import run
 from depthwire.settings import Settings
@@ -42,9 +44,11 @@ __all__ = [
     "BookSnapshot",
     "BookState",
     "Client",
+    "ConnectionStatus",
     "DepthWithin",
     "EventStream",
     "Execution",
+    "Health",
     "Instrument",
     "InstrumentInfo",
     "Insurance",
@@ -55,6 +59,7 @@ __all__ = [
     "Liquidation",
     "LiveBook",
     "Order",
+    "Phase",
     "Position",
     "Settings",
     "Status",

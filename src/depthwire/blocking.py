@@ -1,6 +1,7 @@
 """The same for scripts, notebooks and threads: an event loop in a thread of its own, plain calls outside."""
 
 import asyncio
+import os
 import ssl
 import threading
 from collections.abc import Callable, Coroutine, Iterator
@@ -14,7 +15,8 @@ from depthwire.channel import LiveBook
 from depthwire.client import Client, Execution, Order, Position, Trade, Wallet
 from depthwire.client import connect as connect_async
 from depthwire.connection import AuthWay
-from depthwire.errors import ClientClosed
+from depthwire.errors import ClientClosed, ClientForked
+from depthwire.health import Health
 from depthwire.loops import loop_factory
 from depthwire.settings import Settings
 from depthwire.status import Status
@@ -32,12 +34,21 @@ class LoopThread:
     """An event loop that runs in a daemon thread until it is stopped."""
 
     def __init__(self) -> None:
+        self._pid = os.getpid()
         self._loop = (loop_factory() or asyncio.new_event_loop)()
         self._thread = threading.Thread(target=self._loop.run_forever, name="depthwire", daemon=True)
         self._thread.start()
 
+    @property
+    def forked(self) -> bool:
+        """Whether this is a child of the process whose loop this is."""
+        return self._pid != os.getpid()
+
     def call(self, work: Coroutine[Any, Any, Result], timeout_s: float | None = None) -> Result:
         """Run a coroutine over there and wait for its result; TimeoutError after ``timeout_s``, and it is cancelled."""
+        if self.forked:
+            work.close()
+            raise ClientForked("the client belongs to the process that this one was forked from; make a new one here")
         if not self._thread.is_alive():
             work.close()
             raise ClientClosed("the client was closed; make a new one")
@@ -49,7 +60,9 @@ class LoopThread:
             raise
 
     def stop(self) -> None:
-        """End the loop and its thread."""
+        """End the loop and its thread; in a forked child there is neither."""
+        if self.forked:
+            return
         self.call(self._loop.shutdown_asyncgens())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -215,6 +228,10 @@ class BlockingClient:
         """As :meth:`depthwire.client.Client.status`."""
         return self._thread.call(status_of(self._client))
 
+    def health(self) -> dict[str, Health]:
+        """As :meth:`depthwire.client.Client.health`."""
+        return self._thread.call(health_of(self._client))
+
 
 @contextmanager
 def connect(
@@ -251,7 +268,8 @@ def connect(
         try:
             yield BlockingClient(client, thread)
         finally:
-            thread.call(connection.__aexit__(None, None, None))
+            if not thread.forked:
+                thread.call(connection.__aexit__(None, None, None))
     finally:
         thread.stop()
 
@@ -269,3 +287,8 @@ async def copy_of(view: View[Key, Held, Any]) -> dict[Key, Held]:
 async def status_of(client: Client) -> Status:
     """Read the status in the thread that changes it."""
     return client.status()
+
+
+async def health_of(client: Client) -> dict[str, Health]:
+    """Read the topics' health in the thread that changes it."""
+    return client.health()

@@ -23,6 +23,7 @@ from depthwire.errors import (
     SubscriptionTimeout,
     TopicError,
 )
+from depthwire.health import Health
 from depthwire.inlets import connect_inlet
 from depthwire.lines import Lines
 from depthwire.polling import busy_polling
@@ -30,7 +31,7 @@ from depthwire.reports import Reports
 from depthwire.session import Session
 from depthwire.settings import Settings
 from depthwire.simulated import SCHEME, simulated
-from depthwire.status import Status, lanes_of, status_of
+from depthwire.status import Status, health_of, lanes_of, status_of
 from depthwire.streams import EventStream, TopicEvents
 
 NO_CREDENTIALS: Final = (
@@ -212,6 +213,7 @@ class Client:
 
     async def _confirmed(self, topics: Iterable[Topic], on_channel: Callable[[Channel], object]) -> None:
         """Subscribe and wait for the venue's word; signs in first where a topic is private."""
+        self._public.connection.refuse_closed()
         topics = list(topics)
         private_ones = [topic for topic in topics if topic.is_private]
         if private_ones:
@@ -323,12 +325,18 @@ class Client:
         """What is known at this moment, of all connections together. O(topics)."""
         return status_of(self.url, self._sessions, self._reports.last)
 
+    def health(self) -> dict[str, Health]:
+        """How each topic does at this moment. O(topics)."""
+        return health_of(self._sessions)
+
     async def open(self) -> None:
         """Connect; :func:`connect` does it."""
         await self._public.open()
 
     async def close(self) -> None:
-        """Close the connections and end all readers. Closing twice is fine."""
+        """Close the connections and end all readers. Closing twice is fine; in a forked child it does nothing."""
+        if self._public.connection.forked:
+            return
         self._lines.begin_close()  # all at once: the waiting below may be cancelled
         self._private.connection.begin_close()
         if self._signing_in is not None:
@@ -378,7 +386,8 @@ async def connect(
 
     TLS is verified with the system's certificates; ``ssl_context`` replaces them. ``settings`` holds deadlines,
     heartbeat, backoff and socket options. Once connected, the client reconnects by itself until it is closed, at the
-    block's end.
+    block's end. A process forked meanwhile cannot use it: there its books are STALE, its streams end, and asking is a
+    ClientForked.
 
     Raises InvalidUrl, ConnectError, AuthError, or PinningError where the loop cannot be pinned to ``cpu``.
     """

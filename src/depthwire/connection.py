@@ -6,16 +6,26 @@ import socket
 import ssl
 import time
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
+import msgspec
 import picows
 
 from depthwire.bybit.auth import Credentials, refusal
 from depthwire.bybit.dialect import Answer, Dialect, RequestKey
+from depthwire.causes import Loss, describe, loss_of
 from depthwire.endpoints import masked
-from depthwire.errors import AuthError, ConnectError, ConnectionLost, DepthwireError, MalformedFrame
+from depthwire.errors import (
+    AuthError,
+    ClientClosed,
+    ClientForked,
+    ConnectError,
+    ConnectionLost,
+    DepthwireError,
+    MalformedFrame,
+)
 from depthwire.feed import Feed
 from depthwire.pacing import connection_wait_s
 from depthwire.settings import Settings
@@ -35,14 +45,35 @@ class ConnectionOwner(Protocol):
     def report(self, error: DepthwireError) -> object: ...
 
 
-@dataclass
-class ConnectionRecord:
-    """What happened to a connection so far."""
+class Phase(StrEnum):
+    """What a connection is about: IDLE until it is wanted, and WAITING between two attempts."""
 
+    IDLE = "IDLE"
+    WAITING = "WAITING"
+    CONNECTING = "CONNECTING"
+    SIGNING_IN = "SIGNING_IN"
+    LIVE = "LIVE"
+    CLOSED = "CLOSED"
+
+
+class ConnectionStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one connection; times are in ns since the epoch.
+
+    ``until_ns`` is when the next attempt begins, None but while WAITING. ``attempts`` counts those so far, ``connects``
+    those that succeeded. ``last_loss`` tells why the latest connection that was lost ended, ``lost_ns`` when, and
+    ``close_code`` and ``close_reason`` are those of its close frame, None and "" where there was none.
+    """
+
+    url: str
+    phase: Phase = Phase.IDLE
+    until_ns: int | None = None
+    attempts: int = 0
     connects: int = 0
     losses: int = 0
     last_loss: str = ""
     lost_ns: int = 0
+    close_code: int | None = None
+    close_reason: str = ""
 
 
 class Connection:
@@ -64,7 +95,7 @@ class Connection:
         auth_way: AuthWay,
     ) -> None:
         self.url = masked(url)
-        self.record = ConnectionRecord()
+        self.status = ConnectionStatus(url=self.url)
         self._owner = owner
         self._feed = feed
         self._target = url
@@ -74,24 +105,35 @@ class Connection:
         self.credentials: Credentials | None = None
         self._auth_way = auth_way
         self._transport: picows.WSTransport | None = None
-        self._lost: asyncio.Future[str] | None = None
-        self._up = False
+        self._lost: asyncio.Future[None] | None = None
         self._drop_reason = ""
         self.sign_in_refusal: AuthError | None = None
         self._pending: list[tuple[RequestKey, asyncio.Future[Answer]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self.closed = False
+        self.closed = self.forked = False
 
     @property
     def connected(self) -> bool:
         """Whether there is a connection right now, signed in where that is wanted."""
-        return self._up
+        return self.status.phase is Phase.LIVE
+
+    def _note(self, phase: Phase, *, wait_s: float | None = None, **changes: Any) -> None:
+        """Enter a phase, which lasts ``wait_s`` where that is known; what is closed stays so."""
+        if self.closed:
+            phase, wait_s = Phase.CLOSED, None
+        until_ns = None if wait_s is None else time.time_ns() + round(wait_s * 1e9)
+        self.status = msgspec.structs.replace(self.status, phase=phase, until_ns=until_ns, **changes)
 
     # ---- opening and closing
 
     async def open(self) -> None:
         """Connect, and from then on keep connected; raises ConnectError or AuthError where the first attempt fails."""
-        await self._connect()
+        self.refuse_closed()
+        try:
+            await self._connect()
+        except BaseException:
+            self._note(Phase.IDLE)  # nothing tries again
+            raise
         self.spawn(self._keep_connected())
 
     def begin_close(self) -> None:
@@ -99,6 +141,7 @@ class Connection:
         if self.closed:
             return
         self.closed = True
+        self._note(Phase.CLOSED)
         for task in self._tasks:
             task.cancel()
         if self._transport is not None:
@@ -106,9 +149,24 @@ class Connection:
             self._transport.send_close(picows.WSCloseCode.OK)
             self._transport.disconnect()
 
+    def after_fork(self) -> None:
+        """This is a forked child: the socket is its parent's, and is left alone."""
+        self.closed = self.forked = True
+        self._note(Phase.CLOSED)
+        self._transport = None
+
+    def refuse_closed(self) -> None:
+        """Raise ClientClosed or ClientForked where no more can be asked."""
+        if self.forked:
+            raise ClientForked("the client belongs to the process that this one was forked from; make a new one here")
+        if self.closed:
+            raise ClientClosed("the client was closed; make a new one")
+
     async def close(self) -> None:
         """Close, and wait until all is over; a venue that does not let go is hung up on after a second."""
         self.begin_close()
+        if self.forked:
+            return  # its tasks belong to a loop that does not run here
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._transport is not None and self._lost is not None:
             try:
@@ -132,6 +190,7 @@ class Connection:
 
     async def _connect(self) -> None:
         await self._take_turn()
+        self._note(Phase.CONNECTING, attempts=self.status.attempts + 1)
         sock: socket.socket | None = None
 
         async def make_socket(url: picows.WSParsedURL) -> socket.socket:
@@ -154,6 +213,7 @@ class Connection:
                     max_redirects=0,
                     logger_name=socket_log,
                 )
+                self._note(Phase.SIGNING_IN)
                 await self._sign_in()
         except TimeoutError:
             hang_up(sock)
@@ -165,7 +225,7 @@ class Connection:
         except BaseException:
             hang_up(sock)
             raise
-        self._up = True
+        self._note(Phase.LIVE)
         self._owner.connection_up()
 
     async def _take_turn(self) -> None:
@@ -175,7 +235,11 @@ class Connection:
             log.warning(
                 "%s: waiting %.0f s before connecting: there were too many connections of late", self.url, wait_s
             )
-            await asyncio.sleep(wait_s)
+            await self._wait(wait_s)
+
+    async def _wait(self, wait_s: float) -> None:
+        self._note(Phase.WAITING, wait_s=wait_s)
+        await asyncio.sleep(wait_s)
 
     def _signed_target(self) -> str:
         if self.credentials is None or self._auth_way == "op":
@@ -218,7 +282,7 @@ class Connection:
         while True:
             await self._live()
             while True:
-                await asyncio.sleep(backoff.next_s())
+                await self._wait(backoff.next_s())
                 try:
                     await self._connect()
                     break
@@ -252,29 +316,33 @@ class Connection:
         self._lost = asyncio.get_running_loop().create_future()
         self._drop_reason = ""
         self.sign_in_refusal = None
-        self.record.connects += 1
+        self._note(Phase.CONNECTING, connects=self.status.connects + 1)
 
     def on_disconnected(self, transport: picows.WSTransport) -> None:
         """The connection is gone: whoever waits for an answer learns it, and so does the owner."""
-        reason = self._drop_reason or why_closed(transport)
+        loss = Loss(self._drop_reason) if self._drop_reason else loss_of(transport)
         # Asked for, so that asyncio does not warn of an exception that nobody asked for.
         end = asyncio.ensure_future(transport.wait_disconnected())
         end.add_done_callback(asked_for)
         self._transport = None
-        self._up = False
-        self.record.losses += 1
-        self.record.last_loss = reason
-        self.record.lost_ns = time.time_ns()
-        error = ConnectionLost(f"{self.url}: connection lost: {reason}")
+        self._note(
+            Phase.WAITING,
+            losses=self.status.losses + 1,
+            last_loss=loss.text,
+            lost_ns=time.time_ns(),
+            close_code=loss.code,
+            close_reason=loss.reason,
+        )
+        error = ConnectionLost(f"{self.url}: connection lost: {loss.text}", loss.code, loss.reason)
         for _, future in self._pending:
             if not future.done():
                 future.set_exception(error)
         self._pending.clear()
         if not self.closed:
-            self._owner.connection_down(f"connection lost: {reason}")
+            self._owner.connection_down(f"connection lost: {loss.text}")
             self._owner.report(error)
         if self._lost is not None and not self._lost.done():
-            self._lost.set_result(reason)
+            self._lost.set_result(None)
 
     def on_control(self, message: bytes) -> None:
         """An answer to a request: hand it to whoever waits for it."""
@@ -328,25 +396,3 @@ def asked_for(future: "asyncio.Future[Any]") -> None:
     """Take note of a future's exception, so that asyncio does not report it as never retrieved."""
     if not future.cancelled():
         future.exception()
-
-
-def why_closed(transport: picows.WSTransport) -> str:
-    """A connection's end in words, with the close code where there is one."""
-    handshake = transport.close_handshake
-    if handshake is not None and handshake.sent is not None and not handshake.recv_then_sent:
-        return f"closed by the client with code {handshake.sent.code}: {handshake.sent.reason or 'no reason given'}"
-    if handshake is not None and handshake.recv is not None:
-        return f"closed by the venue with code {handshake.recv.code}: {handshake.recv.reason or 'no reason given'}"
-    return "the connection broke without a close frame"
-
-
-def describe(error: Exception, in_tls: bool) -> str:
-    """A failure to connect in one line that says what to do about it; without the URL, which may hold secrets."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the server's certificate was not accepted ({error.verify_message})"
-    if isinstance(error, ssl.SSLError) or (in_tls and isinstance(error, ConnectionError)):
-        return f"TLS failed ({str(error) or type(error).__name__}); does the port speak TLS?"
-    if isinstance(error, picows.WSHandshakeError):
-        status = f" with status {error.response.status}" if error.response is not None else ""
-        return f"the server refused the WebSocket handshake{status}: {error}"
-    return str(error) or type(error).__name__

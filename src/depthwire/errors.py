@@ -5,8 +5,10 @@
     DepthwireError
     ├── InvalidUrl (ValueError)           the URL names no endpoint that depthwire can speak to
     ├── ConnectError (ConnectionError)    refused, unreachable, TLS or handshake failed, deadline passed
-    ├── ConnectionLost (ConnectionError)  an established connection ended; the session reconnects by itself
+    ├── ConnectionLost (ConnectionError)  an established connection ended; the session reconnects by itself. ``code``,
+    │                                     ``reason``: of the close frame, where there was one
     ├── ClientClosed                      the client was closed while somebody waited, or is used after it
+    │   └── ClientForked                  the client belongs to the process that this one was forked from
     ├── AuthError                         signing in was refused, or needs a key and secret that are not given
     ├── PinningError (ValueError)         ``cpu=`` names no CPU that the event loop's thread can be pinned to
     ├── TopicError (ValueError)           a topic or symbol that no request may carry; refused before sending
@@ -30,6 +32,7 @@
     ├── InsufficientDepth                 the book holds less than the size asked for
     ├── ReaderOverflow                    events were lost because their reader was too slow: ``lost``
     ├── StreamGap                         events were lost with the connection: ``since_ns``, ``until_ns``, ``reason``
+    ├── TopicSilent                       a topic says nothing, though its connection lives: ``topic``, ``silent_s``
     ├── CallbackError                     a subscriber's callback raised; its exception is the ``__cause__``
     └── TapeError                         a tape that cannot be opened, is none, or would be overwritten
 """
@@ -43,6 +46,7 @@ __all__ = [
     "BookNotLive",
     "CallbackError",
     "ClientClosed",
+    "ClientForked",
     "ConnectError",
     "ConnectionLost",
     "ContinuityError",
@@ -67,6 +71,7 @@ __all__ = [
     "SymbolMismatch",
     "TapeError",
     "TopicError",
+    "TopicSilent",
     "UnknownLevel",
     "UnknownTopic",
 ]
@@ -88,7 +93,19 @@ class ConnectError(DepthwireError, ConnectionError):
 
 
 class ConnectionLost(DepthwireError, ConnectionError):
-    """An established connection ended. The session reconnects by itself; books are STALE until then."""
+    """An established connection ended. The session reconnects by itself; books are STALE until then.
+
+    ``code`` and ``reason`` are those of the close frame that ended it; None and "" where there was none.
+    """
+
+    def __init__(self, message: str, code: int | None = None, reason: str = "") -> None:
+        super().__init__(message, code, reason)
+        self.message = message
+        self.code = code
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class AuthError(DepthwireError):
@@ -101,6 +118,10 @@ class ClientClosed(DepthwireError):
 
 class PinningError(DepthwireError, ValueError):
     """``cpu=`` names no CPU that the event loop's thread can be pinned to, or comes without ``busy_poll=True``."""
+
+
+class ClientForked(ClientClosed):
+    """The client belongs to the process that this one was forked from, which keeps it. Make a new one here."""
 
 
 class TopicError(DepthwireError, ValueError):
@@ -230,6 +251,21 @@ class StreamGap(DepthwireError):
 
     def __str__(self) -> str:
         return f"{self.topic}: events from {self.since_ns} to {self.until_ns} ns may be missing here: {self.reason}"
+
+
+class TopicSilent(DepthwireError):
+    """Nothing that ``topic`` could use came for ``silent_s`` seconds, though its connection lives.
+
+    Its book or instrument is STALE until the snapshot that it is now asked for.
+    """
+
+    def __init__(self, topic: str, silent_s: float) -> None:
+        super().__init__(topic, silent_s)
+        self.topic = topic
+        self.silent_s = silent_s
+
+    def __str__(self) -> str:
+        return f"{self.topic}: silent for {self.silent_s:.3g} s on a connection that lives; it is fetched anew"
 
 
 class CallbackError(DepthwireError):

@@ -1,9 +1,12 @@
-"""What is wanted from one endpoint: topics, their channels, resubscription after a reconnect, resync after a gap."""
+"""What is wanted from one endpoint: topics, their channels, resubscription after a reconnect."""
 
 import asyncio
+import os
 import ssl
 import time
+import weakref
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -24,7 +27,8 @@ from depthwire.errors import (
 )
 from depthwire.feed import Feed
 from depthwire.reports import Reports
-from depthwire.settings import Backoff, Settings
+from depthwire.resync import Resyncs
+from depthwire.settings import Settings
 
 
 class FeedOwner(Protocol):
@@ -75,16 +79,6 @@ def confirmation() -> "asyncio.Future[None]":
     return future
 
 
-@dataclass(eq=False)
-class Resync:
-    """How often a topic's snapshot had to be fetched anew, and the task that does it now."""
-
-    backoff: Backoff
-    count: int = 0
-    refused_again: bool = False
-    task: "asyncio.Task[None] | None" = None
-
-
 class Session:
     """Keeps one endpoint's topics served until it is closed.
 
@@ -106,7 +100,6 @@ class Session:
         self.feed = Feed(self, settings.max_message_size)
         self.dialect = dialect
         self.subscriptions: dict[Topic, Subscription] = {}
-        self.resyncs: dict[str, Resync] = {}
         self.report = reports.report
         self._settings = settings
         self._scanner = scanner
@@ -120,6 +113,8 @@ class Session:
             ssl_context=ssl_context,
             auth_way=auth_way,
         )
+        self.resyncs = Resyncs(self.connection, settings, self.report)
+        _sessions.add(self)
         self.on_control = self.connection.on_control
         self.on_connected = self.connection.on_connected
         self.on_disconnected = self.connection.on_disconnected
@@ -127,6 +122,7 @@ class Session:
     async def open(self) -> None:
         """Connect, and from then on stay so; raises ConnectError or AuthError where the first attempt fails."""
         await self.connection.open()
+        self.connection.spawn(self.resyncs.watch())
 
     async def close(self) -> None:
         """End the connection and all readers."""
@@ -137,6 +133,14 @@ class Session:
             if not subscription.confirmed.done():
                 subscription.confirmed.set_exception(ClientClosed("the client was closed"))
 
+    def after_fork(self) -> None:
+        """This is a forked child: what its parent's feed keeps current stands still here, and must not look alive."""
+        self.connection.after_fork()
+        for channel in self.feed.channels:
+            # A debugging loop refuses to wake readers from another thread; its own thread does not run here anyway.
+            with suppress(RuntimeError):
+                channel.finish("this process was forked from the client's")
+
     # ---- what the connection and the feed tell
 
     def connection_up(self) -> None:
@@ -146,6 +150,7 @@ class Session:
 
     def connection_down(self, reason: str) -> None:
         """Every channel learns it at once; who subscribes from now on waits for the resubscription."""
+        self.resyncs.connection_down()
         for subscription in self.subscriptions.values():
             subscription.await_again()
         for channel in self.feed.channels:
@@ -155,19 +160,16 @@ class Session:
         """A topic that was not asked for by its own name: a pattern's, or nobody's."""
         for subscription in self.subscriptions.values():
             if subscription.topic.covers(topic):
-                return self._serve(topic, subscription)
+                channel = self._serve(topic, subscription)
+                if channel is not None:
+                    self.resyncs.served(topic)
+                return channel
         return None
 
     def on_frame_error(self, error: FrameError) -> None:
         """A frame could not be used: report it, and fetch a state that is not LIVE any more anew."""
         self.report(error)
-        channel = self.feed.channels.get(error.topic)
-        if channel is None or not channel.needs_snapshot or not self.connection.connected:
-            return
-        resync = self.resyncs.setdefault(error.topic, Resync(self._settings.backoff()))
-        resync.refused_again = True
-        if resync.task is None:
-            resync.task = self.connection.spawn(self._resync(channel, resync))
+        self.resyncs.frame_refused(error)
 
     # ---- subscribing
 
@@ -176,10 +178,9 @@ class Session:
     ) -> list[Subscription]:
         """Want topics; new ones are asked for in the loop's next turn.
 
-        ``on_channel`` gets each channel that serves one. Raises ClientClosed.
+        ``on_channel`` gets each channel that serves one. Raises ClientClosed or ClientForked.
         """
-        if self.connection.closed:
-            raise ClientClosed("the client was closed; make a new one")
+        self.connection.refuse_closed()
         found, new = [], []
         for topic in topics:
             subscription = self.subscriptions.get(topic)
@@ -213,6 +214,7 @@ class Session:
                 return None
             channel.attach(self.report)
             self.feed.channels.add(channel)
+            self.resyncs.add(channel)
         subscription.channels[topic] = channel
         for callback in subscription.on_channel:
             callback(channel)
@@ -245,6 +247,7 @@ class Session:
             for subscription in subscriptions:
                 subscription.confirm()
                 for channel in subscription.channels.values():
+                    self.resyncs.served(channel.topic)
                     channel.connection_back(time.time_ns())
         elif len(subscriptions) > 1:
             # One bad topic refuses the whole request: ask for each half, down to the bad one alone.
@@ -273,9 +276,7 @@ class Session:
             if not any(topic in other.channels for other in self.subscriptions.values()):
                 channel.finish(reason)
                 self.feed.channels.remove(topic)
-                resync = self.resyncs.pop(topic, None)
-                if resync is not None and resync.task is not None:
-                    resync.task.cancel()
+                self.resyncs.remove(topic)
 
     async def confirmed(self, subscriptions: Iterable[Subscription]) -> None:
         """Wait until the venue has confirmed all; raises SubscriptionRejected or SubscriptionTimeout."""
@@ -294,9 +295,10 @@ class Session:
     async def unsubscribe(self, topics: Sequence[Topic]) -> None:
         """End topics: their readers end, and the venue is told.
 
-        Raises TopicError where one was not subscribed (then none is ended), SubscriptionRejected or
+        Raises TopicError where one was not subscribed (then none is ended), ClientClosed, SubscriptionRejected or
         SubscriptionTimeout where the venue refuses or does not answer (the readers are ended all the same).
         """
+        self.connection.refuse_closed()
         subscriptions = []
         for topic in topics:
             if topic not in self.subscriptions:
@@ -328,23 +330,14 @@ class Session:
         ]
         self._subscribe(shared)
 
-    async def _resync(self, channel: Channel, resync: Resync) -> None:
-        """Unsubscribe and subscribe one topic for a new snapshot; other topics do not notice."""
-        topic = channel.topic
-        try:
-            while resync.refused_again and channel.needs_snapshot:
-                wait_s = resync.backoff.next_s()
-                if resync.backoff.attempts > 1:
-                    await asyncio.sleep(wait_s)
-                resync.refused_again = False
-                resync.count += 1
-                await self.connection.ask("unsubscribe", [topic])
-                answer = await self.connection.ask("subscribe", [topic])
-                if not answer.success:
-                    self.report(SubscriptionRejected(topic, answer.reason))
-        except ConnectionLost:
-            pass  # asked again once it is back
-        except TimeoutError:
-            self.connection.drop(f"no answer to a resync of {topic} within {self._settings.timeout_s:g} s")
-        finally:
-            resync.task = None
+
+_sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for session in tuple(_sessions):
+        session.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -25,6 +25,10 @@ class Settings:
     support it, may need the capability CAP_NET_ADMIN, and does nothing on loopback. A kernel that refuses either makes
     connecting fail with ConnectError.
 
+    An order book that says nothing for ``book_silence_s`` though its connection lives, or an instrument for
+    ``instrument_silence_s``, is STALE, told of as a TopicSilent, and fetched anew; noticed up to a quarter of the bound
+    later. The bound doubles while the topic stays silent, up to 16-fold. None: a thin market may be silent for ever.
+
     Raises ValueError where one is not above 0, or a socket option above 2**31 - 1.
     """
 
@@ -37,6 +41,8 @@ class Settings:
     max_message_size: int = 16 * 1024 * 1024
     receive_buffer_bytes: int | None = None
     kernel_busy_poll_us: int | None = None
+    book_silence_s: float | None = 60.0
+    instrument_silence_s: float | None = 60.0
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 
 import msgspec
 
-from depthwire.channel import BookChannel
+from depthwire.connection import ConnectionStatus, Phase
+from depthwire.health import Health
 from depthwire.session import Session
-from depthwire.values import BookState
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a client's connections at this moment, all of them together.
 
-    ``connected`` tells whether all are that were ever made; ``last_loss`` is the latest one's reason. ``age_ns`` is
-    the time since the last frame, None before the first. ``books`` maps each book topic to its state and the number
-    of resyncs that it needed.
+    ``connected`` tells whether all are that are wanted, ``connections`` what each is about, and how it was lost;
+    ``last_loss`` is the reason of the latest loss of all. ``age_ns`` is the time since the last frame, None before the
+    first. How each topic does is told by ``client.health()``.
     """
 
     url: str
@@ -26,34 +26,31 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     last_error: str
     frames: int
     age_ns: int | None
-    books: dict[str, tuple[BookState, int]]
+    connections: tuple[ConnectionStatus, ...]
 
 
 def status_of(url: str, sessions: Sequence[Session], last_error: str) -> Status:
     """The sessions' status together. O(topics)."""
-    sessions = [session for session in sessions if session.connection.record.connects]
-    records = [session.connection.record for session in sessions]
+    sessions = [session for session in sessions if session.connection.status.phase is not Phase.IDLE]
+    connections = tuple(session.connection.status for session in sessions)
     frames = sum(session.feed.frames for session in sessions)
     last_recv_ns = max((session.feed.last_recv_ns for session in sessions), default=0)
     return Status(
         url=url,
-        connected=bool(sessions) and all(session.connection.connected for session in sessions),
-        connects=sum(record.connects for record in records),
-        losses=sum(record.losses for record in records),
-        last_loss=max(((record.lost_ns, record.last_loss) for record in records), default=(0, ""))[1],
+        connected=bool(connections) and all(connection.phase is Phase.LIVE for connection in connections),
+        connects=sum(connection.connects for connection in connections),
+        losses=sum(connection.losses for connection in connections),
+        last_loss=max(((each.lost_ns, each.last_loss) for each in connections), default=(0, ""))[1],
         last_error=last_error,
         frames=frames,
         age_ns=time.time_ns() - last_recv_ns if frames else None,
-        books={
-            channel.topic: (
-                channel.book.state,
-                session.resyncs[channel.topic].count if channel.topic in session.resyncs else 0,
-            )
-            for session in sessions
-            for channel in session.feed.channels
-            if isinstance(channel, BookChannel)
-        },
+        connections=connections,
     )
+
+
+def health_of(sessions: Sequence[Session]) -> dict[str, Health]:
+    """How each topic does, of all sessions together. O(topics)."""
+    return {topic: record.health() for session in sessions for topic, record in session.resyncs.records.items()}
 
 
 def lanes_of(sessions: Sequence[Session]) -> dict[str, int]:

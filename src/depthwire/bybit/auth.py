@@ -39,9 +39,14 @@ class Credentials:
         return cls.given(os.environ.get(KEY_VARIABLE), os.environ.get(SECRET_VARIABLE))
 
     def signed(self, window_s: float, now_s: Callable[[], float] = time.time) -> tuple[str, int, str]:
-        """(api_key, expires in ms, signature), valid for ``window_s`` from now."""
+        """(api_key, expires in ms, signature), valid for ``window_s`` from now; AuthError where there is no secret."""
         expires_ms = int((now_s() + window_s) * 1000)
-        secret = self._secret() if callable(self._secret) else self._secret
+        try:
+            secret = self._secret() if callable(self._secret) else self._secret
+        except Exception as error:
+            raise AuthError(f"the callable given as api_secret raised {type(error).__name__}") from error
+        if not isinstance(secret, str):
+            raise AuthError(f"the callable given as api_secret returned {type(secret).__name__}, not a str")
         return self.api_key, expires_ms, signature(secret, expires_ms)
 
     def query(self, window_s: float) -> str:

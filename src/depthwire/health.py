@@ -1,0 +1,129 @@
+"""How each topic does: what is kept beside its channel, off the path of its frames."""
+
+import asyncio
+import time
+from typing import Any, Final
+
+import msgspec
+
+from depthwire.channel import BookChannel, Channel, StateChannel
+from depthwire.settings import Backoff, Settings
+from depthwire.values import BookState
+
+MOST_DOUBLINGS: Final = 4
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """How one topic does at this moment; times are in ns.
+
+    ``state`` and ``stale_reason`` are those of its book or instrument, None where the topic brings events. ``frames``
+    counts all that arrived, ``age_ns`` is the time since the last one that was applied, None before the first and where
+    the topic brings events. ``gaps`` counts frames that did not follow from the state, ``resyncs`` how often the state
+    was fetched anew, ``silences`` how often because nothing came, ``stale_ns`` is the time spent STALE so far, this
+    moment's included, ``dropped`` counts deltas that came while it was. ``lanes`` tells how many frames of an order
+    book each decoder took, and how many could not be used, as ``client.lanes`` does of all books together.
+    """
+
+    state: BookState | None
+    stale_reason: str | None
+    frames: int
+    age_ns: int | None
+    gaps: int
+    resyncs: int
+    silences: int
+    stale_ns: int
+    dropped: int
+    lanes: dict[str, int]
+
+
+class TopicRecord:
+    """What happened to one topic so far, and the task that fetches its state anew, if one does."""
+
+    def __init__(self, channel: Channel, settings: Settings) -> None:
+        self.channel = channel
+        self.state: Any = channel.state if isinstance(channel, BookChannel | StateChannel) else None
+        self.gaps = self.resyncs = self.silences = 0
+        self.backoff: Backoff = settings.backoff()
+        self.refused_again = False
+        self.task: asyncio.Task[None] | None = None
+        self._stale_ns = 0
+        self._stale_since_ns: int | None = None
+        self._silence_s: float | None = None
+        if isinstance(channel, BookChannel):
+            self._silence_s = settings.book_silence_s
+        elif isinstance(channel, StateChannel):
+            self._silence_s = settings.instrument_silence_s
+        self._snapshot_s = settings.timeout_s
+        self._listening_since_s: float | None = None
+        self._progress = (True, 0)
+        self._doublings = 0
+        self._frames_when_silent = 0
+        if self.state is not None:
+            self.state.on_state(self._on_state)
+
+    def _on_state(self, state: object) -> None:
+        now_ns = time.monotonic_ns()
+        if self._stale_since_ns is not None:
+            self._stale_ns += now_ns - self._stale_since_ns
+        is_stale = self.state.state is BookState.STALE and not self.state.finished
+        self._stale_since_ns = now_ns if is_stale else None
+
+    # ---- silence
+
+    def listen(self, now_s: float) -> None:
+        """The venue serves the topic since now."""
+        self._listening_since_s = now_s
+
+    def stop_listening(self) -> None:
+        """Nothing can come: the connection is lost."""
+        self._listening_since_s = None
+
+    def silent_s(self, now_s: float) -> float | None:
+        """For how long nothing came that the topic could use, where that is longer than its bound; else None. O(1).
+
+        While a snapshot is due only that one counts, and its bound is no longer than that of an answer. The bound
+        doubles each time, up to 16-fold, until the topic says more than the snapshot that it is then asked for.
+        """
+        if self._silence_s is None or self._listening_since_s is None:
+            return None
+        waits, frames = self.channel.needs_snapshot, self.channel.frames
+        progress = (waits, self.state.version if waits else frames)
+        if progress != self._progress:
+            self._progress, self._listening_since_s = progress, now_s
+            if not waits and frames > self._frames_when_silent + 1:
+                self._doublings = 0
+        bound_s = min(self._silence_s, self._snapshot_s) if waits else self._silence_s
+        found_s = now_s - self._listening_since_s
+        if found_s < bound_s * 2**self._doublings:
+            return None
+        self.silences += 1
+        self._listening_since_s, self._frames_when_silent = now_s, frames
+        self._doublings = min(self._doublings + 1, MOST_DOUBLINGS)
+        return found_s
+
+    # ---- telling
+
+    def health(self) -> Health:
+        """All of it at this moment. O(1)."""
+        channel, state = self.channel, self.state
+        stale_ns = self._stale_ns
+        if self._stale_since_ns is not None:
+            stale_ns += time.monotonic_ns() - self._stale_since_ns
+        dropped, lanes = 0, dict[str, int]()
+        if isinstance(channel, BookChannel):
+            dropped = channel.dropped
+            lanes = {"scanner": channel.scanned, "msgspec": channel.decoded, "rejected": channel.rejected}
+        elif state is not None:
+            dropped = state.dropped
+        return Health(
+            state=None if state is None else state.state,
+            stale_reason=None if state is None else state.stale_reason,
+            frames=channel.frames,
+            age_ns=time.time_ns() - state.ts_recv_ns if state is not None and state.version else None,
+            gaps=self.gaps,
+            resyncs=self.resyncs,
+            silences=self.silences,
+            stale_ns=stale_ns,
+            dropped=dropped,
+            lanes=lanes,
+        )

@@ -1,0 +1,97 @@
+"""A client in a process that forks: the parent's goes on, the child's is told apart. Each in an interpreter of its own."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+
+BLOCKING = """
+import os, sys
+import depthwire
+from depthwire import blocking, errors
+
+def child(client, book, trades):
+    assert (book.state, book._book.stale_reason) == ("STALE", "this process was forked from the client's")
+    assert list(book.changes()) == []
+    for ask in (client.status, client.health, lambda: client.book("ETHUSD"), lambda: next(trades)):
+        try:
+            ask()
+        except errors.ClientForked as error:
+            assert "make a new one here" in str(error)
+        else:
+            raise AssertionError("no error")
+    with blocking.connect(os.environ["URL"]) as own:
+        assert own.book("BTCUSD").state == "LIVE"
+
+with depthwire.blocking.connect("sim://") as client:
+    os.environ["URL"] = "ws:" + client._client._public.connection._target.partition(":")[2]
+    book, trades = client.book("BTCUSD"), client.trades("BTCUSD")
+    pid = os.fork()
+    if pid == 0:
+        child(client, book, trades)
+        sys.exit(7)  # unwinds the with block, which must not touch the parent's connection
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+    version = book._book.version
+    for snapshot in book.changes(timeout_s=20):
+        if snapshot.version > version + 3:
+            break
+    next(trades)
+    assert client.book("ETHUSD").state == "LIVE"
+    assert client.status().losses == 0
+print("done")
+"""
+
+ASYNC = """
+import asyncio, os, sys
+import depthwire
+from depthwire import errors
+
+async def child(client, book, trades):
+    assert (book.state, book.finished) == ("STALE", True)
+    assert [connection.phase for connection in client.status().connections] == ["CLOSED"]
+    for ask in (client.book("BTCUSD"), client.orders(), client.unsubscribe(book.topic), client.subscribe("trade.*")):
+        try:
+            await ask
+        except errors.ClientForked:
+            continue
+        raise AssertionError("no error")
+    assert [trade async for trade in trades if trade is None] == []
+    await client.close()
+
+async def main():
+    async with depthwire.connect("sim://") as client:
+        book, trades = await client.book("BTCUSD"), await client.trades("BTCUSD")
+        pid = os.fork()
+        if pid == 0:
+            try:
+                asyncio.run(child(client, book, trades))
+            except BaseException:
+                sys.excepthook(*sys.exc_info())
+                os._exit(1)
+            os._exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+        version = book.version
+        async for _ in book.changes():
+            if book.version > version + 3:
+                break
+        assert (await client.book("ETHUSD")).state == "LIVE"
+        assert client.status().losses == 0
+
+asyncio.run(main())
+print("done")
+"""
+
+
+@pytest.mark.parametrize("script", [BLOCKING, ASYNC], ids=["blocking", "async"])
+def test_a_forked_child_is_told_and_its_parent_goes_on(script: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "ignore::ResourceWarning", "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stdout) == (0, "done\n"), ended.stderr
+    assert "Traceback" not in ended.stderr
