@@ -239,7 +239,7 @@ def test_a_further_connection_that_fails_is_told_to_those_who_need_it(monkeypatc
             assert (await client.book("DDDD")).state is BookState.LIVE
             assert len(server.open) == 2
 
-    async def unreachable(host: str, port: int) -> None:
+    async def unreachable(*_: object) -> None:
         raise OSError("no route to host")
 
     run(main)
