@@ -2,9 +2,9 @@
 
 The data path, one call stack from the socket to your callback::
 
-    bytes ──► frame ──► typed message ──► level changes ──► book ──► strategy
-    picows    feed      bybit/messages    bybit/v*_book     book     callback,
-              routes    (msgspec)         frame             ladder   async for
+    bytes ──► frame ──► level changes ─────────────► book ──► strategy
+    picows    feed      scanner, or the typed        book     callback,
+              routes    decoder (msgspec)            ladder   async for
 
     session    keeps the connection: connect, subscribe, heartbeat, reconnect; resync: fetches one topic anew
     lines      the connections behind one client, as many as the exchange's limits need
