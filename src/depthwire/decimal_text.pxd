@@ -3,12 +3,7 @@
 # Accepted is what the exchange writes: ASCII digits with at most one point that has digits on both sides. Signs,
 # exponents, spaces and other scripts' digits are refused. Inline, since each level of each frame comes through here.
 
-from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport int64_t
-from libc.string cimport memcpy
-
-cdef extern from "Python.h":
-    double PyOS_string_to_double(const char* text, char** end, void* overflow_exception) except? -1.0
 
 cdef extern from *:
     """
@@ -31,43 +26,6 @@ cdef struct DecimalText:
     int64_t mantissa    # the digits, without the point
     int decimals        # how many of them stand behind the point
     int digits          # how many there are
-
-
-cdef inline bint parse_decimal(const char* text, Py_ssize_t length, DecimalText* value) noexcept nogil:
-    """False where the text is no plain decimal number of at most MAX_DIGITS digits. O(length)."""
-    cdef int64_t mantissa = 0
-    cdef Py_ssize_t i, point = -1
-    cdef unsigned char digit
-    if length < 1 or length > MAX_DIGITS + 1:
-        return False
-    for i in range(length):
-        digit = <unsigned char>(text[i] - c'0')
-        if digit <= 9:
-            mantissa = 10 * mantissa + digit
-        elif text[i] == c'.' and point < 0 and 0 < i < length - 1:
-            point = i
-        else:
-            return False
-    value.mantissa = mantissa
-    value.decimals = 0 if point < 0 else <int>(length - 1 - point)
-    value.digits = <int>(length if point < 0 else length - 1)
-    return value.digits <= MAX_DIGITS
-
-
-cdef inline bint parse_integer(const char* text, Py_ssize_t length, int64_t* value) noexcept nogil:
-    """False where the text is not made of 1 to MAX_DIGITS digits alone. O(length)."""
-    cdef int64_t parsed = 0
-    cdef Py_ssize_t i
-    cdef unsigned char digit
-    if length < 1 or length > MAX_DIGITS:
-        return False
-    for i in range(length):
-        digit = <unsigned char>(text[i] - c'0')
-        if digit > 9:
-            return False
-        parsed = 10 * parsed + digit
-    value[0] = parsed
-    return True
 
 
 cdef inline bint scaled(const DecimalText* value, int decimals, int64_t* result) noexcept nogil:
@@ -102,35 +60,3 @@ cdef inline bint rounded(const DecimalText* value, double* size) noexcept nogil:
     """
     size[0] = <double>value.mantissa / UNITS[value.decimals]
     return value.mantissa <= EXACT_INTEGERS
-
-
-cdef inline bint is_plain_decimal(const char* text, Py_ssize_t length) noexcept nogil:
-    """Whether a text is made of digits with at most one point among them, however many there are. O(length)."""
-    cdef Py_ssize_t i
-    cdef bint pointed = False
-    for i in range(length):
-        if text[i] == c'.' and not pointed and 0 < i < length - 1:
-            pointed = True
-        elif <unsigned char>(text[i] - c'0') > 9:
-            return False
-    return length > 0
-
-
-cdef inline bint parse_size(const char* text, Py_ssize_t length, double* size) except -1:
-    """A decimal text as the float64 next to it, as ``float(text)`` is. False where it is no plain decimal. O(length)."""
-    cdef DecimalText value
-    cdef char* copy
-    if parse_decimal(text, length, &value) and rounded(&value, size):
-        return True
-    if not is_plain_decimal(text, length):
-        return False
-    copy = <char*>PyMem_Malloc(length + 1)
-    if copy == NULL:
-        raise MemoryError
-    memcpy(copy, text, length)
-    copy[length] = 0
-    try:
-        size[0] = PyOS_string_to_double(copy, NULL, NULL)
-    finally:
-        PyMem_Free(copy)
-    return True

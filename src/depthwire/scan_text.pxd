@@ -7,9 +7,14 @@
 # text has eight bytes at least: nothing but its head, which is longer, is ever read first.
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport int8_t, int64_t, uint64_t
+from libc.string cimport memcpy
 
 from depthwire.decimal_text cimport MAX_DIGITS, DecimalText, rounded
+
+cdef extern from "Python.h":
+    double PyOS_string_to_double(const char* text, char** end, void* overflow_exception) except? -1.0
 
 cdef extern from *:
     """
@@ -248,3 +253,50 @@ cdef inline const char* scan_number(const char* at, const char* end, double* val
     if stop == NULL or (at[0] == c'0' and decimal.digits > 1 + decimal.decimals) or not rounded(&decimal, value):
         return NULL
     return stop
+
+
+# The same for the text of a str, which is all there is to read; its eight bytes are there, since a header stands before it.
+
+
+cdef inline bint whole_decimal(const char* text, Py_ssize_t length, DecimalText* value) noexcept nogil:
+    """Whether a text is a plain decimal of 1 to 18 digits. O(length)."""
+    return scan_decimal(text, text + length, value) == text + length
+
+
+cdef inline bint whole_integer(const char* text, Py_ssize_t length, int64_t* value) noexcept nogil:
+    """Whether a text is made of 1 to 18 digits alone. O(length)."""
+    cdef int count = 0
+    value[0] = 0
+    return digits(text, text + length, value, &count) == text + length and 0 < count <= MAX_DIGITS
+
+
+cdef inline bint is_plain_decimal(const char* text, Py_ssize_t length) noexcept nogil:
+    """Whether a text is made of digits with at most one point among them, however many there are. O(length)."""
+    cdef Py_ssize_t i
+    cdef bint pointed = False
+    for i in range(length):
+        if text[i] == c'.' and not pointed and 0 < i < length - 1:
+            pointed = True
+        elif <unsigned char>(text[i] - c'0') > 9:
+            return False
+    return length > 0
+
+
+cdef inline bint whole_size(const char* text, Py_ssize_t length, double* size) except -1:
+    """A decimal text as the float64 next to it, as ``float(text)`` is. False where it is no plain decimal. O(length)."""
+    cdef DecimalText value
+    cdef char* copy
+    if whole_decimal(text, length, &value) and rounded(&value, size):
+        return True
+    if not is_plain_decimal(text, length):
+        return False
+    copy = <char*>PyMem_Malloc(length + 1)
+    if copy == NULL:
+        raise MemoryError
+    memcpy(copy, text, length)
+    copy[length] = 0
+    try:
+        size[0] = PyOS_string_to_double(copy, NULL, NULL)
+    finally:
+        PyMem_Free(copy)
+    return True

@@ -24,9 +24,10 @@ from depthwire.bybit.struct_slots cimport (
 )
 from depthwire.book cimport Book
 from depthwire.book_decoder cimport BookDecoder, FrameBytes
-from depthwire.decimal_text cimport MAX_DIGITS, DecimalText, parse_decimal, parse_integer, scale_of, scaled
+from depthwire.decimal_text cimport MAX_DIGITS, DecimalText, scale_of, scaled
 from depthwire.frame cimport BookFrame
 from depthwire.ladder cimport ASK, BID, DELETE, INSERT, UPDATE, LevelChange
+from depthwire.scan_text cimport whole_decimal, whole_integer
 
 import msgspec
 
@@ -131,7 +132,7 @@ cdef inline bint prove(PyObject* price, int64_t price_id, int* decimals) noexcep
     """Whether a level's price text and id agree at the scale; the first level of a snapshot tells the scale."""
     cdef DecimalText value
     cdef int64_t expected
-    if not PyUnicode_IS_COMPACT_ASCII(price) or not parse_decimal(ascii_of(price), PyUnicode_GET_LENGTH(price), &value):
+    if not PyUnicode_IS_COMPACT_ASCII(price) or not whole_decimal(ascii_of(price), PyUnicode_GET_LENGTH(price), &value):
         return False
     if decimals[0] < 0:
         decimals[0] = scale_of(&value, price_id)
@@ -147,14 +148,14 @@ cdef inline int64_t integer(PyObject* number, str field, str symbol) except? -1:
         value = PyLong_AsLongLongAndOverflow(number, &overflow)
         if not overflow:
             return value
-    elif PyUnicode_IS_COMPACT_ASCII(number) and parse_integer(ascii_of(number), PyUnicode_GET_LENGTH(number), &value):
+    elif PyUnicode_IS_COMPACT_ASCII(number) and whole_integer(ascii_of(number), PyUnicode_GET_LENGTH(number), &value):
         return value
     raise InvalidLevel(f"{field} {shortened(<object>number)} is no integer of at most {MAX_DIGITS} digits", symbol)
 
 
 cdef object price_fault(str price, int64_t price_id, int decimals, str symbol):
     cdef DecimalText value
-    if not price.isascii() or not parse_decimal(ascii_of(<PyObject*>price), len(price), &value) or not value.mantissa:
+    if not price.isascii() or not whole_decimal(ascii_of(<PyObject*>price), len(price), &value) or not value.mantissa:
         return InvalidLevel(f"price {shortened(price)} is no plain decimal number above 0", symbol)
     scale = "any power of ten" if decimals < 0 else f"10**{decimals}"
     return PriceMismatch(f"price {price!r} and id {price_id} disagree: id must be price × {scale}", symbol)

@@ -24,9 +24,10 @@ from depthwire.bybit.struct_slots cimport (
 )
 from depthwire.book cimport Book
 from depthwire.book_decoder cimport BookDecoder, FrameBytes
-from depthwire.decimal_text cimport MAX_DIGITS, DecimalText, parse_decimal, parse_size
+from depthwire.decimal_text cimport MAX_DIGITS, DecimalText
 from depthwire.frame cimport BookFrame
 from depthwire.ladder cimport ASK, BID, INSERT, REMOVE, SET, LevelChange
+from depthwire.scan_text cimport whole_decimal, whole_size
 
 import msgspec
 
@@ -112,7 +113,7 @@ cdef class V5BookDecoder(BookDecoder):
                     "digits beside the book's others",
                     symbol,
                 )
-            if not PyUnicode_IS_COMPACT_ASCII(size) or not parse_size(
+            if not PyUnicode_IS_COMPACT_ASCII(size) or not whole_size(
                 ascii_of(size), PyUnicode_GET_LENGTH(size), &change.size
             ):
                 raise InvalidLevel(f"size {shortened(<object>size)} is no plain decimal number", symbol)
@@ -127,7 +128,7 @@ cdef inline bint take_price(PyObject* price, LevelChange* change, BookFrame fram
     change.price_id = 0
     return (
         PyUnicode_IS_COMPACT_ASCII(price)
-        and parse_decimal(ascii_of(price), PyUnicode_GET_LENGTH(price), &value)
+        and whole_decimal(ascii_of(price), PyUnicode_GET_LENGTH(price), &value)
         and frame.set_price(change, &value)
     )
 
