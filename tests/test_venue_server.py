@@ -511,11 +511,9 @@ def test_without_pace_the_market_waits_for_its_slowest_reader() -> None:
             await slow.ask("subscribe", "trade")
             slow.stop_reading()
             await fast.ask("subscribe", "trade")
-            released = -1
-            while released != market.released:
-                released = market.released
-                await asyncio.sleep(0.05)
-            assert 0 < released < count
+            await until(lambda: any(connection.full_since is not None for connection in venue._open))
+            await asyncio.sleep(0)
+            assert 0 < market.released < count
             slow.go_on_reading()
             await venue.finished.wait()
             await until(lambda: len(slow.frames) == count + 1)
