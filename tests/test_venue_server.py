@@ -624,6 +624,19 @@ def test_dropped_connections_end_without_a_close_frame_and_may_come_back() -> No
     run(main)
 
 
+def test_who_has_gone_is_not_answered(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with Venue(ListMarket([], {})) as venue:
+            client = await PlainClient.connect(venue.inverse_url)
+            for _ in range(3000):
+                client.send({"op": "ping"})
+            client.transport.disconnect(graceful=False)
+            await until(lambda: not venue.connections)
+
+    run(main)
+    assert [record for record in caplog.records if record.levelname == "WARNING"] == []
+
+
 def test_raw_frames_reach_the_subscribers_of_their_topic_alone() -> None:
     async def main() -> None:
         async with quiet_venue() as venue:
