@@ -858,6 +858,19 @@ def test_many_topics_go_in_batches() -> None:
     run(main)
 
 
+def test_ten_thousand_topics_that_are_none_are_refused_and_the_rest_goes_on() -> None:
+    async def main() -> None:
+        async with simulated(Settings(timeout_s=60.0, ping_interval_s=60.0)) as (_, client):
+            book = await client.book("BTCUSD")
+            with pytest.raises(errors.SubscriptionRejected, match=r"trade\.X0USD.*unknown topic"):
+                await client.subscribe(*(f"trade.X{number}USD" for number in range(10_000)))
+            version = book.version
+            await until(lambda: book.version > version)
+            assert client.status().losses == 0
+
+    run(main)
+
+
 @pytest.mark.parametrize("topics", [(), ("moon.BTCUSD",), ("trade.BTCUSD", "trade.btcusd"), ("order.BTCUSD",)])
 def test_a_malformed_topic_is_refused_before_anything_is_sent(topics: tuple[str, ...]) -> None:
     requests: list[dict[str, Any]] = []
