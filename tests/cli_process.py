@@ -15,7 +15,7 @@ import pytest
 from depthwire.tape import TapeWriter
 from depthwire.venue import SyntheticMarket
 
-BOUND_S = 20
+BOUND_S = 60
 COMMAND = (sys.executable, "-m", "depthwire")
 NEEDS_SIGNALS = pytest.mark.skipif(sys.platform == "win32", reason="no POSIX signals here")
 START_NS = 1_618_677_786_000_000_000

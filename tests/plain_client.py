@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
-BOUND_S = 20
+BOUND_S = 60
 
 
 def run(main: Callable[[], Coroutine[Any, Any, None]], bound_s: float = BOUND_S) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from cli_process import objects, tape_lines
+from cli_process import objects, started, tape_lines
 from depthwire.bybit import v5
 from depthwire.bybit.v5_accounts import Balances, OpenOrders, Positions
 from depthwire.channel import EventChannel
@@ -110,11 +110,11 @@ def test_what_is_recorded_is_replayed(tmp_path: Path, capsys: pytest.CaptureFixt
     assert report["trades"] == {"publicTrade.BTCUSDT": 1, "publicTrade.ETHUSDT": 1}
 
 
-def test_watch_shows_books_instruments_and_events(capsys: pytest.CaptureFixture[str]) -> None:
-    with served(market) as server:
-        targets = ["BTCUSDT", "tickers.BTCUSDT", "publicTrade.BTCUSDT"]
-        assert main(["watch", *targets, "--url", server.url, "--json", "--seconds", "1"]) == 0
-    shown = {found["topic"]: found for found in objects(capsys.readouterr().out)}
+def test_watch_shows_books_instruments_and_events() -> None:
+    targets = ["BTCUSDT", "tickers.BTCUSDT", "publicTrade.BTCUSDT"]
+    with served(market) as server, started("watch", *targets, "--url", server.url, "--json") as process:
+        assert process.stdout is not None
+        shown = {found["topic"]: found for found in (json.loads(process.stdout.readline()) for _ in targets)}
     assert shown.keys() == {"orderbook.50.BTCUSDT", "tickers.BTCUSDT", "publicTrade.BTCUSDT"}
     seen = shown["orderbook.50.BTCUSDT"]
     assert (seen["u"], seen["seq"], seen["best_bid"], seen["best_ask_size"]) == (1, 1001, "100.5", "2")

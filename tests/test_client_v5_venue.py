@@ -10,13 +10,11 @@ from typing import Any
 import pytest
 
 import depthwire
-from caught_up import caught_up
 from depthwire import errors
-from depthwire.bybit import v5_private
 from depthwire.channel import LiveBook
 from depthwire.settings import Settings
 from depthwire.values import BookState
-from depthwire.venue import DemoTrader, SyntheticMarket, TapeMarket, Venue
+from depthwire.venue import TapeMarket, Venue
 from plain_client import run, until
 from reference import frames, plain
 from reference_v5 import books_of
@@ -77,65 +75,6 @@ def test_the_clients_books_equal_the_tapes_after_each_frame(tapes: Path, name: s
             assert [type(error) for error in told] == [errors.ConnectionLost] * drops
 
     run(main)
-
-
-# a strategy
-
-
-async def drain(stream: depthwire.EventStream[Any], into: list[Any]) -> None:
-    async for event in stream:
-        into.append(event)  # noqa: PERF401 - seen while it grows
-
-
-@pytest.mark.parametrize(("category", "symbols"), [("inverse", ("BTCUSD", "ETHUSD")), ("linear", ("BTCUSDT",))])
-def test_a_market_makers_account_equals_the_venues_ledger(category: str, symbols: tuple[str, ...]) -> None:
-    """Thousands of frames with a market maker on the account: orders, positions, money and fills all agree."""
-
-    async def main() -> None:
-        async with Venue(SyntheticMarket(seed=5), speed=None) as venue:
-            account = venue.account(KEY, secret=SECRET)
-            url = venue.v5_url(category)
-            async with depthwire.connect(url, api_key=KEY, api_secret=SECRET, settings=QUICK) as client:
-                DemoTrader(venue.exchange, account, seed=5, symbols=symbols)
-                orders, positions = await client.orders(100_000), await client.positions(100_000)
-                wallet, executions = await client.wallet(100_000), await client.executions(100_000)
-                kinds = ("orderbook.50", "publicTrade")
-                await client.subscribe(*(f"{kind}.{symbol}" for kind in kinds for symbol in symbols), capacity=100_000)
-                events: list[Any] = []
-                orders.on_event(events.append)
-                fills: list[Any] = []
-                reader = asyncio.create_task(drain(executions, fills))
-                while client.status().frames < 10_000:
-                    venue.advance(5.0)
-                    await asyncio.sleep(0)
-                await caught_up(client)
-                await until(lambda: not executions._queue)
-
-                assert set(orders.view) == {*account.orders, *account.stop_orders}
-                for order_id, order in account.orders.items():
-                    seen = orders.view[order_id]
-                    assert isinstance(seen, v5_private.Order)
-                    assert (seen.symbol, seen.side) == (order.symbol, order.side)
-                    assert (seen.price, seen.qty, seen.order_status) == (order.price, order.qty, order.status)
-                    assert seen.leaves_qty == order.qty - (seen.cum_exec_qty or 0)
-                assert {orders.view[order_id].order_status for order_id in account.stop_orders} <= {"Untriggered"}
-                held = {(each.symbol, each.side): each for each in positions.view.values() if each.size}
-                assert {key: each.size for key, each in held.items()} == {
-                    key: position.size for key, position in account.positions.items()
-                }
-                for coin in ("BTC", "ETH") if category == "inverse" else ("USDT",):
-                    assert wallet.view[coin].wallet_balance == account.wallet[coin].wallet
-
-                assert len(fills) > 50
-                assert len({fill.exec_id for fill in fills}) == len(fills), "each execution once"
-                filled: dict[str, Decimal] = {}
-                for fill in fills:
-                    filled[fill.order_id] = filled.get(fill.order_id, Decimal(0)) + fill.exec_qty
-                final = {event.order_id: event.cum_exec_qty for event in events}
-                assert filled == {order_id: qty for order_id, qty in final.items() if qty}
-                reader.cancel()
-
-    run(main, bound_s=300)
 
 
 @pytest.mark.parametrize("category", ["linear", "inverse", "spot"])

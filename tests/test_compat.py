@@ -20,7 +20,7 @@ from depthwire.tape import TapeWriter
 from depthwire.venue import SyntheticMarket, TapeMarket
 from offline import Offline
 from reference import frames, play
-from venue_thread import VenueThread, poll, venue_thread
+from venue_thread import BOUND_S, VenueThread, poll, venue_thread
 from wire import BIDS, delta, encode, level, snapshot
 
 BOOK, DEEP, TRADE, INFO = (
@@ -551,7 +551,9 @@ while not ws.get_data("orderBookL2_25.BTCUSD"):
 print("read")
 {ending}
 """
-    done = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, timeout=BOUND_S
+    )
     assert (done.stdout, done.stderr, done.returncode) == ("read\nthreads: 1\n", "", 3 if ending else 0)
 
 

@@ -511,11 +511,9 @@ def test_without_pace_the_market_waits_for_its_slowest_reader() -> None:
             await slow.ask("subscribe", "trade")
             slow.stop_reading()
             await fast.ask("subscribe", "trade")
-            released = -1
-            while released != market.released:
-                released = market.released
-                await asyncio.sleep(0.05)
-            assert 0 < released < count
+            await until(lambda: any(connection.full_since is not None for connection in venue._open))
+            await asyncio.sleep(0)
+            assert 0 < market.released < count
             slow.go_on_reading()
             await venue.finished.wait()
             await until(lambda: len(slow.frames) == count + 1)
@@ -624,6 +622,19 @@ def test_dropped_connections_end_without_a_close_frame_and_may_come_back() -> No
             assert (await client.receive_json())["type"] == "snapshot"
 
     run(main)
+
+
+def test_who_has_gone_is_not_answered(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with Venue(ListMarket([], {})) as venue:
+            client = await PlainClient.connect(venue.inverse_url)
+            for _ in range(3000):
+                client.send({"op": "ping"})
+            client.transport.disconnect(graceful=False)
+            await until(lambda: not venue.connections)
+
+    run(main)
+    assert [record for record in caplog.records if record.levelname == "WARNING"] == []
 
 
 def test_raw_frames_reach_the_subscribers_of_their_topic_alone() -> None:

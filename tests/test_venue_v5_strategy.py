@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import depthwire
-from depthwire.client import Client
+from caught_up import caught_up
 from depthwire.settings import Settings
 from depthwire.streams import EventStream
 from depthwire.values import BookState
@@ -22,14 +22,6 @@ COINS = ("BTC", "ETH", "USDT")
 async def drain(stream: EventStream[Any], into: list[Any]) -> None:
     async for event in stream:
         into.append(event)  # noqa: PERF401  # seen while it grows
-
-
-async def quiet(client: Client) -> None:
-    """Wait until no more frames come."""
-    frames = -1
-    while frames != sum(session.feed.frames for session in client._sessions):
-        frames = sum(session.feed.frames for session in client._sessions)
-        await asyncio.sleep(0.2)
 
 
 @pytest.mark.parametrize(("category", "symbols"), [("inverse", ("BTCUSD", "ETHUSD")), ("linear", ("BTCUSDT",))])
@@ -52,7 +44,8 @@ def test_a_market_makers_account_equals_the_venues_ledger(category: str, symbols
                 while client._public.feed.frames < 10_000:
                     venue.advance(5.0)
                     await asyncio.sleep(0)
-                await quiet(client)
+                await caught_up(client)
+                await until(lambda: not executions._queue)
                 reader.cancel()
 
                 open_orders = account.orders | account.stop_orders

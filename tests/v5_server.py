@@ -14,7 +14,7 @@ from depthwire.bybit.auth import signature
 from wire import encode
 
 KEY, SECRET = "a-key", "hush-hush"
-BOUND_S = 20.0
+BOUND_S = 60.0
 
 
 def book(symbol: str, *, u: int = 1, kind: str = "snapshot", depth: int = 50, **sides: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from depthwire.venue import Market, Venue
 
 Result = TypeVar("Result")
-BOUND_S = 20.0
+BOUND_S = 60.0
 
 
 class VenueThread:

@@ -7,6 +7,7 @@ import ssl
 import time
 from collections.abc import Coroutine, Sequence
 from enum import StrEnum
+from functools import partial
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
@@ -108,7 +109,7 @@ class Connection:
         self._lost: asyncio.Future[None] | None = None
         self._drop_reason = ""
         self.sign_in_refusal: AuthError | None = None
-        self._pending: list[tuple[RequestKey, asyncio.Future[Answer]]] = []
+        self._pending: dict[RequestKey, list[asyncio.Future[Answer]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.closed = self.forked = False
 
@@ -334,9 +335,10 @@ class Connection:
             close_reason=loss.reason,
         )
         error = ConnectionLost(f"{self.url}: connection lost: {loss.text}", loss.code, loss.reason)
-        for _, future in self._pending:
-            if not future.done():
-                future.set_exception(error)
+        for futures in self._pending.values():
+            for future in futures:
+                if not future.done():
+                    future.set_exception(error)
         self._pending.clear()
         if not self.closed:
             self._owner.connection_down(f"connection lost: {loss.text}")
@@ -366,12 +368,18 @@ class Connection:
 
     def _asked_first(self, key: RequestKey) -> "asyncio.Future[Answer] | None":
         """The oldest open request that an answer may belong to: the very one, or, if it names none, of its op."""
-        self._pending = [(asked, future) for asked, future in self._pending if not future.done()]
         op, name = key
-        for asked, future in self._pending:
-            if asked == key or (not name and asked[0] == op):
-                return future
-        return None
+        asked = [key] if name or key in self._pending else [each for each in self._pending if each[0] == op]
+        open_ones = (future for each in asked for future in self._pending.get(each, ()) if not future.done())
+        return next(open_ones, None)
+
+    def _settled(self, key: RequestKey, future: "asyncio.Future[Answer]") -> None:
+        """A request is open no more: answered, given up, or lost with its connection."""
+        futures = self._pending.get(key, [])
+        if future in futures:
+            futures.remove(future)
+            if not futures:
+                del self._pending[key]
 
     # ---- requests
 
@@ -382,7 +390,8 @@ class Connection:
         if self._transport is None:
             future.set_exception(ConnectionLost(f"{self.url}: not connected"))
         else:
-            self._pending.append((key, future))
+            self._pending.setdefault(key, []).append(future)
+            future.add_done_callback(partial(self._settled, key))
             self._transport.send(picows.WSMsgType.TEXT, payload)
         return future
 

@@ -18,14 +18,22 @@ cdef class Routes:
         PyMem_Free(self._slots)
 
     def add(self, Channel channel not None):
-        """Route ``channel.topic`` to it. O(n): a subscription is rare, a frame is not."""
-        self._channels[channel.topic.encode()] = channel
-        self._rebuild()
+        """Route ``channel.topic`` to it. O(1), and O(n) now and then."""
+        cdef bytes topic = channel.topic.encode()
+        known = topic in self._channels
+        self._channels[topic] = channel
+        if known or 2 * len(self._channels) > self._mask + 1:
+            self._rebuild()
+        else:
+            self._insert(topic, channel)
 
     def remove(self, str topic not None):
-        """Forget a topic; returns its channel, or None. O(n)."""
-        channel = self._channels.pop(topic.encode(), None)
-        self._rebuild()
+        """Forget a topic; returns its channel, or None. O(1)."""
+        cdef bytes key = topic.encode()
+        channel = self._channels.get(key)
+        if channel is not None:
+            self._clear(self._slot(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key)))
+            del self._channels[key]
         return channel
 
     def get(self, str topic not None):
@@ -40,18 +48,42 @@ cdef class Routes:
 
     cdef Channel find(self, const char* topic, Py_ssize_t length):
         """The channel of the topic that these bytes spell, or None. O(length)."""
+        cdef Route* route = &self._slots[self._slot(topic, length)]
+        return None if route.channel == NULL else <Channel>route.channel
+
+    cdef Py_ssize_t _slot(self, const char* topic, Py_ssize_t length) noexcept:
+        """Where a topic stands, or the free slot where it would."""
         cdef uint64_t wanted = hash_of(topic, length)
         cdef Py_ssize_t at = wanted & self._mask
         cdef Route* route = &self._slots[at]
         while route.channel != NULL:
             if route.hash == wanted and route.length == length and memcmp(route.topic, topic, length) == 0:
-                return <Channel>route.channel
+                break
             at = (at + 1) & self._mask
             route = &self._slots[at]
-        return None
+        return at
+
+    cdef void _insert(self, bytes topic, Channel channel) noexcept:
+        """Take a free slot for a topic that has none; ``topic`` is the key in ``_channels``."""
+        cdef const char* text = PyBytes_AS_STRING(topic)
+        cdef Py_ssize_t length = PyBytes_GET_SIZE(topic)
+        self._slots[self._slot(text, length)] = Route(hash_of(text, length), text, length, <void*>channel)
+
+    cdef void _clear(self, Py_ssize_t hole) noexcept:
+        """Free a slot; those behind it that stand out of their place because it was taken move up."""
+        cdef Py_ssize_t at = hole
+        while True:
+            at = (at + 1) & self._mask
+            if self._slots[at].channel == NULL:
+                break
+            # Both are distances to this slot: from where its topic belongs, and from the hole.
+            if ((<uint64_t>at - self._slots[at].hash) & <uint64_t>self._mask) >= <uint64_t>((at - hole) & self._mask):
+                self._slots[hole] = self._slots[at]
+                hole = at
+        self._slots[hole].channel = NULL
 
     cdef int _rebuild(self) except -1:
-        cdef Py_ssize_t size = 8, at
+        cdef Py_ssize_t size = 8
         cdef Route* slots
         while size < 2 * len(self._channels):
             size *= 2
@@ -62,15 +94,7 @@ cdef class Routes:
         self._slots = slots
         self._mask = size - 1
         for topic, channel in self._channels.items():
-            at = hash_of(PyBytes_AS_STRING(topic), PyBytes_GET_SIZE(topic)) & self._mask
-            while slots[at].channel != NULL:
-                at = (at + 1) & self._mask
-            slots[at] = Route(
-                hash_of(PyBytes_AS_STRING(topic), PyBytes_GET_SIZE(topic)),
-                PyBytes_AS_STRING(topic),
-                PyBytes_GET_SIZE(topic),
-                <void*>channel,
-            )
+            self._insert(topic, channel)
         return 0
 
 

@@ -5,6 +5,7 @@ import os
 import ssl
 import time
 import weakref
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -104,6 +105,7 @@ class Session:
         self._settings = settings
         self._scanner = scanner
         self._new: list[Subscription] = []
+        self._holders: Counter[str] = Counter()  # how many subscriptions each channel serves
         self.connection = Connection(
             self,
             self.feed,
@@ -215,6 +217,8 @@ class Session:
             channel.attach(self.report)
             self.feed.channels.add(channel)
             self.resyncs.add(channel)
+        if topic not in subscription.channels:
+            self._holders[topic] += 1
         subscription.channels[topic] = channel
         for callback in subscription.on_channel:
             callback(channel)
@@ -272,8 +276,11 @@ class Session:
         """Want a topic no more; its channels end, but those that another subscription shares."""
         if self.subscriptions.get(subscription.topic) is subscription:
             del self.subscriptions[subscription.topic]
-        for topic, channel in subscription.channels.items():
-            if not any(topic in other.channels for other in self.subscriptions.values()):
+        channels, subscription.channels = subscription.channels, {}
+        for topic, channel in channels.items():
+            self._holders[topic] -= 1
+            if not self._holders[topic]:
+                del self._holders[topic]
                 channel.finish(reason)
                 self.feed.channels.remove(topic)
                 self.resyncs.remove(topic)

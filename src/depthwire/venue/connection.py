@@ -102,6 +102,8 @@ class Connection(WSListener):
             self._take_text(frame)
 
     def _take_text(self, frame: WSFrame) -> None:
+        if self.transport.underlying_transport.is_closing():
+            return  # nobody is there to be answered
         self._fragments += frame.get_payload_as_bytes()
         if len(self._fragments) > MAX_REQUEST:
             self.close(WSCloseCode.MESSAGE_TOO_BIG, f"a request may have {MAX_REQUEST} bytes")
