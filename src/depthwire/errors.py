@@ -3,7 +3,7 @@
 ::
 
     DepthwireError
-    ├── InvalidUrl (ValueError)           the URL names no endpoint that depthwire can speak to
+    ├── InvalidUrl (ValueError)           the URL names no endpoint or proxy that depthwire can speak to
     ├── ConnectError (ConnectionError)    refused, unreachable, TLS or handshake failed, deadline passed
     ├── ConnectionLost (ConnectionError)  an established connection ended; the session reconnects by itself. ``code``,
     │                                     ``reason``: of the close frame, where there was one
@@ -85,7 +85,7 @@ class DepthwireError(Exception):
 
 
 class InvalidUrl(DepthwireError, ValueError):
-    """The URL names no endpoint that depthwire can speak to."""
+    """The URL names no endpoint, or no proxy, that depthwire can speak to."""
 
 
 class ConnectError(DepthwireError, ConnectionError):
