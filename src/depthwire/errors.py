@@ -80,6 +80,17 @@ UNDECODABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What msgspec raises on bytes that are not the JSON it was asked for; always answered by a MalformedFrame."""
 
 
+LONGEST_MESSAGE: Final = 600
+
+
+def shortened(text: str) -> str:
+    """A text that may quote a frame of any size, its middle left out where it is long. O(1) beyond that."""
+    if len(text) <= LONGEST_MESSAGE:
+        return text
+    half = LONGEST_MESSAGE // 2
+    return f"{text[:half]} … {text[-half:]}"
+
+
 class DepthwireError(Exception):
     """The base of every error that depthwire raises on purpose."""
 
@@ -152,6 +163,7 @@ class FrameError(DepthwireError):
     """A frame that cannot be used. ``topic`` is the frame's topic, or "" where it has none."""
 
     def __init__(self, message: str, topic: str = "") -> None:
+        message = shortened(message)
         super().__init__(message, topic)
         self.message = message
         self.topic = topic
