@@ -282,7 +282,7 @@ def test_a_reader_that_comes_after_the_loss_waits_for_the_resubscription_and_mee
             early, connection = await client.orders(), client._private.connection
             venue.mute_answers = True
             venue.drop_connections()
-            await until(lambda: connection.record.losses == 1)
+            await until(lambda: connection.status.losses == 1)
             waiting = asyncio.create_task(client.orders())
             await until(lambda: connection.connected)
             done, _ = await asyncio.wait([waiting], timeout=0.05)

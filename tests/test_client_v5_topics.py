@@ -77,7 +77,7 @@ def test_every_public_topic_of_a_category_comes_and_its_books_are_the_venues(cat
                     assert len(book.bids[0]) == len(book.asks[0]) == depth
             await until(lambda: len(seen) == 3)
             reading.cancel()
-            assert {resyncs for _, resyncs in client.status().books.values()} == {0}
+            assert {health.resyncs for health in client.health().values()} == {0}
             assert instrument.version > 5
             merged = venue._states[PublicTopic(Dialect.V5, Category(category), instrument.topic)].snapshot()
             wire = json.loads(merged)["data"]
@@ -213,6 +213,6 @@ def test_a_thousand_symbols_are_held_over_several_connections() -> None:
                 assert (book.state, book.update_id) == (BookState.LIVE, truth.u)
                 assert pairs(book) == (exact(truth.bids), exact(truth.asks))
             assert max(book.version for book in books) > 1
-            assert {resyncs for _, resyncs in client.status().books.values()} == {0}
+            assert {health.resyncs for health in client.health().values()} == {0}
 
     run(main, bound_s=BOUND_S)
