@@ -1,4 +1,5 @@
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,4 +12,22 @@ def tapes() -> Path:
     folder = Path(os.environ.get("DEPTHWIRE_TAPES", beside))
     if not folder.is_dir():
         pytest.skip(f"no recorded frames: {folder} is no folder; DEPTHWIRE_TAPES may name another")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the cert.pem and key.pem of localhost, signed by itself."""
+    folder = tmp_path_factory.mktemp("tls")
+    command = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+    )
+    try:
+        subprocess.run(
+            [*command.split(), "-keyout", folder / "key.pem", "-out", folder / "cert.pem"],
+            check=True,
+            capture_output=True,
+        )
+    except FileNotFoundError:
+        pytest.skip("no openssl command to make a certificate with")
     return folder

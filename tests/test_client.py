@@ -7,7 +7,6 @@ import logging
 import math
 import socket
 import ssl
-import subprocess
 import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -617,23 +616,6 @@ def test_a_server_that_never_answers_the_handshake_is_a_connect_error() -> None:
         refused(f"ws://127.0.0.1:{silent.getsockname()[1]}/realtime", r"no connection within 0\.5 s")
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tls")
-    command = (
-        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
-    )
-    try:
-        subprocess.run(
-            [*command.split(), "-keyout", folder / "key.pem", "-out", folder / "cert.pem"],
-            check=True,
-            capture_output=True,
-        )
-    except FileNotFoundError:
-        pytest.skip("no openssl command to make a certificate with")
-    return folder
-
-
 def test_tls_is_verified(certificate: Path) -> None:
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     serving.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
@@ -643,6 +625,9 @@ def test_tls_is_verified(certificate: Path) -> None:
         async with Venue(SyntheticMarket(), ssl=serving, speed=20) as venue:
             url = venue.inverse_url.replace("127.0.0.1", "localhost")
             assert url.startswith("wss://")
+            with pytest.raises(TypeError, match=r"must be an ssl\.SSLContext"):
+                async with depthwire.connect(url, settings=QUICK, ssl_context=False):  # type: ignore[arg-type]
+                    pass
             with pytest.raises(errors.ConnectError, match="certificate"):
                 async with depthwire.connect(url, settings=QUICK):
                     pass

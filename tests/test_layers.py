@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "depthwire"
 
 # A module, or a folder of modules, imports what stands above its row: never its own row, never below.
 ROWS = [
-    {"errors", "values", "settings", "pacing", "loops", "decimal_text", "garbage", "causes"},
+    {"errors", "values", "settings", "pacing", "loops", "decimal_text", "garbage", "causes", "phases"},
     {"ladder", "scan_text", "streams", "tape", "polling"},
     {"frame"},
     {"book"},

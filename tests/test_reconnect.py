@@ -11,8 +11,8 @@ import pytest
 
 import depthwire
 from depthwire import errors, pacing
-from depthwire.connection import Phase
 from depthwire.pacing import Pace
+from depthwire.phases import Phase
 from depthwire.settings import Backoff, Settings
 from depthwire.values import BookState
 from plain_client import run, until

@@ -23,13 +23,13 @@ from depthwire.bybit.private import Execution, Order, Position, StopOrder, Walle
 from depthwire.bybit.public import InstrumentInfo, Insurance, Kline, Liquidation
 from depthwire.channel import LiveBook
 from depthwire.client import Client, connect
-from depthwire.connection import ConnectionStatus, Phase
 from depthwire.errors import *  # noqa: F403
 from depthwire.errors import __all__ as _errors
 from depthwire.garbage import freeze_gc
 from depthwire.health import Health
 from depthwire.ladder import Ladder
 from depthwire.loops import run
+from depthwire.phases import ConnectionStatus, Phase
 from depthwire.settings import Settings
 from depthwire.status import Status
 from depthwire.streams import EventStream, TopicEvent

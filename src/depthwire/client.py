@@ -14,7 +14,7 @@ from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.topics import Topic
 from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
 from depthwire.connection import AuthWay, asked_for
-from depthwire.endpoints import Endpoint, endpoint_of
+from depthwire.endpoints import Endpoint, check_proxy, endpoint_of
 from depthwire.errors import (
     AuthError,
     ConnectError,
@@ -59,6 +59,7 @@ class Client:
         settings: Settings,
         *,
         ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = None,
         credentials: Credentials | None = None,
         auth_way: AuthWay = "op",
         scanner: bool = True,
@@ -77,6 +78,7 @@ class Client:
                 settings,
                 self._reports,
                 ssl_context=ssl_context,
+                proxy=proxy,
                 auth_way=auth_way,
                 scanner=scanner,
             )
@@ -357,6 +359,7 @@ async def connect(
     api_secret: str | Callable[[], str] | None = None,
     auth_way: AuthWay = "op",
     ssl_context: ssl.SSLContext | None = None,
+    proxy: str | None = None,
     settings: Settings | None = None,
     scanner: bool = True,
     busy_poll: bool = False,
@@ -384,15 +387,23 @@ async def connect(
     microseconds sooner, at the price of one CPU, busy all the time. ``cpu`` pins the loop's thread to that CPU until
     the last such client of the loop is closed (Linux); threads that it starts meanwhile inherit that.
 
-    TLS is verified with the system's certificates; ``ssl_context`` replaces them. ``settings`` holds deadlines,
-    heartbeat, backoff and socket options. Once connected, the client reconnects by itself until it is closed, at the
-    block's end. A process forked meanwhile cannot use it: there its books are STALE, its streams end, and asking is a
-    ClientForked.
+    TLS is verified with the system's certificates; ``ssl_context`` replaces them, as in
+    ``ssl.create_default_context(cafile="ca.pem")``. ``proxy``, ``"http://user:password@host:port"``, is asked with
+    CONNECT for a tunnel, in which TLS is verified as ever. ``settings`` holds deadlines, heartbeat, backoff and socket
+    options.
 
-    Raises InvalidUrl, ConnectError, AuthError, or PinningError where the loop cannot be pinned to ``cpu``.
+    Once connected, the client reconnects by itself until it is closed, at the block's end. A process forked meanwhile
+    cannot use it: there its books are STALE, its streams end, and asking is a ClientForked.
+
+    Raises InvalidUrl, ConnectError, AuthError, PinningError where the loop cannot be pinned to ``cpu``, or TypeError
+    where ``ssl_context`` is no SSLContext.
     """
     if cpu is not None and not busy_poll:
         raise PinningError(f"cpu={cpu!r} is for a loop that never sleeps; give busy_poll=True too, or leave cpu out")
+    if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
+        raise TypeError(f"ssl_context must be an ssl.SSLContext or None, not {ssl_context!r}")
+    if proxy is not None:
+        check_proxy(proxy)
     settings = settings or Settings()
     async with AsyncExitStack() as stack:
         credentials = Credentials.given(api_key, api_secret)
@@ -406,7 +417,13 @@ async def connect(
             if credentials is None:
                 raise AuthError(NO_CREDENTIALS)
         client = Client(
-            endpoint, settings, ssl_context=ssl_context, credentials=credentials, auth_way=auth_way, scanner=scanner
+            endpoint,
+            settings,
+            ssl_context=ssl_context,
+            proxy=proxy,
+            credentials=credentials,
+            auth_way=auth_way,
+            scanner=scanner,
         )
         stack.push_async_callback(client.close)
         await client.open()

@@ -6,13 +6,13 @@ import socket
 import ssl
 import time
 from collections.abc import Coroutine, Sequence
-from enum import StrEnum
 from functools import partial
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
 import picows
+from python_socks import ProxyError
 
 from depthwire.bybit.auth import Credentials, refusal
 from depthwire.bybit.dialect import Answer, Dialect, RequestKey
@@ -29,6 +29,7 @@ from depthwire.errors import (
 )
 from depthwire.feed import Feed
 from depthwire.pacing import connection_wait_s
+from depthwire.phases import ConnectionStatus, Phase
 from depthwire.settings import Settings
 from depthwire.sockets import connected_socket, hang_up
 
@@ -44,37 +45,6 @@ class ConnectionOwner(Protocol):
     def connection_up(self) -> object: ...
     def connection_down(self, reason: str) -> object: ...
     def report(self, error: DepthwireError) -> object: ...
-
-
-class Phase(StrEnum):
-    """What a connection is about: IDLE until it is wanted, and WAITING between two attempts."""
-
-    IDLE = "IDLE"
-    WAITING = "WAITING"
-    CONNECTING = "CONNECTING"
-    SIGNING_IN = "SIGNING_IN"
-    LIVE = "LIVE"
-    CLOSED = "CLOSED"
-
-
-class ConnectionStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of one connection; times are in ns since the epoch.
-
-    ``until_ns`` is when the next attempt begins, None but while WAITING. ``attempts`` counts those so far, ``connects``
-    those that succeeded. ``last_loss`` tells why the latest connection that was lost ended, ``lost_ns`` when, and
-    ``close_code`` and ``close_reason`` are those of its close frame, None and "" where there was none.
-    """
-
-    url: str
-    phase: Phase = Phase.IDLE
-    until_ns: int | None = None
-    attempts: int = 0
-    connects: int = 0
-    losses: int = 0
-    last_loss: str = ""
-    lost_ns: int = 0
-    close_code: int | None = None
-    close_reason: str = ""
 
 
 class Connection:
@@ -93,6 +63,7 @@ class Connection:
         settings: Settings,
         *,
         ssl_context: ssl.SSLContext | None,
+        proxy: str | None,
         auth_way: AuthWay,
     ) -> None:
         self.url = masked(url)
@@ -103,6 +74,8 @@ class Connection:
         self._dialect = dialect
         self._settings = settings
         self._ssl_context = ssl_context
+        self._proxy = proxy
+        self._through = "" if proxy is None else f" through {masked(proxy)}"
         self.credentials: Credentials | None = None
         self._auth_way = auth_way
         self._transport: picows.WSTransport | None = None
@@ -206,6 +179,7 @@ class Connection:
                     lambda: self._feed,
                     self._signed_target(),
                     ssl_context=self._ssl_context,
+                    proxy=self._proxy,
                     socket_factory=make_socket,
                     disconnect_on_exception=False,
                     websocket_handshake_timeout=None,
@@ -218,11 +192,11 @@ class Connection:
                 await self._sign_in()
         except TimeoutError:
             hang_up(sock)
-            raise ConnectError(f"{self.url}: no connection within {timeout_s:g} s") from None
-        except (OSError, picows.WSError, ValueError) as error:
+            raise ConnectError(f"{self.url}{self._through}: no connection within {timeout_s:g} s") from None
+        except (OSError, picows.WSError, ProxyError, ValueError) as error:
             hang_up(sock)
             in_tls = sock is not None and self.url.startswith("wss:")
-            raise ConnectError(f"{self.url}: {describe(error, in_tls)}") from None
+            raise ConnectError(f"{self.url}{self._through}: {describe(error, in_tls)}") from None
         except BaseException:
             hang_up(sock)
             raise

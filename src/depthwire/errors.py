@@ -3,7 +3,7 @@
 ::
 
     DepthwireError
-    ├── InvalidUrl (ValueError)           the URL names no endpoint that depthwire can speak to
+    ├── InvalidUrl (ValueError)           the URL names no endpoint or proxy that depthwire can speak to
     ├── ConnectError (ConnectionError)    refused, unreachable, TLS or handshake failed, deadline passed
     ├── ConnectionLost (ConnectionError)  an established connection ended; the session reconnects by itself. ``code``,
     │                                     ``reason``: of the close frame, where there was one
@@ -80,12 +80,23 @@ UNDECODABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What msgspec raises on bytes that are not the JSON it was asked for; always answered by a MalformedFrame."""
 
 
+LONGEST_MESSAGE: Final = 600
+
+
+def shortened(text: str) -> str:
+    """A text that may quote a frame of any size, its middle left out where it is long. O(1) beyond that."""
+    if len(text) <= LONGEST_MESSAGE:
+        return text
+    half = LONGEST_MESSAGE // 2
+    return f"{text[:half]} … {text[-half:]}"
+
+
 class DepthwireError(Exception):
     """The base of every error that depthwire raises on purpose."""
 
 
 class InvalidUrl(DepthwireError, ValueError):
-    """The URL names no endpoint that depthwire can speak to."""
+    """The URL names no endpoint, or no proxy, that depthwire can speak to."""
 
 
 class ConnectError(DepthwireError, ConnectionError):
@@ -152,6 +163,7 @@ class FrameError(DepthwireError):
     """A frame that cannot be used. ``topic`` is the frame's topic, or "" where it has none."""
 
     def __init__(self, message: str, topic: str = "") -> None:
+        message = shortened(message)
         super().__init__(message, topic)
         self.message = message
         self.topic = topic

@@ -95,6 +95,7 @@ class Session:
         reports: Reports,
         *,
         ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = None,
         auth_way: AuthWay = "op",
         scanner: bool = True,
     ) -> None:
@@ -113,6 +114,7 @@ class Session:
             dialect,
             settings,
             ssl_context=ssl_context,
+            proxy=proxy,
             auth_way=auth_way,
         )
         self.resyncs = Resyncs(self.connection, settings, self.report)

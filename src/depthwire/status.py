@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from depthwire.connection import ConnectionStatus, Phase
 from depthwire.health import Health
+from depthwire.phases import ConnectionStatus, Phase
 from depthwire.session import Session
 
 

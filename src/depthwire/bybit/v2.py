@@ -26,7 +26,7 @@ from depthwire.bybit.v2_book import V2BookDecoder
 from depthwire.bybit.v2_instrument import V2Instrument
 from depthwire.bybit.v2_scanner import V2Scanner
 from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
-from depthwire.errors import UNDECODABLE, MalformedFrame, TopicError
+from depthwire.errors import UNDECODABLE, MalformedFrame, TopicError, shortened
 
 BOOK_TOPICS: Final = {25: "orderBookL2_25", 200: "orderBook_200.100ms"}
 DEFAULT_DEPTH: Final = 25
@@ -153,7 +153,9 @@ class V2Dialect:
         key = (request.op, tuple(map(str, request.args or ()))) if request else ("", ())
         if key[0] == "auth":
             key = AUTH_KEY  # the answer repeats key and signature, which must go no further
-        return Answer(key, envelope.success, "" if envelope.success else envelope.ret_msg or "no reason given")
+        return Answer(
+            key, envelope.success, "" if envelope.success else shortened(envelope.ret_msg) or "no reason given"
+        )
 
 
 INVERSE: Final = V2Dialect("inverse")

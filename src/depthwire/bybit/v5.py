@@ -29,7 +29,7 @@ from depthwire.bybit.v5_grammar import (
 from depthwire.bybit.v5_instrument import V5Instrument
 from depthwire.bybit.v5_scanner import V5Scanner
 from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
-from depthwire.errors import UNDECODABLE, MalformedFrame, TopicError
+from depthwire.errors import UNDECODABLE, MalformedFrame, TopicError, shortened
 
 ARGS_LENGTH: Final = 21_000
 LIMITS: Final = {
@@ -160,7 +160,7 @@ class V5Dialect:
         key = ("ping" if is_pong else told.op, (told.req_id,) if told.req_id else ())
         if told.success is not False:
             return Answer(key, True, "")
-        reason = told.ret_msg or "no reason given"
+        reason = shortened(told.ret_msg or "no reason given")
         return Answer(key, False, reason, is_served="already subscribed" in reason)
 
 
