@@ -46,7 +46,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["record", "BTCUSD", "--url", "sim://", "--frames", "-1"], "'-1' is no whole number above 0"),
         (["venue", "--port", "65536"], "'65536' is no port"),
         (["venue", "--speed", "fast"], "'fast' is no number above 0"),
-        (["venue", "--tape", "x", "--seed", "1"], "not allowed with argument"),
+        (["venue", "--faults", "dorp=1"], "'dorp' is no kind of fault; there are drop, "),
+        (["venue", "--faults", "drop=2"], "expected drop=RATE"),
         (["replay"], "TAPE"),
     ],
 )

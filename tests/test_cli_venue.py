@@ -81,6 +81,22 @@ def test_a_tape_that_is_none_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
     assert str(tmp_path / "missing.frames") in line
 
 
+def test_a_seed_without_anything_seeded_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["venue", "--tape", "x", "--seed", "1"]) == 2
+    assert "not allowed with argument --tape" in capsys.readouterr().err
+
+
+@NEEDS_SIGNALS
+def test_it_lies_on_demand_and_tells_how_often() -> None:
+    with started("venue", "--faults", "redirect=1", "--seed", "3") as process:
+        url = urls(process, 5)["BTCUSD"]
+        with pytest.raises(depthwire.errors.ConnectError, match="status 302"):
+            asyncio.run(final_book(url, "BTCUSD", 1))
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=BOUND_S)
+    assert err == "depthwire: faults: 1 redirect\n"
+
+
 @pytest.mark.parametrize(("host", "warned"), [("192.0.2.1", True), ("127.0.0.1", False), ("localhost", False)])
 def test_a_host_that_others_can_reach_is_warned_of(host: str, warned: bool, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:

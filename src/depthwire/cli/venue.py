@@ -8,7 +8,8 @@ import math
 from depthwire.bybit.auth import KEY_VARIABLE, SECRET_VARIABLE
 from depthwire.cli.command import OK, USAGE, Command, above_zero, run_until_signalled
 from depthwire.cli.output import say, write
-from depthwire.venue import DemoTrader, Market, SyntheticMarket, TapeMarket, Venue
+from depthwire.venue import DemoTrader, Faults, Market, SyntheticMarket, TapeMarket, Venue
+from depthwire.venue.faults import MEANINGS
 
 _DETAILS = """\
 Serves a market over WebSocket in the v2 and v5 dialects until Ctrl-C or SIGTERM, which are its regular end: exit
@@ -20,11 +21,16 @@ before each.
 With --trader a demo account trades, so that the private topics have something to tell; its API key and secret,
 which are good for nothing else, are told on stderr.
 
+With --faults it lies: SPEC is KIND=RATE, joined by commas, where a rate is the probability of a kind each time it may
+happen. --seed is of the faults, too. When it ends it tells on stderr how many there were. The kinds:
+@KINDS@
+
 examples:
   depthwire venue --port 8765
   depthwire venue --trader --speed 10
   depthwire venue --tape monday.frames.zst --speed 10 --loop
-"""
+  depthwire venue --faults drop=0.01,silent=0.0001,refuse=0.1 --seed 7
+""".replace("@KINDS@", "\n".join(f"  {kind:<18} {meaning}" for kind, meaning in MEANINGS.items()))
 
 _DEMO_KEY = "demo"
 
@@ -42,6 +48,8 @@ async def serve(venue: Venue, trader: DemoTrader | None = None) -> int:
             say("no more frames will come; the venue goes on serving its last books")
             await asyncio.Event().wait()
         except asyncio.CancelledError:
+            if suffered := [f"{count} {kind}" for kind, count in venue.faults.counts.items() if count]:
+                say(f"faults: {', '.join(suffered)}")
             return OK
     return OK
 
@@ -63,10 +71,20 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _faults(text: str) -> str:
+    try:
+        Faults(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
 def _configure(parser: argparse.ArgumentParser) -> None:
-    market = parser.add_mutually_exclusive_group()
-    market.add_argument("--tape", metavar="FILE", help="the market is this tape")
-    market.add_argument("--seed", type=int, default=0, metavar="N", help="of the synthetic market")
+    parser.add_argument("--tape", metavar="FILE", help="the market is this tape")
+    parser.add_argument("--seed", type=int, metavar="N", help="of the synthetic market and of the faults; default: 0")
+    parser.add_argument(
+        "--faults", type=_faults, default="", metavar="SPEC", help="what goes wrong how often: KIND=RATE,…"
+    )
     parser.add_argument("--speed", type=_speed, default=1.0, metavar="X", help="X times as fast, or max")
     parser.add_argument("--loop", action="store_true", help="play the tape again and again")
     parser.add_argument("--trader", action="store_true", help="a demo account trades; not with --tape")
@@ -78,11 +96,15 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.trader and arguments.tape:
         say("error: --trader needs the synthetic market: a tape takes no orders")
         return USAGE
-    market: Market = TapeMarket(arguments.tape) if arguments.tape else SyntheticMarket(arguments.seed)
+    if arguments.tape and arguments.seed is not None and not arguments.faults:
+        say("error: --seed: not allowed with argument --tape, unless there are --faults")
+        return USAGE
+    seed = arguments.seed or 0
+    market: Market = TapeMarket(arguments.tape) if arguments.tape else SyntheticMarket(seed)
     if not _is_loopback(arguments.host):
         say(f"warning: {arguments.host} is no loopback address: whoever can reach it can connect")
     where = {"host": arguments.host, "port": arguments.port}
-    venue = Venue(market, **where, speed=arguments.speed, loop=arguments.loop)
+    venue = Venue(market, **where, speed=arguments.speed, loop=arguments.loop, faults=Faults(arguments.faults, seed))
     trader = DemoTrader(venue.exchange, venue.account(_DEMO_KEY)) if arguments.trader else None
     return run_until_signalled(serve(venue, trader))
 

@@ -6,12 +6,14 @@
                  │  └── clearing             who owes whom
               listing ── exchange            what is told of it, when
                             │
-    tape ────────────────► server ─► connection ─► sockets
+    tape ────────────────► server ─► connection ─► faulty_line ─► sockets
+                            └───────── faults ─────────┘
 """
 
 from depthwire.venue.accounts import Account, Balance
 from depthwire.venue.demo_trader import DemoTrader
 from depthwire.venue.exchange import Exchange
+from depthwire.venue.faults import Fault, Faults
 from depthwire.venue.market import Category, Dialect, Market, MarketFrame, PublicTopic
 from depthwire.venue.orders import AccountOrder, OrderRejected
 from depthwire.venue.positions import Position
@@ -28,6 +30,8 @@ __all__ = [
     "DemoTrader",
     "Dialect",
     "Exchange",
+    "Fault",
+    "Faults",
     "Market",
     "MarketFrame",
     "OrderRejected",

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
 from depthwire.venue.accounts import Account
+from depthwire.venue.faults import Faults, Moment
+from depthwire.venue.faulty_line import FaultyLine
 from depthwire.venue.market import PublicTopic
 from depthwire.venue.private_frames import PrivateTopic
 from depthwire.venue.requests import Request, Service, TopicRefused, decode_request
@@ -30,6 +32,7 @@ class Host(Protocol):
     mute_pongs: bool
     mute_answers: bool
     clock: VenueClock
+    faults: Faults
 
     @property
     def accounts(self) -> Mapping[str, Account]:
@@ -55,6 +58,7 @@ class Connection(WSListener):
     """The socket, its subscriptions, and who signed in on it. ``service`` knows the dialect that is spoken."""
 
     transport: WSTransport
+    _line: FaultyLine
 
     def __init__(self, host: Host, service: Service, url_sign_in: list[Any] | None) -> None:
         super().__init__()
@@ -74,11 +78,13 @@ class Connection(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
+        self._line = FaultyLine(transport, self._host.faults)
         self._host.connected(self)
         if self._url_sign_in is not None:
             self._sign_in(Request("auth", self._url_sign_in))
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self._line.stop()
         self._host.gone(self)
 
     def pause_writing(self) -> None:
@@ -91,11 +97,13 @@ class Connection(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
+        if self._line.is_silent:
+            return
         if kind == WSMsgType.CLOSE:
             self.close(WSCloseCode.OK)
         elif kind == WSMsgType.PING:
             if not self._host.mute_pongs:
-                transport.send_pong(frame.get_payload_as_bytes())
+                self.send(frame.get_payload_as_bytes(), WSMsgType.PONG)
         elif kind == WSMsgType.BINARY:
             self._answer(Request("", None, "error:binary frame: expected JSON text"))
         elif kind != WSMsgType.PONG:
@@ -140,7 +148,10 @@ class Connection(WSListener):
             self.account = account_for(request.args, self._host.accounts, self._host.clock, self.account)
         except SignInRefused as refusal:
             request = request._replace(error=self._service.auth_error(str(refusal)))
-        self._answer(request)
+        if self._host.faults.is_on and self._host.faults.draw(Moment.SIGN_IN):
+            self._line.break_off(self._service.answer(self._conn_id, request))
+        else:
+            self._answer(request)
 
     def _answer(self, request: Request) -> None:
         self.send(self._service.answer(self._conn_id, request))
@@ -163,7 +174,10 @@ class Connection(WSListener):
             if backlog > BACKLOG_LIMIT:
                 self.cut_off(f"{backlog} bytes are waiting to be read")
                 return
-        self.transport.send(kind, raw)
+        if self._host.faults.is_on or self._line.is_busy:
+            self._line.send(raw, kind)
+        else:
+            self.transport.send(kind, raw)
 
     def cut_off(self, reason: str) -> None:
         """Ends the connection of a reader that is too slow: it may still read what waits, for a moment."""
@@ -174,5 +188,9 @@ class Connection(WSListener):
 
     def close(self, code: WSCloseCode, reason: str = "") -> None:
         """A close frame, and the end of the socket once it has been sent."""
+        if self._line.is_silent:
+            self.transport.disconnect(False)
+            return
+        self._line.flush()
         self.transport.send_close(code, reason.encode())
         self.transport.disconnect()

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from email.utils import formatdate
 from functools import cached_property
+from http import HTTPStatus
 from typing import Self
 
 from picows import (
@@ -30,6 +31,7 @@ from depthwire.venue import service_v2, service_v5
 from depthwire.venue.accounts import Account
 from depthwire.venue.connection import MAX_REQUEST, Connection
 from depthwire.venue.exchange import DEPOSITS, Exchange
+from depthwire.venue.faults import Fault, Faults, Moment
 from depthwire.venue.market import Category, Market, MarketFrame, PublicTopic, Tick
 from depthwire.venue.orders import Number
 from depthwire.venue.private_frames import PrivateFrame, PrivateTopic
@@ -72,6 +74,8 @@ class Venue:
     ``loop=True`` plays a finite market again from its beginning, for ever. Times and sequence numbers start
     over with it: each book begins its round with a snapshot, and only there may ``cross_seq`` fall.
 
+    ``faults`` is how the venue lies, by default not at all: see `Faults`.
+
     ``ssl`` (a server-side ``ssl.SSLContext``) serves wss://. ``port=0`` takes a free port. Raises
     ``ValueError`` where ``speed`` is not above zero. Not thread-safe: all calls belong to the event loop that
     runs it.
@@ -86,6 +90,7 @@ class Venue:
         speed: float | None = 1.0,
         loop: bool = False,
         ssl: ssl_module.SSLContext | None = None,
+        faults: Faults | None = None,
     ) -> None:
         if speed is not None:
             Pace(speed)  # a bad speed is told here, not when the market begins
@@ -114,6 +119,8 @@ class Venue:
         while it has subscribers: without, it is not live."""
         self.clock = VenueClock()
         """By which sign-ins expire."""
+        self.faults = faults or Faults()
+        """What goes wrong on its connections; may be changed at any time."""
         self.finished = asyncio.Event()
         """Set when the market's frames are over, or the venue is closed."""
         self.mute_pongs = False
@@ -232,6 +239,14 @@ class Venue:
         service = self._services.get(request.path.partition(b"?")[0].decode("latin-1"))
         if service is None:
             return None
+        match self.faults.draw(Moment.HANDSHAKE) if self.faults.is_on else None:
+            case Fault.REFUSE:
+                refused = WSUpgradeResponse.create_error_response(HTTPStatus.SERVICE_UNAVAILABLE, b"try again later")
+                return WSUpgradeResponseWithListener(refused, None)
+            case Fault.REDIRECT:
+                elsewhere = self.url_of(service.endpoint)
+                redirect = WSUpgradeResponse.create_redirect_response(HTTPStatus.FOUND, elsewhere)
+                return WSUpgradeResponseWithListener(redirect, None)
         now = formatdate(self.clock.now_s(), usegmt=True)
         return WSUpgradeResponseWithListener(
             WSUpgradeResponse.create_101_response({"Date": now}),
