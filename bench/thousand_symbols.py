@@ -51,7 +51,7 @@ async def hold(url: str, seconds: float) -> dict[str, Any]:
         return {
             "symbols": SYMBOLS,
             "live": sum(book.state is BookState.LIVE for book in books),
-            "resyncs": sum(resyncs for _, resyncs in status.books.values()),
+            "resyncs": sum(topic.resyncs for topic in client.health().values()),
             "connections": status.connects,
             "until_live_s": round(live_s, 2),
             "kib_per_book": round(kib_per_book, 2),

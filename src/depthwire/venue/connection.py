@@ -110,8 +110,6 @@ class Connection(WSListener):
             self._take_text(frame)
 
     def _take_text(self, frame: WSFrame) -> None:
-        if self.transport.underlying_transport.is_closing():
-            return  # nobody is there to be answered
         self._fragments += frame.get_payload_as_bytes()
         if len(self._fragments) > MAX_REQUEST:
             self.close(WSCloseCode.MESSAGE_TOO_BIG, f"a request may have {MAX_REQUEST} bytes")
@@ -169,6 +167,8 @@ class Connection(WSListener):
 
     def send(self, raw: bytes, kind: WSMsgType = WSMsgType.TEXT) -> None:
         """Sends a frame, or cuts the reader off where too much waits for it already."""
+        if self.transport.underlying_transport.is_closing():
+            return  # nobody is there any more
         if self.full_since is not None:
             backlog = self.transport.underlying_transport.get_write_buffer_size()
             if backlog > BACKLOG_LIMIT:
