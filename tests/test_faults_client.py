@@ -84,7 +84,7 @@ class Truth:
         if raw in self.raws or b'"conn_id"' in raw:
             return False
         try:
-            msgspec.json.decode(raw)
+            msgspec.json.decode(raw.decode(errors="replace"))  # a decoder may skip text that it does not need
         except errors.UNDECODABLE:
             return False
         return True
@@ -218,7 +218,9 @@ class EventWatch:
         came = [number for number, key in enumerate(true) if key in at]
         found = []
         for before, after in pairwise(came):
-            between = self.items[min(at[true[before]], at[true[after]]) : max(at[true[before]], at[true[after]])]
+            ends = at[true[before]], at[true[after]]
+            # Wider than the gap: a frame may have been held up, so that it came behind an error that stood behind it.
+            between = self.items[max(0, min(ends) - 10) : max(ends) + 10]
             if after > before + 1 and not any(isinstance(item, errors.DepthwireError) for item in between):
                 found += true[before + 1 : after]
         return found

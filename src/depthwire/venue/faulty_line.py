@@ -51,7 +51,7 @@ class FaultyLine:
             return
         held = self._held.pop(topic, None)
         self._suffer(self._draw(topic, raw, held), topic, raw, kind)
-        if held is not None:
+        if held is not None and not self.is_silent:
             self._write(held)
         if is_book and _is_type(b"delta", raw):
             self._deltas[topic].append(raw)
