@@ -87,9 +87,10 @@ def test_the_clients_books_equal_the_tapes_after_each_frame(tapes: Path, name: s
                 books = await asyncio.gather(*(subscribed(client, symbol, check) for symbol in symbols))
                 await venue.finished.wait()
                 served = {topic.name: int(book.cross_seq) for topic, book in venue.books.items()}
-                await until(lambda: all(book.cross_seq == served[book.topic] for book in books))
-                assert [book.state for book in books] == [BookState.LIVE] * len(books)
-                assert len(seen) > 0.8 * len(expected)
+                await until(
+                    lambda: all(book.state is BookState.LIVE and book.cross_seq == served[book.topic] for book in books)
+                )
+                assert len(seen) > (450 if drops else 0.9 * len(expected))  # the tape goes on without a connection
                 assert client.status().connects == 1 + drops
                 assert [type(error) for error in found] == [errors.ConnectionLost] * drops
 
@@ -342,6 +343,8 @@ def test_a_venue_that_is_gone_is_tried_again_until_it_is_back() -> None:
     [
         (encode(delta(delete=[("Buy", 5_000)], seq=2**60)), False, errors.UnknownLevel, False),
         (b'{"topic":"orderBookL2_25.BTCUSD","type":"del', False, errors.MalformedFrame, False),
+        (b"\x00\x01\x02", True, errors.MalformedFrame, True),
+        (b"hello", False, errors.MalformedFrame, True),
         (encode({"topic": "trade.XRPUSD", "data": []}), False, errors.UnknownTopic, True),
         (encode({"success": False, "ret_msg": "why not"}), False, errors.MalformedFrame, True),
     ],
@@ -365,30 +368,6 @@ def test_a_bad_frame_costs_its_own_book_and_that_recovers(
             assert states == expected
             health = client.health()[BTC]
             assert (health.state, health.resyncs) == (BookState.LIVE, 0 if stays_live else 1)
-            assert client.status().losses == 0
-
-    run(main)
-
-
-@pytest.mark.parametrize(("raw", "binary"), [(b"\x00\x01\x02", True), (b"hello", False), (b'{"topic":"trad', False)])
-def test_a_frame_of_nobody_knows_whom_may_be_anybodys(raw: bytes, binary: bool) -> None:
-    async def main() -> None:
-        async with simulated(speed=20) as (venue, client):
-            found = collected(client)
-            books = await asyncio.gather(client.book("BTCUSD"), client.book("ETHUSD"))
-            trades = await client.trades("BTCUSD")
-            states: list[tuple[str, BookState]] = []
-            for each in books:
-                each.on_state(lambda changed: states.append((changed.symbol, changed.state)))
-            venue.send_raw(BTC, raw, binary=binary)
-            await until(lambda: len(states) == 4)
-            assert [type(one) for one in found] == [errors.MalformedFrame]
-            assert sorted(states[:2]) == [("BTCUSD", BookState.STALE), ("ETHUSD", BookState.STALE)]
-            assert sorted(states[2:]) == [("BTCUSD", BookState.LIVE), ("ETHUSD", BookState.LIVE)]
-            with pytest.raises(errors.MalformedFrame):
-                while True:
-                    await anext(trades)
-            assert (await anext(trades)).symbol == "BTCUSD"
             assert client.status().losses == 0
 
     run(main)

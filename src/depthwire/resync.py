@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from depthwire.channel import BookChannel, Channel
+from depthwire.channel import Channel
 from depthwire.connection import Connection
 from depthwire.errors import (
     ConnectionLost,
@@ -53,23 +53,12 @@ class Resyncs:
             record.stop_listening()
 
     def frame_refused(self, error: FrameError) -> None:
-        """A frame could not be used: where that left its topic without a state, fetch that.
-
-        One that names no topic may have been any topic's, so each loses its state but the books whose updates are
-        numbered, which know by the next one whether it was theirs.
-        """
-        if not error.topic:
-            for each in self.records.values():
-                if not (isinstance(each.channel, BookChannel) and each.channel.book.update_id):
-                    each.channel.refuse(error)
-                    self._begin_if_needed(each)
-        elif record := self.records.get(error.topic):
+        """A frame could not be used: where that left its topic without a state, fetch that."""
+        record = self.records.get(error.topic)
+        if record is not None:
             record.gaps += isinstance(error, ContinuityError)
-            self._begin_if_needed(record)
-
-    def _begin_if_needed(self, record: TopicRecord) -> None:
-        if record.channel.needs_snapshot and self._connection.connected:
-            self._begin(record)
+            if record.channel.needs_snapshot and self._connection.connected:
+                self._begin(record)
 
     def _begin(self, record: TopicRecord) -> "asyncio.Task[None]":
         record.refused_again = True
