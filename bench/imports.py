@@ -1,5 +1,6 @@
 """How long importing takes, in a new process each time."""
 
+import os
 import subprocess
 import sys
 from statistics import median
@@ -14,11 +15,15 @@ WHAT = {"depthwire": "depthwire", "its dependencies": "numpy, msgspec, picows"}
 def measure(plan: Plan) -> dict[str, Any]:
     """Median ms, and the median of the rounds' ratios."""
     seconds: dict[str, list[float]] = {what: [] for what in WHAT}
-    for _ in range(2 * plan.frame_rounds):
+    # Where no bytecode may be written, a package in place would be compiled at each import, unlike what is installed.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    for _ in range(1 + 2 * plan.frame_rounds):
         for what, names in WHAT.items():
             command = [sys.executable, "-c", CODE.format(names=names)]
-            finished = subprocess.run(command, capture_output=True, text=True, check=True)
+            finished = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
             seconds[what].append(float(finished.stdout))
+    for each in seconds.values():
+        del each[0]  # which wrote the bytecode
     ratios = [own / base for own, base in zip(*seconds.values(), strict=True)]
     return {
         "ms": {what: round(median(each) * 1e3, 1) for what, each in seconds.items()},
