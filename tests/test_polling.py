@@ -354,6 +354,7 @@ def test_an_interrupted_program_ends_while_its_loop_spins() -> None:
     """Ctrl-C, on the loop that depthwire.run chooses."""
     program = (
         "import asyncio, os, signal, depthwire\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent may have it ignored\n"
         "async def main():\n"
         "    async with depthwire.connect('sim://', busy_poll=True):\n"
         "        os.kill(os.getpid(), signal.SIGINT)\n"

@@ -4,6 +4,7 @@ import argparse
 import json
 import logging
 import multiprocessing
+import os
 import sys
 import time
 from collections import Counter
@@ -279,7 +280,7 @@ def _progress(tape: TapeReader) -> Iterator[Callable[[], object]]:
         yield lambda: None
         return
     with bar:
-        task = bar.add_task(tape.path, total=tape.size)
+        task = bar.add_task(os.path.basename(tape.path), total=tape.size)  # a long path leaves the bar no room
         yield lambda: bar.update(task, completed=tape.bytes_read)
 
 
