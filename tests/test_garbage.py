@@ -5,6 +5,7 @@ import gc
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,8 @@ def test_trades_call_for_no_collection(tapes: Path) -> None:
         for _ in range(ROUNDS):
             for raw in raws:
                 offline.send(raw)
-    assert begun == []
+    if not gc.is_tracked(Decimal("1.5")):  # from Python 3.13 on it is
+        assert begun == []
     assert len(trades) > 700
     assert not any(map(gc.is_tracked, trades))
 
