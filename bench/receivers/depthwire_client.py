@@ -1,7 +1,6 @@
 """depthwire's client: a live book, and a callback on its changes."""
 
 import asyncio
-import inspect
 import ssl
 from collections.abc import Callable
 
@@ -10,14 +9,12 @@ from receivers import SYMBOL
 
 
 def run(url: str, stamp: Callable[..., None], certificate: str, busy: bool) -> None:
-    if busy and "busy_poll" not in inspect.signature(depthwire.connect).parameters:
-        raise NotImplementedError("this depthwire does not poll")
-    depthwire.run(receive(url, stamp, certificate, {"busy_poll": True} if busy else {}))
+    depthwire.run(receive(url, stamp, certificate, busy))
 
 
-async def receive(url: str, stamp: Callable[..., None], certificate: str, options: dict[str, bool]) -> None:
+async def receive(url: str, stamp: Callable[..., None], certificate: str, busy: bool) -> None:
     context = ssl.create_default_context(cafile=certificate) if certificate else None
-    async with depthwire.connect(url, ssl_context=context, **options) as client:
+    async with depthwire.connect(url, ssl_context=context, busy_poll=busy) as client:
         book = await client.book(SYMBOL)
         book.on_change(stamp)
         stamp()  # the snapshot; the sender waits for it
