@@ -1,4 +1,3 @@
-from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
 
 from depthwire.frame cimport BookFrame
@@ -40,7 +39,6 @@ cdef class Book:
     cdef int require_live(self) except -1
     cdef object _load(self, BookFrame frame)
     cdef object _change(self, BookFrame frame)
-    cdef int _look_up(self, LevelChange* changes, Py_ssize_t count, PyObject** ladders) except -1
     cdef bint _follows(self, BookFrame frame) noexcept
     cdef object _why_not_following(self, BookFrame frame)
     cdef object _take_scale(self, int price_decimals)

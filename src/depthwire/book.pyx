@@ -2,11 +2,22 @@
 
 from cpython.object cimport PyObject
 from libc.math cimport isfinite
-from libc.stdint cimport int32_t
 from libc.stdlib cimport qsort
 
 from depthwire.decimal_text cimport MAX_DIGITS, POWERS_OF_TEN
-from depthwire.ladder cimport ASK, BID, DELETE, INSERT, NOTHING, REMOVE, SET, UPDATE
+from depthwire.ladder cimport (
+    ASK,
+    BID,
+    DELETE,
+    INSERT,
+    NOTHING,
+    REMOVE,
+    SET,
+    UPDATE,
+    apply_changes,
+    is_price_id,
+    is_valid,
+)
 
 from decimal import Context, Decimal, InvalidOperation
 from operator import index
@@ -31,7 +42,6 @@ cdef tuple STATES = (BookState.EMPTY, BookState.LIVE, BookState.STALE)
 cdef tuple SIDES = ("Buy", "Sell")
 cdef Py_ssize_t MOST_AT_FIRST = 256
 cdef int SHOWN_LEVELS = 3
-cdef int64_t MAX_PRICE_ID = POWERS_OF_TEN[MAX_DIGITS]    # the sum of two still fits int64
 
 
 cdef class Book:
@@ -175,7 +185,7 @@ cdef class Book:
 
     cdef object _change(self, BookFrame frame):
         """Apply a delta. Returns None, or the error that says why nothing was applied."""
-        cdef Py_ssize_t i = 0, count = frame.count
+        cdef Py_ssize_t i, count = frame.count
         cdef LevelChange* changes = frame.changes
         cdef object refusal = None
         cdef Ladder bids = self.bid_ladder, asks = self.ask_ladder
@@ -187,9 +197,7 @@ cdef class Book:
             if refusal is not None:
                 return refusal
         ladders[:] = [<PyObject*>bids, <PyObject*>asks]
-        self._look_up(changes, count, ladders)
-        while i < count and apply_to(ladders, &changes[i]):
-            i += 1
+        i = apply_changes(ladders, changes, count)
         if i < count:
             refusal = self._why_refused(&changes[i])
         elif bids.count > self.depth or asks.count > self.depth or is_crossed(bids, asks):
@@ -197,22 +205,6 @@ cdef class Book:
         if refusal is not None:
             self._take_back(changes, i)
         return refusal
-
-    cdef int _look_up(self, LevelChange* changes, Py_ssize_t count, PyObject** ladders) except -1:
-        """Find where each change belongs before any is made, and make room for the levels that come."""
-        cdef Py_ssize_t come[2]
-        cdef Ladder ladder
-        cdef LevelChange* change
-        cdef int side
-        come[:] = [0, 0]
-        for change in changes[:count]:
-            ladder = <Ladder>ladders[change.side]
-            change.at = <int32_t>ladder.seek(change.price_id)
-            come[change.side] += change.action >= INSERT and not ladder.stands(change.at, change.price_id)
-        for side in range(2):
-            ladder = <Ladder>ladders[side]
-            ladder.reserve(ladder.count + come[side])
-        return 0
 
     cdef inline bint _follows(self, BookFrame frame) noexcept:
         """Whether a delta's numbers are those that come next."""
@@ -240,7 +232,7 @@ cdef class Book:
         cdef int64_t factor
         if self.decimals >= 0:
             factor = POWERS_OF_TEN[price_decimals - self.decimals]
-            if max(self.bid_ladder.highest_id(), self.ask_ladder.highest_id()) > MAX_PRICE_ID // factor:
+            if max(self.bid_ladder.highest_id(), self.ask_ladder.highest_id()) > POWERS_OF_TEN[MAX_DIGITS] // factor:
                 return InvalidLevel(
                     f"a price of {price_decimals} decimals; with them the book's prices have more than {MAX_DIGITS} digits",
                     self.symbol,
@@ -663,21 +655,6 @@ cdef class Book:
 
 cdef inline bint is_crossed(Ladder bids, Ladder asks) noexcept:
     return bids.count > 0 and asks.count > 0 and bids.ids[bids.count - 1] >= asks.ids[asks.count - 1]
-
-
-cdef inline bint is_price_id(int64_t number) noexcept nogil:
-    return 0 < number <= MAX_PRICE_ID
-
-
-cdef inline bint is_valid(const LevelChange* level) noexcept nogil:
-    return is_price_id(level.price_id) and level.size > 0 and isfinite(level.size)
-
-
-cdef inline bint apply_to(PyObject** ladders, LevelChange* change) noexcept:
-    """``ladders`` by side: an index costs nothing, a branch on the side is mispredicted every other time."""
-    if not is_valid(change) and (change.action > DELETE or (change.action == REMOVE and not is_price_id(change.price_id))):
-        return False
-    return (<Ladder>ladders[change.side]).apply(change)
 
 
 cdef void worst_to_best(LevelChange* levels, Py_ssize_t count) noexcept nogil:

@@ -1,7 +1,10 @@
+cimport cython
+from cpython.object cimport PyObject
+from libc.math cimport isfinite
 from libc.stdint cimport int8_t, int32_t, int64_t
 
-
-cimport cython
+from depthwire.decimal_text cimport MAX_DIGITS, POWERS_OF_TEN
+from depthwire.parallel_arrays cimport seek
 
 
 cdef enum Side:
@@ -43,11 +46,8 @@ cdef class Ladder:
     cdef object _lots_view
 
     cdef _allocate(self, Py_ssize_t capacity)
-    cdef void _shift(self, Py_ssize_t start, Py_ssize_t count, Py_ssize_t by) noexcept nogil
     cdef void _recentre(self) noexcept nogil
     cdef void _settle(self, Py_ssize_t first) noexcept nogil
-    cdef bint stands(self, Py_ssize_t at, int64_t price_id) noexcept nogil
-    cdef bint belongs(self, Py_ssize_t at, int64_t price_id) noexcept nogil
     cdef int reserve(self, Py_ssize_t capacity) except -1
     cdef bint apply(self, LevelChange* change) noexcept nogil
     cdef int64_t highest_id(self) noexcept nogil
@@ -56,14 +56,31 @@ cdef class Ladder:
     cdef void append(self, int64_t price_id, double size) noexcept nogil
 
     cdef inline Py_ssize_t seek(self, int64_t price_id) noexcept nogil:
-        """Index of the first level that is not worse than ``price_id``. O(log n), without a branch to mispredict."""
+        """Index of the first level that is not worse than ``price_id``. O(log n)."""
+        return seek(self.ids, self.count, price_id, self.flip)
+
+    cdef inline bint stands(self, Py_ssize_t at, int64_t price_id) noexcept nogil:
+        """Whether the level at an index, which may be the one behind the last, has this price id."""
+        return (at < self.count) & (self.ids[at] == price_id)
+
+    cdef inline bint belongs(self, Py_ssize_t at, int64_t price_id) noexcept nogil:
+        """Whether a price id that does not stand at ``at`` would do so once inserted, so that ``seek`` answers it."""
         cdef int64_t flip = self.flip, key = price_id ^ flip
-        cdef const int64_t* base = self.ids
-        cdef Py_ssize_t left = self.count, half
-        if left == 0:
-            return 0
-        while left > 1:
-            half = left >> 1
-            base += half if (base[half - 1] ^ flip) < key else 0
-            left -= half
-        return base - self.ids + ((base[0] ^ flip) < key)
+        return (
+            at <= self.count
+            and (at == self.count or (self.ids[at] ^ flip) > key)
+            and (at == 0 or (self.ids[at - 1] ^ flip) < key)
+        )
+
+
+# All changes of a frame. ``ladders`` by side: an index costs nothing, a branch on the side is mispredicted often.
+cdef Py_ssize_t apply_changes(PyObject** ladders, LevelChange* changes, Py_ssize_t count) except -1
+
+
+cdef inline bint is_price_id(int64_t number) noexcept nogil:
+    """Whether it may be one; the sum of two still fits int64."""
+    return 0 < number <= POWERS_OF_TEN[MAX_DIGITS]
+
+
+cdef inline bint is_valid(const LevelChange* level) noexcept nogil:
+    return is_price_id(level.price_id) and level.size > 0 and isfinite(level.size)

@@ -9,9 +9,14 @@ rise or fall towards the tail.
 from libc.math cimport isfinite
 from libc.string cimport memcpy, memmove
 
+from depthwire.parallel_arrays cimport SLACK, close_gap, open_gap
+
 from operator import index
 
 import numpy as np
+
+cdef enum:
+    FEW = 4     # changes
 
 
 cdef class Ladder:
@@ -20,7 +25,7 @@ cdef class Ladder:
     One side of a book. ``descending=False`` keeps the highest price id at the tail (bids), ``descending=True`` the
     lowest (asks). ``capacity`` is the number of levels to make room for; it doubles when it does not suffice.
 
-    Memory: 16 bytes a level of capacity.
+    Memory: 16 bytes a level of capacity, and for 16 more.
     """
 
     def __cinit__(self, bint descending=False, Py_ssize_t capacity=32):
@@ -31,14 +36,14 @@ cdef class Ladder:
         self._allocate(capacity)
 
     cdef _allocate(self, Py_ssize_t capacity):
-        ids, lots = np.empty(capacity, np.int64), np.empty(capacity, np.float64)
+        ids, lots = np.empty(capacity + 2 * SLACK, np.int64), np.empty(capacity + 2 * SLACK, np.float64)
         cdef int64_t[::1] new_ids = ids
         cdef double[::1] new_lots = lots
         if self.count:
-            memcpy(&new_ids[0], self.ids, self.count * sizeof(int64_t))
-            memcpy(&new_lots[0], self.lots, self.count * sizeof(double))
+            memcpy(&new_ids[SLACK], self.ids, self.count * sizeof(int64_t))
+            memcpy(&new_lots[SLACK], self.lots, self.count * sizeof(double))
         # Read-only from Python for good; the pointers taken before keep write access.
-        self.ids, self.lots = &new_ids[0], &new_lots[0]
+        self.ids, self.lots = &new_ids[SLACK], &new_lots[SLACK]
         self.first, self.room = 0, capacity
         ids.flags.writeable = lots.flags.writeable = False
         self._ids_view, self._lots_view = ids, lots
@@ -52,16 +57,11 @@ cdef class Ladder:
             self._allocate(grown)
         return 0
 
-    cdef void _shift(self, Py_ssize_t start, Py_ssize_t count, Py_ssize_t by) noexcept nogil:
-        """Move ``count`` levels from ``start`` on."""
-        if count:
-            memmove(self.ids + start + by, self.ids + start, count * sizeof(int64_t))
-            memmove(self.lots + start + by, self.lots + start, count * sizeof(double))
-
     cdef void _recentre(self) noexcept nogil:
         """Bring half of the room before the levels behind them, so that the next inserts there find some."""
         cdef Py_ssize_t by = (self.first + 1) // 2
-        self._shift(0, self.count, -by)
+        memmove(self.ids - by, self.ids, self.count * sizeof(int64_t))
+        memmove(self.lots - by, self.lots, self.count * sizeof(double))
         self._settle(self.first - by)
 
     cdef void _settle(self, Py_ssize_t first) noexcept nogil:
@@ -70,19 +70,7 @@ cdef class Ladder:
         self.lots += first - self.first
         self.first = first
 
-    cdef inline bint stands(self, Py_ssize_t at, int64_t price_id) noexcept nogil:
-        return at < self.count and self.ids[at] == price_id
-
-    cdef inline bint belongs(self, Py_ssize_t at, int64_t price_id) noexcept nogil:
-        """Whether ``seek`` would answer ``at``."""
-        cdef int64_t flip = self.flip, key = price_id ^ flip
-        return (
-            0 <= at <= self.count
-            and (at == self.count or (self.ids[at] ^ flip) >= key)
-            and (at == 0 or (self.ids[at - 1] ^ flip) < key)
-        )
-
-    cdef bint apply(self, LevelChange* change) noexcept nogil:
+    cdef inline bint apply(self, LevelChange* change) noexcept nogil:
         """Make one change, an insert into room reserved before; leaves the size that stood there in the change.
 
         ``change.at`` need not be right. Looking for all changes of a frame before the first is made saves most of the
@@ -91,11 +79,10 @@ cdef class Ladder:
         False, and nothing done: there is no such level to delete or update, or there is one where one is to be inserted.
         """
         cdef Py_ssize_t at = change.at, behind
-        cdef bint stands
-        if not self.belongs(at, change.price_id):
+        cdef bint stands = self.stands(at, change.price_id)
+        if not stands and not self.belongs(at, change.price_id):
             at = self.seek(change.price_id)
-        stands = self.stands(at, change.price_id)
-        behind = self.count - at
+            stands = self.stands(at, change.price_id)
         if change.action == SET:
             change.action = UPDATE if stands else INSERT
         elif change.action == REMOVE:
@@ -106,22 +93,24 @@ cdef class Ladder:
             return False
         if change.action == UPDATE:
             change.size, self.lots[at] = self.lots[at], change.size
-        elif change.action == DELETE:
+            return True
+        behind = self.count - at
+        if change.action == DELETE:
             change.size = self.lots[at]
-            self.count -= 1
             if at < behind:
-                self._shift(0, at, 1)
+                close_gap(self.ids + at, self.lots + at, at, -1)
                 self._settle(self.first + 1)
             else:
-                self._shift(at + 1, behind - 1, -1)
+                close_gap(self.ids + at, self.lots + at, behind - 1, 1)
+            self.count -= 1
         else:
             if self.first + self.count == self.room:
                 self._recentre()
             if at < behind and self.first:
                 self._settle(self.first - 1)
-                self._shift(1, at, -1)
+                open_gap(self.ids + at, self.lots + at, at, -1)
             else:
-                self._shift(at, behind, 1)
+                open_gap(self.ids + at, self.lots + at, behind, 1)
             self.ids[at] = change.price_id
             self.lots[at] = change.size
             self.count += 1
@@ -206,12 +195,12 @@ cdef class Ladder:
         The view shows the levels of now. After the next change it may show a mixture of old and new ones, and after
         a growth the old ones; its memory stays valid for as long as the view is held.
         """
-        return self._ids_view[self.first : self.first + self.count][::-1]
+        return self._ids_view[SLACK + self.first : SLACK + self.first + self.count][::-1]
 
     @property
     def sizes(self):
         """Sizes, best first: float64 array of shape (n,), read-only; holds as long as :attr:`price_ids`. O(1)."""
-        return self._lots_view[self.first : self.first + self.count][::-1]
+        return self._lots_view[SLACK + self.first : SLACK + self.first + self.count][::-1]
 
     def _check(self):
         """Assert the invariants: room for all, strictly sorted, sizes finite and positive. O(n)."""
@@ -221,6 +210,46 @@ cdef class Ladder:
             assert isfinite(self.lots[i]) and self.lots[i] > 0, (i, self.lots[i])
             if i:
                 assert self.ids[i - 1] ^ self.flip < self.ids[i] ^ self.flip, (i, self.ids[i - 1], self.ids[i])
+
+
+cdef Py_ssize_t apply_changes(PyObject** ladders, LevelChange* changes, Py_ssize_t count) except -1:
+    """Make changes, in their order, up to the first that is invalid or refused; returns their number.
+
+    Of many, it first finds where each belongs: then they wait for memory, and for mispredicted branches, together.
+    """
+    cdef Py_ssize_t i
+    cdef bint found = count > FEW
+    if found:
+        look_up(ladders, changes, count)
+    else:
+        for i in range(2):
+            (<Ladder>ladders[i]).reserve((<Ladder>ladders[i]).count + count)
+    for i in range(count):
+        if not is_valid(&changes[i]) and (
+            changes[i].action > DELETE or (changes[i].action == REMOVE and not is_price_id(changes[i].price_id))
+        ):
+            return i
+        if not found:
+            changes[i].at = <int32_t>(<Ladder>ladders[changes[i].side]).seek(changes[i].price_id)
+        if not (<Ladder>ladders[changes[i].side]).apply(&changes[i]):
+            return i
+    return count
+
+
+cdef int look_up(PyObject** ladders, LevelChange* changes, Py_ssize_t count) except -1:
+    """Find where each change belongs before any is made, and make room for the levels that come."""
+    cdef Py_ssize_t come[2]
+    cdef LevelChange* change
+    cdef Py_ssize_t at
+    cdef int side
+    come[:] = [0, 0]
+    for change in changes[:count]:
+        at = (<Ladder>ladders[change.side]).seek(change.price_id)
+        change.at = <int32_t>at
+        come[change.side] += (change.action >= INSERT) & (not (<Ladder>ladders[change.side]).stands(at, change.price_id))
+    for side in range(2):
+        (<Ladder>ladders[side]).reserve((<Ladder>ladders[side]).count + come[side])
+    return 0
 
 
 cdef int check_size(double size) except -1:

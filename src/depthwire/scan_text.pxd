@@ -23,8 +23,10 @@ cdef extern from *:
     #if defined(_MSC_VER)
     #include <intrin.h>
     static __inline int depthwire_first_byte(uint64_t mask) { unsigned long at; _BitScanForward64(&at, mask); return (int)(at >> 3); }
+    static __inline int depthwire_bit(uint32_t mask) { unsigned long at; _BitScanForward(&at, mask); return (int)at; }
     #else
     static inline int depthwire_first_byte(uint64_t mask) { return __builtin_ctzll(mask) >> 3; }
+    static inline int depthwire_bit(uint32_t mask) { return __builtin_ctz(mask); }
     #endif
 
     /* The first byte in the lowest place, whatever the machine's order. */
@@ -152,51 +154,7 @@ cdef extern from *:
         *decimals = behind;
         return at + whole + 1 + behind;
     }
-
-    /* How the last price was written: prices of a book hardly ever change their length. */
-    typedef struct { uint64_t keep, others, before, behind; int point, length, decimals; } depthwire_price_shape;
-
-    static inline void depthwire_learn(depthwire_price_shape* shape, int digits, int decimals) {
-        int fits = decimals > 0 && digits < 8;
-        shape->point = digits - decimals;
-        shape->length = digits + 1;
-        shape->decimals = decimals;
-        shape->before = depthwire_low(shape->point);
-        shape->behind = depthwire_low(digits) & ~shape->before;
-        shape->keep = fits ? depthwire_low(shape->length) : 0;
-        shape->others = fits ? (uint64_t)0x80 << 8 * shape->point : 1;      /* matches nothing */
-    }
-
-    /* A price in that very shape, with the quote behind it. */
-    static inline const char* depthwire_shaped_price(const char* at, const char* end, const depthwire_price_shape* shape) {
-        uint64_t word;
-        if (!at || end - at < 9) return 0;
-        word = depthwire_word(at) ^ 0x3030303030303030u;
-        if ((depthwire_others(word) & shape->keep) != shape->others || at[shape->point] != '.' || at[shape->length] != '"') return 0;
-        return at + shape->length;
-    }
-
-    /* The digits of a price that is in that shape. */
-    static inline uint64_t depthwire_shaped_digits(const char* at, const depthwire_price_shape* shape) {
-        uint64_t word = depthwire_word(at) ^ 0x3030303030303030u;
-        return (word & shape->before) | (word >> 8 & shape->behind);
-    }
-
-    /* An integer that is written with these digits, the first of which is not 0, and so many zeros behind them. */
-    static inline const char* depthwire_same_digits(const char* at, const char* end, uint64_t digits, int count, int zeros) {
-        uint64_t word;
-        if (!at || end - at < count + 8 || (digits & 0xFF) == 0) return 0;
-        if (((depthwire_word(at) ^ 0x3030303030303030u ^ digits) & depthwire_low(count)) != 0) return 0;
-        at += count;
-        word = depthwire_word(at) ^ 0x3030303030303030u;
-        return (word & depthwire_low(zeros)) == 0 && depthwire_run(depthwire_others(word)) == zeros ? at + zeros : (const char*)0;
-    }
     """
-    ctypedef struct PriceShape "depthwire_price_shape":
-        int length
-        int decimals
-
-    uint64_t number "depthwire_number"(uint64_t digits, int count) nogil
     const char* literal "depthwire_literal"(const char* at, const char* end, const char* text) nogil
     const char* known_text "depthwire_known"(const char* at, const char* end, const char* text, Py_ssize_t length) nogil
     const char* scan_side "depthwire_side"(const char* at, const char* end, int8_t* side) nogil
@@ -204,12 +162,6 @@ cdef extern from *:
     const char* integer "depthwire_integer"(const char* at, const char* end, int64_t* value) nogil
     const char* short_decimal "depthwire_short_decimal"(
         const char* at, const char* end, int64_t* mantissa, int* digits, int* decimals
-    ) nogil
-    void learn "depthwire_learn"(PriceShape* shape, int digits, int decimals) nogil
-    const char* shaped_price "depthwire_shaped_price"(const char* at, const char* end, const PriceShape* shape) nogil
-    uint64_t shaped_digits "depthwire_shaped_digits"(const char* at, const PriceShape* shape) nogil
-    const char* same_digits "depthwire_same_digits"(
-        const char* at, const char* end, uint64_t digits, int count, int zeros
     ) nogil
 
 

@@ -2,7 +2,7 @@ from libc.stdint cimport int64_t
 
 from depthwire.frame cimport BookFrame
 from depthwire.ladder cimport LevelChange
-from depthwire.scan_text cimport PriceShape
+from depthwire.level_text cimport LevelShape
 from depthwire.scanner cimport Scanner
 
 
@@ -10,9 +10,10 @@ cdef class V2Scanner(Scanner):
     cdef bytes _head            # {"topic":"…","type":"
     cdef bytes _symbol          # ","symbol":"…","id":
     cdef bint _quoted           # integers stand in strings, as they did in the last level
-    cdef PriceShape _shape
+    cdef LevelShape _shape
 
     cdef const char* _snapshot(self, const char* data, const char* end, BookFrame frame) noexcept
+    cdef const char* _list(self, const char* at, const char* end, int action, BookFrame frame) noexcept
     cdef const char* _levels(self, const char* at, const char* end, int action, BookFrame frame) noexcept
-    cdef const char* _other_price(self, const char* at, const char* end, LevelChange* change, BookFrame frame) noexcept
+    cdef const char* _other_level(self, const char* level, const char* end, LevelChange* change, BookFrame frame) noexcept
     cdef const char* _integer(self, const char* at, const char* end, int64_t* value) noexcept

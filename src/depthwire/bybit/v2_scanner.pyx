@@ -12,26 +12,14 @@
 """
 
 cimport cython
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t
 
 from depthwire.book cimport Book
-from depthwire.decimal_text cimport POWERS_OF_TEN, DecimalText, scale_of, scaled
+from depthwire.decimal_text cimport DecimalText, scale_of, scaled
 from depthwire.frame cimport BookFrame
 from depthwire.ladder cimport DELETE, INSERT, UPDATE, LevelChange
-from depthwire.scan_text cimport (
-    PriceShape,
-    known,
-    learn,
-    literal,
-    number,
-    same_digits,
-    scan_decimal,
-    scan_integer,
-    scan_number,
-    scan_side,
-    shaped_digits,
-    shaped_price,
-)
+from depthwire.level_text cimport learn_level, shaped_level
+from depthwire.scan_text cimport known, literal, scan_decimal, scan_integer, scan_number, scan_side
 from depthwire.scanner cimport Scanner
 
 cdef enum:
@@ -48,7 +36,6 @@ cdef class V2Scanner(Scanner):
     def __init__(self, str topic not None, str symbol not None):
         self._head = f'{{"topic":"{topic}","type":"'.encode()
         self._symbol = f'","symbol":"{symbol}","id":'.encode()
-        learn(&self._shape, 0, 0)
 
     cdef int scan(self, const char* data, Py_ssize_t size, Book book, BookFrame frame) except -1:
         cdef const char* end = data + size
@@ -57,11 +44,11 @@ cdef class V2Scanner(Scanner):
         frame.reserve(size // SHORTEST_LEVEL)
         if at != NULL:
             frame.start(False, book.decimals)
-            at = self._levels(at, end, DELETE, frame)
+            at = self._list(at, end, DELETE, frame)
             at = literal(at, end, b'],"update":[')
-            at = self._levels(at, end, UPDATE, frame)
+            at = self._list(at, end, UPDATE, frame)
             at = literal(at, end, b'],"insert":[')
-            at = self._levels(at, end, INSERT, frame)
+            at = self._list(at, end, INSERT, frame)
             at = after_changes(at, end)
         else:
             frame.start(True, -1)
@@ -76,30 +63,22 @@ cdef class V2Scanner(Scanner):
         """Scan a snapshot's levels, in a list or in an object that holds it."""
         cdef const char* at = literal(data, end, b'{"order_book":[')
         if at != NULL:
-            return literal(self._levels(at, end, INSERT, frame), end, b']}')
-        return literal(self._levels(literal(data, end, b'['), end, INSERT, frame), end, b']')
+            return literal(self._list(at, end, INSERT, frame), end, b']}')
+        return literal(self._list(literal(data, end, b'['), end, INSERT, frame), end, b']')
+
+    cdef inline const char* _list(self, const char* at, const char* end, int action, BookFrame frame) noexcept:
+        """Scan a list's levels, if it has any, up to the bracket that closes it."""
+        return at if at == NULL or end - at < 1 or at[0] == c']' else self._levels(at, end, action, frame)
 
     cdef const char* _levels(self, const char* at, const char* end, int action, BookFrame frame) noexcept:
-        """Scan a list's levels, if it has any, up to the bracket that closes it; there is room for all."""
+        """Scan a list's levels, one at least, up to the bracket that closes it; there is room for all."""
         cdef LevelChange* change = frame.changes + frame.count
-        cdef PriceShape* shape = &self._shape
-        cdef int zeros = frame.price_decimals - shape.decimals
-        cdef uint64_t digits
-        cdef const char* price
-        if at == NULL or end - at < 1 or at[0] == c']':
-            return at
+        cdef const char* level
         while True:
-            price = literal(at, end, b'{"price":"')
-            at = shaped_price(price, end, shape) if 0 <= zeros < 8 else NULL
-            if at != NULL:
-                digits = shaped_digits(price, shape)
-                at = quote(known(at, end, self._symbol), end, self._quoted)
-                at = same_digits(at, end, digits, shape.length - 1, zeros)
-                change.price_id = <int64_t>number(digits, shape.length - 1) * POWERS_OF_TEN[zeros]
+            level = at
+            at = shaped_level(level, end, &self._shape, frame.price_decimals, &change.price_id)
             if at == NULL:
-                at = self._other_price(price, end, change, frame)
-                zeros = frame.price_decimals - shape.decimals
-            at = literal(quote(at, end, self._quoted), end, b',"side":"')
+                at = self._other_level(level, end, change, frame)
             at = scan_side(at, end, &change.side)
             if action == DELETE:
                 change.size = 0.0
@@ -117,23 +96,39 @@ cdef class V2Scanner(Scanner):
         frame.count = change - frame.changes
         return at
 
-    cdef const char* _other_price(self, const char* at, const char* end, LevelChange* change, BookFrame frame) noexcept:
-        """Scan a price in another shape than the last one's, symbol and id, and prove that price and id agree."""
+    cdef const char* _other_level(self, const char* level, const char* end, LevelChange* change, BookFrame frame) noexcept:
+        """Scan a level in another shape than the last one's, up to where its side stands, and prove that price and id agree."""
         cdef DecimalText price
         cdef int64_t expected
-        at = scan_decimal(at, end, &price)
-        if at == NULL:
-            return NULL
-        learn(&self._shape, price.digits, price.decimals)
+        cdef const char* id_at
+        cdef const char* id_end
+        cdef const char* price_at = literal(level, end, b'{"price":"')
+        cdef const char* at = scan_decimal(price_at, end, &price)
         at = known(at, end, self._symbol)
         self._quoted = at != NULL and end - at > 0 and at[0] == c'"'
-        at = scan_integer(quote(at, end, self._quoted), end, &change.price_id)
+        id_at = quote(at, end, self._quoted)
+        id_end = scan_integer(id_at, end, &change.price_id)
+        at = literal(quote(id_end, end, self._quoted), end, b',"side":"')
         if at == NULL:
             return NULL
         if frame.price_decimals < 0:
             frame.price_decimals = scale_of(&price, change.price_id)
-            return at if frame.price_decimals >= 0 else NULL
-        return at if scaled(&price, frame.price_decimals, &expected) and expected == change.price_id else NULL
+            if frame.price_decimals < 0:
+                return NULL
+        if not scaled(&price, frame.price_decimals, &expected) or expected != change.price_id:
+            return NULL
+        learn_level(
+            &self._shape,
+            level,
+            <int>(at - level),
+            <int>(price_at - level),
+            price.digits,
+            price.decimals,
+            <int>(id_at - level),
+            <int>(id_end - id_at),
+            frame.price_decimals,
+        )
+        return at
 
     cdef inline const char* _integer(self, const char* at, const char* end, int64_t* value) noexcept:
         at = scan_integer(quote(at, end, self._quoted), end, value)

@@ -11,23 +11,14 @@
 """
 
 cimport cython
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t
 
 from depthwire.book cimport Book
-from depthwire.decimal_text cimport DecimalText, rounded
+from depthwire.decimal_text cimport UNITS, DecimalText, rounded
 from depthwire.frame cimport BookFrame
 from depthwire.ladder cimport ASK, BID, INSERT, REMOVE, SET, LevelChange
-from depthwire.scan_text cimport (
-    PriceShape,
-    known,
-    learn,
-    literal,
-    number,
-    scan_decimal,
-    scan_integer,
-    shaped_digits,
-    shaped_price,
-)
+from depthwire.level_text cimport learn_pair, shaped_pair
+from depthwire.scan_text cimport known, literal, scan_decimal, scan_integer
 from depthwire.scanner cimport Scanner
 
 cdef enum:
@@ -45,7 +36,6 @@ cdef class V5Scanner(Scanner):
 
     def __init__(self, str topic not None, str symbol not None):
         self._head = f'{{"topic":"{topic}",'.encode()
-        learn(&self._shape, 0, 0)
         self._symbol = f'"data":{{"s":"{symbol}","b":['.encode()
 
     cdef int scan(self, const char* data, Py_ssize_t size, Book book, BookFrame frame) except -1:
@@ -77,31 +67,25 @@ cdef class V5Scanner(Scanner):
     cdef const char* _levels(self, const char* at, const char* end, int side, BookFrame frame) noexcept:
         """Scan a side's pairs, if it has any, up to the bracket that closes them; there is room for all."""
         cdef LevelChange* change = frame.changes + frame.count
-        cdef PriceShape* shape = &self._shape
-        cdef DecimalText size
-        cdef uint64_t digits = 0
+        cdef int64_t mantissa
+        cdef int decimals
         cdef int action = INSERT if frame.is_snapshot else SET
-        cdef const char* price
+        cdef int of_nothing = INSERT if frame.is_snapshot else REMOVE
+        cdef const char* begin
         if at == NULL or end - at < 1 or at[0] == c']':
             return at
         while True:
-            price = literal(at, end, b'["')
-            at = shaped_price(price, end, shape) if shape.decimals == frame.price_decimals else NULL
+            begin = at
+            at = shaped_pair(begin, end, &self._shape, frame.price_decimals, &change.price_id, &mantissa, &decimals)
             if at != NULL:
-                digits = shaped_digits(price, shape)
-                change.price_id = <int64_t>number(digits, shape.length - 1)
-                if digits == 0:
-                    return NULL
+                change.size = <double>mantissa / UNITS[decimals]
             else:
                 frame.count = change - frame.changes
-                at = self._other_price(price, end, change, frame)
-            at = literal(at, end, b'","')
-            at = scan_decimal(at, end, &size)
-            at = literal(at, end, b'"]')
-            if at == NULL or not rounded(&size, &change.size):
-                return NULL
+                at = self._other_pair(begin, end, change, frame, &mantissa)
+                if at == NULL:
+                    return NULL
             change.side = side
-            change.action = REMOVE if size.mantissa == 0 and action == SET else action
+            change.action = action if mantissa else of_nothing
             change += 1
             if end - at < 1 or at[0] != c',':
                 break
@@ -109,13 +93,21 @@ cdef class V5Scanner(Scanner):
         frame.count = change - frame.changes
         return at
 
-    cdef const char* _other_price(self, const char* at, const char* end, LevelChange* change, BookFrame frame) noexcept:
-        """Scan a price in another shape than the last one's, and state it at the frame's scale."""
-        cdef DecimalText price
-        at = scan_decimal(at, end, &price)
+    cdef const char* _other_pair(
+        self, const char* begin, const char* end, LevelChange* change, BookFrame frame, int64_t* mantissa
+    ) noexcept:
+        """Scan a pair whose price is in another shape than the last one's, or whose size is long."""
+        cdef DecimalText price, size
+        cdef const char* at = scan_decimal(literal(begin, end, b'["'), end, &price)
         if at == NULL or not frame.set_price(change, &price):
             return NULL
-        learn(&self._shape, price.digits, price.decimals)
+        at = scan_decimal(literal(at, end, b'","'), end, &size)
+        at = literal(at, end, b'"]')
+        if at == NULL or not rounded(&size, &change.size):
+            return NULL
+        if price.decimals == frame.price_decimals:
+            learn_pair(&self._shape, begin, price.digits, price.decimals)
+        mantissa[0] = size.mantissa
         return at
 
 

@@ -1,0 +1,194 @@
+# Reading one price level in a shape that is known, with as few looks at its bytes as that takes.
+#
+# Whatever is written otherwise, or is too long, is left to the readers of single fields: NULL says so.
+
+from libc.stdint cimport int64_t
+
+from depthwire.scan_text cimport literal    # whose C functions the ones below use
+
+
+cdef extern from *:
+    """
+    #if defined(__SSE2__) && !defined(DEPTHWIRE_PORTABLE)
+    #include <emmintrin.h>
+    #define DEPTHWIRE_SSE2 1
+    #endif
+
+    #define DEPTHWIRE_ZEROS 0x3030303030303030u     /* eight digits 0, as text */
+
+    /* The number that eight digits spell. */
+    static inline int64_t depthwire_eight(uint64_t word) { return (int64_t)depthwire_number(word, 8); }
+
+    /* Where 16 bytes differ from those of a text, beneath a mask. */
+    #ifdef DEPTHWIRE_SSE2
+    typedef __m128i depthwire_difference;
+    #define DEPTHWIRE_NO_DIFFERENCE _mm_setzero_si128()
+    #define DEPTHWIRE_EITHER(one, other) _mm_or_si128(one, other)
+    #define DEPTHWIRE_LOAD(from) _mm_loadu_si128((const __m128i*)(from))
+    static inline depthwire_difference depthwire_differing(const char* at, const unsigned char* text, const unsigned char* mask) {
+        return _mm_and_si128(_mm_xor_si128(DEPTHWIRE_LOAD(at), DEPTHWIRE_LOAD(text)), DEPTHWIRE_LOAD(mask));
+    }
+    static inline int depthwire_is_none(depthwire_difference found) {
+        return _mm_movemask_epi8(_mm_cmpeq_epi8(found, _mm_setzero_si128())) == 0xFFFF;
+    }
+    #else
+    typedef uint64_t depthwire_difference;
+    #define DEPTHWIRE_NO_DIFFERENCE 0
+    #define DEPTHWIRE_EITHER(one, other) ((one) | (other))
+    static inline depthwire_difference depthwire_differing(const char* at, const unsigned char* text, const unsigned char* mask) {
+        uint64_t words[6];
+        memcpy(words, at, 16);
+        memcpy(words + 2, text, 16);
+        memcpy(words + 4, mask, 16);
+        return ((words[0] ^ words[2]) & words[4]) | ((words[1] ^ words[3]) & words[5]);
+    }
+    static inline int depthwire_is_none(depthwire_difference found) { return !found; }
+    #endif
+
+    /* Where a price's digits are: before its point, behind it; and how to bring them to the top, without the point. */
+    typedef struct { uint64_t whole, behind; int shift; } depthwire_price_digits;
+
+    static inline depthwire_price_digits depthwire_price_at(int digits, int decimals) {
+        depthwire_price_digits price;
+        price.whole = depthwire_low(digits - decimals);
+        price.behind = depthwire_low(digits) & ~price.whole;
+        price.shift = 64 - 8 * digits;
+        return price;
+    }
+
+    static inline uint64_t depthwire_digits_at(const char* at, const depthwire_price_digits* price) {
+        uint64_t word = depthwire_word(at) ^ DEPTHWIRE_ZEROS;
+        return (word & price->whole) | (word >> 8 & price->behind);
+    }
+
+    /* Of bytes whose upper halves are those of digits: whether some are none. */
+    static inline uint64_t depthwire_above_nine(uint64_t digits) {
+        return (digits + 0x0606060606060606u) & 0xF0F0F0F0F0F0F0F0u;
+    }
+
+    /* ---- a pair: ["PRICE","SIZE"] */
+
+    #define DEPTHWIRE_PAIR_HEAD 16
+
+    typedef struct {
+        unsigned char text[DEPTHWIRE_PAIR_HEAD], mask[DEPTHWIRE_PAIR_HEAD];
+        int size_at;                    /* 0: no shape that can be kept */
+        int decimals;
+        depthwire_price_digits price;
+    } depthwire_pair_shape;
+
+    static inline void depthwire_learn_pair(depthwire_pair_shape* shape, const char* pair, int digits, int decimals) {
+        int i;
+        shape->size_at = 0;
+        if (decimals < 1 || digits > 7) return;
+        shape->size_at = 2 + digits + 1 + 3;
+        shape->decimals = decimals;
+        shape->price = depthwire_price_at(digits, decimals);
+        memset(shape->mask, 0, sizeof shape->mask);
+        memcpy(shape->text, pair, (size_t)shape->size_at);
+        for (i = 0; i < shape->size_at; i++) shape->mask[i] = (unsigned)(pair[i] - '0') <= 9 ? 0xF0 : 0xFF;
+    }
+
+    /* Behind a pair whose price is in that shape, and whose size is short; 32 bytes are left at least. */
+    static inline const char* depthwire_pair(
+        const char* at, const char* end, const depthwire_pair_shape* shape, int scale, int64_t* price_id, int64_t* mantissa, int* decimals
+    ) {
+        uint64_t price, size, other;
+        int whole, behind = 0;
+        if (shape->size_at == 0 || shape->decimals != scale || end - at < 32) return 0;
+        if (!depthwire_is_none(depthwire_differing(at, shape->text, shape->mask))) return 0;
+        price = depthwire_digits_at(at + 2, &shape->price);
+        if (depthwire_above_nine(price) || !price) return 0;
+        *price_id = depthwire_eight(price << shape->price.shift);
+        at += shape->size_at;
+        size = depthwire_word(at) ^ DEPTHWIRE_ZEROS;
+        other = depthwire_others(size);
+        whole = depthwire_run(other);
+        if (whole == 0) return 0;
+        if (at[whole] == '.') {
+            other &= other - 1;
+            behind = depthwire_run(other) - whole - 1;
+            if (behind < 1) return 0;
+            size = depthwire_closed(size, whole);
+            at += 1;
+        }
+        at += whole + behind;
+        if (at[0] != '"' || at[1] != ']') return 0;
+        *mantissa = (int64_t)depthwire_number(size, whole + behind);
+        *decimals = behind;
+        return at + 2;
+    }
+
+    /* ---- a level: {"price":"PRICE","symbol":"SYMBOL","id":ID,"side":" */
+
+    #define DEPTHWIRE_LEVEL_LENGTH 96
+
+    /* A level's text up to its side, kept from one that was proven field by field. The next is held against it: equal where
+       no digit stands, a digit where one does. */
+    typedef struct {
+        unsigned char text[DEPTHWIRE_LEVEL_LENGTH], mask[DEPTHWIRE_LEVEL_LENGTH];
+        int length;                     /* 0: no shape that can be kept */
+        int scale;                      /* the id is the price by 10**scale */
+        int price_at, id_at;
+        depthwire_price_digits price;
+        uint64_t kept;                  /* those of the price's digits that the id begins with */
+        int skipped;                    /* bits: zeros that the price begins with, and its id does not */
+        int64_t factor;                 /* for the zeros that the id has behind the price's digits */
+    } depthwire_level_shape;
+
+    static inline void depthwire_learn_level(
+        depthwire_level_shape* shape, const char* level, int length, int price_at, int digits, int decimals, int id_at, int id_length, int scale
+    ) {
+        int i, zeros = scale - decimals, kept = id_length - zeros;
+        shape->length = 0;
+        if (decimals < 1 || digits > 7 || zeros < 0 || zeros > 8 || kept < 1 || kept > digits) return;
+        if (length < 16 || length > DEPTHWIRE_LEVEL_LENGTH) return;
+        memcpy(shape->text, level, (size_t)length);
+        memset(shape->mask, 0xFF, (size_t)length);
+        for (i = digits - kept; i < digits; i++) shape->mask[price_at + i + (i >= digits - decimals)] = 0xF0;
+        memset(shape->mask + id_at, 0xF0, (size_t)kept);
+        shape->length = length;
+        shape->scale = scale;
+        shape->price_at = price_at;
+        shape->id_at = id_at;
+        shape->price = depthwire_price_at(digits, decimals);
+        shape->kept = depthwire_low(kept);
+        shape->skipped = 8 * (digits - kept);
+        shape->factor = depthwire_small_powers[zeros];
+    }
+
+    /* Behind a level in that shape, where 32 bytes are left at least. */
+    static inline const char* depthwire_shaped_level(
+        const char* at, const char* end, const depthwire_level_shape* shape, int scale, int64_t* price_id
+    ) {
+        int i, last = shape->length - 16;
+        depthwire_difference found = DEPTHWIRE_NO_DIFFERENCE;
+        uint64_t digits;
+        if (shape->length == 0 || shape->scale != scale || end - at < shape->length + 32) return 0;
+        for (i = 0; i < last; i += 16) found = DEPTHWIRE_EITHER(found, depthwire_differing(at + i, shape->text + i, shape->mask + i));
+        found = DEPTHWIRE_EITHER(found, depthwire_differing(at + last, shape->text + last, shape->mask + last));
+        if (!depthwire_is_none(found)) return 0;
+        digits = depthwire_digits_at(at + shape->price_at, &shape->price);
+        if (depthwire_above_nine(digits)) return 0;
+        *price_id = depthwire_eight(digits << shape->price.shift) * shape->factor;
+        digits >>= shape->skipped;
+        if (((depthwire_word(at + shape->id_at) ^ DEPTHWIRE_ZEROS ^ digits) & shape->kept) || !(digits & 0xFF)) return 0;
+        return at + shape->length;
+    }
+    """
+    ctypedef struct PairShape "depthwire_pair_shape":
+        pass
+
+    ctypedef struct LevelShape "depthwire_level_shape":
+        pass
+
+    void learn_pair "depthwire_learn_pair"(PairShape* shape, const char* pair, int digits, int decimals) nogil
+    const char* shaped_pair "depthwire_pair"(
+        const char* at, const char* end, const PairShape* shape, int scale, int64_t* price_id, int64_t* mantissa, int* decimals
+    ) nogil
+    void learn_level "depthwire_learn_level"(
+        LevelShape* shape, const char* level, int length, int price_at, int digits, int decimals, int id_at, int id_length, int scale
+    ) nogil
+    const char* shaped_level "depthwire_shaped_level"(
+        const char* at, const char* end, const LevelShape* shape, int scale, int64_t* price_id
+    ) nogil
