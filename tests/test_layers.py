@@ -11,8 +11,9 @@ PACKAGE = Path(__file__).parents[1] / "src" / "depthwire"
 
 # A module, or a folder of modules, imports what stands above its row: never its own row, never below.
 ROWS = [
-    {"errors", "values", "settings", "pacing", "loops", "decimal_text", "garbage", "causes", "phases"},
+    {"errors", "values", "settings", "pacing", "loops", "decimal_text", "parallel_arrays", "garbage", "causes", "phases"},
     {"ladder", "scan_text", "streams", "tape", "polling"},
+    {"level_text"},
     {"frame"},
     {"book"},
     {"book_decoder", "scanner"},
@@ -45,6 +46,7 @@ ONLY = {
         "book",
         "book_decoder",
         "scan_text",
+        "level_text",
         "scanner",
         "streams",
         "channel",

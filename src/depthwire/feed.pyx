@@ -122,17 +122,24 @@ cdef class Feed(WSListener):
         finally:
             PyBuffer_Release(&buffer)
 
-    def receive_lines(self, const unsigned char[::1] text not None, Py_ssize_t start=0):
+    def receive_lines(self, const unsigned char[::1] text not None, Py_ssize_t start=0, stop=None):
         """Take a tape's lines, ``recv_ns<TAB>raw``, as :meth:`receive` takes messages; what is borrowed is not copied.
 
-        Returns where the first line begins that is in another form or that has no newline; len(text) where there is
-        none. O(size), in one compiled loop.
+        Returns where, from ``start`` to ``stop``, the first line begins that is in another form or that has no newline;
+        ``stop`` where there is none. Raises IndexError where the two are not within the text. O(size), in one compiled loop.
         """
-        cdef const char* at = <const char*>&text[0] + start if text.shape[0] else NULL
-        cdef const char* end = at + text.shape[0] - start
+        cdef Py_ssize_t last = text.shape[0] if stop is None else stop
+        cdef const char* at
+        cdef const char* end
         cdef const char* raw
         cdef const char* newline
         cdef int64_t ts_recv_ns
+        if not 0 <= start <= last <= text.shape[0]:
+            raise IndexError(f"lines from {start} to {last} of {text.shape[0]} bytes")
+        if start == last:
+            return last
+        at = <const char*>&text[start]
+        end = at + (last - start)
         while end - at >= SHORTEST_LINE:
             raw = stamp(at, end, &ts_recv_ns)
             newline = NULL if raw == NULL else <const char*>memchr(raw, c'\n', end - raw)
@@ -140,7 +147,7 @@ cdef class Feed(WSListener):
                 break
             at = newline + 1
             self.on_message(raw, newline - raw - (newline > raw and newline[-1] == c'\r'), ts_recv_ns)
-        return text.shape[0] - (end - at)
+        return last - (end - at)
 
     cdef int on_message(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1:
         cdef Channel channel = None

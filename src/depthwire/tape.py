@@ -12,6 +12,7 @@ payload byte for byte. It may be compressed with zstd, which needs the optional 
 
 import asyncio
 import logging
+import mmap
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -39,6 +40,8 @@ _FLUSH_BYTES = 1 << 18
 _ZSTD_FRAME_BYTES = 4 << 20  # one zstd frame's worth of lines: what `append` may have to write again
 _ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
 _UNREADABLE_JSON = (msgspec.MsgspecError, ValueError, RecursionError)
+
+Text = bytes | mmap.mmap
 
 
 class TapeFrame(NamedTuple):
@@ -74,7 +77,7 @@ class TapeReader:
         """Bytes of the file read so far in this iteration: with `size`, the progress."""
         self.skipped = 0
         self.torn: str | None = None
-        self._lines = 0
+        self._lines = self._counted = 0
         self._any_frame = False
 
     def __iter__(self) -> Iterator[TapeFrame]:
@@ -99,30 +102,63 @@ class TapeReader:
                 self._file.seek(0)
             self.bytes_read = 0
         self.skipped, self.torn = 0, None
-        self._lines, self._any_frame = 0, False
+        self._lines, self._counted, self._any_frame = 0, 0, False
 
     def feed_to(
-        self, receive_lines: Callable[[bytes, int], int], receive: Callable[[bytes, int], object]
+        self, receive_lines: Callable[[Text, int, int], int], receive: Callable[[bytes, int], object]
     ) -> Iterator[None]:
         """Hands all frames to a feed's methods, from the first on; what iterating skips and raises holds here too.
 
-        Yields after each block of lines, for whoever wants to show the progress.
+        A plain file is read where the system maps it, so it must not be cut short meanwhile. Yields after each block of
+        lines, for whoever wants to show the progress.
         """
         self._start()
-        for block in self._blocks():
-            at = receive_lines(block, 0)
-            self._any_frame |= at > 0
-            while at < len(block):
-                newline = block.index(b"\n", at)
-                line = block[at:newline]
+        for text, start, stop in self._mapped() if self._is_mappable() else self._unmapped():
+            at = receive_lines(text, start, stop)
+            self._any_frame |= at > start
+            while at < stop:
+                newline = text.find(b"\n", at, stop)
+                line = bytes(text[at:newline])
                 frame = _frame_of(line)
                 if frame is None:
-                    self._malformed(self._lines + block.count(b"\n", 0, at) + 1, line)
+                    self._malformed(self._number_of_line(text, at), line)
                 else:
                     self._any_frame = True
                     receive(frame.raw, frame.recv_ns)
-                at = receive_lines(block, newline + 1)
+                at = receive_lines(text, newline + 1, stop)
             yield
+
+    def _is_mappable(self) -> bool:
+        return self._zstd is None and self.size > 0
+
+    def _mapped(self) -> Iterator[tuple[Text, int, int]]:
+        """A plain file's memory, whole lines at a time, from where to where."""
+        with _file_errors(self.path, "mapped"):
+            text = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+        with text:
+            at = 0
+            while stop := text.rfind(b"\n", at, at + _MAX_LINE) + 1:
+                self.bytes_read = stop
+                yield text, at, stop
+                at = stop
+            tail = text[at : at + _MAX_LINE + 1]
+            self._check_length(tail)
+            self.bytes_read = len(text)
+            number = self._number_of_line(text, at) if tail else 0
+            for last in self._last(tail, number):
+                yield last, 0, len(last)
+
+    def _unmapped(self) -> Iterator[tuple[Text, int, int]]:
+        for block in self._blocks():
+            yield block, 0, len(block)
+            self._counted = 0
+
+    def _number_of_line(self, text: Text, at: int) -> int:
+        """The number of the line that begins there; counts what was not counted yet."""
+        for start in range(self._counted, at, _CHUNK):
+            self._lines += text[start : min(start + _CHUNK, at)].count(b"\n")
+        self._counted = at
+        return self._lines + 1
 
     def _frames(self) -> Iterator[TapeFrame]:
         new_frame = tuple.__new__  # twice as fast as the class' own constructor
@@ -146,18 +182,25 @@ class TapeReader:
             if newline:
                 block, tail = tail + chunk[:newline], chunk[newline:]
                 yield block
-                self._lines += block.count(b"\n")
+                self._lines += block.count(b"\n", self._counted)
             else:
                 tail += chunk
-            if len(tail) > _MAX_LINE:
-                raise TapeError(f"not a tape: {self.path}: a line is longer than {_MAX_LINE} bytes: {_FORM}")
+            self._check_length(tail)
+        yield from self._last(tail, self._lines + 1)
+
+    def _check_length(self, tail: bytes) -> None:
+        if len(tail) > _MAX_LINE:
+            raise TapeError(f"not a tape: {self.path}: a line is longer than {_MAX_LINE} bytes: {_FORM}")
+
+    def _last(self, tail: bytes, number: int) -> Iterator[bytes]:
+        """The tape's last line, if nothing but its newline is missing; tells what is wrong with it otherwise."""
         last = _frame_of(tail)
         if last is not None and _is_json(last.raw):
             yield tail + b"\n"
         elif tail:
             if last is None and not self._any_frame and not self.torn:
                 raise TapeError(f"not a tape: {self.path}: it holds {_excerpt(tail)}: {_FORM}")
-            self._tell_torn(f"line {self._lines + 1} is cut off after {len(tail)} bytes")
+            self._tell_torn(f"line {number} is cut off after {len(tail)} bytes")
         elif self.skipped and not self._any_frame:
             raise TapeError(f"not a tape: {self.path}: not one of its {self.skipped} lines is valid: {_FORM}")
 
