@@ -113,6 +113,8 @@ class ReferenceBook:
             start: Sides = {BUY: {}, SELL: {}} if snapshot else self.sides
             sides = _changed(start, delete, update, insert)
             _check_sides(sides, self.depth)
+            if not snapshot:
+                self._check_balance(sides)
         except Rejected:
             if self.state == "LIVE":
                 self.state = "STALE"
@@ -127,6 +129,11 @@ class ReferenceBook:
             raise Rejected("SnapshotMissing", f"a delta on a book that is {self.state}")
         if when[0] < self.cross_seq or when[1] < self.timestamp_e6:
             raise Rejected("OutOfSequence", f"{when} after {(self.cross_seq, self.timestamp_e6)}")
+
+    def _check_balance(self, after: Sides) -> None:
+        for side, levels in self.sides.items():
+            if len(levels) == self.depth > len(after[side]):
+                raise Rejected("UnbalancedFrame", f"{len(after[side])} levels left on {side}, which was full")
 
     # what stands in the book
 

@@ -38,6 +38,8 @@ class V5ReferenceBook:
         changes = [[level_of(*pair) for pair in data[side]] for side in "ba"]
         if not snapshot and self.state != "LIVE":
             raise Rejected("SnapshotMissing", self.state)
+        if not snapshot and data["u"] <= self.u and data["seq"] <= self.seq and frame["ts"] <= self.ts:
+            return  # it is in the book already
         if not snapshot and data["u"] != self.u + 1:
             raise Rejected("OutOfSequence", f"{data['u']} after {self.u}")
         sides = ({}, {}) if snapshot else (dict(self.bids), dict(self.asks))

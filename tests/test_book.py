@@ -285,6 +285,21 @@ def test_a_frame_that_ends_too_deep_is_refused_whatever_it_deletes(side: str) ->
     assert "3" in reason
 
 
+@both_sides
+def test_a_full_side_that_loses_a_level_without_another_one_is_refused(side: str) -> None:
+    book = make(depth=3)
+    best, beyond = {"Buy": (1000, 970), "Sell": (1010, 1040)}[side]
+    reason = refused(book, errors.UnbalancedFrame, lambda: delta(book, delete=[(side, best)]))
+    assert "3" in reason
+    assert "2" in reason
+    book = make(depth=3)
+    delta(book, delete=[(side, best)], insert=[(side, beyond, 1.0)])
+    assert book.state is BookState.LIVE
+    book = make(depth=4)
+    delta(book, delete=[(side, best)])
+    assert book.state is BookState.LIVE
+
+
 @pytest.mark.parametrize("old", [{"cross_seq": 99}, {"ts_exchange_us": 1_999}])
 def test_a_sequence_or_time_that_falls_is_refused(old: dict[str, int]) -> None:
     book = make()

@@ -95,8 +95,9 @@ class BookMachine(RuleBasedStateMachine):
         for side in SIDES:
             room = self.oracle.depth - len(stay[side])
             first = cut if side == "Buy" else cut + 1
-            free = sorted({first + AWAY[side] * n for n in range(40)}.difference(stay[side]))
-            come = rng.sample(free, min(room, len(free), rng.randint(0, 6)))
+            free = sorted({first + AWAY[side] * n for n in range(len(stay[side]) + 40)}.difference(stay[side]))
+            is_full = len(standing[side]) == self.oracle.depth
+            come = rng.sample(free, room if is_full else min(room, len(free), rng.randint(0, 6)))
             changed = rng.sample(stay[side], rng.randint(0, min(4, len(stay[side]))))
             changes["delete"] += [(side, p) for p in gone[side]]
             changes["update"] += [(side, p, some_size(rng)) for p in changed]
@@ -133,8 +134,11 @@ class BookMachine(RuleBasedStateMachine):
         price_id = self.standing(side)[0]
         full = len(self.standing(other)) == self.oracle.depth
         gone = [(side, price_id), *[(other, p) for p in self.standing(other)[-1:] if full]]
+        come = [(other, price_id, some_size(rng))]
+        if len(self.standing(side)) == self.oracle.depth:
+            come.append((side, self.standing(side)[-1] + AWAY[side], some_size(rng)))
         self.tick(rng)
-        self.delta({"delete": gone, "insert": [(other, price_id, some_size(rng))]})
+        self.delta({"delete": gone, "insert": come})
 
     @precondition(live)
     @rule(rng=seeds)
@@ -207,13 +211,20 @@ class BookMachine(RuleBasedStateMachine):
             room: Changes = {"delete": [(side, p) for p in self.standing(side)[-1:]]}
             self.spoil(rng, "CrossedBook", "insert", change, changes=room)
 
+    def unbalanced(self, rng: Random) -> None:
+        """A full side loses a level, and none takes its place."""
+        side = rng.choice(SIDES)
+        if len(self.standing(side)) == self.oracle.depth:
+            self.tick(rng)
+            self.delta({"delete": [(side, rng.choice(self.standing(side)))]}, "UnbalancedFrame")
+
     def out_of_sequence(self, rng: Random) -> None:
         self.cross_seq, self.time = self.oracle.cross_seq, self.oracle.timestamp_e6
         self.delta(self.fitting(rng), "OutOfSequence", back=rng.choice(((1, 0), (0, 1), (7, 7))))
 
     MISFITS = (
         *(unknown_level, deleted_before_its_update, duplicate_level, invalid_size, invalid_id),
-        *(too_deep, crossed, out_of_sequence),
+        *(too_deep, crossed, unbalanced, out_of_sequence),
     )
 
     @precondition(live)

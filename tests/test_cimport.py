@@ -58,9 +58,13 @@ setup(
 """
 
 STRATEGY = """
+from itertools import count
+
 from depthwire.bybit.v2 import INVERSE
 from depthwire.feed import Feed
 from outside import TopOfBook, cheapest_first, ids_of
+
+numbers = count(1)
 
 
 def level(side, price_id, size):
@@ -68,7 +72,7 @@ def level(side, price_id, size):
 
 
 def frame(kind, data):
-    return f'{{"topic":"orderBookL2_25.BTCUSD","type":"{kind}","data":{data},"cross_seq":1,"timestamp_e6":1}}'.encode()
+    return f'{{"topic":"orderBookL2_25.BTCUSD","type":"{kind}","data":{data},"cross_seq":{next(numbers)},"timestamp_e6":1}}'.encode()
 
 
 channel = INVERSE.channel("orderBookL2_25.BTCUSD")

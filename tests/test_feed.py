@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from depthwire import errors
+from depthwire.channel import BookChannel
 from depthwire.values import BookState
 from offline import Offline
 from reference import frames, plain, replay
@@ -376,6 +377,45 @@ def test_a_delta_before_the_snapshot_leaves_the_book_empty() -> None:
     assert offline.book(BTC).state is BookState.EMPTY
     offline.send(snapshot())
     assert offline.book(BTC).state is BookState.LIVE
+
+
+def book_channel(offline: Offline) -> BookChannel:
+    channel = offline.feed.channels.get(BTC)
+    assert isinstance(channel, BookChannel)
+    return channel
+
+
+@pytest.mark.parametrize("scanned", [True, False])
+@pytest.mark.parametrize("back", range(4))
+def test_a_copy_of_one_of_the_last_frames_is_left_out_and_counted(back: int, scanned: bool) -> None:
+    offline = Offline(BTC)
+    frames = [delta(update=[("Buy", BIDS[0][0], 1 + n)], seq=101 + n) for n in range(4)]
+    for message in (snapshot(), *frames):
+        offline.send(message)
+    copy = encode(frames[-1 - back])
+    offline.send(copy if scanned else copy.replace(b",", b", "))
+    book = offline.book(BTC)
+    assert (book.state, offline.errors, book_channel(offline).outdated) == (BookState.LIVE, [], 1)
+    assert book.snapshot().bids[0][1] == 4.0
+
+
+def test_a_late_frame_that_was_never_applied_is_a_loss() -> None:
+    offline = Offline(BTC)
+    for seq in (100, 102, 101):
+        offline.send(snapshot() if seq == 100 else delta(update=[("Buy", BIDS[0][0], seq)], seq=seq))
+    assert offline.book(BTC).state is BookState.STALE
+    assert isinstance(offline.errors[-1], errors.OutOfSequence)
+    assert book_channel(offline).outdated == 0
+
+
+@pytest.mark.parametrize("linear", [False, True])
+def test_a_full_side_is_left_full(linear: bool) -> None:
+    bids = [(606_225_000 - 5_000 * n, 1) for n in range(25)]
+    offline = Offline(BTC)
+    offline.send(snapshot(bids=bids, linear=linear))
+    offline.send(delta(delete=[("Buy", bids[3][0])], linear=linear))
+    assert offline.book(BTC).state is BookState.STALE
+    assert isinstance(offline.errors[-1], errors.UnbalancedFrame)
 
 
 def test_a_bad_trade_frame_is_met_by_its_reader() -> None:

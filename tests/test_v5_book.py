@@ -140,7 +140,37 @@ def test_every_frame_that_is_removed_is_noticed_at_the_next_one(tapes: Path, nam
 # continuity
 
 
-@pytest.mark.parametrize("u", [1, 6, 7, 9, 1000])
+def outdated(offline: V5Offline) -> int:
+    channel = offline.feed.channels.get(TOPIC)
+    assert isinstance(channel, BookChannel)
+    return channel.outdated
+
+
+@pytest.mark.parametrize("u", [1, 6, 7])
+def test_an_update_that_is_in_the_book_already_is_left_out_and_counted(u: int) -> None:
+    offline, book = live()
+    before = shown(book)
+    offline.send(frame([("98", "1")], u=u))
+    assert (book.state, shown(book), offline.errors) == (BookState.LIVE, before, [])
+    assert outdated(offline) == 1
+    offline.send(frame([("98", "1")], u=8))
+    assert outdated(offline) == 1
+    assert shown(book)[0][-1] == ("98", 1.0)
+
+
+@pytest.mark.parametrize("u", [1, 6, 7])
+@pytest.mark.parametrize("later", ["seq", "ts"])
+def test_an_old_update_number_on_a_newer_frame_makes_the_book_stale(u: int, later: str) -> None:
+    offline, book = live()
+    message = frame([("98", "1")], u=u)
+    (message if later == "ts" else message["data"])[later] += 100
+    offline.send(message)
+    assert book.state is BookState.STALE
+    assert isinstance(offline.errors[-1], errors.OutOfSequence)
+    assert outdated(offline) == 0
+
+
+@pytest.mark.parametrize("u", [9, 1000])
 def test_an_update_that_is_not_one_more_makes_the_book_stale(u: int) -> None:
     offline, book = live()
     before = shown(book)

@@ -33,6 +33,7 @@ from depthwire.errors import (
     InvalidLevel,
     OutOfSequence,
     SnapshotMissing,
+    UnbalancedFrame,
     UnknownLevel,
 )
 from depthwire.values import BBO, BookSnapshot, BookState, DepthWithin, Level, Levels
@@ -110,11 +111,12 @@ cdef class Book:
 
         ``delete`` holds (side, price_id), ``update`` and ``insert`` hold (side, price_id, size); side is "Buy" or "Sell".
 
-        Raises UnknownLevel, DuplicateLevel, DepthExceeded, CrossedBook, OutOfSequence or InvalidLevel; then the
-        levels are as they were and a LIVE book is STALE. SnapshotMissing where the book is not LIVE, which leaves it as
+        Raises UnknownLevel, DuplicateLevel, DepthExceeded, CrossedBook, UnbalancedFrame (a side with ``depth`` levels is
+        left with fewer, which v2 never does), OutOfSequence or InvalidLevel; then the levels are as they were and a LIVE book is STALE. SnapshotMissing where the book is not LIVE, which leaves it as
         it is. O(k (log n + moved)) for k changes, where moved is the distance to the best price.
         """
         cdef BookFrame frame = self._frame(False, cross_seq, 0, ts_exchange_us)
+        frame.keeps_sides_full = True
         for side, price_id in delete:
             self._add(frame, side_index(side), DELETE, price_id, 0.0)
         for side, price_id, size in update:
@@ -189,6 +191,7 @@ cdef class Book:
         cdef LevelChange* changes = frame.changes
         cdef object refusal = None
         cdef Ladder bids = self.bid_ladder, asks = self.ask_ladder
+        cdef Py_ssize_t bids_before = bids.count, asks_before = asks.count
         cdef PyObject* ladders[2]
         if not self._follows(frame):
             return self._why_not_following(frame)
@@ -202,6 +205,8 @@ cdef class Book:
             refusal = self._why_refused(&changes[i])
         elif bids.count > self.depth or asks.count > self.depth or is_crossed(bids, asks):
             refusal = self._out_of_bounds(bids.count, asks.count, self.best_id(BID), self.best_id(ASK))
+        elif frame.keeps_sides_full and max(bids_before - bids.count, asks_before - asks.count) > 0:
+            refusal = self._unbalanced(bids_before, asks_before)
         if refusal is not None:
             self._take_back(changes, i)
         return refusal
@@ -213,6 +218,15 @@ cdef class Book:
         if frame.update_id:
             return frame.update_id == self.update_id + 1
         return frame.cross_seq >= self.cross_seq and frame.ts_exchange_us >= self.ts_exchange_us
+
+    cdef bint is_late(self, BookFrame frame) noexcept:
+        """Whether a LIVE book stands where a delta was made, or beyond it, by all of the numbers that both have."""
+        return (
+            self.status == LIVE
+            and frame.update_id <= self.update_id
+            and frame.cross_seq <= self.cross_seq
+            and frame.ts_exchange_us <= self.ts_exchange_us
+        )
 
     cdef object _why_not_following(self, BookFrame frame):
         if self.status != LIVE:
@@ -298,6 +312,17 @@ cdef class Book:
                 f"best bid {self._name(best_bid_id)} is not below best ask {self._name(best_ask_id)} after the frame",
                 self.symbol,
             )
+        return None
+
+    cdef object _unbalanced(self, Py_ssize_t bids_before, Py_ssize_t asks_before):
+        """The error for a side that was full before a frame and is not after it, or None."""
+        for side, before, after in (("bids", bids_before, self.bid_ladder.count), ("asks", asks_before, self.ask_ladder.count)):
+            if before == self.depth > after:
+                return UnbalancedFrame(
+                    f"{after} {side} after the frame where the side was full with {before}; a level that leaves a full side "
+                    "has another one in its place in the same frame, so one was lost",
+                    self.symbol,
+                )
         return None
 
     cdef object _why_refused(self, LevelChange* change):

@@ -2,6 +2,7 @@ from libc.stdint cimport int64_t, uint64_t
 
 from depthwire.book cimport Book
 from depthwire.book_decoder cimport BookDecoder, FrameBytes
+from depthwire.frame cimport BookFrame
 from depthwire.scanner cimport Scanner
 
 
@@ -27,14 +28,27 @@ cdef class Channel:
     cdef int on_frame(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1
 
 
+cdef enum:
+    REMEMBERED = 8              # frames
+
+
+cdef struct FrameNumbers:
+    int64_t cross_seq
+    int64_t ts_exchange_us
+
+
 cdef class BookChannel(Channel):
     cdef readonly LiveBook book
     cdef readonly uint64_t dropped
+    cdef readonly uint64_t outdated
     cdef readonly uint64_t scanned
     cdef readonly uint64_t decoded
     cdef readonly uint64_t rejected
     cdef BookDecoder _decoder
     cdef Scanner _scanner       # None: every frame is decoded
+    cdef FrameNumbers _applied[REMEMBERED]      # those of the last frames, by the book's version
+
+    cdef bint _was_applied(self, BookFrame frame) noexcept
 
 
 cdef class StateChannel(Channel):

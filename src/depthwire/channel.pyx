@@ -152,7 +152,8 @@ cdef class BookChannel(Channel):
 
     Keeps ``book``, also called ``state``, current. Each frame takes the scanner's lane, or, where that knows no such
     shape, the decoder's: ``scanned``, ``decoded`` and ``rejected`` (by either lane, or by the book) count them.
-    ``dropped`` counts deltas that came while the book waited for its snapshot.
+    ``dropped`` counts deltas that came while the book waited for its snapshot, ``outdated`` those that the book has in it
+    already, which it leaves out: copies of one of its last frames, on v5 all that are not beyond its own ``u`` and ``seq``.
     """
 
     def __init__(self, LiveBook book not None, BookDecoder decoder not None, Scanner scanner=None):
@@ -172,8 +173,22 @@ cdef class BookChannel(Channel):
         if self.book.status == STALE and not frame.is_snapshot:
             self.dropped += 1
             return 0
+        if not frame.is_snapshot and self.book.is_late(frame) and self._was_applied(frame):
+            self.outdated += 1
+            return 0
         self.book.apply(frame, ts_recv_ns)
+        self._applied[self.book.version % REMEMBERED] = FrameNumbers(frame.cross_seq, frame.ts_exchange_us)
         return self.book.applied()
+
+    cdef bint _was_applied(self, BookFrame frame) noexcept:
+        """Whether a late delta's changes are in the book; on v2, whose frames are not counted, where it is remembered."""
+        cdef int i
+        if frame.update_id:
+            return True
+        for i in range(REMEMBERED):
+            if self._applied[i].cross_seq == frame.cross_seq and self._applied[i].ts_exchange_us == frame.ts_exchange_us:
+                return True
+        return False
 
     @property
     def state(self):

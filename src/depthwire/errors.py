@@ -26,6 +26,7 @@
     │       ├── UnknownLevel              delete or update of a price id that is not in the book
     │       ├── DuplicateLevel            insert of a price id that stands, or twice in a snapshot
     │       ├── DepthExceeded             more levels on a side than the topic's depth
+    │       ├── UnbalancedFrame           a full side is left with fewer levels: inserts are missing
     │       ├── CrossedBook               best bid at or above best ask
     │       └── OutOfSequence             a sequence or time that falls; v5: ``u`` that is not one more
     ├── BookNotLive                       prices read from a book that is EMPTY or STALE
@@ -72,6 +73,7 @@ __all__ = [
     "TapeError",
     "TopicError",
     "TopicSilent",
+    "UnbalancedFrame",
     "UnknownLevel",
     "UnknownTopic",
 ]
@@ -210,6 +212,10 @@ class DuplicateLevel(ContinuityError):
 
 class DepthExceeded(ContinuityError):
     """More levels on a side, after the frame, than the topic's depth."""
+
+
+class UnbalancedFrame(ContinuityError):
+    """A full side has fewer levels after the frame. v2 sends a level in the place of each that leaves a full side."""
 
 
 class CrossedBook(ContinuityError):

@@ -9,6 +9,7 @@ from depthwire.ladder cimport LevelChange
 @cython.final
 cdef class BookFrame:
     cdef bint is_snapshot
+    cdef bint keeps_sides_full      # a level that leaves a full side has one that takes its place in the same frame
     cdef int64_t cross_seq
     cdef int64_t ts_exchange_us
     cdef int64_t ts_matching_us     # 0: the dialect does not tell it

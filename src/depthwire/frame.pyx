@@ -14,6 +14,7 @@ cdef class BookFrame:
     cdef void start(self, bint is_snapshot, int price_decimals) noexcept:
         """Begin a new frame; forgets the last one."""
         self.is_snapshot = is_snapshot
+        self.keeps_sides_full = False
         self.price_decimals = price_decimals
         self.cross_seq = self.ts_exchange_us = self.ts_matching_us = self.update_id = 0
         self.count = 0

@@ -20,7 +20,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     counts all that arrived, ``age_ns`` is the time since the last one that was applied, None before the first and where
     the topic brings events. ``gaps`` counts frames that did not follow from the state, ``resyncs`` how often the state
     was fetched anew, ``silences`` how often because nothing came, ``stale_ns`` is the time spent STALE so far, this
-    moment's included, ``dropped`` counts deltas that came while it was. ``lanes`` tells how many frames of an order
+    moment's included, ``dropped`` counts deltas that came while it was, ``outdated`` copies of frames that an order book
+    has in it already, which it leaves out. ``lanes`` tells how many frames of an order
     book each decoder took, and how many could not be used, as ``client.lanes`` does of all books together.
     """
 
@@ -33,6 +34,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     silences: int
     stale_ns: int
     dropped: int
+    outdated: int
     lanes: dict[str, int]
 
 
@@ -109,9 +111,9 @@ class TopicRecord:
         stale_ns = self._stale_ns
         if self._stale_since_ns is not None:
             stale_ns += time.monotonic_ns() - self._stale_since_ns
-        dropped, lanes = 0, dict[str, int]()
+        dropped, outdated, lanes = 0, 0, dict[str, int]()
         if isinstance(channel, BookChannel):
-            dropped = channel.dropped
+            dropped, outdated = channel.dropped, channel.outdated
             lanes = {"scanner": channel.scanned, "msgspec": channel.decoded, "rejected": channel.rejected}
         elif state is not None:
             dropped = state.dropped
@@ -125,5 +127,6 @@ class TopicRecord:
             silences=self.silences,
             stale_ns=stale_ns,
             dropped=dropped,
+            outdated=outdated,
             lanes=lanes,
         )

@@ -99,6 +99,7 @@ cdef class V2BookDecoder(BookDecoder):
         else:
             slots = &DELTA_SLOTS
             frame.start(False, book.decimals)
+            frame.keeps_sides_full = True
             content = slot(fields, slots.data)
             self._read(slot(content, DELETE_SLOT), DELETE, &DELETED, book.symbol)
             self._read(slot(content, UPDATE_SLOT), UPDATE, &PRICED, book.symbol)

@@ -44,6 +44,7 @@ cdef class V2Scanner(Scanner):
         frame.reserve(size // SHORTEST_LEVEL)
         if at != NULL:
             frame.start(False, book.decimals)
+            frame.keeps_sides_full = True
             at = self._list(at, end, DELETE, frame)
             at = literal(at, end, b'],"update":[')
             at = self._list(at, end, UPDATE, frame)

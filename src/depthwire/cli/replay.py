@@ -167,7 +167,7 @@ class Replay:
     @property
     def skipped(self) -> int:
         """Lines and frames that could not be used."""
-        dropped = sum(channel.dropped for channel in self.books)
+        dropped = sum(channel.dropped + channel.outdated for channel in self.books)
         return self._skipped_lines + self.refusals.counts.total() + dropped
 
     def report(self) -> dict[str, Any]:
@@ -189,6 +189,8 @@ class Replay:
             book = channel.book
             if channel.dropped:
                 say(f"skipped: {book.topic}: {channel.dropped} deltas came while the book waited for a snapshot")
+            if channel.outdated:
+                say(f"skipped: {book.topic}: {channel.outdated} deltas were in the book already")
             if book.state is BookState.STALE:
                 say(f"{book.topic} is STALE: {book.stale_reason}")
 
