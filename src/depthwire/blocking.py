@@ -4,7 +4,7 @@ import asyncio
 import os
 import ssl
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
@@ -235,7 +235,7 @@ class BlockingClient:
 
 @contextmanager
 def connect(
-    url: str,
+    url: str | Sequence[str],
     *,
     api_key: str | None = None,
     api_secret: str | Callable[[], str] | None = None,
