@@ -54,6 +54,7 @@ class EventStrand:
         self.fault: FrameError | None = None
         self.awaited: deque[Awaited] = deque(maxlen=MOST_AWAITED)
         self.passed: deque[Any] = deque(maxlen=MOST_PASSED)
+        self.latest: list[Any] = []  # its last frame's events
         self._merge, self._line = merge, line
         self._source: EventSource | None = None
         self._on_end: Callable[[], object] = _nothing
@@ -101,6 +102,7 @@ class EventStrand:
         """What it has missed is no late copy when it comes back."""
         self.awaited.clear()
         self.passed.clear()
+        self.latest = []
         self.fault = None
 
 
@@ -124,6 +126,9 @@ class EventMerge:
         ts_recv_ns = mine.now_ns()
         if not mine.is_up:
             self.back(line, ts_recv_ns)  # data may come before the answer
+        if self.channel.view is not None and events == mine.latest:
+            return  # an account's state, told twice on one line
+        mine.latest = events
         new = []
         for event in events:
             key = self._key_of(event)
