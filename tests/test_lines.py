@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 
 import depthwire
 from depthwire import errors
-from depthwire.channel import BookChannel, LiveBook
+from depthwire.channel import BookChannel, LiveBook, StateChannel
 from depthwire.client import Client
 from depthwire.lines import Lines
 from depthwire.settings import Settings
@@ -19,7 +19,7 @@ from depthwire.values import BookState
 from depthwire.venue import DemoTrader, Fault, SyntheticMarket, Venue
 from depthwire.venue.faults import Moment
 from plain_client import run, until
-from test_faults_client import CALM, KEY, SECRET, WatchedVenue, order_key, trade_key
+from test_faults_client import CALM, KEY, SECRET, WatchedVenue
 
 WATCHFUL = replace(CALM, timeout_s=1.0, ping_interval_s=0.2, pong_timeout_s=0.3)
 DIALECTS = pytest.mark.parametrize("dialect", ["v2", "v5"])
@@ -285,3 +285,201 @@ def test_both_lines_lost_are_a_gap_and_stale_and_one_that_is_back_is_enough(dial
             assert health.stale_ns > 0
 
     run(main)
+
+
+# connecting
+
+
+def refused() -> str:
+    """A URL where nobody listens."""
+    return "ws://127.0.0.1:1/realtime"
+
+
+def test_one_line_is_enough_to_begin_and_the_other_goes_on_trying() -> None:
+    async def main() -> None:
+        async with AsyncExitStack() as stack:
+            venue = await stack.enter_async_context(Venue(SyntheticMarket(5)))
+            probe = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
+            port = probe.sockets[0].getsockname()[1]
+            probe.close()
+            await probe.wait_closed()
+            urls = [f"ws://127.0.0.1:{port}/realtime", venue.inverse_url]
+            found: list[errors.DepthwireError] = []
+            client = await stack.enter_async_context(depthwire.connect(urls, settings=CALM))
+            client.on_error(found.append)
+            book = await client.book("BTCUSD")
+            stream = await client.trades("BTCUSD")
+            assert book.state is BookState.LIVE
+            await until(lambda: any(isinstance(error, errors.ConnectError) for error in found))
+            assert [line.connected for line in client.lines] == [False, True]
+            assert not client.status().connected
+            second = await stack.enter_async_context(Venue(SyntheticMarket(5), port=port))
+            await until(lambda: client.status().connected)
+            await until(lambda: all(session.subscriptions for session in client._sessions))
+            assert [line.url for line in client.lines] == urls
+            assert stream.waiting >= 0
+            del second
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("urls", "error", "said"),
+    [
+        ([refused(), refused()], errors.ConnectError, "127.0.0.1:1"),
+        (
+            ["sim://", "sim://v5/linear"],
+            errors.InvalidUrl,
+            "inverse and v5-linear; the lines of one client must speak one",
+        ),
+        ([refused(), "ws://127.0.0.1:1/v5/public/linear"], errors.InvalidUrl, "inverse and v5-linear"),
+        (["sim://"] * 3, errors.InvalidUrl, "3 URLs"),
+        ([], errors.InvalidUrl, "0 URLs"),
+        (["sim://", "nowhere"], errors.InvalidUrl, "'nowhere' is no WebSocket URL"),
+        (["sim://", 7], errors.InvalidUrl, "'7' is no WebSocket URL"),
+    ],
+)
+def test_what_cannot_be_two_lines_is_said(urls: Any, error: type[Exception], said: str) -> None:
+    async def main() -> None:
+        with pytest.raises(error, match=said):
+            async with depthwire.connect(urls, settings=CALM):
+                pass
+
+    run(main)
+
+
+def test_one_url_in_a_list_is_one_line() -> None:
+    async def main() -> None:
+        async with depthwire.connect(["sim://"]) as client:
+            assert client.lines == ()
+            await client.book("BTCUSD")
+
+    run(main)
+
+
+@pytest.mark.parametrize("url", ["sim://", "sim://v5/spot"])
+def test_the_embedded_venue_twice_is_one_venue(url: str) -> None:
+    async def main() -> None:
+        async with depthwire.connect([url, url]) as client:
+            await until(lambda: client.status().connected)
+            symbol = "BTCUSD" if url == "sim://" else "BTCUSDT"
+            book = await client.book(symbol)
+            await until(lambda: book.version > 10)
+            assert len({line.url for line in client.lines}) == 1
+            assert all(line.wins + sum(line.lags_us.values()) > 5 for line in client.lines)
+
+    run(main)
+
+
+async def read_all(stream: EventStream[Any]) -> None:
+    async for _ in stream:
+        pass
+
+
+def test_closing_and_cancelling_leave_no_task() -> None:
+    async def main() -> None:
+        async with Venue(SyntheticMarket(5)) as venue, depthwire.connect(venue.inverse_url) as other:
+            await other.book("ETHUSD")  # so that the market has begun
+            before = asyncio.all_tasks()
+            async with depthwire.connect([venue.inverse_url] * 2) as client:
+                book = await client.book("BTCUSD")
+                waiting = asyncio.create_task(read_all(await client.subscribe("insurance.BTC")))
+                await asyncio.sleep(0)
+            assert book.finished
+            assert book.stale_reason == "the client was closed"
+            await waiting
+            connecting = asyncio.create_task(depthwire.connect([refused(), venue.inverse_url]).__aenter__())
+            await asyncio.sleep(0)
+            connecting.cancel()
+            await asyncio.wait((connecting,))
+            await until(lambda: asyncio.all_tasks() <= before)
+
+    run(main)
+
+
+def test_topics_come_and_go_on_both_lines() -> None:
+    async def main() -> None:
+        async with Venue(SyntheticMarket(5)) as venue, depthwire.connect([venue.inverse_url] * 2) as client:
+            await until(lambda: client.status().connected)
+            with pytest.raises(errors.SubscriptionRejected, match="NOSUCH"):
+                await client.book("NOSUCH")
+            with pytest.raises(errors.TopicError, match="not subscribed"):
+                await client.unsubscribe("trade.BTCUSD")
+            book = await client.book("BTCUSD")
+            assert await client.book("BTCUSD") is book
+            await client.unsubscribe(book.topic)
+            assert (book.finished, book.stale_reason, client.health()) == (True, "unsubscribed", {})
+            again = await client.book("BTCUSD")
+            assert again is not book
+            assert again.state is BookState.LIVE
+
+            events = await client.subscribe("trade.*", "orderBookL2_25.ETHUSD")
+            topics = {(await anext(events)).topic for _ in range(60)}
+            assert {"trade.BTCUSD", "orderBookL2_25.ETHUSD"} <= topics
+            await client.unsubscribe("trade.*")
+            await client.unsubscribe("orderBookL2_25.ETHUSD")
+            await read_all(events)
+
+    run(main)
+
+
+def test_an_instrument_is_that_of_the_line_that_is_ahead() -> None:
+    async def main() -> None:
+        async with (
+            WatchedVenue(SyntheticMarket(5)) as venue,
+            depthwire.connect([venue.inverse_url] * 2, settings=CALM) as client,
+        ):
+            found: list[errors.DepthwireError] = []
+            client.on_error(found.append)
+            await until(lambda: client.status().connected)
+            instrument = await client.instrument("BTCUSD")
+            states: list[BookState] = []
+            instrument.on_state(lambda _: states.append(instrument.state))
+            topic = instrument.topic
+            lines = client._served
+            assert isinstance(lines, Lines)
+            own = [line.public.feed.channels.get(topic) for line in lines._lines]
+            for _ in range(4):
+                count = venue.faults.counts[Fault.DROP]
+                venue.faults.once("drop", topic)
+                await until(lambda count=count: venue.faults.counts[Fault.DROP] > count)
+                version = instrument.version
+                await until(lambda version=version: instrument.version > version + 3)
+            await until(
+                lambda: {each.state.state for each in own if isinstance(each, StateChannel)} == {BookState.LIVE}
+            )
+            assert states == []
+            snapshot = instrument.snapshot()
+            assert snapshot in [each.state.snapshot() for each in own if isinstance(each, StateChannel)]
+            assert client.health()[topic].frames == instrument.version
+
+    run(main)
+
+
+def test_a_line_that_is_refused_private_topics_is_told_of_and_the_other_serves() -> None:
+    async def main() -> None:
+        async with Venue(SyntheticMarket(5), speed=None) as venue, Venue(SyntheticMarket(5), speed=None) as other:
+            trader = DemoTrader(venue.exchange, venue.account(KEY, secret=SECRET), seed=5, symbols=("BTCUSDT",))
+            urls = [other.v5_url("linear"), venue.v5_url("linear")]
+            async with depthwire.connect(urls, api_key=KEY, api_secret=SECRET, settings=CALM) as client:
+                found: list[errors.DepthwireError] = []
+                client.on_error(found.append)
+                orders = await client.orders()
+                for _ in range(50):
+                    venue.advance(0.1)
+                order = await anext(orders)
+                assert order.symbol == "BTCUSDT"
+                await until(lambda: any(isinstance(error, errors.AuthError) for error in found))
+            async with depthwire.connect(urls[:1] * 2, api_key=KEY, api_secret=SECRET, settings=CALM) as client:
+                with pytest.raises(errors.AuthError):
+                    await client.orders()
+            del trader
+
+    run(main)
+
+
+def test_threads_have_two_lines_too() -> None:
+    with depthwire.blocking.connect(["sim://", "sim://"]) as client:
+        book = client.book("BTCUSD")
+        assert next(iter(book.changes())).state is BookState.LIVE
+        assert len(client.lines()) == 2

@@ -21,6 +21,7 @@ class VenueLine:
         self.seq = 0
         self.is_live = False
         self.lacks = 0
+        self.clock_us = 0
         self.right_at: set[int] = set()  # since its last snapshot
 
     @property
@@ -53,7 +54,7 @@ class VenueLine:
         if self.is_right:
             self.right_at.add(seq)
         digest = hash(tuple(sorted(self.state.items()))) & (2**64 - 1)
-        self.merge.took(self.number, seq, digest, 1000 * seq, False)
+        self.merge.took(self.number, seq, digest, self.clock_us or seq, 1000 * seq, False)
 
     def go_stale(self, reason: str) -> None:
         self.is_live = False
@@ -319,6 +320,16 @@ def test_a_snapshot_of_a_lower_sequence_is_not_shown_while_the_other_is_ahead() 
     assert merge.source is None
     bring(two, 4)
     assert (merge.source, merge.seq) == (two, 4)
+
+
+def test_a_sequence_that_was_read_wrong_is_not_waited_for() -> None:
+    merge, one, two = live_pair()
+    merge.truth[10**15] = {**merge.truth[1], 2: 2}
+    one.state[2], one.clock_us = 2, 2
+    one.took(10**15)
+    one.go_stale("its sequence fell")
+    bring(two, *range(2, 20))
+    assert (merge.source, merge.seq, merge.is_right) == (two, 19, True)
 
 
 def test_lags_fall_into_buckets_of_powers_of_two() -> None:

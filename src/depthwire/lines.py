@@ -247,6 +247,8 @@ class Lines:
         """Close both lines and end all readers."""
         self.begin_close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for merged in self._topics.values():
+            merged.finish("the client was closed")
         await asyncio.gather(*(line.close() for line in self._lines))
 
 

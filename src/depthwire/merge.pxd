@@ -1,6 +1,6 @@
 from libc.stdint cimport int64_t, uint64_t
 
-from depthwire.channel cimport BookChannel, BookListener, LiveBook
+from depthwire.channel cimport BookListener, LiveBook
 
 cdef enum:
     REMEMBERED_BITS = 7
@@ -31,6 +31,7 @@ cdef class Strand:
     cdef bint is_live
     cdef str reason         # why it is not
     cdef int64_t seq
+    cdef int64_t ts_exchange_us
     cdef int64_t count      # of frames applied
     # Ordinals: the last frame of one mind with the other line, the last snapshot, the last step over a frame.
     cdef int64_t agreed_at
@@ -53,11 +54,15 @@ cdef class StateMerge:
     cdef Strand _second
     cdef int _source        # the line whose state readers see; -1: none
     cdef int64_t _seq       # of what readers see, or saw last
+    cdef int64_t _ts_exchange_us
+    cdef int _past          # frames that should have come behind it, by the venue's clock
     cdef bint _is_live      # whether they see any
     cdef bint _starts_over  # no line was LIVE: what comes first counts, whatever its sequence
 
     cdef Strand _strand(self, int line)
-    cpdef took(self, int line, int64_t seq, uint64_t digest, int64_t ts_recv_ns, bint is_numbered)
+    cpdef took(
+        self, int line, int64_t seq, uint64_t digest, int64_t ts_exchange_us, int64_t ts_recv_ns, bint is_numbered
+    )
     cdef int _compare(self, int line, Applied* applied) except -1
     cdef int _judge(self, int line, Applied* applied, Applied* theirs) except -1
     cdef int _give(self, int line, bint is_told) except -1
@@ -65,6 +70,7 @@ cdef class StateMerge:
     cdef int _accuse(self, int line, str reason) except -1
     cdef int _fall_back(self, int line, bint is_wrong) except -1
     cdef bint _may_start_over(self) noexcept
+    cdef bint _is_past(self, Strand strand) noexcept
     cdef bint _is_same(self, int64_t seq) noexcept
 
     # What subclasses do about it.
@@ -74,7 +80,7 @@ cdef class StateMerge:
 
 
 cdef class BookMerge(StateMerge):
-    cdef readonly BookChannel channel
+    cdef LiveBook _shown
     cdef object _on_accused
     cdef list _books
 

@@ -1,6 +1,6 @@
 from collections.abc import Callable
 
-from depthwire.channel import BookChannel, BookListener, LiveBook
+from depthwire.channel import BookListener, LiveBook
 
 class LineTally:
     wins: int
@@ -20,18 +20,18 @@ class StateMerge:
     def accuse(self, line: int, reason: str) -> None: ...
     def changed(self, line: int, is_live: bool, reason: str | None) -> None: ...
     def suspect(self, line: int) -> None: ...
-    def took(self, line: int, seq: int, digest: int, ts_recv_ns: int, is_numbered: bool) -> None: ...
+    def took(
+        self, line: int, seq: int, digest: int, ts_exchange_us: int, ts_recv_ns: int, is_numbered: bool
+    ) -> None: ...
 
 class BookMerge(StateMerge):
     def __init__(
         self,
-        channel: BookChannel,
+        shown: LiveBook,
         first: LineTally,
         second: LineTally,
         on_accused: Callable[[int, str], object],
     ) -> None: ...
-    @property
-    def channel(self) -> BookChannel: ...
     def attach(self, line: int, book: LiveBook) -> None: ...
 
 class BookStrand(BookListener):

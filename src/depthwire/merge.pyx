@@ -13,7 +13,7 @@ from depthwire.decimal_text cimport MAX_DIGITS, POWERS_OF_TEN
 from depthwire.ladder cimport Ladder
 
 cdef enum:
-    PATIENCE = 8            # frames that a line in doubt may be ahead before it is fetched anew
+    PATIENCE = 8            # frames for which a line that is in doubt, or behind, is not followed
 
 
 cdef class LineTally:
@@ -111,8 +111,9 @@ cdef class StateMerge:
         strand.is_live = is_live
         if is_live:
             strand.snapshot_at = strand.count + 1
+            strand.reason = None
             strand.forget()
-        else:
+        elif was_live or strand.reason is None:
             strand.reason = reason
             if was_live:
                 self._fall_back(line, False)
@@ -123,11 +124,13 @@ cdef class StateMerge:
         if self._is_live and self._source == line and not strand.is_live and strand.agreed_at != strand.count:
             self._lose()
 
-    cpdef took(self, int line, int64_t seq, uint64_t digest, int64_t ts_recv_ns, bint is_numbered):
+    cpdef took(
+        self, int line, int64_t seq, uint64_t digest, int64_t ts_exchange_us, int64_t ts_recv_ns, bint is_numbered
+    ):
         """A LIVE line has applied a frame. O(1).
 
         ``seq`` orders the frames of both lines, ``digest`` is that of the state after it. Where frames are numbered one
-        by one, stepping over another line's is no sign of a loss.
+        by one, stepping over another line's is no sign of a loss. ``ts_exchange_us`` is on one clock for both lines.
         """
         cdef Strand mine = self._strand(line), other = self._strand(1 - line)
         cdef int64_t before = mine.seq
@@ -140,6 +143,7 @@ cdef class StateMerge:
         if seq >= self._seq:
             mine.fell = False
         applied = mine.note(seq, digest, ts_recv_ns)
+        mine.ts_exchange_us = ts_exchange_us
         if mine.count == mine.snapshot_at:
             before = seq
         self._compare(line, applied)
@@ -160,7 +164,7 @@ cdef class StateMerge:
             # Readers saw a later sequence already, and need this line.
             if line == self._source and other.is_live and other.seq >= self._seq:
                 self._give(1 - line, not self._is_same(self._seq))
-            elif self._may_start_over():
+            elif self._may_start_over() or self._is_past(mine):
                 self._give(line if not other.is_live or mine.seq >= other.seq else 1 - line, True)
             elif line == self._source:
                 mine.reason = f"its sequence fell to {seq}"
@@ -169,6 +173,11 @@ cdef class StateMerge:
     cdef bint _may_start_over(self) noexcept:
         """Whether the sequence of each LIVE line has started over."""
         return (self._first.fell or not self._first.is_live) and (self._second.fell or not self._second.is_live)
+
+    cdef bint _is_past(self, Strand strand) noexcept:
+        """Whether a line is past what readers saw by the venue's clock, though not by the sequence: that one was wrong."""
+        self._past += strand.ts_exchange_us > self._ts_exchange_us
+        return self._past > PATIENCE
 
     # ---- one line against the other
 
@@ -258,6 +267,8 @@ cdef class StateMerge:
         cdef Strand strand = self._strand(line)
         self._source = line
         self._seq = strand.seq
+        self._ts_exchange_us = strand.ts_exchange_us
+        self._past = 0
         self._is_live = True
         self._starts_over = strand.fell = False
         self._first.waited = self._second.waited = 0
@@ -276,15 +287,15 @@ cdef class StateMerge:
 
 
 cdef class BookMerge(StateMerge):
-    """BookMerge(channel, first, second, on_accused)
+    """BookMerge(shown, first, second, on_accused)
 
-    Keeps the book of ``channel``, which no frame reaches, at that of the line that is ahead. ``on_accused(line, reason)``
-    is called to have a line's book fetched anew.
+    Keeps a book, which no frame reaches, at that of the line that is ahead. ``on_accused(line, reason)`` is called to have
+    a line's book fetched anew.
     """
 
-    def __init__(self, BookChannel channel not None, LineTally first, LineTally second, on_accused):
+    def __init__(self, LiveBook shown not None, LineTally first, LineTally second, on_accused):
         super().__init__(first, second)
-        self.channel = channel
+        self._shown = shown
         self._on_accused = on_accused
         self._books = [None, None]
 
@@ -294,7 +305,7 @@ cdef class BookMerge(StateMerge):
         book.on_change(BookStrand(self, line))
 
     cpdef show(self, int line, bint is_told):
-        cdef LiveBook book = self._books[line], shown = self.channel.book
+        cdef LiveBook book = self._books[line], shown = self._shown
         shown.bid_ladder, shown.ask_ladder = book.bid_ladder, book.ask_ladder
         shown.decimals, shown.unit = book.decimals, book.unit
         shown.cross_seq, shown.update_id = book.cross_seq, book.update_id
@@ -302,13 +313,12 @@ cdef class BookMerge(StateMerge):
         if is_told:
             shown.ts_recv_ns = book.ts_recv_ns
             shown.version += 1
-            self.channel.frames += 1
             if shown.status != LIVE:
                 shown._enter(LIVE, None)
             shown.applied()
 
     cpdef hide(self, str reason):
-        self.channel.book.go_stale(reason)
+        self._shown.go_stale(reason)
 
     cpdef accuse(self, int line, str reason):
         self._on_accused(line, reason)
@@ -325,7 +335,7 @@ cdef class BookStrand(BookListener):
         cdef int64_t seq = book.cross_seq if book.cross_seq else book.update_id
         cdef uint64_t factor = <uint64_t>POWERS_OF_TEN[MAX_DIGITS - book.decimals] if book.decimals >= 0 else 1
         cdef uint64_t digest = digest_of(book.bid_ladder, factor) * 0xD6E8FEB86659FD93ULL ^ digest_of(book.ask_ladder, factor)
-        self._merge.took(self._line, seq, digest, book.ts_recv_ns, book.update_id != 0)
+        self._merge.took(self._line, seq, digest, book.ts_exchange_us, book.ts_recv_ns, book.update_id != 0)
         return 0
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
+
 from depthwire.bybit.instrument import Instrument
 from depthwire.channel import BookChannel, Channel, EventChannel, StateChannel
 from depthwire.errors import LinesDisagree
@@ -48,6 +50,11 @@ class MergedTopic:
                 self.channel.finish(reason)
                 self._on_end(self.channel.topic)
 
+    def finish(self, reason: str) -> None:
+        """Readers get no more, whatever lines still bring."""
+        self._feeding.clear()
+        self.channel.finish(reason)
+
     def health(self, lines: Sequence[dict[str, Health]]) -> Health:
         """How the topic does as readers see it, with what the lines counted. O(1)."""
         topic = self.channel.topic
@@ -63,7 +70,7 @@ class MergedState(MergedTopic):
         super().__init__(channel, settings, on_end)
         self._merge: BookMerge | InstrumentMerge
         if isinstance(channel, BookChannel):
-            self._merge = BookMerge(channel, *tallies, self._accuse)
+            self._merge = BookMerge(channel.book, *tallies, self._accuse)
         else:
             self._merge = InstrumentMerge(channel.state, tallies, self._accuse)
 
@@ -83,6 +90,10 @@ class MergedState(MergedTopic):
 
     def suspect(self, line: int) -> None:
         self._merge.suspect(line)
+
+    def health(self, lines: Sequence[dict[str, Health]]) -> Health:
+        frames = self.channel.state.version  # type: ignore[attr-defined]  # either kind of channel has one
+        return msgspec.structs.replace(super().health(lines), frames=frames)
 
     def _accuse(self, line: int, reason: str) -> None:
         """A line's state is not to be trusted: it is STALE, and is fetched anew on that line alone."""
@@ -107,7 +118,8 @@ class InstrumentMerge(StateMerge):
 
         def changed(*_: object) -> None:
             digest = hash(instrument.snapshot(allow_stale=True)) & DIGEST_MASK
-            self.took(line, instrument.ts_exchange_us, digest, instrument.ts_recv_ns, False)
+            ts_exchange_us, ts_recv_ns = instrument.ts_exchange_us, instrument.ts_recv_ns
+            self.took(line, ts_exchange_us, digest, ts_recv_ns // 1000, ts_recv_ns, False)
 
         instrument.on_change(changed)
 
