@@ -48,7 +48,10 @@ Tap = Callable[[int, memoryview], object]
 
 
 class Client:
-    """Live books, events and accounts of one endpoint. Made by :func:`connect`; belongs to the loop it was made in."""
+    """Live books, events and accounts of one endpoint, over one line or two.
+
+    Made by :func:`connect`; belongs to the loop it was made in.
+    """
 
     def __init__(
         self,
@@ -332,6 +335,12 @@ async def connect(
     topics have their own, and on v5 more when the topics exceed what the exchange allows one connection. ``"sim://"``
     starts the embedded venue on a loopback port and connects to its inverse market; ``"sim://linear"``,
     ``"sim://v5/linear"``, ``"sim://v5/inverse"`` and ``"sim://v5/spot"`` to its others.
+
+    Two URLs of one dialect, ``connect([url, other_url])``, or the same one twice, are two lines to the venue: both are
+    asked for everything, and the first copy of each frame and event counts. What one line loses the other brings, and a
+    line that ends is not missed; ``client.lines`` tells what each was good for. One of them suffices to begin. Their
+    states are held against each other, which finds losses that no number proves. Books are STALE, and streams have a
+    StreamGap, where neither line has what is next. A ``tap`` sees the frames of both.
 
     All URLs stand in :mod:`depthwire.endpoints`. At most 500 connections in 5 minutes are made to one host.
 
