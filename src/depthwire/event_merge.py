@@ -5,6 +5,7 @@ too; when it does, that is a copy. What stood before it and did not come, that l
 are told apart by it; of all others, which may be equal without being the same, each copy stands for one.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable
 from operator import attrgetter
@@ -83,7 +84,7 @@ class EventStrand:
 
     def finish(self) -> None:
         """No more events will come."""
-        self._merge.lost(self._line, "the topic ended on this line", self.now_ns())
+        self._merge.lost(self._line, "the topic ended on this line", time.time_ns())
         self._on_end()
 
     def asked(self) -> None:
@@ -199,6 +200,7 @@ class EventMerge:
         mine, other = self._pair(line)
         mine.may_bring = False
         if not mine.is_up:
+            mine.forget()
             return
         mine.is_up, mine.reached_ns, mine.reason = False, since_ns, reason
         for strand in (mine, other):

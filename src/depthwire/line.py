@@ -72,7 +72,8 @@ class Line:
             raise AuthError(NO_CREDENTIALS)
         if self.private is not self.public:
             self.private.connection.credentials = credentials
-            await self.private.open()
+            if not self.private.connection.is_kept:
+                await self.private.open()
         elif self._credentials is None:
             await self.public.connection.sign_in(credentials)
 

@@ -155,6 +155,10 @@ class Lines:
             self._report(error)
             session.keep_trying()
 
+    def _refuse_closed(self) -> None:
+        for line in self._lines:
+            line.public.connection.refuse_closed()
+
     # ---- topics
 
     async def subscribe(self, topics: Sequence[Topic], on_channel: Callable[[Channel], object]) -> None:
@@ -162,8 +166,7 @@ class Lines:
 
         ``on_channel`` gets what readers see of each topic. Raises as :meth:`Line.subscribe` does, where both fail.
         """
-        for line in self._lines:
-            line.public.connection.refuse_closed()
+        self._refuse_closed()
         if any(topic.is_private for topic in topics):
             await self._sign_in()
         told: set[str] = set()
@@ -224,6 +227,7 @@ class Lines:
 
     async def unsubscribe(self, topics: Iterable[Topic]) -> None:
         """End topics on both lines; raises as :meth:`Line.unsubscribe` does."""
+        self._refuse_closed()
         topics = list(topics)
         by_line = [[topic for topic in topics if topic in line.holder(topic).subscriptions] for line in self._lines]
         for topic in topics:
