@@ -37,6 +37,7 @@ cdef class Strand:
     cdef int64_t agreed_at
     cdef int64_t snapshot_at
     cdef int64_t stepped_at
+    cdef int64_t restated   # snapshots, since it was of one mind, of a frame that it had applied
     cdef bint fell          # its sequence has started over
     cdef int waited         # frames in doubt that are newer than what readers see
     cdef Applied _applied[REMEMBERED]

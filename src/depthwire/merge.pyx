@@ -145,6 +145,7 @@ cdef class StateMerge:
         applied = mine.note(seq, digest, ts_recv_ns)
         mine.ts_exchange_us = ts_exchange_us
         if mine.count == mine.snapshot_at:
+            mine.restated += seq == before
             before = seq
         self._compare(line, applied)
         if not mine.is_live:
@@ -192,12 +193,13 @@ cdef class StateMerge:
         if theirs.digest != applied.digest:
             return self._judge(line, applied, theirs) if other.is_live else 0
         if mine.agreed_at and other.agreed_at:
-            missed = (theirs.ordinal - other.agreed_at) - (applied.ordinal - mine.agreed_at)
+            missed = (theirs.ordinal - other.agreed_at - other.restated) - (applied.ordinal - mine.agreed_at - mine.restated)
             if missed > 0:
                 mine.tally.losses += missed
             else:
                 other.tally.losses -= missed
         mine.agreed_at, other.agreed_at = applied.ordinal, theirs.ordinal
+        mine.restated = other.restated = 0
         return 0
 
     cdef int _judge(self, int line, Applied* applied, Applied* theirs) except -1:
