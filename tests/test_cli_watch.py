@@ -327,6 +327,15 @@ def test_json_of_trades_has_each_in_order_and_whole(tmp_path: Path) -> None:
         }
 
 
+def test_over_two_lines_each_trade_is_shown_once(tmp_path: Path) -> None:
+    frames = synthetic(60, "trade.BTCUSD")
+    sent = [trade["trade_id"] for _, raw in frames for trade in json.loads(raw)["data"]]
+    with venue("--tape", str(write_tape(tmp_path / "a.frames", frames)), "--speed", "max") as urls_:
+        twice = ["--url", urls_["BTCUSD"]] * 2
+        shown_ = first_lines(len(sent), "watch", "trade.BTCUSD", "--json", *twice)
+    assert sorted(json.loads(line)["trade_id"] for line in shown_) == sorted(sent)
+
+
 def test_kinds_can_be_mixed() -> None:
     topics = ("trade.*", "klineV2.1.BTCUSD", "instrument_info.100ms.ETHUSD", "orderBook_200.100ms.BTCUSD")
     wanted = {TOPIC, "trade.BTCUSD", *topics[1:]}

@@ -279,7 +279,7 @@ def test_a_reader_that_comes_after_the_loss_waits_for_the_resubscription_and_mee
 
     async def main() -> None:
         async with signed_in(dialect, auth_way="url") as (venue, client):
-            early, connection = await client.orders(), client._private.connection
+            early, connection = await client.orders(), client._sessions[-1].connection
             venue.mute_answers = True
             venue.drop_connections()
             await until(lambda: connection.status.losses == 1)

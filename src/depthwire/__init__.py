@@ -7,7 +7,8 @@ The data path, one call stack from the socket to your callback::
               routes    decoder (msgspec)            ladder   async for
 
     session    keeps the connection: connect, subscribe, heartbeat, reconnect; resync: fetches one topic anew
-    lines      the connections behind one client, as many as the exchange's limits need
+    line       the sessions of one endpoint, as many as the exchange's limits need; lines: two of them as one,
+               merge: whose state readers see
     client     the facade of all that; blocking: the same for threads
     tape       recorded frames; venue: an embedded exchange to test against
 
@@ -28,6 +29,7 @@ from depthwire.errors import __all__ as _errors
 from depthwire.garbage import freeze_gc
 from depthwire.health import Health
 from depthwire.ladder import Ladder
+from depthwire.lines import LineStatus
 from depthwire.loops import run
 from depthwire.phases import ConnectionStatus, Phase
 from depthwire.settings import Settings
@@ -56,6 +58,7 @@ __all__ = [
     "Ladder",
     "Level",
     "Levels",
+    "LineStatus",
     "Liquidation",
     "LiveBook",
     "Order",

@@ -4,7 +4,7 @@ import asyncio
 import os
 import ssl
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
@@ -17,6 +17,7 @@ from depthwire.client import connect as connect_async
 from depthwire.connection import AuthWay
 from depthwire.errors import ClientClosed, ClientForked
 from depthwire.health import Health
+from depthwire.lines import LineStatus
 from depthwire.loops import loop_factory
 from depthwire.settings import Settings
 from depthwire.status import Status
@@ -232,10 +233,14 @@ class BlockingClient:
         """As :meth:`depthwire.client.Client.health`."""
         return self._thread.call(health_of(self._client))
 
+    def lines(self) -> tuple[LineStatus, ...]:
+        """As :attr:`depthwire.client.Client.lines`."""
+        return self._thread.call(lines_of(self._client))
+
 
 @contextmanager
 def connect(
-    url: str,
+    url: str | Sequence[str],
     *,
     api_key: str | None = None,
     api_secret: str | Callable[[], str] | None = None,
@@ -294,3 +299,8 @@ async def status_of(client: Client) -> Status:
 async def health_of(client: Client) -> dict[str, Health]:
     """Read the topics' health in the thread that changes it."""
     return client.health()
+
+
+async def lines_of(client: Client) -> tuple[LineStatus, ...]:
+    """Read what the lines were good for in the thread that changes it."""
+    return client.lines

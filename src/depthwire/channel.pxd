@@ -60,7 +60,10 @@ cdef class StateChannel(Channel):
 cdef class EventChannel(Channel):
     cdef readonly object view
     cdef readonly uint64_t events
+    cdef public object watcher
     cdef object _decode
     cdef FrameBytes _bytes
     cdef list _streams
     cdef object _gap            # (reason, since_ns, the streams that stood then) while the connection is lost
+
+    cdef int _hand(self, list events) except -1

@@ -135,6 +135,9 @@ cdef class Channel:
         """Whether its state is not LIVE, so that only a new snapshot helps."""
         return False
 
+    def asked(self):
+        """The venue is asked for the topic: its frames may come from now on, before the answer."""
+
     def connection_lost(self, reason, since_ns):
         """No frames until the connection is back, and those since ``since_ns`` are lost."""
         raise NotImplementedError
@@ -266,7 +269,8 @@ cdef class EventChannel(Channel):
     """EventChannel(topic, message_type, view=None)
 
     Hands the items of each frame's ``data`` to its streams. ``events`` counts them. ``view``, if given, is joined before
-    any of them, so that they find it up to date with each frame.
+    any of them, so that they find it up to date with each frame. ``watcher``, if set, is called ``asked()``,
+    ``lost(reason, since_ns)`` and ``back(until_ns)`` when its connection is.
     """
 
     def __init__(self, str topic not None, message_type, view=None):
@@ -290,10 +294,19 @@ cdef class EventChannel(Channel):
         events = decoded(self._decode, self._bytes, data, size).data
         if self._gap is not None:
             self.connection_back(ts_recv_ns)
+        self._hand(events)
+        return 0
+
+    cdef int _hand(self, list events) except -1:
         self.events += len(events)
         for stream in tuple(self._streams):
             stream.push(events, self._callback_failed)
         return 0
+
+    def hand(self, events):
+        """Hand out events that come from elsewhere, as those of one frame. O(events × streams)."""
+        self.frames += 1
+        self._hand(events)
 
     def _callback_failed(self, error, topic):
         self.report(callback_error(error, topic))
@@ -302,11 +315,19 @@ cdef class EventChannel(Channel):
         for stream in self._streams:
             stream.break_off(error)
 
+    def asked(self):
+        if self.watcher is not None:
+            self.watcher.asked()
+
     def connection_lost(self, reason, since_ns):
         if self._gap is None:
             self._gap = reason, since_ns, tuple(self._streams)
+        if self.watcher is not None:
+            self.watcher.lost(reason, since_ns)
 
     def connection_back(self, until_ns):
+        if self.watcher is not None:
+            self.watcher.back(until_ns)
         if self._gap is not None:
             reason, since_ns, streams = self._gap
             self._gap = None

@@ -2,42 +2,38 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any, Final, TypeVar
 
 from depthwire.bybit import accounts, messages, private, v5_accounts, v5_private, v5_public
 from depthwire.bybit.accounts import AccountStream
-from depthwire.bybit.auth import KEY_VARIABLE, SECRET_VARIABLE, Credentials
+from depthwire.bybit.auth import Credentials
 from depthwire.bybit.instrument import Instrument
-from depthwire.bybit.topics import Topic
 from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
-from depthwire.connection import AuthWay, asked_for
-from depthwire.endpoints import Endpoint, check_proxy, endpoint_of
+from depthwire.connection import AuthWay
+from depthwire.endpoints import Endpoint, check_proxy, endpoint_of, masked
 from depthwire.errors import (
     AuthError,
-    ConnectError,
     DepthwireError,
+    InvalidUrl,
     PinningError,
     SubscriptionTimeout,
     TopicError,
 )
 from depthwire.health import Health
 from depthwire.inlets import connect_inlet
-from depthwire.lines import Lines
+from depthwire.line import NO_CREDENTIALS, Line
+from depthwire.lines import Lines, LineStatus
 from depthwire.polling import busy_polling
 from depthwire.reports import Reports
 from depthwire.session import Session
 from depthwire.settings import Settings
 from depthwire.simulated import SCHEME, simulated
-from depthwire.status import Status, health_of, lanes_of, status_of
+from depthwire.status import Status, lanes_of, status_of
 from depthwire.streams import EventStream, TopicEvents
 
-NO_CREDENTIALS: Final = (
-    f"a private topic needs an API key and secret: give api_key and api_secret to connect(), or set {KEY_VARIABLE} and "
-    f"{SECRET_VARIABLE}"
-)
 Trade = messages.Trade | v5_public.Trade
 Order = private.Order | v5_private.Order
 Execution = private.Execution | v5_private.Execution
@@ -46,16 +42,20 @@ Wallet = private.Wallet | v5_private.Wallet
 OpenOrders = accounts.OpenOrders | v5_accounts.OpenOrders
 Positions = accounts.Positions | v5_accounts.Positions
 Balances = accounts.Balances | v5_accounts.Balances
+MOST_LINES: Final = 2
 AnyStream = TypeVar("AnyStream", bound=EventStream[Any])
 Tap = Callable[[int, memoryview], object]
 
 
 class Client:
-    """Live books, events and accounts of one endpoint. Made by :func:`connect`; belongs to the loop it was made in."""
+    """Live books, events and accounts of one endpoint, over one line or two.
+
+    Made by :func:`connect`; belongs to the loop it was made in.
+    """
 
     def __init__(
         self,
-        endpoint: Endpoint,
+        endpoints: Sequence[Endpoint],
         settings: Settings,
         *,
         ssl_context: ssl.SSLContext | None = None,
@@ -64,41 +64,46 @@ class Client:
         auth_way: AuthWay = "op",
         scanner: bool = True,
     ) -> None:
-        self.dialect = endpoint.dialect
+        self.dialect = endpoints[0].dialect
         self._settings = settings
-        self._credentials = credentials
         self._reports = Reports()
         self._tap: Tap | None = None
-        one_socket = endpoint.public_url == endpoint.private_url
 
-        def session(url: str) -> Session:
-            made = Session(
-                url,
-                endpoint.dialect,
-                settings,
-                self._reports,
-                ssl_context=ssl_context,
-                proxy=proxy,
-                auth_way=auth_way,
-                scanner=scanner,
-            )
-            made.feed.tap = self._tap
-            return made
+        def line(number: int, reports: Reports) -> Line:
+            def session(url: str) -> Session:
+                made = Session(
+                    url,
+                    self.dialect,
+                    settings,
+                    reports,
+                    ssl_context=ssl_context,
+                    proxy=proxy,
+                    auth_way=auth_way,
+                    scanner=scanner,
+                )
+                made.feed.tap = self._tap
+                return made
 
-        self._lines = Lines(lambda: session(endpoint.public_url))
-        self._public = self._lines.first
-        self._private = self._public if one_socket else session(endpoint.private_url)
-        self._private.connection.credentials = credentials
-        self._signing_in: asyncio.Task[None] | None = None
+            return Line(endpoints[number], session, credentials, persistent=len(endpoints) > 1)
+
+        self._served: Line | Lines
+        if len(endpoints) == 1:
+            self._served = line(0, self._reports)
+        else:
+            self._served = Lines(line, self.dialect, settings, self._reports)
 
     @property
     def _sessions(self) -> list[Session]:
-        return self._lines.sessions + ([] if self._private is self._public else [self._private])
+        return self._served.sessions
+
+    @property
+    def _public(self) -> Session:
+        return self._sessions[0]
 
     @property
     def url(self) -> str:
-        """The endpoint, without what may be secret in it."""
-        return self._public.connection.url
+        """The endpoint, or both of two lines', without what may be secret in it."""
+        return self._served.url
 
     # ---- books and events
 
@@ -192,7 +197,7 @@ class Client:
             raise TopicError("name at least one topic, such as 'trade.BTCUSD'")
         stream = TopicEvents(", ".join(topics), capacity, on_close=lambda closed: None)
         try:
-            await self._confirmed(wanted, partial(connect_inlet, stream, self._reports.report))
+            await self._served.subscribe(wanted, partial(connect_inlet, stream, self._reports.report))
         except BaseException:
             stream.close()
             raise
@@ -206,48 +211,7 @@ class Client:
         not confirm it.
         """
         for text in topics:
-            by_session: dict[Session, list[Topic]] = {}
-            for topic in self.dialect.parse(text):
-                session = self._private if topic.is_private else self._lines.holder(topic)
-                by_session.setdefault(session, []).append(topic)
-            for session, wanted in by_session.items():
-                await session.unsubscribe(wanted)
-
-    async def _confirmed(self, topics: Iterable[Topic], on_channel: Callable[[Channel], object]) -> None:
-        """Subscribe and wait for the venue's word; signs in first where a topic is private."""
-        self._public.connection.refuse_closed()
-        topics = list(topics)
-        private_ones = [topic for topic in topics if topic.is_private]
-        if private_ones:
-            await self._sign_in()
-        placed = self._lines.place(topic for topic in topics if not topic.is_private)
-        if private_ones:
-            placed.setdefault(self._private, []).extend(private_ones)
-        added = [(session, session.add(wanted, on_channel)) for session, wanted in placed.items()]
-        for session, subscriptions in added:
-            await self._lines.opened(session)
-            await session.confirmed(subscriptions)
-
-    async def _sign_in(self) -> None:
-        """Make sure that private topics may be asked for; raises AuthError or ConnectError."""
-        if self._signing_in is None:
-            self._signing_in = asyncio.create_task(self._sign_in_now())
-            self._signing_in.add_done_callback(asked_for)
-        try:
-            await asyncio.shield(self._signing_in)
-        except (AuthError, ConnectError):
-            self._signing_in = None  # the next caller tries again
-            raise
-
-    async def _sign_in_now(self) -> None:
-        credentials = self._credentials or Credentials.from_environment()
-        if credentials is None:
-            raise AuthError(NO_CREDENTIALS)
-        if self._private is not self._public:
-            self._private.connection.credentials = credentials
-            await self._private.open()
-        elif self._credentials is None:
-            await self._public.connection.sign_in(credentials)
+            await self._served.unsubscribe(self.dialect.parse(text))
 
     async def _events(self, topic: str, capacity: int) -> EventStream[Any]:
         def stream_of(channel: EventChannel) -> EventStream[Any]:
@@ -265,7 +229,7 @@ class Client:
             channel.join(streams[0])
 
         try:
-            await self._confirmed(self.dialect.parse(text), join)
+            await self._served.subscribe(self.dialect.parse(text), join)
         except BaseException:
             for stream in streams:
                 stream.close()
@@ -280,7 +244,7 @@ class Client:
             assert isinstance(channel, BookChannel | StateChannel)
             found.append(channel.state)
 
-        await self._confirmed(self.dialect.parse(topic), keep)
+        await self._served.subscribe(self.dialect.parse(topic), keep)
         (state,) = found
         timeout_s = self._settings.timeout_s
         try:
@@ -321,7 +285,12 @@ class Client:
     @property
     def lanes(self) -> dict[str, int]:
         """How many order-book frames each decoder took."""
-        return lanes_of(self._lines.sessions)
+        return lanes_of(self._sessions)
+
+    @property
+    def lines(self) -> tuple[LineStatus, ...]:
+        """What each of two lines was good for so far; empty where the client has one. O(1)."""
+        return self._served.status() if isinstance(self._served, Lines) else ()
 
     def status(self) -> Status:
         """What is known at this moment, of all connections together. O(topics)."""
@@ -329,31 +298,24 @@ class Client:
 
     def health(self) -> dict[str, Health]:
         """How each topic does at this moment. O(topics)."""
-        return health_of(self._sessions)
+        return self._served.health()
 
     async def open(self) -> None:
         """Connect; :func:`connect` does it."""
-        await self._public.open()
+        await self._served.open()
 
     async def close(self) -> None:
         """Close the connections and end all readers. Closing twice is fine; in a forked child it does nothing."""
-        if self._public.connection.forked:
-            return
-        self._lines.begin_close()  # all at once: the waiting below may be cancelled
-        self._private.connection.begin_close()
-        if self._signing_in is not None:
-            self._signing_in.cancel()
-            await asyncio.gather(self._signing_in, return_exceptions=True)
-        await self._lines.close()
-        await self._private.close()
+        if not self._public.connection.forked:
+            await self._served.close()
 
     def __repr__(self) -> str:
-        return f"<Client {self.url} {'connected' if self._public.connection.connected else 'not connected'}>"
+        return f"<Client {self.url} {'connected' if self.status().connected else 'not connected'}>"
 
 
 @asynccontextmanager
 async def connect(
-    url: str,
+    url: str | Sequence[str],
     *,
     api_key: str | None = None,
     api_secret: str | Callable[[], str] | None = None,
@@ -373,6 +335,12 @@ async def connect(
     topics have their own, and on v5 more when the topics exceed what the exchange allows one connection. ``"sim://"``
     starts the embedded venue on a loopback port and connects to its inverse market; ``"sim://linear"``,
     ``"sim://v5/linear"``, ``"sim://v5/inverse"`` and ``"sim://v5/spot"`` to its others.
+
+    Two URLs of one dialect, ``connect([url, other_url])``, or the same one twice, are two lines to the venue: both are
+    asked for everything, and the first copy of each frame and event counts. What one line loses the other brings, and a
+    line that ends is not missed; ``client.lines`` tells what each was good for. One of them suffices to begin. Their
+    states are held against each other, which finds losses that no number proves. Books are STALE, and streams have a
+    StreamGap, where neither line has what is next. A ``tap`` sees the frames of both.
 
     All URLs stand in :mod:`depthwire.endpoints`. At most 500 connections in 5 minutes are made to one host.
 
@@ -407,17 +375,16 @@ async def connect(
     settings = settings or Settings()
     async with AsyncExitStack() as stack:
         credentials = Credentials.given(api_key, api_secret)
-        if str(url).startswith(SCHEME):
-            url = await stack.enter_async_context(simulated(url))
-        endpoint = endpoint_of(url)
-        if auth_way == "url" and not endpoint.dialect.signs_in_by_url:
-            raise AuthError(f"{endpoint.dialect.name} has no sign-in by URL; leave auth_way as 'op'")
-        if not endpoint.dialect.has_public_topics:
+        endpoints = await _endpoints(url, stack)
+        dialect = endpoints[0].dialect
+        if auth_way == "url" and not dialect.signs_in_by_url:
+            raise AuthError(f"{dialect.name} has no sign-in by URL; leave auth_way as 'op'")
+        if not dialect.has_public_topics:
             credentials = credentials or Credentials.from_environment()
             if credentials is None:
                 raise AuthError(NO_CREDENTIALS)
         client = Client(
-            endpoint,
+            endpoints,
             settings,
             ssl_context=ssl_context,
             proxy=proxy,
@@ -431,3 +398,21 @@ async def connect(
             # Not before: the threads that looked up the host's name would be pinned, too.
             stack.enter_context(busy_polling(cpu))
         yield client
+
+
+async def _endpoints(url: str | Sequence[str], stack: AsyncExitStack) -> list[Endpoint]:
+    """Where one or two URLs lead; an embedded venue among them lives as long as the stack. Raises InvalidUrl."""
+    urls = [url] if isinstance(url, str) else list(url)
+    if not 1 <= len(urls) <= MOST_LINES:
+        raise InvalidUrl(f"{len(urls)} URLs; a client takes one, or two of one dialect for two lines to the venue")
+    simulations = {
+        each: await stack.enter_async_context(simulated(each))
+        for each in dict.fromkeys(map(str, urls))
+        if each.startswith(SCHEME)
+    }
+    endpoints = [endpoint_of(simulations.get(name, name)) for name in urls]
+    dialects = [endpoint.dialect.name for endpoint in endpoints]
+    if len(set(dialects)) > 1:
+        given, spoken = " and ".join(map(masked, urls)), " and ".join(dialects)
+        raise InvalidUrl(f"{given} speak {spoken}; the lines of one client must speak one dialect")
+    return endpoints

@@ -83,8 +83,9 @@ class Connection:
         self._drop_reason = ""
         self.sign_in_refusal: AuthError | None = None
         self._pending: dict[RequestKey, list[asyncio.Future[Answer]]] = {}
+        self._probed: asyncio.Future[Answer] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self.closed = self.forked = False
+        self.closed = self.forked = self.is_kept = False
 
     @property
     def connected(self) -> bool:
@@ -108,6 +109,11 @@ class Connection:
         except BaseException:
             self._note(Phase.IDLE)  # nothing tries again
             raise
+        self.keep_trying()
+
+    def keep_trying(self) -> None:
+        """Connect as soon as that can be done, where :meth:`open` has failed; each failure is told to the owner."""
+        self.is_kept = True
         self.spawn(self._keep_connected())
 
     def begin_close(self) -> None:
@@ -368,6 +374,11 @@ class Connection:
             future.add_done_callback(partial(self._settled, key))
             self._transport.send(picows.WSMsgType.TEXT, payload)
         return future
+
+    def probe(self) -> None:
+        """Have the venue say something, so that its silence is not mistaken for calm; one at a time."""
+        if self._transport is not None and (self._probed is None or self._probed.done()):
+            self._probed = self._request(*self._dialect.ping())
 
     async def ask(self, op: str, topics: Sequence[str]) -> Answer:
         """Send a request and wait for its answer; raises ConnectionLost or TimeoutError."""

@@ -28,7 +28,8 @@
     │       ├── DepthExceeded             more levels on a side than the topic's depth
     │       ├── UnbalancedFrame           a full side is left with fewer levels: inserts are missing
     │       ├── CrossedBook               best bid at or above best ask
-    │       └── OutOfSequence             a sequence or time that falls; v5: ``u`` that is not one more
+    │       ├── OutOfSequence             a sequence or time that falls; v5: ``u`` that is not one more
+    │       └── LinesDisagree             two lines' states of one sequence differ: this line's is not to be trusted
     ├── BookNotLive                       prices read from a book that is EMPTY or STALE
     ├── InsufficientDepth                 the book holds less than the size asked for
     ├── ReaderOverflow                    events were lost because their reader was too slow: ``lost``
@@ -59,6 +60,7 @@ __all__ = [
     "InsufficientDepth",
     "InvalidLevel",
     "InvalidUrl",
+    "LinesDisagree",
     "MalformedFrame",
     "OutOfSequence",
     "PinningError",
@@ -224,6 +226,10 @@ class CrossedBook(ContinuityError):
 
 class OutOfSequence(ContinuityError):
     """``cross_seq`` or the exchange's time is lower than the book's; on v5, ``u`` is not one more than the book's."""
+
+
+class LinesDisagree(ContinuityError):
+    """Two lines' states of one sequence differ, so that a frame was lost unnoticed: this line's is fetched anew."""
 
 
 class BookNotLive(DepthwireError):

@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -36,6 +38,14 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     dropped: int
     outdated: int
     lanes: dict[str, int]
+
+    def of_lines(self, lines: "Sequence[Health]") -> "Health":
+        """This one, which is what readers see of a topic, with all that was counted on the lines behind it."""
+        lanes: Counter[str] = Counter()
+        for line in lines:
+            lanes.update(line.lanes)
+        sums = {name: sum(getattr(line, name) for line in lines) for name in ("gaps", "resyncs", "silences", "dropped")}
+        return msgspec.structs.replace(self, lanes=dict(lanes), **sums)
 
 
 class TopicRecord:

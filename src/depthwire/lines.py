@@ -1,83 +1,261 @@
-"""The connections behind one client's public topics: one, and more as soon as the exchange's limits need them."""
+"""Two lines to a venue as one: both are asked for everything, and what comes first counts.
+
+A line is a connection to one endpoint, with its own reconnects and resyncs. Readers hold channels that neither feeds
+alone (:mod:`depthwire.merged_topic`), so that a line's losses are theirs only where the other line had them too.
+"""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import partial
+from typing import Any
 
-from depthwire.bybit.dialect import Room
+import msgspec
+
+from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.topics import Topic
+from depthwire.channel import BookChannel, Channel, EventChannel, StateChannel
 from depthwire.connection import asked_for
-from depthwire.errors import ClientClosed
-from depthwire.session import Session
+from depthwire.errors import (
+    AuthError,
+    ClientClosed,
+    ConnectError,
+    ContinuityError,
+    DepthwireError,
+    OutOfSequence,
+    SnapshotMissing,
+    SubscriptionTimeout,
+    TopicError,
+)
+from depthwire.health import Health
+from depthwire.line import Line
+from depthwire.merge import LineTally
+from depthwire.merged_topic import MergedEvents, MergedState, MergedTopic
+from depthwire.reports import Reports
+from depthwire.session import Session, Subscription
+from depthwire.settings import Settings
+
+
+class LineStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What one of two lines was good for so far, over all topics.
+
+    ``wins`` counts what it brought first, frames of books and instruments, and events; ``losses`` what the other line
+    alone brought, as far as both can be compared; ``gaps`` its frames that did not follow from its own state.
+    ``lags_us`` maps bounds in µs to how often it was later than the other line by so much, but by more than the bound
+    before; the last bound is infinite.
+    """
+
+    url: str
+    connected: bool
+    wins: int
+    losses: int
+    gaps: int
+    lags_us: dict[float, int]
+
+
+class LineReports(Reports):
+    """Hears one line's errors before they are reported."""
+
+    def __init__(self, reports: Reports, heard: Callable[[DepthwireError], object]) -> None:
+        super().__init__()
+        self._reports, self._heard = reports, heard
+
+    def report(self, error: DepthwireError) -> None:
+        """Tell of an error."""
+        self._heard(error)
+        self._reports.report(error)
+
+
+MakeLine = Callable[[int, Reports], Line]
 
 
 class Lines:
-    """Sessions of one URL, each with as many topics as fit; ``make`` makes one. There is always a first one."""
+    """Two lines, each made by ``make(number, reports)``; to a client they are what one Line is."""
 
-    def __init__(self, make: Callable[[], Session]) -> None:
-        self._make = make
-        self._opening: dict[Session, asyncio.Task[None]] = {}
-        self.sessions = [make()]
+    def __init__(self, make: MakeLine, dialect: Dialect, settings: Settings, reports: Reports) -> None:
+        self._dialect = dialect
+        self._settings = settings
+        self._report = reports.report
+        self._tallies = (LineTally(), LineTally())
+        self._lines = [make(number, LineReports(reports, partial(self._heard, number))) for number in range(2)]
+        self._topics: dict[str, MergedTopic] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
-    def first(self) -> Session:
-        """The session that is opened with the client."""
-        return self.sessions[0]
+    def url(self) -> str:
+        """Both endpoints, without what may be secret in them."""
+        return ", ".join(line.url for line in self._lines)
 
-    def holder(self, topic: Topic) -> Session:
-        """The session that a topic is subscribed on; the first where it is on none. O(sessions)."""
-        return next((session for session in self.sessions if topic in session.subscriptions), self.first)
+    @property
+    def sessions(self) -> list[Session]:
+        """Those of both lines."""
+        return [session for line in self._lines for session in line.sessions]
 
-    def place(self, topics: Iterable[Topic]) -> dict[Session, list[Topic]]:
-        """Where each topic belongs: where it stands already, or where there is room, in a new session if need be.
+    def status(self) -> tuple[LineStatus, ...]:
+        """What each line was good for. O(1)."""
+        return tuple(
+            LineStatus(
+                url=line.url,
+                connected=line.public.connection.connected,
+                wins=tally.wins,
+                losses=tally.losses,
+                gaps=tally.gaps,
+                lags_us={
+                    2.0**bucket if bucket < len(tally.lags) - 1 else float("inf"): count
+                    for bucket, count in enumerate(tally.lags)
+                },
+            )
+            for line, tally in zip(self._lines, self._tallies, strict=True)
+        )
 
-        The caller subscribes at once, or else the room may be given away twice. O(topics wanted and subscribed).
+    def health(self) -> dict[str, Health]:
+        """How each topic does for its readers. O(topics)."""
+        lines = [line.health() for line in self._lines]
+        return {topic: merged.health(lines) for topic, merged in self._topics.items()}
+
+    def _heard(self, number: int, error: DepthwireError) -> None:
+        if not isinstance(error, ContinuityError):
+            return
+        self._tallies[number].gaps += 1
+        merged = self._topics.get(error.topic)
+        if merged is not None and not isinstance(error, OutOfSequence | SnapshotMissing):
+            merged.suspect(number)
+
+    # ---- connecting
+
+    async def open(self) -> None:
+        """Connect; done with the first line that is, the other one goes on trying. Raises the first line's error."""
+        await self._any([line.open() for line in self._lines], [line.public for line in self._lines])
+
+    async def _sign_in(self) -> None:
+        await self._any([line.sign_in() for line in self._lines], [line.private for line in self._lines])
+
+    async def _any(self, works: Sequence[Coroutine[Any, Any, None]], sessions: Sequence[Session]) -> None:
+        """Wait until one has succeeded. One that fails is reported, and its session goes on trying to connect.
+
+        Raises the first one's error where all fail.
         """
-        rooms = {session: Room(session.dialect.limits, session.subscriptions) for session in self.sessions}
-        placed: dict[Session, list[Topic]] = {}
-        for topic in dict.fromkeys(topics):
-            session = self.holder(topic)
-            if topic not in session.subscriptions:
-                session = next((each for each, room in rooms.items() if room.take(topic)), None) or self._extend()
-                if session not in rooms:
-                    rooms[session] = Room(session.dialect.limits, (topic,))
-            placed.setdefault(session, []).append(topic)
-        return placed
-
-    def _extend(self) -> Session:
-        session = self._make()
-        self.sessions.append(session)
-        task = self._opening[session] = asyncio.create_task(self._open(session))
-        task.add_done_callback(asked_for)
-        return session
-
-    async def _open(self, session: Session) -> None:
-        try:
-            await session.open()
-        except BaseException:
-            self.sessions.remove(session)
-            await session.close()
-            raise
-        finally:
-            del self._opening[session]
-
-    async def opened(self, session: Session) -> None:
-        """Wait until a session that :meth:`place` opened is connected; raises ConnectError where that fails."""
-        opening = self._opening.get(session)
-        if opening is not None:
-            await asyncio.wait((opening,))  # of which a caller that is cancelled cancels nothing
-            if opening.cancelled():
+        tasks = [asyncio.create_task(work) for work in works]
+        self._tasks.update(tasks)
+        for task in tasks:
+            task.add_done_callback(asked_for)
+            task.add_done_callback(self._tasks.discard)
+        waiting = set(tasks)
+        while waiting and not any(map(succeeded, tasks)):
+            _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if not any(map(succeeded, tasks)):
+            if tasks[0].cancelled():
                 raise ClientClosed("the client was closed")
-            opening.result()
+            tasks[0].result()
+        for task, session in zip(tasks, sessions, strict=True):
+            task.add_done_callback(partial(self._go_on, session))
+
+    def _go_on(self, session: Session, task: "asyncio.Task[None]") -> None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, AuthError | ConnectError) and not session.connection.closed:
+            self._report(error)
+            session.keep_trying()
+
+    def _refuse_closed(self) -> None:
+        for line in self._lines:
+            line.public.connection.refuse_closed()
+
+    # ---- topics
+
+    async def subscribe(self, topics: Sequence[Topic], on_channel: Callable[[Channel], object]) -> None:
+        """Want topics on both lines, and wait for one venue's word for each; signs in first where one is private.
+
+        ``on_channel`` gets what readers see of each topic. Raises as :meth:`Line.subscribe` does, where both fail.
+        """
+        self._refuse_closed()
+        if any(topic.is_private for topic in topics):
+            await self._sign_in()
+        told: set[str] = set()
+
+        def found(number: int, channel: Channel) -> None:
+            merged = self._merged(number, channel)
+            if channel.topic not in told:
+                told.add(channel.topic)
+                on_channel(merged.channel)
+
+        served: dict[Topic, list[tuple[Session, Subscription]]] = {}
+        for number, line in enumerate(self._lines):
+            for session, subscriptions in line.add(topics, partial(found, number)).items():
+                for subscription in subscriptions:
+                    served.setdefault(subscription.topic, []).append((session, subscription))
+        deadline_s = asyncio.get_running_loop().time() + self._settings.timeout_s
+        for by_line in served.values():
+            await self._confirmed(by_line, deadline_s)
+
+    async def _confirmed(self, by_line: Sequence[tuple[Session, Subscription]], deadline_s: float) -> None:
+        """Wait until a topic is confirmed on one line; raises the first line's error where it is on none."""
+        futures = [subscription.confirmed for _, subscription in by_line]
+        waiting = set(futures)
+        while waiting and not any(map(succeeded, futures)):
+            left_s = deadline_s - asyncio.get_running_loop().time()
+            done, waiting = await asyncio.wait(waiting, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+            if not done:
+                topic = by_line[0][1].topic.text
+                error = SubscriptionTimeout(f"{topic}: not confirmed within {self._settings.timeout_s:g} s")
+                for session, subscription in by_line:
+                    if not subscription.established:
+                        session.give_up(subscription, error)
+                raise error
+        if not any(map(succeeded, futures)):
+            futures[0].result()
+        for (_, subscription), future in zip(by_line, futures, strict=True):
+            # Whatever becomes of it on the other line: readers are served, and it stays wanted there.
+            subscription.established = True
+            if future.done() and (refusal := future.exception()) is not None:
+                self._report(refusal)  # type: ignore[arg-type]  # sessions set no other
+
+    def _merged(self, number: int, channel: Channel) -> MergedTopic:
+        """What readers see of a topic, fed by one more line's channel of it."""
+        topic = channel.topic
+        merged = self._topics.get(topic)
+        if merged is None:
+            shown = self._dialect.channel(topic)
+            assert isinstance(shown, BookChannel | StateChannel | EventChannel), "a line has one"
+            shown.attach(self._report)
+            if isinstance(shown, EventChannel):
+                merged = MergedEvents(shown, self._tallies, self._settings, self._topics.pop)
+            else:
+                merged = MergedState(shown, self._tallies, self._settings, self._topics.pop)
+            self._topics[topic] = merged
+        session = next(each for each in self._lines[number].sessions if each.feed.channels.get(topic) is channel)
+        merged.feed(number, channel, session)
+        return merged
+
+    async def unsubscribe(self, topics: Iterable[Topic]) -> None:
+        """End topics on both lines; raises as :meth:`Line.unsubscribe` does."""
+        self._refuse_closed()
+        topics = list(topics)
+        by_line = [[topic for topic in topics if topic in line.holder(topic).subscriptions] for line in self._lines]
+        for topic in topics:
+            if not any(topic in held for held in by_line):
+                raise TopicError(f"{topic.text!r} is not subscribed")
+        works = [line.unsubscribe(held) for line, held in zip(self._lines, by_line, strict=True)]
+        for outcome in await asyncio.gather(*works, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    # ---- the end
 
     def begin_close(self) -> None:
-        """Say goodbye on all connections."""
-        for task in self._opening.values():
+        """Say goodbye on all connections at once."""
+        for line in self._lines:
+            line.begin_close()
+        for task in self._tasks:
             task.cancel()
-        for session in self.sessions:
-            session.connection.begin_close()
 
     async def close(self) -> None:
-        """Close all sessions."""
+        """Close both lines and end all readers."""
         self.begin_close()
-        await asyncio.gather(*self._opening.values(), return_exceptions=True)
-        await asyncio.gather(*(session.close() for session in self.sessions))
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for merged in self._topics.values():
+            merged.finish("the client was closed")
+        await asyncio.gather(*(line.close() for line in self._lines))
+
+
+def succeeded(future: "asyncio.Future[None]") -> bool:
+    """Whether it is done, and well."""
+    return future.done() and not future.cancelled() and future.exception() is None

@@ -128,6 +128,12 @@ class Session:
         await self.connection.open()
         self.connection.spawn(self.resyncs.watch())
 
+    def keep_trying(self) -> None:
+        """Connect as soon as that can be done, where :meth:`open` has failed and nothing tries again."""
+        if not self.connection.is_kept:
+            self.connection.keep_trying()
+            self.connection.spawn(self.resyncs.watch())
+
     async def close(self) -> None:
         """End the connection and all readers."""
         await self.connection.close()
@@ -136,6 +142,15 @@ class Session:
                 channel.finish("the client was closed")
             if not subscription.confirmed.done():
                 subscription.confirmed.set_exception(ClientClosed("the client was closed"))
+
+    @property
+    def last_recv_ns(self) -> int:
+        """When the latest frame came, in ns since the epoch; 0 before the first."""
+        return self.feed.last_recv_ns
+
+    def probe(self) -> None:
+        """Have the venue say something now, if it can: from then on :attr:`last_recv_ns` tells that it could."""
+        self.connection.probe()
 
     def after_fork(self) -> None:
         """This is a forked child: what its parent's feed keeps current stands still here, and must not look alive."""
@@ -237,6 +252,9 @@ class Session:
     async def _subscribe_some(self, subscriptions: Sequence[Subscription]) -> None:
         """Subscribe with one request; settles the subscriptions' ``confirmed``."""
         timeout_s = self._settings.timeout_s
+        for subscription in subscriptions:
+            for channel in subscription.channels.values():
+                channel.asked()
         try:
             answer = await self.connection.ask("subscribe", [subscription.topic.text for subscription in subscriptions])
         except ConnectionLost:
@@ -247,7 +265,7 @@ class Session:
                 self.connection.drop(f"no answer to a resubscription within {timeout_s:g} s")
             for subscription in subscriptions:
                 message = f"{subscription.topic.text}: the venue did not answer the subscription within {timeout_s:g} s"
-                self._give_up(subscription, SubscriptionTimeout(message))
+                self.give_up(subscription, SubscriptionTimeout(message))
             return
         if answer.success or (answer.is_served and len(subscriptions) == 1):
             for subscription in subscriptions:
@@ -263,9 +281,9 @@ class Session:
         else:
             topic = subscriptions[0].topic
             refused_sign_in = self.connection.sign_in_refusal if topic.is_private else None
-            self._give_up(subscriptions[0], refused_sign_in or SubscriptionRejected(topic.text, answer.reason))
+            self.give_up(subscriptions[0], refused_sign_in or SubscriptionRejected(topic.text, answer.reason))
 
-    def _give_up(self, subscription: Subscription, error: DepthwireError) -> None:
+    def give_up(self, subscription: Subscription, error: DepthwireError) -> None:
         """A subscription failed: tell whoever waits for it. One served before stays wanted, and that is reported."""
         if subscription.established:
             self.report(error)
@@ -298,7 +316,7 @@ class Session:
                 message = f"{subscription.topic.text}: not confirmed within {self._settings.timeout_s:g} s"
                 error = SubscriptionTimeout(message)
                 if not subscription.established:
-                    self._give_up(subscription, error)
+                    self.give_up(subscription, error)
                 raise error from None
 
     async def unsubscribe(self, topics: Sequence[Topic]) -> None:

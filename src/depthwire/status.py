@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from depthwire.health import Health
 from depthwire.phases import ConnectionStatus, Phase
 from depthwire.session import Session
 
@@ -46,11 +45,6 @@ def status_of(url: str, sessions: Sequence[Session], last_error: str) -> Status:
         age_ns=time.time_ns() - last_recv_ns if frames else None,
         connections=connections,
     )
-
-
-def health_of(sessions: Sequence[Session]) -> dict[str, Health]:
-    """How each topic does, of all sessions together. O(topics)."""
-    return {topic: record.health() for session in sessions for topic, record in session.resyncs.records.items()}
 
 
 def lanes_of(sessions: Sequence[Session]) -> dict[str, int]:

@@ -94,6 +94,14 @@ class EventReader(Protocol):
     def finish(self) -> object: ...
 
 
+class ConnectionWatcher(Protocol):
+    """What a channel of events tells of its connection."""
+
+    def asked(self) -> object: ...
+    def lost(self, reason: str, since_ns: int) -> object: ...
+    def back(self, until_ns: int) -> object: ...
+
+
 class LiveState(Protocol):
     """What a channel of a merged state keeps current."""
 

@@ -32,6 +32,7 @@ were not read fast enough.
 examples:
   depthwire watch BTCUSD --sim
   depthwire watch BTCUSD ETHUSD --depth 200 --url wss://stream.bybit.com/realtime
+  depthwire watch BTCUSDT --url wss://stream.bybit.com/v5/public/linear --url wss://stream.bytick.com/v5/public/linear
   depthwire watch 'trade.*' klineV2.1.BTCUSD instrument_info.100ms.BTCUSD --sim
   depthwire watch BTCUSDT publicTrade.BTCUSDT --url wss://stream.bybit.com/v5/public/linear
   depthwire watch order position wallet execution --url wss://stream.bybit.com/v5/private
@@ -60,7 +61,11 @@ def chosen_view(*, as_json: bool) -> View:
 def _configure(parser: argparse.ArgumentParser) -> None:
     add_targets(parser)
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--url", help="the endpoint, for example wss://stream.bybit.com/v5/public/linear")
+    source.add_argument(
+        "--url",
+        action="append",
+        help="the endpoint, for example wss://stream.bybit.com/v5/public/linear; twice for two lines to the venue",
+    )
     source.add_argument("--sim", action="store_true", help="the embedded venue: BTCUSD, ETHUSD; BTCUSDT")
     add_seconds(parser, None, "stop after S seconds (default: at Ctrl-C)")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
@@ -71,10 +76,10 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 async def _watch(arguments: argparse.Namespace) -> int:
-    url = arguments.url or simulated_url(arguments.targets)
-    topics = topics_of(arguments.targets, dialect_of(url), arguments.depth)
+    urls = arguments.url or [simulated_url(arguments.targets)]
+    topics = topics_of(arguments.targets, dialect_of(urls[0]), arguments.depth)
     view = chosen_view(as_json=arguments.json)
-    async with connect(url) as client:
+    async with connect(urls) as client:
         events = await subscribed(client, topics, view)
         works = [view.run()] if events is None else [view.run(), follow(events, view)]
         await run_for(arguments.seconds, together(*works))

@@ -75,7 +75,7 @@ class PlainClient(Client):
 
     async def attend(self, topics: Sequence[Topic], on_channel: Callable[[Channel], object]) -> None:
         """Subscribe and wait for the venue's word; raises as :meth:`Client.subscribe` does."""
-        await self._confirmed(topics, on_channel)
+        await self._served.subscribe(topics, on_channel)
 
     async def ping(self) -> None:
         """Ask whether the venue is there; raises ConnectionLost or TimeoutError where it is not."""
@@ -286,7 +286,7 @@ class PlainFeed:
         self._thread = LoopThread()
 
         async def open_client() -> PlainClient:
-            client = PlainClient(endpoint, self._settings, credentials=credentials)
+            client = PlainClient((endpoint,), self._settings, credentials=credentials)
             client.keep_frames()
             try:
                 await client.open()

@@ -1,0 +1,240 @@
+"""Two lines' events of one topic as one stream: the first copy of each event counts.
+
+The venue tells both lines the same events in the same order. What one line brought, the other is awaited to bring,
+too; when it does, that is a copy. What stood before it and did not come, that line has lost. Events that carry an id
+are told apart by it; of all others, which may be equal without being the same, each copy stands for one.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any, Final, NamedTuple, Protocol
+
+from depthwire.channel import EventChannel
+from depthwire.errors import DepthwireError, FrameError
+from depthwire.merge import LineTally
+
+MOST_AWAITED: Final = 10_000
+"""How many events a line may be behind the other; beyond that, copies are told again."""
+MOST_PASSED: Final = 32
+"""How far behind its place an event may still come on its own line."""
+MOST_IDS: Final = 10_000
+ID_FIELDS: Final = ("trade_id", "exec_id")
+
+
+class EventSource(Protocol):
+    """Where a line's events come from."""
+
+    @property
+    def last_recv_ns(self) -> int: ...
+    def probe(self) -> object: ...
+
+
+class Awaited(NamedTuple):
+    """An event that one line brought and the other is yet to bring.
+
+    ``behind_fault`` tells that the one line could not read a frame before it, and that it is not known what that held.
+    """
+
+    key: Any
+    ts_recv_ns: int
+    behind_fault: bool
+
+
+class EventStrand:
+    """One line's side of a topic of events: the reader and the watcher of its channel."""
+
+    def __init__(self, merge: "EventMerge", line: int, tally: LineTally) -> None:
+        self.tally = tally
+        self.may_bring = False  # the venue was asked for the topic
+        self.is_up = False  # and serves it
+        self.up_since_ns = 0
+        self.reached_ns = 0  # while it is not up: until when it was
+        self.reason = ""
+        self.fault: FrameError | None = None
+        self.awaited: deque[Awaited] = deque(maxlen=MOST_AWAITED)
+        self.passed: deque[Any] = deque(maxlen=MOST_PASSED)
+        self.latest: list[Any] = []  # its last frame's events
+        self._merge, self._line = merge, line
+        self._source: EventSource | None = None
+        self._on_end: Callable[[], object] = _nothing
+
+    def begin(self, source: "EventSource", on_end: Callable[[], object]) -> None:
+        """Events come from ``source`` from now on; ``on_end`` is called when no more will."""
+        self._source, self._on_end = source, on_end
+
+    def now_ns(self) -> int:
+        """When the line's latest frame came, in ns since the epoch."""
+        return 0 if self._source is None else self._source.last_recv_ns
+
+    def probe(self) -> None:
+        """Have the line's venue say something."""
+        if self._source is not None:
+            self._source.probe()
+
+    def push(self, events: list[Any], report: object) -> None:
+        """Take a frame's events."""
+        self._merge.push(self._line, events)
+
+    def break_off(self, error: DepthwireError) -> None:
+        """A frame could not be read; of a lost connection the watcher knows already."""
+        if isinstance(error, FrameError):
+            self._merge.fail(self._line, error)
+
+    def finish(self) -> None:
+        """No more events will come."""
+        self._merge.lost(self._line, "the topic ended on this line", time.time_ns())
+        self._on_end()
+
+    def asked(self) -> None:
+        """From now on it may bring what the other brings."""
+        self.may_bring = True
+
+    def lost(self, reason: str, since_ns: int) -> None:
+        """Its connection is."""
+        self._merge.lost(self._line, reason, since_ns)
+
+    def back(self, until_ns: int) -> None:
+        """The venue serves the topic."""
+        self._merge.back(self._line, until_ns)
+
+    def forget(self) -> None:
+        """What it has missed is no late copy when it comes back."""
+        self.awaited.clear()
+        self.passed.clear()
+        self.latest = []
+        self.fault = None
+
+
+class EventMerge:
+    """Hands the events of two lines to the readers of ``channel``, which no frame reaches, each once."""
+
+    def __init__(self, channel: EventChannel) -> None:
+        self.channel = channel
+        self.strands: list[EventStrand] = []  # of line 0 and of line 1
+        self._key: Callable[[Any], Any] | None = None
+        self._ids: dict[Any, None] | None = None
+
+    def _pair(self, line: int) -> tuple[EventStrand, EventStrand]:
+        return self.strands[line], self.strands[1 - line]
+
+    # ---- events
+
+    def push(self, line: int, events: list[Any]) -> None:
+        """A frame's events have come on a line. O(events), O(awaited) for one that is new while others are awaited."""
+        mine, other = self._pair(line)
+        ts_recv_ns = mine.now_ns()
+        if not mine.is_up:
+            self.back(line, ts_recv_ns)  # data may come before the answer
+        if self.channel.view is not None and events == mine.latest:
+            return  # an account's state, told twice on one line
+        mine.latest = events
+        new = []
+        for event in events:
+            key = self._key_of(event)
+            if self._is_copy(mine, other, key, ts_recv_ns):
+                continue
+            new.append(event)
+            if self._ids is not None:
+                self._ids[key] = None
+                if len(self._ids) > MOST_IDS:
+                    del self._ids[next(iter(self._ids))]
+            if other.may_bring:
+                other.awaited.append(Awaited(key, ts_recv_ns, mine.fault is not None))
+        if new:
+            mine.tally.wins += len(new)
+            self.channel.hand(new)
+
+    def _key_of(self, event: Any) -> Any:
+        if self._key is None:
+            field = next((name for name in ID_FIELDS if hasattr(event, name)), None)
+            self._key = attrgetter(field) if field else _itself
+            self._ids = {} if field else None
+        return self._key(event)
+
+    def _is_copy(self, mine: EventStrand, other: EventStrand, key: Any, ts_recv_ns: int) -> bool:
+        for place, awaited in enumerate(mine.awaited):
+            if awaited.key == key:
+                self._met(mine, other, place, ts_recv_ns)
+                return True
+        if key in mine.passed:
+            mine.passed.remove(key)
+            mine.tally.losses -= 1
+            return True
+        return self._ids is not None and key in self._ids
+
+    def _met(self, mine: EventStrand, other: EventStrand, place: int, ts_recv_ns: int) -> None:
+        """Both lines have brought an event: what each of them lacks of those before it, it has lost."""
+        missed, lacking = [mine.awaited.popleft().key for _ in range(place)], [each.key for each in other.awaited]
+        met = mine.awaited.popleft()
+        other.awaited.clear()
+        mine.tally.late(ts_recv_ns - met.ts_recv_ns)
+        for strand, keys in ((mine, missed), (other, lacking)):
+            strand.passed.extend(keys)
+            strand.tally.losses += len(keys)
+        if mine.fault is not None:
+            self._settle(mine, is_filled=bool(missed))
+        if other.fault is not None and met.behind_fault:
+            self._settle(other, is_filled=bool(lacking))
+
+    # ---- frames that could not be read
+
+    def fail(self, line: int, error: FrameError) -> None:
+        """A line's frame could not be read: readers are told, unless the other line fills the hole."""
+        mine, other = self._pair(line)
+        if mine.fault is None and other.is_up:
+            mine.fault = error
+        else:
+            self.channel.refuse(error)
+
+    def _settle(self, strand: EventStrand, *, is_filled: bool) -> None:
+        error, strand.fault = strand.fault, None
+        if error is not None and not is_filled:
+            self.channel.refuse(error)
+
+    # ---- connections
+
+    def lost(self, line: int, reason: str, since_ns: int) -> None:
+        """A line brings nothing any more; what it brought ends at ``since_ns``."""
+        mine, other = self._pair(line)
+        mine.may_bring = False
+        if not mine.is_up:
+            mine.forget()
+            return
+        mine.is_up, mine.reached_ns, mine.reason = False, since_ns, reason
+        for strand in (mine, other):
+            self._settle(strand, is_filled=bool(strand.awaited))
+        mine.forget()
+        reached_ns = max(since_ns, other.reached_ns)
+        if not other.is_up:
+            self.channel.connection_lost(self._reasons(), reached_ns)
+        elif other.up_since_ns > reached_ns:
+            # This line had fallen silent before the other one came up: in between there was none.
+            self.channel.connection_lost(self._reasons(), reached_ns)
+            self.channel.connection_back(other.up_since_ns)
+
+    def _reasons(self) -> str:
+        return "; ".join(
+            f"line {number}: {strand.reason or 'not served yet'}" for number, strand in enumerate(self.strands, 1)
+        )
+
+    def back(self, line: int, until_ns: int) -> None:
+        """The venue serves the topic on a line since ``until_ns``."""
+        mine, other = self._pair(line)
+        if mine.is_up:
+            return
+        mine.may_bring = mine.is_up = True
+        mine.up_since_ns = until_ns
+        if other.is_up:
+            other.probe()  # if it is silent, that counts from here on
+        else:
+            self.channel.connection_back(until_ns)
+
+
+def _itself(event: Any) -> Any:
+    return event
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,138 @@
+"""One line to a venue: the connections to one endpoint, for its public topics and for its private ones."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from depthwire.bybit.auth import KEY_VARIABLE, SECRET_VARIABLE, Credentials
+from depthwire.bybit.topics import Topic
+from depthwire.channel import Channel
+from depthwire.connection import asked_for
+from depthwire.endpoints import Endpoint
+from depthwire.errors import AuthError, ConnectError
+from depthwire.health import Health
+from depthwire.session import Session, Subscription
+from depthwire.sessions import Sessions
+
+NO_CREDENTIALS: Final = (
+    f"a private topic needs an API key and secret: give api_key and api_secret to connect(), or set {KEY_VARIABLE} and "
+    f"{SECRET_VARIABLE}"
+)
+
+
+class Line:
+    """Sessions of one endpoint: ``make`` makes one of a URL. Which of them serves a topic is the line's affair.
+
+    A ``persistent`` line goes on trying where a first attempt to connect fails.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        make: Callable[[str], Session],
+        credentials: Credentials | None,
+        *,
+        persistent: bool = False,
+    ) -> None:
+        self._publics = Sessions(lambda: make(endpoint.public_url), persistent=persistent)
+        self.public = self._publics.first
+        self.private = self.public if endpoint.public_url == endpoint.private_url else make(endpoint.private_url)
+        self.private.connection.credentials = credentials
+        self._credentials = credentials
+        self._signing_in: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        """The endpoint, without what may be secret in it."""
+        return self.public.connection.url
+
+    @property
+    def sessions(self) -> list[Session]:
+        """All there are, opened or not; the first one is the one that is opened with the line."""
+        return self._publics.all + ([] if self.private is self.public else [self.private])
+
+    async def open(self) -> None:
+        """Connect; raises ConnectError or AuthError."""
+        await self.public.open()
+
+    async def sign_in(self) -> None:
+        """Make sure that private topics may be asked for; raises AuthError or ConnectError."""
+        if self._signing_in is None:
+            self._signing_in = asyncio.create_task(self._sign_in_now())
+            self._signing_in.add_done_callback(asked_for)
+        try:
+            await asyncio.shield(self._signing_in)
+        except (AuthError, ConnectError):
+            self._signing_in = None  # the next caller tries again
+            raise
+
+    async def _sign_in_now(self) -> None:
+        credentials = self._credentials or Credentials.from_environment()
+        if credentials is None:
+            raise AuthError(NO_CREDENTIALS)
+        if self.private is not self.public:
+            self.private.connection.credentials = credentials
+            if not self.private.connection.is_kept:
+                await self.private.open()
+        elif self._credentials is None:
+            await self.public.connection.sign_in(credentials)
+
+    # ---- topics
+
+    def add(
+        self, topics: Iterable[Topic], on_channel: Callable[[Channel], object]
+    ) -> dict[Session, list[Subscription]]:
+        """Want topics, of which private ones need a sign-in before; what serves each. Raises ClientClosed."""
+        topics = list(topics)
+        placed = self._publics.place(topic for topic in topics if not topic.is_private)
+        private = [topic for topic in topics if topic.is_private]
+        if private:
+            placed.setdefault(self.private, []).extend(private)
+        return {session: session.add(wanted, on_channel) for session, wanted in placed.items()}
+
+    async def subscribe(self, topics: Sequence[Topic], on_channel: Callable[[Channel], object]) -> None:
+        """Want topics and wait for the venue's word; signs in first where one is private.
+
+        Raises ClientClosed, AuthError, ConnectError, SubscriptionRejected or SubscriptionTimeout.
+        """
+        self.public.connection.refuse_closed()
+        if any(topic.is_private for topic in topics):
+            await self.sign_in()
+        for session, subscriptions in self.add(topics, on_channel).items():
+            await self._publics.opened(session)
+            await session.confirmed(subscriptions)
+
+    def holder(self, topic: Topic) -> Session:
+        """The session that a topic is subscribed on; where it is on none, one that it could be on."""
+        return self.private if topic.is_private else self._publics.holder(topic)
+
+    async def unsubscribe(self, topics: Iterable[Topic]) -> None:
+        """End topics; raises as :meth:`Session.unsubscribe` does."""
+        by_session: dict[Session, list[Topic]] = {}
+        for topic in topics:
+            by_session.setdefault(self.holder(topic), []).append(topic)
+        for session, wanted in by_session.items():
+            await session.unsubscribe(wanted)
+
+    def health(self) -> dict[str, Health]:
+        """How each topic does. O(topics)."""
+        return {
+            topic: record.health() for session in self.sessions for topic, record in session.resyncs.records.items()
+        }
+
+    # ---- the end
+
+    def begin_close(self) -> None:
+        """Say goodbye on all connections at once: the waiting of :meth:`close` may be cancelled."""
+        self._publics.begin_close()
+        self.private.connection.begin_close()
+        if self._signing_in is not None:
+            self._signing_in.cancel()
+
+    async def close(self) -> None:
+        """Close the connections and end all readers."""
+        self.begin_close()
+        if self._signing_in is not None:
+            await asyncio.gather(self._signing_in, return_exceptions=True)
+        await self._publics.close()
+        await self.private.close()

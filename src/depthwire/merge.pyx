@@ -1,0 +1,353 @@
+"""Two lines' states of one topic as one: which of them readers see, and what each proves of the other.
+
+Each line keeps a whole state of its own, with its own continuity and its own resync, as one connection does. Readers see
+that of the line that is ahead, by reference: nothing is copied, whichever line brings the next frame first. Where both
+lines have applied a frame of one sequence, their states must be equal: a difference proves what no number could, that one
+of them lost a frame.
+"""
+
+from libc.string cimport memcpy, memset
+
+from depthwire.book cimport LIVE
+from depthwire.decimal_text cimport MAX_DIGITS, POWERS_OF_TEN
+from depthwire.ladder cimport Ladder
+
+cdef enum:
+    PATIENCE = 8            # frames for which a line that is in doubt, or behind, is not followed
+
+
+cdef class LineTally:
+    """What one line was good for, over all its topics.
+
+    ``wins`` counts what it brought first, frames of books and instruments, and events; ``losses`` what the other line
+    alone brought; ``gaps`` its frames that did not follow from its own state.
+    """
+
+    @property
+    def lags(self):
+        """How often it was how much later than the other line: of bucket i, up to 2**i µs, but above the one before."""
+        return tuple([self._lags[i] for i in range(LAG_BUCKETS)])
+
+    def late(self, int64_t by_ns):
+        """It brought what the other had brought ``by_ns`` before. O(1)."""
+        self._late(by_ns)
+
+    cdef void _late(self, int64_t by_ns) noexcept:
+        cdef int bucket = 0
+        while bucket < LAG_BUCKETS - 1 and by_ns > <int64_t>1000 << bucket:
+            bucket += 1
+        self._lags[bucket] += 1
+
+
+cdef class Strand:
+    """What is known of one line's state of a topic, and of the frames that it applied."""
+
+    def __init__(self, LineTally tally not None):
+        self.tally = tally
+
+    cdef inline Applied* _slot(self, int64_t seq) noexcept:
+        return &self._applied[<uint64_t>seq * 0x9E3779B97F4A7C15ULL >> (64 - REMEMBERED_BITS)]
+
+    cdef Applied* find(self, int64_t seq) noexcept:
+        """The frame of a sequence, where it is remembered; else NULL. O(1)."""
+        cdef Applied* applied = self._slot(seq)
+        return applied if applied.ordinal and applied.seq == seq else NULL
+
+    cdef Applied* note(self, int64_t seq, uint64_t digest, int64_t ts_recv_ns) noexcept:
+        """Remember a frame, in the place of an older one. O(1)."""
+        cdef bint is_only = self.find(seq) == NULL
+        cdef Applied* applied = self._slot(seq)
+        self.count += 1
+        self.seq = seq
+        applied[0] = Applied(self.count, seq, ts_recv_ns, digest, is_only)
+        return applied
+
+    cdef void forget(self) noexcept:
+        memset(self._applied, 0, sizeof(self._applied))
+
+    cdef str why(self):
+        """Why readers cannot have its state."""
+        return "it is behind what was seen" if self.is_live else self.reason or "no snapshot yet"
+
+    cdef bint in_doubt(self) noexcept:
+        """Whether it stepped over a frame that the other line brought, and nothing has confirmed it since."""
+        return self.stepped_at > self.agreed_at and self.stepped_at > self.snapshot_at
+
+
+cdef class StateMerge:
+    """StateMerge(first, second)
+
+    Decides, with the tallies of two lines, 0 and 1. Subclasses carry it out: :meth:`show`, :meth:`hide`, :meth:`accuse`.
+    """
+
+    def __init__(self, LineTally first not None, LineTally second not None):
+        self._first, self._second = Strand(first), Strand(second)
+        self._source = -1
+        self._starts_over = True
+
+    cdef inline Strand _strand(self, int line):
+        return self._second if line else self._first
+
+    # ---- what subclasses do
+
+    cpdef show(self, int line, bint is_told):
+        """Let readers see that line's state. Without ``is_told`` it is the one that they see already."""
+        raise NotImplementedError
+
+    cpdef hide(self, str reason):
+        """No line has a state to trust: the readers' is STALE."""
+        raise NotImplementedError
+
+    cpdef accuse(self, int line, str reason):
+        """A line's state is wrong, or may be: it is STALE, and must be fetched anew."""
+        raise NotImplementedError
+
+    # ---- what lines tell
+
+    def changed(self, int line, bint is_live, str reason):
+        """A line's state has gone LIVE with the snapshot that :meth:`took` tells of next, or is LIVE no more. O(1)."""
+        cdef Strand strand = self._strand(line)
+        cdef bint was_live = strand.is_live
+        strand.is_live = is_live
+        if is_live:
+            strand.snapshot_at = strand.count + 1
+            strand.reason = None
+            strand.forget()
+        elif was_live or strand.reason is None:
+            strand.reason = reason
+            if was_live:
+                self._fall_back(line, False)
+
+    def suspect(self, int line):
+        """What made the line STALE proves that a frame was lost before: its state may have been wrong for some time."""
+        cdef Strand strand = self._strand(line)
+        if self._is_live and self._source == line and not strand.is_live and strand.agreed_at != strand.count:
+            self._lose()
+
+    cpdef took(
+        self, int line, int64_t seq, uint64_t digest, int64_t ts_exchange_us, int64_t ts_recv_ns, bint is_numbered
+    ):
+        """A LIVE line has applied a frame. O(1).
+
+        ``seq`` orders the frames of both lines, ``digest`` is that of the state after it. Where frames are numbered one
+        by one, stepping over another line's is no sign of a loss. ``ts_exchange_us`` is on one clock for both lines.
+        """
+        cdef Strand mine = self._strand(line), other = self._strand(1 - line)
+        cdef int64_t before = mine.seq
+        cdef Applied* applied
+        if not mine.is_live:
+            return
+        if seq < before:
+            mine.fell = True
+            mine.forget()
+        if seq >= self._seq:
+            mine.fell = False
+        applied = mine.note(seq, digest, ts_recv_ns)
+        mine.ts_exchange_us = ts_exchange_us
+        if mine.count == mine.snapshot_at:
+            mine.restated += seq == before
+            before = seq
+        self._compare(line, applied)
+        if not mine.is_live:
+            return
+        if not is_numbered and line != self._source and before < self._seq < seq and mine.agreed_at != mine.count:
+            mine.stepped_at = mine.count
+        if self._starts_over or (line == self._source and seq >= self._seq):
+            self._give(line, True)
+        elif seq > self._seq or (seq == self._seq and not self._is_live):
+            if not mine.in_doubt():
+                self._give(line, True)
+                return
+            mine.waited += 1
+            if not (self._is_live and other.is_live) or mine.waited > PATIENCE:
+                self._accuse(line, f"it stepped over a frame that the other line brought, and is at {seq} by itself")
+        elif line == self._source or not self._is_live or not self._strand(self._source).is_live:
+            # Readers saw a later sequence already, and need this line.
+            if line == self._source and other.is_live and other.seq >= self._seq:
+                self._give(1 - line, not self._is_same(self._seq))
+            elif self._may_start_over() or self._is_past(mine):
+                self._give(line if not other.is_live or mine.seq >= other.seq else 1 - line, True)
+            elif line == self._source:
+                mine.reason = f"its sequence fell to {seq}"
+                self._lose()
+
+    cdef bint _may_start_over(self) noexcept:
+        """Whether the sequence of each LIVE line has started over."""
+        return (self._first.fell or not self._first.is_live) and (self._second.fell or not self._second.is_live)
+
+    cdef bint _is_past(self, Strand strand) noexcept:
+        """Whether a line is past what readers saw by the venue's clock, though not by the sequence: that one was wrong."""
+        self._past += strand.ts_exchange_us > self._ts_exchange_us
+        return self._past > PATIENCE
+
+    # ---- one line against the other
+
+    cdef int _compare(self, int line, Applied* applied) except -1:
+        """Hold a frame against the other line's of the same sequence, where there is one."""
+        cdef Strand mine = self._strand(line), other = self._strand(1 - line)
+        cdef Applied* theirs = other.find(applied.seq)
+        cdef int64_t missed
+        if theirs == NULL or not theirs.is_only or not applied.is_only:
+            return 0
+        mine.tally._late(applied.ts_recv_ns - theirs.ts_recv_ns)
+        if theirs.digest != applied.digest:
+            return self._judge(line, applied, theirs) if other.is_live else 0
+        if mine.agreed_at and other.agreed_at:
+            missed = (theirs.ordinal - other.agreed_at - other.restated) - (applied.ordinal - mine.agreed_at - mine.restated)
+            if missed > 0:
+                mine.tally.losses += missed
+            else:
+                other.tally.losses -= missed
+        mine.agreed_at, other.agreed_at = applied.ordinal, theirs.ordinal
+        mine.restated = other.restated = 0
+        return 0
+
+    cdef int _judge(self, int line, Applied* applied, Applied* theirs) except -1:
+        """The lines differ at one sequence: who is wrong? Who has had a snapshot since they agreed is right, who applied
+        fewer frames has lost some; where neither tells them apart, none can be trusted."""
+        cdef Strand mine = self._strand(line), other = self._strand(1 - line)
+        cdef bint mine_is_new = mine.snapshot_at > mine.agreed_at, other_is_new = other.snapshot_at > other.agreed_at
+        cdef int64_t fewer = (theirs.ordinal - other.agreed_at) - (applied.ordinal - mine.agreed_at)
+        cdef str difference = f"at sequence {applied.seq} the lines' states differ; "
+        if mine_is_new != other_is_new:
+            return self._accuse(
+                1 - line if mine_is_new else line, difference + "the other line's is from a snapshot since they were equal"
+            )
+        if fewer and not mine_is_new:
+            return self._accuse(
+                line if fewer > 0 else 1 - line, difference + f"this line applied {abs(fewer)} frames fewer since they were equal"
+            )
+        difference += "nothing tells which of them is right"
+        mine.is_live = other.is_live = False
+        mine.reason = other.reason = difference
+        self._fall_back(line, True)
+        self.accuse(line, difference)
+        self.accuse(1 - line, difference)
+        return 0
+
+    cdef int _accuse(self, int line, str reason) except -1:
+        cdef Strand strand = self._strand(line)
+        strand.is_live = False
+        strand.reason = reason
+        self._fall_back(line, True)
+        self.accuse(line, reason)
+        return 0
+
+    # ---- what readers see
+
+    cdef int _fall_back(self, int line, bint is_wrong) except -1:
+        """A line is LIVE no more: readers go on with the other one, if that has got so far.
+
+        Where it has not yet, they keep what they see, which stands still, unless it is wrong.
+        """
+        cdef int others = 1 - line
+        cdef Strand other = self._strand(others)
+        if not other.is_live:
+            self._starts_over = True
+            return self._lose()
+        if not self._is_live or self._source != line:
+            return 0
+        if other.seq >= self._seq:
+            if other.in_doubt():
+                return self._accuse(others, "it stepped over a frame that the other line brought, which is gone now")
+            return self._give(others, not self._is_same(self._seq))
+        return self._lose() if is_wrong else 0
+
+    cdef bint _is_same(self, int64_t seq) noexcept:
+        """Whether both lines stand at a sequence with equal states."""
+        cdef Applied* one = self._first.find(seq)
+        cdef Applied* two = self._second.find(seq)
+        return (
+            one != NULL
+            and two != NULL
+            and one.digest == two.digest
+            and one.ordinal == self._first.count
+            and two.ordinal == self._second.count
+        )
+
+    cdef int _give(self, int line, bint is_told) except -1:
+        cdef Strand strand = self._strand(line)
+        self._source = line
+        self._seq = strand.seq
+        self._ts_exchange_us = strand.ts_exchange_us
+        self._past = 0
+        self._is_live = True
+        self._starts_over = strand.fell = False
+        self._first.waited = self._second.waited = 0
+        strand.tally.wins += is_told
+        self.show(line, is_told)
+        return 0
+
+    cdef int _lose(self) except -1:
+        cdef str first, second
+        if self._is_live:
+            self._is_live = False
+            self._source = -1
+            first, second = self._first.why(), self._second.why()
+            self.hide(first if first == second else f"line 1: {first}; line 2: {second}")
+        return 0
+
+
+cdef class BookMerge(StateMerge):
+    """BookMerge(shown, first, second, on_accused)
+
+    Keeps a book, which no frame reaches, at that of the line that is ahead. ``on_accused(line, reason)`` is called to have
+    a line's book fetched anew.
+    """
+
+    def __init__(self, LiveBook shown not None, LineTally first, LineTally second, on_accused):
+        super().__init__(first, second)
+        self._shown = shown
+        self._on_accused = on_accused
+        self._books = [None, None]
+
+    def attach(self, int line, LiveBook book not None):
+        """Follow a line's book."""
+        self._books[line] = book
+        book.on_change(BookStrand(self, line))
+
+    cpdef show(self, int line, bint is_told):
+        cdef LiveBook book = self._books[line], shown = self._shown
+        shown.bid_ladder, shown.ask_ladder = book.bid_ladder, book.ask_ladder
+        shown.decimals, shown.unit = book.decimals, book.unit
+        shown.cross_seq, shown.update_id = book.cross_seq, book.update_id
+        shown.ts_exchange_us, shown.ts_matching_us = book.ts_exchange_us, book.ts_matching_us
+        if is_told:
+            shown.ts_recv_ns = book.ts_recv_ns
+            shown.version += 1
+            if shown.status != LIVE:
+                shown._enter(LIVE, None)
+            shown.applied()
+
+    cpdef hide(self, str reason):
+        self._shown.go_stale(reason)
+
+    cpdef accuse(self, int line, str reason):
+        self._on_accused(line, reason)
+
+
+cdef class BookStrand(BookListener):
+    """Tells a merge of each frame that one line's book applied."""
+
+    def __init__(self, BookMerge merge not None, int line):
+        self._merge = merge
+        self._line = line
+
+    cdef int on_book(self, LiveBook book) except -1:
+        cdef int64_t seq = book.cross_seq if book.cross_seq else book.update_id
+        cdef uint64_t factor = <uint64_t>POWERS_OF_TEN[MAX_DIGITS - book.decimals] if book.decimals >= 0 else 1
+        cdef uint64_t digest = digest_of(book.bid_ladder, factor) * 0xD6E8FEB86659FD93ULL ^ digest_of(book.ask_ladder, factor)
+        self._merge.took(self._line, seq, digest, book.ts_exchange_us, book.ts_recv_ns, book.update_id != 0)
+        return 0
+
+
+cdef uint64_t digest_of(Ladder ladder, uint64_t factor) noexcept:
+    """A sum over a side's levels, equal for equal prices and sizes; ``factor`` states prices at one scale. O(n)."""
+    cdef uint64_t total = 0, level, size
+    cdef Py_ssize_t i
+    for i in range(ladder.count):
+        memcpy(&size, &ladder.lots[i], sizeof(size))
+        level = <uint64_t>ladder.ids[i] * factor * 0x9E3779B97F4A7C15ULL + size
+        level = (level ^ level >> 32) * 0xD6E8FEB86659FD93ULL
+        total += level ^ level >> 29
+    return total

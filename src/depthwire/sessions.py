@@ -1,0 +1,91 @@
+"""The connections to one URL's public topics: one, and more as soon as the exchange's limits need them."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from depthwire.bybit.dialect import Room
+from depthwire.bybit.topics import Topic
+from depthwire.connection import asked_for
+from depthwire.errors import ClientClosed, ConnectError
+from depthwire.session import Session
+
+
+class Sessions:
+    """Sessions of one URL, each with as many topics as fit; ``make`` makes one. There is always a first one.
+
+    A session that cannot connect is given up, unless they are ``persistent``: then it goes on trying.
+    """
+
+    def __init__(self, make: Callable[[], Session], *, persistent: bool = False) -> None:
+        self._make = make
+        self._persistent = persistent
+        self._opening: dict[Session, asyncio.Task[None]] = {}
+        self.all = [make()]
+
+    @property
+    def first(self) -> Session:
+        """The session that is opened with the client."""
+        return self.all[0]
+
+    def holder(self, topic: Topic) -> Session:
+        """The session that a topic is subscribed on; the first where it is on none. O(sessions)."""
+        return next((session for session in self.all if topic in session.subscriptions), self.first)
+
+    def place(self, topics: Iterable[Topic]) -> dict[Session, list[Topic]]:
+        """Where each topic belongs: where it stands already, or where there is room, in a new session if need be.
+
+        The caller subscribes at once, or else the room may be given away twice. O(topics wanted and subscribed).
+        """
+        rooms = {session: Room(session.dialect.limits, session.subscriptions) for session in self.all}
+        placed: dict[Session, list[Topic]] = {}
+        for topic in dict.fromkeys(topics):
+            session = self.holder(topic)
+            if topic not in session.subscriptions:
+                session = next((each for each, room in rooms.items() if room.take(topic)), None) or self._extend()
+                if session not in rooms:
+                    rooms[session] = Room(session.dialect.limits, (topic,))
+            placed.setdefault(session, []).append(topic)
+        return placed
+
+    def _extend(self) -> Session:
+        session = self._make()
+        self.all.append(session)
+        task = self._opening[session] = asyncio.create_task(self._open(session))
+        task.add_done_callback(asked_for)
+        return session
+
+    async def _open(self, session: Session) -> None:
+        try:
+            await session.open()
+        except BaseException as error:
+            if self._persistent and isinstance(error, ConnectError):
+                session.report(error)
+                session.keep_trying()
+                return
+            self.all.remove(session)
+            await session.close()
+            raise
+        finally:
+            del self._opening[session]
+
+    async def opened(self, session: Session) -> None:
+        """Wait until a session that :meth:`place` opened is connected; raises ConnectError where that fails."""
+        opening = self._opening.get(session)
+        if opening is not None:
+            await asyncio.wait((opening,))  # of which a caller that is cancelled cancels nothing
+            if opening.cancelled():
+                raise ClientClosed("the client was closed")
+            opening.result()
+
+    def begin_close(self) -> None:
+        """Say goodbye on all connections."""
+        for task in self._opening.values():
+            task.cancel()
+        for session in self.all:
+            session.connection.begin_close()
+
+    async def close(self) -> None:
+        """Close all sessions."""
+        self.begin_close()
+        await asyncio.gather(*self._opening.values(), return_exceptions=True)
+        await asyncio.gather(*(session.close() for session in self.all))

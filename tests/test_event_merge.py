@@ -1,0 +1,292 @@
+"""Two lines' events as one stream, without a socket: each once, and a gap only where both lines have one."""
+
+import asyncio
+import random
+from typing import Any, NamedTuple
+
+import pytest
+
+from depthwire.bybit.accounts import OpenOrders
+from depthwire.bybit.messages import TradeMessage
+from depthwire.bybit.private import OrderMessage
+from depthwire.channel import EventChannel
+from depthwire.errors import DepthwireError, MalformedFrame, StreamGap
+from depthwire.event_merge import MOST_AWAITED, EventMerge, EventStrand
+from depthwire.merge import LineTally
+from depthwire.streams import EventStream
+
+
+class Told(NamedTuple):
+    """An event without an id."""
+
+    number: int
+
+
+class Trade(NamedTuple):
+    """An event with one; ``copy`` is not what tells it apart."""
+
+    trade_id: str
+    copy: int = 0
+
+
+class Source:
+    """A line's clock, and how often it was asked whether it lives."""
+
+    def __init__(self) -> None:
+        self.last_recv_ns = 1
+        self.probes = 0
+
+    def probe(self) -> None:
+        self.probes += 1
+
+
+class Pair:
+    """Two lines that serve a topic, and a reader."""
+
+    def __init__(self, *, is_account: bool = False) -> None:
+        view = OpenOrders() if is_account else None
+        self.channel = EventChannel("topic", OrderMessage if is_account else TradeMessage, view)
+        if view is not None:
+            view.push = lambda events, report: None  # type: ignore[method-assign]
+        self.stream: EventStream[Any] = EventStream("topic", 1_000_000, on_close=self.channel.leave)
+        self.channel.join(self.stream)
+        self.merge = EventMerge(self.channel)
+        self.tallies = LineTally(), LineTally()
+        self.sources = Source(), Source()
+        self.ended: list[int] = []
+        self.merge.strands = [EventStrand(self.merge, line, tally) for line, tally in enumerate(self.tallies)]
+        for line, strand in enumerate(self.merge.strands):
+            strand.begin(self.sources[line], lambda line=line: self.ended.append(line))
+            strand.asked()
+            strand.back(1)
+
+    def bring(self, line: int, *events: Any) -> None:
+        self.merge.strands[line].push(list(events), None)
+
+    def told(self, line: int, *numbers: int) -> None:
+        for number in numbers:
+            self.bring(line, Told(number))
+
+    def fail(self, line: int) -> None:
+        self.merge.strands[line].break_off(MalformedFrame("cut", "topic"))
+
+    def lose(self, line: int, at_ns: int) -> None:
+        self.merge.strands[line].lost("connection lost", at_ns)
+
+    def back(self, line: int, at_ns: int) -> None:
+        self.merge.strands[line].asked()
+        self.merge.strands[line].back(at_ns)
+
+    @property
+    def seen(self) -> list[Any]:
+        """What the reader got since the last look: events, and errors in their places."""
+
+        async def read() -> list[Any]:
+            found: list[Any] = []
+            while self.stream.waiting:
+                try:
+                    found.append(await anext(self.stream))
+                except DepthwireError as error:
+                    found.append(error)
+            return found
+
+        return [item.number if isinstance(item, Told) else item for item in asyncio.run(read())]
+
+
+def test_the_first_copy_counts() -> None:
+    pair = Pair()
+    pair.told(0, 1, 2)
+    pair.told(1, 1, 2, 3, 4)
+    pair.told(0, 3, 4)
+    assert pair.seen == [1, 2, 3, 4]
+    assert [(tally.wins, tally.losses, sum(tally.lags)) for tally in pair.tallies] == [(2, 0, 2), (2, 0, 2)]
+
+
+def test_what_one_line_lost_the_other_brings() -> None:
+    pair = Pair()
+    pair.told(0, 1, 3)
+    pair.told(1, 1, 2, 3)
+    assert pair.seen == [1, 3, 2]
+    pair.told(0, 4, 5)
+    pair.told(1, 5)
+    assert pair.seen == [4, 5]
+    assert [tally.losses for tally in pair.tallies] == [1, 1]
+
+
+def test_equal_events_that_are_not_the_same_each_count() -> None:
+    pair = Pair()
+    pair.told(0, 1, 1, 2, 1)
+    pair.told(1, 1, 1, 2, 1)
+    assert pair.seen == [1, 1, 2, 1]
+
+
+def test_an_id_tells_events_apart_and_nothing_else() -> None:
+    pair = Pair()
+    pair.bring(0, Trade("a"), Trade("b"))
+    pair.bring(1, Trade("a", copy=1), Trade("b", copy=1), Trade("b", copy=2))
+    pair.lose(1, 5)
+    pair.back(1, 6)
+    pair.bring(1, Trade("b", copy=3))  # what the linear dialect repeats after a subscription
+    assert pair.seen == [Trade("a"), Trade("b")]
+
+
+def test_an_accounts_frame_told_twice_on_one_line_is_one() -> None:
+    pair = Pair(is_account=True)
+    pair.told(0, 1, 1, 2, 1)
+    pair.told(1, 1, 2, 2, 1)
+    assert pair.seen == [1, 2, 1]
+
+
+def test_a_late_frame_of_a_line_is_no_second_event() -> None:
+    pair = Pair()
+    pair.told(0, 2, 1, 3)
+    pair.told(1, 1, 2, 3)
+    assert pair.seen == [2, 1, 3]
+    pair.told(1, 5, 4)
+    pair.told(0, 4, 5)
+    assert pair.seen == [5, 4]
+    assert [tally.losses for tally in pair.tallies] == [0, 0]
+
+
+@pytest.mark.parametrize("leads", [0, 1])
+def test_an_unreadable_frame_is_filled_by_the_other_line(leads: int) -> None:
+    pair = Pair()
+
+    def first() -> None:
+        pair.told(0, 1)
+        pair.fail(0)  # it was 2
+        pair.told(0, 3)
+
+    def second() -> None:
+        pair.told(1, 1, 2, 3)
+
+    for bring in (second, first) if leads else (first, second):
+        bring()
+    assert sorted(pair.seen) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("leads", [0, 1])
+def test_an_unreadable_frame_that_the_other_line_lost_is_told(leads: int) -> None:
+    pair = Pair()
+
+    def first() -> None:
+        pair.told(0, 1)
+        pair.fail(0)
+        pair.told(0, 3)
+
+    def second() -> None:
+        pair.told(1, 1, 3)
+
+    for bring in (second, first) if leads else (first, second):
+        bring()
+    one, *others = pair.seen
+    assert one == 1
+    assert sorted(type(item) for item in others if not isinstance(item, int)) == [MalformedFrame]
+
+
+def test_an_unreadable_frame_is_told_at_once_where_no_other_line_serves_the_topic() -> None:
+    pair = Pair()
+    pair.lose(1, 5)
+    pair.fail(0)
+    (error,) = pair.seen
+    assert isinstance(error, MalformedFrame)
+
+
+def test_an_unreadable_frame_is_told_where_the_other_line_ends_before_it_could_fill_it() -> None:
+    pair = Pair()
+    pair.fail(0)
+    pair.lose(1, 5)
+    (error,) = pair.seen
+    assert isinstance(error, MalformedFrame)
+
+
+def test_a_line_that_comes_and_goes_is_no_gap_while_the_other_one_stays() -> None:
+    pair = Pair()
+    pair.told(0, 1)
+    pair.lose(1, 5)
+    pair.told(0, 2, 3)
+    probes = pair.sources[0].probes
+    pair.back(1, 8)
+    assert pair.sources[0].probes == probes + 1
+    pair.told(1, 4)
+    pair.told(0, 4)
+    pair.lose(0, 9)  # its pong had come
+    pair.told(1, 5)
+    assert pair.seen == [1, 2, 3, 4, 5]
+
+
+def test_what_a_line_missed_while_it_was_away_is_no_copy_when_it_is_back() -> None:
+    pair = Pair()
+    pair.lose(1, 5)
+    pair.told(0, 1, 2)
+    pair.back(1, 8)
+    pair.told(1, 1)
+    pair.told(0, 1)
+    assert pair.seen == [1, 2, 1]
+
+
+def test_what_comes_between_the_request_and_its_answer_is_a_copy() -> None:
+    pair = Pair()
+    pair.lose(1, 5)
+    pair.merge.strands[1].asked()
+    pair.told(0, 1, 2, 3)
+    pair.told(1, 2)  # data before the answer; 1 was told before the venue had read the request
+    pair.merge.strands[1].back(7)
+    pair.told(1, 3)
+    assert pair.seen == [1, 2, 3]
+
+
+def test_both_lines_lost_are_one_gap_from_the_last_frame_to_the_first_line_back() -> None:
+    pair = Pair()
+    pair.told(0, 1)
+    pair.lose(0, 5)
+    pair.lose(1, 7)
+    pair.back(0, 20)
+    pair.back(1, 30)
+    one, gap = pair.seen
+    assert one == 1
+    assert isinstance(gap, StreamGap)
+    assert (gap.since_ns, gap.until_ns) == (7, 20)
+    assert gap.reason == "line 1: connection lost; line 2: connection lost"
+
+
+def test_a_line_that_was_silent_before_the_other_one_came_back_has_left_a_gap() -> None:
+    pair = Pair()
+    pair.lose(0, 5)  # line 2 has said nothing since 3, which nobody knows yet
+    pair.back(0, 20)
+    pair.told(0, 9)
+    pair.lose(1, 3)
+    nine, gap = pair.seen
+    assert nine == 9
+    assert isinstance(gap, StreamGap)
+    assert (gap.since_ns, gap.until_ns) == (5, 20)
+
+
+def test_a_line_that_ends_is_told_and_the_other_goes_on() -> None:
+    pair = Pair()
+    pair.merge.strands[0].finish()
+    pair.told(1, 1)
+    assert (pair.seen, pair.ended) == ([1], [0])
+
+
+def test_what_a_line_is_awaited_to_bring_is_bounded() -> None:
+    pair = Pair()
+    pair.told(0, *range(MOST_AWAITED + 10))
+    assert len(pair.merge.strands[1].awaited) == MOST_AWAITED
+    pair.told(1, MOST_AWAITED)
+    assert pair.seen == [*range(MOST_AWAITED + 10)]
+
+
+@pytest.mark.parametrize("kind", [Told, Trade])
+def test_in_any_order_of_arrival_each_event_counts_once(kind: Any) -> None:
+    """Each line loses some; nothing that one line brought is lost, nothing counts twice."""
+    for seed in range(30):
+        chance, pair = random.Random(seed), Pair()
+        true = [kind(number) for number in range(300)]
+        lines = [[event for event in true if chance.random() > 0.05] for _ in range(2)]
+        brought = [event for event in true if event in lines[0] or event in lines[1]]
+        while any(lines):
+            line = chance.choice([number for number in range(2) if lines[number]])
+            pair.bring(line, *[lines[line].pop(0) for _ in range(min(len(lines[line]), chance.randrange(1, 4)))])
+        seen = pair.seen
+        assert sorted(map(str, seen)) == sorted(str(event[0] if kind is Told else event) for event in brought)
