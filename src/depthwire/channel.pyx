@@ -8,9 +8,10 @@ from logging import getLogger
 import msgspec
 
 from depthwire.book cimport LIVE, STALE
+from depthwire.clock cimport coarse_ns, now_ns
 from depthwire.frame cimport BookFrame
 
-from depthwire.errors import UNDECODABLE, CallbackError, MalformedFrame, StreamGap
+from depthwire.errors import UNDECODABLE, CallbackError, MalformedFrame, SlowCallback, StreamGap
 from depthwire.streams import changes
 from depthwire.values import BookState
 
@@ -72,14 +73,20 @@ cdef class LiveBook(Book):
         return changes(self)
 
     def finish(self, str reason not None):
-        """No more frames will come: the book goes STALE and iterations over it end."""
+        """No more frames will come: the book goes STALE and iterations over it end. Told once."""
+        if self.finished:
+            return
         self.finished = True
-        self.go_stale(reason)
-        tell(self._state_listeners, self)
+        if self.status == LIVE:
+            self.go_stale(reason)
+        else:
+            self.on_state_changed()
 
     cdef int applied(self) except -1:
         if self._listeners:
             tell(self._listeners, self)
+            if self.slow_callback_ns:
+                check_time(self.slow_callback_ns, self.ts_recv_ns, self.topic, self.report)
         return 0
 
     cdef int on_state_changed(self) except -1:
@@ -104,6 +111,13 @@ cdef int tell(tuple listeners, LiveBook book) except -1:
     return 0
 
 
+cdef int check_time(int64_t bound_ns, int64_t ts_recv_ns, str topic, object report) except -1:
+    """Report where callbacks, of a frame that came at ``ts_recv_ns``, are over only now."""
+    if coarse_ns() - ts_recv_ns > bound_ns:
+        report(SlowCallback(topic, (now_ns() - ts_recv_ns) / 1e9, bound_ns / 1e9))
+    return 0
+
+
 def callback_error(error, topic):
     """The CallbackError for what a subscriber raised."""
     wrapped = CallbackError(f"{topic}: a subscriber's callback raised {type(error).__name__}: {error}")
@@ -122,9 +136,10 @@ cdef class Channel:
         """Decode and apply one frame, which is borrowed for this call; raises FrameError."""
         raise NotImplementedError
 
-    def attach(self, report):
-        """Say whom to report subscribers' errors to."""
+    def attach(self, report, double slow_callback_s=0.0):
+        """Say whom to report subscribers' errors to, and frames whose callbacks take longer than so long; 0: none."""
         self.report = report
+        self.slow_callback_ns = <int64_t>(slow_callback_s * 1e9)
 
     def refuse(self, error):
         """A frame of this topic could not be used."""
@@ -179,8 +194,10 @@ cdef class BookChannel(Channel):
     def state(self):
         return self.book
 
-    def attach(self, report):
-        self.report = self.book.report = report
+    def attach(self, report, double slow_callback_s=0.0):
+        Channel.attach(self, report, slow_callback_s)
+        self.book.report = report
+        self.book.slow_callback_ns = self.slow_callback_ns
 
     def refuse(self, error):
         self.rejected += 1
@@ -228,10 +245,13 @@ cdef class StateChannel(Channel):
     cdef int on_frame(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1:
         self.frames += 1
         self.state.apply(decoded(self._decode, self._bytes, data, size), ts_recv_ns)
+        if self.slow_callback_ns:
+            check_time(self.slow_callback_ns, ts_recv_ns, self.topic, self.report)
         return 0
 
-    def attach(self, report):
-        self.report = self.state.report = report
+    def attach(self, report, double slow_callback_s=0.0):
+        Channel.attach(self, report, slow_callback_s)
+        self.state.report = report
 
     def refuse(self, error):
         self.state.mark_stale(error.message)
@@ -250,8 +270,9 @@ cdef class StateChannel(Channel):
 cdef class EventChannel(Channel):
     """EventChannel(topic, message_type, view=None)
 
-    Hands the items of each frame's ``data`` to its streams. ``events`` counts them. ``view``, if given, is joined before
-    any of them, so that they find it up to date with each frame.
+    Hands the items of each frame's ``data`` to its streams. ``events`` counts them, ``ts_recv_ns`` is when the last
+    frame came, 0 before the first. ``view``, if given, is joined before any of them, so that they find it up to date
+    with each frame.
     """
 
     def __init__(self, str topic not None, message_type, view=None):
@@ -273,11 +294,14 @@ cdef class EventChannel(Channel):
     cdef int on_frame(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1:
         self.frames += 1
         events = decoded(self._decode, self._bytes, data, size).data
+        self.ts_recv_ns = ts_recv_ns
         if self._gap is not None:
             self.connection_back(ts_recv_ns)
         self.events += len(events)
         for stream in tuple(self._streams):
             stream.push(events, self._callback_failed)
+        if self.slow_callback_ns:
+            check_time(self.slow_callback_ns, ts_recv_ns, self.topic, self.report)
         return 0
 
     def _callback_failed(self, error, topic):

@@ -216,7 +216,7 @@ class Session:
             channel = self.dialect.channel(topic, scanner=self._scanner)
             if channel is None:
                 return None
-            channel.attach(self.report)
+            channel.attach(self.report, self._settings.slow_callback_s or 0.0)
             self.feed.channels.add(channel)
             self.resyncs.add(channel)
         if topic not in subscription.channels:

@@ -29,6 +29,9 @@ class Settings:
     ``instrument_silence_s``, is STALE, told of as a TopicSilent, and fetched anew; noticed up to a quarter of the bound
     later. The bound doubles while the topic stays silent, up to 16-fold. None: a thin market may be silent for ever.
 
+    A frame whose callbacks are over later than ``slow_callback_s`` after it came is told of as a SlowCallback, by a
+    clock that is good to 10 ms; None reads none.
+
     Raises ValueError where one is not above 0, or a socket option above 2**31 - 1.
     """
 
@@ -43,6 +46,7 @@ class Settings:
     kernel_busy_poll_us: int | None = None
     book_silence_s: float | None = 60.0
     instrument_silence_s: float | None = 60.0
+    slow_callback_s: float | None = 0.1
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
