@@ -129,11 +129,14 @@ def test_changes_conflate_and_end_with_the_client() -> None:
             assert all(new > old + 2 for old, new in pairwise(versions)), (
                 "what came while the reader slept is one change"
             )
+            states: list[tuple[BookState, bool]] = []
+            book.on_state(lambda changed: states.append((changed.state, changed.finished)))
             reader = asyncio.create_task(drain(book))
             await asyncio.sleep(0)
         await reader
         assert book.state is BookState.STALE
         assert book.finished
+        assert states == [(BookState.STALE, True)], "it is told of once"
 
     async def drain(book: LiveBook) -> None:
         async for _ in book.changes():
@@ -472,6 +475,40 @@ def test_a_refused_subscription_names_topic_and_reason() -> None:
                 await client.trades("NOPEUSD")
             assert client.health() == {}
             assert (await client.book("BTCUSD")).state is BookState.LIVE
+
+    run(main)
+
+
+def test_one_refused_topic_ends_the_others_of_its_call_and_nobody_elses() -> None:
+    async def main() -> None:
+        async with simulated() as (venue, client):
+            book = await client.book("BTCUSD")
+            wanted = ("trade.BTCUSD", BTC, "instrument_info.100ms.BTCUSD", "klineV2.1.BTCUSD")
+            for _ in range(2):
+                with pytest.raises(errors.SubscriptionRejected, match=r"trade\.NOPEUSD"):
+                    await client.subscribe(*wanted, "trade.NOPEUSD")
+                assert set(client.health()) == {BTC}
+            (connection,) = venue._open
+            assert set(connection.topics) == {BTC}
+            assert book.state is BookState.LIVE
+            stream = await client.subscribe(*wanted)
+            assert set(connection.topics) == set(wanted)
+            assert not stream.closed
+
+    run(main)
+
+
+def test_a_topic_that_another_task_asked_for_meanwhile_is_not_ended() -> None:
+    async def main() -> None:
+        async with simulated(speed=20) as (_, client):
+            found = collected(client)
+            refused, trades = await asyncio.gather(
+                client.subscribe("trade.BTCUSD", "trade.NOPEUSD"), client.trades("BTCUSD"), return_exceptions=True
+            )
+            assert isinstance(refused, errors.SubscriptionRejected)
+            assert not isinstance(trades, BaseException)
+            assert (await anext(trades)).symbol == "BTCUSD"
+            assert found == []
 
     run(main)
 

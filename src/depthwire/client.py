@@ -185,7 +185,7 @@ class Client:
         topics sign in first.
 
         Raises TopicError where a topic is malformed (nothing is sent), AuthError where a private one lacks a key, and
-        as :meth:`book` does.
+        as :meth:`book` does: where one topic is refused, the others that nobody else asked for are ended, too.
         """
         wanted = [topic for text in topics for topic in self.dialect.parse(text)]
         if not wanted:
@@ -222,11 +222,15 @@ class Client:
             await self._sign_in()
         placed = self._lines.place(topic for topic in topics if not topic.is_private)
         if private_ones:
-            placed.setdefault(self._private, []).extend(private_ones)
+            placed.setdefault(self._private, []).extend(dict.fromkeys(private_ones))
         added = [(session, session.add(wanted, on_channel)) for session, wanted in placed.items()]
-        for session, subscriptions in added:
-            await self._lines.opened(session)
-            await session.confirmed(subscriptions)
+        try:
+            for session, subscriptions in added:
+                await self._lines.opened(session)
+                await session.confirmed(subscriptions)
+        except DepthwireError:
+            await asyncio.gather(*(session.take_back(subscriptions) for session, subscriptions in added))
+            raise
 
     async def _sign_in(self) -> None:
         """Make sure that private topics may be asked for; raises AuthError or ConnectError."""

@@ -46,13 +46,14 @@ class FeedOwner(Protocol):
 class Subscription:
     """A topic that is wanted, the channels that serve it, and whether the venue has confirmed it.
 
-    ``confirmed`` is of the connection at hand, ``established`` of any so far. ``on_channel`` is called with each
-    channel that a pattern's frames bring.
+    ``confirmed`` is of the connection at hand, ``established`` of any so far. ``callers`` counts who asked for it.
+    ``on_channel`` is called with each channel that a pattern's frames bring.
     """
 
     topic: Topic
     confirmed: "asyncio.Future[None]"
     established: bool = False
+    callers: int = 0
     channels: dict[str, Channel] = field(default_factory=dict)
     on_channel: list[Callable[[Channel], object]] = field(default_factory=list)
 
@@ -197,6 +198,7 @@ class Session:
                 subscription.on_channel.append(on_channel)
             for channel in subscription.channels.values():
                 on_channel(channel)
+            subscription.callers += 1
             found.append(subscription)
         if new and not self._new:
             asyncio.get_running_loop().call_soon(self._subscribe_new)
@@ -300,6 +302,17 @@ class Session:
                 if not subscription.established:
                     self._give_up(subscription, error)
                 raise error from None
+
+    async def take_back(self, subscriptions: Iterable[Subscription]) -> None:
+        """End what nobody but the caller asked for, to whom another topic was refused; reports what fails."""
+        topics = [
+            each.topic for each in subscriptions if each.callers == 1 and self.subscriptions.get(each.topic) is each
+        ]
+        if topics and not self.connection.closed:
+            try:
+                await self.unsubscribe(topics)
+            except DepthwireError as error:
+                self.report(error)
 
     async def unsubscribe(self, topics: Sequence[Topic]) -> None:
         """End topics: their readers end, and the venue is told.
