@@ -297,7 +297,7 @@ class SlowCallback(DepthwireError):
 
     def __str__(self) -> str:
         return (
-            f"{self.topic}: callbacks were over {self.took_s:.3g} s after the frame came; the bound is {self.bound_s:g} s. "
+            f"{self.topic}: callbacks ended {self.took_s:.3g} s after the frame came; the bound is {self.bound_s:g} s. "
             "Nothing is read from the socket meanwhile: do less in them, or read changes() or events in a task"
         )
 
