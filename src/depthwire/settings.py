@@ -15,9 +15,9 @@ class Settings:
     """Deadlines, heartbeat, backoff, limits and socket options of a client; the units end the names.
 
     ``timeout_s`` bounds connecting and each wait for an answer; a ping goes out every ``ping_interval_s`` (20 s is the
-    exchange's advice) and its pong is due within ``pong_timeout_s``. The wait before a reconnect doubles from
-    ``backoff_first_s`` to ``backoff_cap_s``, each shortened by up to a half at random. A sign-in is valid for
-    ``auth_window_s``. A message above ``max_message_size`` bytes ends the connection.
+    exchange's advice) and its pong is due within ``pong_timeout_s``: who fell silent is noticed within their sum. The
+    wait before a reconnect doubles from ``backoff_first_s`` to ``backoff_cap_s``, each shortened by up to a half at
+    random. A sign-in is valid for ``auth_window_s``. A message above ``max_message_size`` bytes ends the connection.
 
     Sockets send at once (TCP_NODELAY), always. ``receive_buffer_bytes`` (SO_RCVBUF) replaces the size that the kernel
     adapts by itself; Linux caps it at ``net.core.rmem_max``. ``kernel_busy_poll_us`` (SO_BUSY_POLL, Linux) lets the
@@ -37,7 +37,7 @@ class Settings:
 
     timeout_s: float = 10.0
     ping_interval_s: float = 20.0
-    pong_timeout_s: float = 10.0
+    pong_timeout_s: float = 5.0
     backoff_first_s: float = 0.5
     backoff_cap_s: float = 30.0
     auth_window_s: float = 5.0
