@@ -54,7 +54,7 @@ def test_each_host_has_its_own_pace_and_this_machine_none(monkeypatch: pytest.Mo
 def test_the_exchanges_numbers_are_kept() -> None:
     waits = [connection_wait_s("paced.invalid") for _ in range(501)]
     assert waits[:500] == [0.0] * 500
-    assert 290 < waits[500] <= 300
+    assert 300 < waits[500] <= 310, "one may arrive later than the next"
 
 
 @pytest.mark.parametrize(
