@@ -28,9 +28,9 @@ BIN_S = 0.05
 FIRST_S = 1.0  # what the first panel shows
 PAGE = """# 50 connections dropped at once
 
-Written by `make reconnects`, which runs 50 clients with a book each in one process against the embedded venue, with the
-settings that are the default, drops all 50 connections at one moment, and notes each attempt as it arrives at the venue.
-The exchange allows 500 connections in 5 minutes from one address; this machine itself, else exempt, counts in this run.
+Written by `make reconnects`, which runs 50 clients with a book each in one process against the embedded venue, with
+default settings, drops all 50 connections at one moment, and notes each attempt as it arrives at the venue. The
+exchange allows 500 connections in 5 minutes from one address; this machine itself, else exempt, counts in this run.
 
 ![attempts over time](reconnects.svg)
 
@@ -76,7 +76,7 @@ class CountingVenue(Venue):
 
 async def until_live(books: list[Any]) -> float:
     """When all are."""
-    while not all(book.state is BookState.LIVE for book in books):
+    while not all(book.state is BookState.LIVE for book in books):  # noqa: ASYNC110  # any of them may be the last
         await asyncio.sleep(0.005)
     return time.monotonic()
 
@@ -98,7 +98,7 @@ async def measure(away_s: float, settings: Settings) -> Attempts:
         async def dropped() -> float:
             since_s = time.monotonic()
             venue.drop_connections()
-            while any(client.status().connected for client in clients):
+            while any(client.status().connected for client in clients):  # noqa: ASYNC110  # as above
                 await asyncio.sleep(0.001)
             return since_s
 

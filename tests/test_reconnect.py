@@ -11,6 +11,7 @@ import pytest
 
 import depthwire
 from depthwire import errors, pacing
+from depthwire.connection import Connection
 from depthwire.pacing import Pace
 from depthwire.phases import Phase
 from depthwire.settings import Backoff, Settings
@@ -122,6 +123,40 @@ def test_a_close_frame_is_a_loss_that_tells_its_code_and_reason(code: int, reaso
             (status,) = client.status().connections
             assert (status.close_code, status.close_reason, status.losses) == (code, text, 1)
             assert shown in status.last_loss
+
+    run(main)
+
+
+@pytest.mark.parametrize(("code", "at_once"), [(1000, True), (1001, True), (1012, False), (1013, False), (None, False)])
+def test_a_goodbye_is_followed_at_once_and_a_second_one_is_not(
+    code: int | None, at_once: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits_s: list[float] = []
+    wait = Connection._wait
+
+    async def noted(connection: Connection, wait_s: float) -> None:
+        waits_s.append(wait_s)
+        await wait(connection, wait_s)
+
+    monkeypatch.setattr(Connection, "_wait", noted)
+    settings = Settings(timeout_s=5.0, backoff_first_s=0.1, backoff_cap_s=10.0)
+
+    async def main() -> None:
+        async with v5_server() as server, depthwire.connect(server.url, settings=settings) as client:
+            client.on_error(lambda error: None)
+            book = await client.book("BTCUSDT")
+            for connects in (2, 3):
+                transport = server.connections[-1].transport
+                assert transport is not None
+                if code is None:
+                    transport.disconnect(graceful=False)
+                else:
+                    transport.send_close(code, b"24 hours are over")  # type: ignore[arg-type]  # as above
+                await until(lambda connects=connects: client.status().connects == connects)
+                await until(lambda: book.state is BookState.LIVE)
+            first_s, second_s = waits_s
+            assert 0.0 <= first_s <= 0.02 if at_once else 0.05 <= first_s <= 0.1
+            assert 0.1 <= second_s <= 0.2
 
     run(main)
 

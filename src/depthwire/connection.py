@@ -7,7 +7,7 @@ import ssl
 import time
 from collections.abc import Coroutine, Sequence
 from functools import partial
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -33,6 +33,9 @@ from depthwire.phases import ConnectionStatus, Phase
 from depthwire.settings import Settings
 from depthwire.sockets import connected_socket, hang_up
 
+# What the venue says to a connection that has stood for long enough; the exchange's advice is to reconnect at once. Not
+# so 1012 and 1013, a restart and too much load, where the close codes' registry asks for a delay.
+GOODBYES: Final = (picows.WSCloseCode.OK, picows.WSCloseCode.GOING_AWAY)
 AuthWay = Literal["op", "url"]
 log = logging.getLogger("depthwire")
 socket_log = log.getChild("socket")
@@ -256,8 +259,9 @@ class Connection:
         backoff = self._settings.backoff()
         while True:
             await self._live()
+            at_once = self.status.close_code in GOODBYES
             while True:
-                await self._wait(backoff.next_s())
+                await self._wait(backoff.next_s(at_once=at_once))
                 try:
                     await self._connect()
                     break

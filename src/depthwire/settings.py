@@ -17,7 +17,8 @@ class Settings:
     ``timeout_s`` bounds connecting and each wait for an answer; a ping goes out every ``ping_interval_s`` (20 s is the
     exchange's advice) and its pong is due within ``pong_timeout_s``: who fell silent is noticed within their sum. The
     wait before a reconnect doubles from ``backoff_first_s`` to ``backoff_cap_s``, each shortened by up to a half at
-    random. A sign-in is valid for ``auth_window_s``. A message above ``max_message_size`` bytes ends the connection.
+    random; next to none where the venue closed a connection that had stood for long. A sign-in is valid for
+    ``auth_window_s``. A message above ``max_message_size`` bytes ends the connection.
 
     Sockets send at once (TCP_NODELAY), always. ``receive_buffer_bytes`` (SO_RCVBUF) replaces the size that the kernel
     adapts by itself; Linux caps it at ``net.core.rmem_max``. ``kernel_busy_poll_us`` (SO_BUSY_POLL, Linux) lets the
@@ -76,12 +77,18 @@ class Backoff:
         self._asked_s = -math.inf
         self.attempts = 0
 
-    def next_s(self) -> float:
-        """The next wait in seconds, between a half of its bound and the bound itself."""
+    def next_s(self, *, at_once: bool = False) -> float:
+        """The next wait in seconds, between a half of its bound and the bound itself.
+
+        ``at_once`` makes the first wait, where all was calm before, up to a fifth of its bound: enough that many do not
+        come at the same moment.
+        """
         now_s = self._clock_s()
         if now_s - self._asked_s > 2 * self._cap_s:
             self.attempts = 0
         self._asked_s = now_s
         bound_s = min(self._cap_s, self._first_s * 2.0 ** min(self.attempts, 63))
         self.attempts += 1
+        if at_once and self.attempts == 1:
+            return bound_s * 0.2 * self._jitter()
         return bound_s * (1.0 - 0.5 * self._jitter())
