@@ -23,6 +23,7 @@ ROWS = [
     {"feed", "endpoints", "sockets", "health"},
     {"connection"},
     {"resync"},
+    {"handover"},
     {"session"},
     {"lines", "status"},
     {"venue"},

@@ -49,7 +49,10 @@ cdef class EventChannel(Channel):
     cdef readonly object view
     cdef readonly uint64_t events
     cdef readonly int64_t ts_recv_ns
+    cdef readonly object latest
     cdef object _decode
     cdef FrameBytes _bytes
     cdef list _streams
     cdef object _gap            # (reason, since_ns, the streams that stood then) while the connection is lost
+
+    cdef int _hand(self, list events) except -1

@@ -82,6 +82,23 @@ cdef class LiveBook(Book):
         else:
             self.on_state_changed()
 
+    def adopt(self, LiveBook other not None):
+        """Take over the levels of another, LIVE book of the topic, as a frame's, and call the subscribers. O(1).
+
+        ``other`` gets this one's in exchange, and is no book any more.
+        """
+        self.bid_ladder, other.bid_ladder = other.bid_ladder, self.bid_ladder
+        self.ask_ladder, other.ask_ladder = other.ask_ladder, self.ask_ladder
+        self.decimals, self.unit = other.decimals, other.unit
+        self.cross_seq, self.update_id = other.cross_seq, other.update_id
+        self.ts_exchange_us, self.ts_matching_us = other.ts_exchange_us, other.ts_matching_us
+        self.ts_recv_ns = other.ts_recv_ns
+        self.version += 1
+        other.go_stale("its levels were taken over")
+        if self.status != LIVE:
+            self._enter(LIVE, None)
+        self.applied()
+
     cdef int applied(self) except -1:
         if self._listeners:
             tell(self._listeners, self)
@@ -270,8 +287,8 @@ cdef class StateChannel(Channel):
 cdef class EventChannel(Channel):
     """EventChannel(topic, message_type, view=None)
 
-    Hands the items of each frame's ``data`` to its streams. ``events`` counts them, ``ts_recv_ns`` is when the last
-    frame came, 0 before the first. ``view``, if given, is joined before any of them, so that they find it up to date
+    Hands the items of each frame's ``data`` to its streams. ``events`` counts them, ``latest`` is the last of
+    them, ``ts_recv_ns`` when its frame came, None and 0 before the first. ``view``, if given, is joined before any of them, so that they find it up to date
     with each frame.
     """
 
@@ -297,12 +314,23 @@ cdef class EventChannel(Channel):
         self.ts_recv_ns = ts_recv_ns
         if self._gap is not None:
             self.connection_back(ts_recv_ns)
-        self.events += len(events)
-        for stream in tuple(self._streams):
-            stream.push(events, self._callback_failed)
+        self._hand(events)
         if self.slow_callback_ns:
             check_time(self.slow_callback_ns, ts_recv_ns, self.topic, self.report)
         return 0
+
+    cdef int _hand(self, list events) except -1:
+        self.events += len(events)
+        if events:
+            self.latest = events[len(events) - 1]  # without wraparound
+        for stream in tuple(self._streams):
+            stream.push(events, self._callback_failed)
+        return 0
+
+    def hand(self, events):
+        """Hand out events that come from elsewhere, as those of one frame. O(events × streams)."""
+        self.frames += 1
+        self._hand(events)
 
     def _callback_failed(self, error, topic):
         self.report(callback_error(error, topic))

@@ -33,6 +33,9 @@ class Settings:
     A frame whose callbacks are over later than ``slow_callback_s`` after it came is told of as a SlowCallback, by a
     clock that is good to 10 ms; None reads none.
 
+    A connection that is ``max_connection_age_s`` old, or up to a tenth younger, is followed by a new one that takes
+    over its topics before it ends, so that readers notice nothing. The exchange names no such age, hence None.
+
     Raises ValueError where one is not above 0, or a socket option above 2**31 - 1.
     """
 
@@ -48,6 +51,7 @@ class Settings:
     book_silence_s: float | None = 60.0
     instrument_silence_s: float | None = 60.0
     slow_callback_s: float | None = 0.1
+    max_connection_age_s: float | None = None
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
