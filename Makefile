@@ -2,7 +2,7 @@
 
 SOURCES := pyproject.toml setup.py $(shell find src -name '*.pyx' -o -name '*.pxd')
 
-.PHONY: build demo test check bench bench-quick bench-core clean
+.PHONY: build demo test check bench bench-quick bench-core reconnects kills clean
 
 build: .venv/installed-all
 
@@ -32,6 +32,14 @@ bench-quick: .venv/installed-bench
 bench-core: .venv/installed-bench
 	.venv/bin/pytest bench -o python_files='bench_*.py' -o python_functions='bench_*' --benchmark-columns=median,iqr,rounds
 	! command -v valgrind >/dev/null || .venv/bin/python bench/instructions.py
+
+# 50 connections dropped at once, for eleven minutes, into docs.
+reconnects: .venv/installed-bench
+	.venv/bin/python bench/reconnects.py
+
+# Venues and recorders killed a hundred times, and one venue stopped for 30 s.
+kills: .venv/installed-test
+	DEPTHWIRE_KILLS=100 .venv/bin/pytest tests/test_kill.py
 
 clean:
 	rm -rf .venv build dist src/*.egg-info .coverage .benchmarks

@@ -45,7 +45,7 @@ def test_a_book_follows_its_frames_and_tells_u_and_seq() -> None:
     run(main)
 
 
-@pytest.mark.parametrize("u", [2, 4, 1])
+@pytest.mark.parametrize("u", [4, 1000])
 def test_a_u_that_is_not_one_more_fetches_that_book_alone_anew(u: int) -> None:
     async def main() -> None:
         async with v5_server() as server, depthwire.connect(server.url, settings=QUICK) as client:
@@ -63,6 +63,20 @@ def test_a_u_that_is_not_one_more_fetches_that_book_alone_anew(u: int) -> None:
             assert other.version == 1
             sent = [(request["op"], request["args"]) for request in server.connections[0].requests]
             assert sent[1:] == [("unsubscribe", [found.topic]), ("subscribe", [found.topic])]
+
+    run(main)
+
+
+def test_a_u_that_is_known_already_costs_nothing() -> None:
+    async def main() -> None:
+        async with v5_server() as server, depthwire.connect(server.url, settings=QUICK) as client:
+            told = collected(client)
+            found = await client.book("BTCUSDT")
+            for u in (2, 2, 1, 3):
+                server.push(book("BTCUSDT", kind="delta", u=u, b=[["100.40", str(u)]]))
+            await until(lambda: found.update_id == 3)
+            health = client.health()[found.topic]
+            assert (told, health.outdated, health.resyncs, found.version) == ([], 2, 0, 3)
 
     run(main)
 

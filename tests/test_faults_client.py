@@ -5,21 +5,17 @@ What no client can prove from the protocol is named here, in `UNPROVABLE`, and n
 
 import asyncio
 import json
-import random
-import subprocess
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 import pytest
 
 import depthwire
-from cli_process import NEEDS_SIGNALS, started, urls
 from depthwire import errors
 from depthwire.channel import LiveBook
 from depthwire.client import Client
@@ -28,12 +24,11 @@ from depthwire.streams import EventStream
 from depthwire.values import BookState
 from depthwire.venue import DemoTrader, Fault, Faults, MarketFrame, SyntheticMarket, Venue, WirePairs
 from depthwire.venue.faults import Moment
-from plain_client import run, until
+from plain_client import run
 
 KEY, SECRET = "key", "hush-hush"
 CALM = Settings(backoff_first_s=0.005, backoff_cap_s=0.02)
 WATCHFUL = replace(CALM, timeout_s=1.0, ping_interval_s=0.2, pong_timeout_s=0.5)
-KILLS = 3
 DIALECTS = pytest.mark.parametrize("dialect", ["v2", "v5"])
 
 UNPROVABLE = {
@@ -385,46 +380,3 @@ def test_all_faults_at_once(dialect: str) -> None:
             assert sum(1 for count in counts.values() if count) > 10
 
     run(main, bound_s=40)
-
-
-# a venue that is killed
-
-
-@NEEDS_SIGNALS
-def test_a_killed_venue_leaves_no_live_book_and_its_successor_finds_one() -> None:
-    chance = random.Random(13)
-
-    async def main() -> None:
-        async with AsyncExitStack() as processes:
-            process, served = await begin_process(processes, "0")
-            port = str(urlsplit(served["BTCUSD"]).port)
-            async with (
-                depthwire.connect(served["BTCUSD"], settings=CALM) as v2,
-                depthwire.connect(f"ws://127.0.0.1:{port}/v5/public/linear", settings=CALM) as v5,
-            ):
-                books = [await v2.book("BTCUSD"), await v2.book("ETHUSD"), await v5.book("BTCUSDT")]
-                states: list[tuple[str, BookState]] = []
-                for book in books:
-                    book.on_state(lambda book: states.append((book.topic, book.state)))
-                for _ in range(KILLS):
-                    last = books[0].version + chance.randrange(1, 40)
-                    await until(lambda last=last: books[0].version >= last)
-                    process.kill()
-                    await until(lambda: {book.state for book in books} == {BookState.STALE})
-                    for book in books:
-                        with pytest.raises(errors.BookNotLive, match="connection lost"):
-                            _ = book.mid
-                    process, _ = await begin_process(processes, port)
-                    await until(lambda: {book.state for book in books} == {BookState.LIVE})
-                for book in books:
-                    seen = [state for topic, state in states if topic == book.topic]
-                    assert seen == [BookState.STALE, BookState.LIVE] * KILLS
-                assert [client.status().losses for client in (v2, v5)] == [KILLS, KILLS]
-
-    run(main, bound_s=60)
-
-
-async def begin_process(processes: AsyncExitStack, port: str) -> tuple[subprocess.Popen[str], dict[str, str]]:
-    """A venue as a process of its own, once it listens: its URLs by symbol."""
-    process = processes.enter_context(started("venue", "--port", port, "--speed", "20"))
-    return process, await asyncio.to_thread(urls, process, 5)

@@ -11,7 +11,8 @@ PACKAGE = Path(__file__).parents[1] / "src" / "depthwire"
 
 # A module, or a folder of modules, imports what stands above its row: never its own row, never below.
 ROWS = [
-    {"errors", "values", "settings", "pacing", "loops", "decimal_text", "parallel_arrays", "garbage", "causes", "phases"},
+    {"errors", "values", "settings", "pacing", "loops", "decimal_text", "parallel_arrays"}
+    | {"garbage", "causes", "phases", "clock"},
     {"ladder", "scan_text", "streams", "tape", "polling"},
     {"level_text"},
     {"frame"},
@@ -22,6 +23,7 @@ ROWS = [
     {"feed", "endpoints", "sockets", "health", "event_merge"},
     {"connection"},
     {"resync"},
+    {"handover"},
     {"session"},
     {"sessions", "status", "merged_topic"},
     {"line"},

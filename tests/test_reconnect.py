@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from copy import copy
+from itertools import pairwise
 
 import pytest
 
 import depthwire
 from depthwire import errors, pacing
+from depthwire.connection import Connection
 from depthwire.pacing import Pace
 from depthwire.phases import Phase
 from depthwire.settings import Backoff, Settings
@@ -53,9 +55,10 @@ def test_an_hour_of_fifty_connections_that_fail_stays_under_the_budget() -> None
         heapq.heappush(due, (turn_s + backoffs[number].next_s(), number))
         clock.now_s = asked_s
     times = sorted(turn for turn, _ in attempts)
-    assert len(times) > 10 * pacing.CONNECTIONS
+    assert len(times) > 6 * pacing.CONNECTIONS
     windows = zip(times, times[pacing.CONNECTIONS :], strict=False)
     assert all(later - earlier > pacing.WINDOW_S - 1e-6 for earlier, later in windows)
+    assert max(later - earlier for earlier, later in pairwise(times)) < 15.0, "there is always one that tries soon"
     within_a_second = [sum(moment <= each < moment + 0.05 for each in times[:50]) for moment in times[:50]]
     assert max(within_a_second) < 40, "the first attempts are spread"
     last = {number: turn for turn, number in attempts}
@@ -122,6 +125,40 @@ def test_a_close_frame_is_a_loss_that_tells_its_code_and_reason(code: int, reaso
             (status,) = client.status().connections
             assert (status.close_code, status.close_reason, status.losses) == (code, text, 1)
             assert shown in status.last_loss
+
+    run(main)
+
+
+@pytest.mark.parametrize(("code", "at_once"), [(1000, True), (1001, True), (1012, False), (1013, False), (None, False)])
+def test_a_goodbye_is_followed_at_once_and_a_second_one_is_not(
+    code: int | None, at_once: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits_s: list[float] = []
+    wait = Connection._wait
+
+    async def noted(connection: Connection, wait_s: float) -> None:
+        waits_s.append(wait_s)
+        await wait(connection, wait_s)
+
+    monkeypatch.setattr(Connection, "_wait", noted)
+    settings = Settings(timeout_s=5.0, backoff_first_s=0.1, backoff_cap_s=10.0)
+
+    async def main() -> None:
+        async with v5_server() as server, depthwire.connect(server.url, settings=settings) as client:
+            client.on_error(lambda error: None)
+            book = await client.book("BTCUSDT")
+            for connects in (2, 3):
+                transport = server.connections[-1].transport
+                assert transport is not None
+                if code is None:
+                    transport.disconnect(graceful=False)
+                else:
+                    transport.send_close(code, b"24 hours are over")  # type: ignore[arg-type]  # as above
+                await until(lambda connects=connects: client.status().connects == connects)
+                await until(lambda: book.state is BookState.LIVE)
+            first_s, second_s = waits_s
+            assert 0.0 <= first_s <= 0.02 if at_once else 0.05 <= first_s <= 0.1
+            assert 0.1 <= second_s <= 0.2
 
     run(main)
 

@@ -225,9 +225,14 @@ def test_a_snapshot_that_does_not_come_is_due_as_an_answer_is() -> None:
 
 
 def test_health_of_a_topic_of_events_has_no_state() -> None:
-    record, _ = record_of("publicTrade.BTCUSDT")
+    record, receive = record_of("publicTrade.BTCUSDT")
     health = record.health()
     assert (health.state, health.age_ns, health.frames, health.lanes) == (None, None, 0, {})
+    receive({"topic": "publicTrade.BTCUSDT", "type": "snapshot", "ts": 1, "data": []})
+    health = record.health()
+    assert (health.state, health.frames) == (None, 1)
+    assert health.age_ns is not None
+    assert health.age_ns >= 0
     assert record.silent_s(1e9) is None
 
 

@@ -33,6 +33,14 @@ def test_jitter_takes_at_most_a_half() -> None:
     assert waits(Backoff(0.5, 8.0, jitter=lambda: 1.0, clock_s=clock), clock, 3) == [0.25, 0.5, 1.0]
 
 
+def test_at_once_is_the_first_wait_of_a_calm_time_alone() -> None:
+    clock = Clock()
+    backoff = Backoff(0.5, 8.0, jitter=lambda: 0.5, clock_s=clock)
+    assert [backoff.next_s(at_once=True) for _ in range(3)] == [0.05, 0.75, 1.5]
+    clock.now_s += 17.0
+    assert backoff.next_s(at_once=True) == 0.05
+
+
 def test_two_backoffs_do_not_march_in_step() -> None:
     clock = Clock()
     assert len({tuple(waits(Backoff(0.5, 8.0, clock_s=clock), clock, 4)) for _ in range(20)}) == 20

@@ -377,6 +377,7 @@ def test_a_size_that_is_none_is_refused_with_its_text(size: str, kind: str) -> N
         (frame([("1", 1)], u=8), errors.MalformedFrame),
         (frame(u=8, kind="update"), errors.MalformedFrame),
         (frame(u=8, data=None), errors.MalformedFrame),
+        (frame(u=8, data={"s": "BTCUSDT", "b": [], "a": [], "u": 8}), errors.MalformedFrame),
         (frame(u=8, ts="1"), errors.MalformedFrame),
         (frame(u=8, ts=2**63), errors.InvalidLevel),
         (frame(u=8, cts=-1), errors.InvalidLevel),

@@ -205,6 +205,15 @@ def test_linear_positions_have_two_sides(floor: Floor, account: Account) -> None
         ({"take_profit": 50_000}, "take_profit of a Buy order must be above"),
         ({"stop_loss": 70_000}, "stop_loss of a Buy order must be below"),
         ({"order_link_id": "x" * 37}, "order_link_id"),
+        ({"side": ["Buy"]}, r"side invalid: \['Buy'\]: expected a text"),
+        ({"symbol": {}}, r"symbol invalid: \{\}: expected a text"),
+        ({"symbol": 10**5000}, "symbol invalid: of type int, too long to be shown: expected a text"),
+        ({"qty": 10**5000}, "qty is invalid: of type int, too long to be shown"),
+        ({"order_type": ["Limit"]}, "order_type invalid.*expected a text"),
+        ({"time_in_force": {}}, "time_in_force invalid.*expected a text"),
+        ({"order_link_id": None}, "order_link_id invalid: None: expected a text"),
+        ({"order_link_id": [1]}, r"order_link_id invalid: \[1\]: expected a text"),
+        ({"price": [60_000]}, r"price is invalid: \[60000\]: expected a number"),
     ],
 )
 def test_what_cannot_be_is_refused_and_changes_nothing(
@@ -224,6 +233,8 @@ def test_a_doubled_link_id_and_an_unknown_order_are_refused(account: Account) ->
     assert account.cancel(order.order_id).status == "Cancelled"
     with pytest.raises(OrderRejected, match="order not exists or too late to cancel"):
         account.cancel(order.order_id)
+    with pytest.raises(OrderRejected, match=r"order_id invalid: \[\]: expected a text"):
+        account.cancel([])  # type: ignore[arg-type]
     assert account.submit("BTCUSD", "Buy", 100, 50_000, order_link_id="mine").is_open
 
 

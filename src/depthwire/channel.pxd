@@ -14,6 +14,7 @@ cdef class LiveBook(Book):
     cdef readonly str topic
     cdef readonly bint finished
     cdef object report
+    cdef int64_t slow_callback_ns       # 0: what callbacks take is not looked at
     cdef tuple _listeners
     cdef tuple _state_listeners
 
@@ -24,6 +25,7 @@ cdef class Channel:
     cdef readonly str topic
     cdef readonly uint64_t frames
     cdef object report
+    cdef int64_t slow_callback_ns
 
     cdef int on_frame(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1
 
@@ -61,6 +63,8 @@ cdef class EventChannel(Channel):
     cdef readonly object view
     cdef readonly uint64_t events
     cdef public object watcher
+    cdef readonly int64_t ts_recv_ns
+    cdef readonly object latest
     cdef object _decode
     cdef FrameBytes _bytes
     cdef list _streams

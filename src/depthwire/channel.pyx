@@ -8,9 +8,10 @@ from logging import getLogger
 import msgspec
 
 from depthwire.book cimport LIVE, STALE
+from depthwire.clock cimport coarse_ns, now_ns
 from depthwire.frame cimport BookFrame
 
-from depthwire.errors import UNDECODABLE, CallbackError, MalformedFrame, StreamGap
+from depthwire.errors import UNDECODABLE, CallbackError, MalformedFrame, SlowCallback, StreamGap
 from depthwire.streams import changes
 from depthwire.values import BookState
 
@@ -72,14 +73,37 @@ cdef class LiveBook(Book):
         return changes(self)
 
     def finish(self, str reason not None):
-        """No more frames will come: the book goes STALE and iterations over it end."""
+        """No more frames will come: the book goes STALE and iterations over it end. Told once."""
+        if self.finished:
+            return
         self.finished = True
-        self.go_stale(reason)
-        tell(self._state_listeners, self)
+        if self.status == LIVE:
+            self.go_stale(reason)
+        else:
+            self.on_state_changed()
+
+    def adopt(self, LiveBook other not None):
+        """Take over the levels of another, LIVE book of the topic, as a frame's, and call the subscribers. O(1).
+
+        ``other`` gets this one's in exchange, and is no book any more.
+        """
+        self.bid_ladder, other.bid_ladder = other.bid_ladder, self.bid_ladder
+        self.ask_ladder, other.ask_ladder = other.ask_ladder, self.ask_ladder
+        self.decimals, self.unit = other.decimals, other.unit
+        self.cross_seq, self.update_id = other.cross_seq, other.update_id
+        self.ts_exchange_us, self.ts_matching_us = other.ts_exchange_us, other.ts_matching_us
+        self.ts_recv_ns = other.ts_recv_ns
+        self.version += 1
+        other.go_stale("its levels were taken over")
+        if self.status != LIVE:
+            self._enter(LIVE, None)
+        self.applied()
 
     cdef int applied(self) except -1:
         if self._listeners:
             tell(self._listeners, self)
+            if self.slow_callback_ns:
+                check_time(self.slow_callback_ns, self.ts_recv_ns, self.topic, self.report)
         return 0
 
     cdef int on_state_changed(self) except -1:
@@ -104,6 +128,13 @@ cdef int tell(tuple listeners, LiveBook book) except -1:
     return 0
 
 
+cdef int check_time(int64_t bound_ns, int64_t ts_recv_ns, str topic, object report) except -1:
+    """Report where callbacks, of a frame that came at ``ts_recv_ns``, are over only now."""
+    if coarse_ns() - ts_recv_ns > bound_ns:
+        report(SlowCallback(topic, (now_ns() - ts_recv_ns) / 1e9, bound_ns / 1e9))
+    return 0
+
+
 def callback_error(error, topic):
     """The CallbackError for what a subscriber raised."""
     wrapped = CallbackError(f"{topic}: a subscriber's callback raised {type(error).__name__}: {error}")
@@ -122,9 +153,10 @@ cdef class Channel:
         """Decode and apply one frame, which is borrowed for this call; raises FrameError."""
         raise NotImplementedError
 
-    def attach(self, report):
-        """Say whom to report subscribers' errors to."""
+    def attach(self, report, double slow_callback_s=0.0):
+        """Say whom to report subscribers' errors to, and frames whose callbacks take longer than so long; 0: none."""
         self.report = report
+        self.slow_callback_ns = <int64_t>(slow_callback_s * 1e9)
 
     def refuse(self, error):
         """A frame of this topic could not be used."""
@@ -197,8 +229,10 @@ cdef class BookChannel(Channel):
     def state(self):
         return self.book
 
-    def attach(self, report):
-        self.report = self.book.report = report
+    def attach(self, report, double slow_callback_s=0.0):
+        Channel.attach(self, report, slow_callback_s)
+        self.book.report = report
+        self.book.slow_callback_ns = self.slow_callback_ns
 
     def refuse(self, error):
         self.rejected += 1
@@ -246,10 +280,13 @@ cdef class StateChannel(Channel):
     cdef int on_frame(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1:
         self.frames += 1
         self.state.apply(decoded(self._decode, self._bytes, data, size), ts_recv_ns)
+        if self.slow_callback_ns:
+            check_time(self.slow_callback_ns, ts_recv_ns, self.topic, self.report)
         return 0
 
-    def attach(self, report):
-        self.report = self.state.report = report
+    def attach(self, report, double slow_callback_s=0.0):
+        Channel.attach(self, report, slow_callback_s)
+        self.state.report = report
 
     def refuse(self, error):
         self.state.mark_stale(error.message)
@@ -268,9 +305,10 @@ cdef class StateChannel(Channel):
 cdef class EventChannel(Channel):
     """EventChannel(topic, message_type, view=None)
 
-    Hands the items of each frame's ``data`` to its streams. ``events`` counts them. ``view``, if given, is joined before
-    any of them, so that they find it up to date with each frame. ``watcher``, if set, is called ``asked()``,
-    ``lost(reason, since_ns)`` and ``back(until_ns)`` when its connection is.
+    Hands the items of each frame's ``data`` to its streams. ``events`` counts them, ``latest`` is the last of them,
+    ``ts_recv_ns`` when its frame came, None and 0 before the first. ``view``, if given, is joined before any of them, so
+    that they find it up to date with each frame. ``watcher``, if set, is called ``asked()``, ``lost(reason, since_ns)`` and
+    ``back(until_ns)`` when its connection is.
     """
 
     def __init__(self, str topic not None, message_type, view=None):
@@ -292,13 +330,18 @@ cdef class EventChannel(Channel):
     cdef int on_frame(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1:
         self.frames += 1
         events = decoded(self._decode, self._bytes, data, size).data
+        self.ts_recv_ns = ts_recv_ns
         if self._gap is not None:
             self.connection_back(ts_recv_ns)
         self._hand(events)
+        if self.slow_callback_ns:
+            check_time(self.slow_callback_ns, ts_recv_ns, self.topic, self.report)
         return 0
 
     cdef int _hand(self, list events) except -1:
         self.events += len(events)
+        if events:
+            self.latest = events[len(events) - 1]  # without wraparound
         for stream in tuple(self._streams):
             stream.push(events, self._callback_failed)
         return 0
@@ -306,6 +349,7 @@ cdef class EventChannel(Channel):
     def hand(self, events):
         """Hand out events that come from elsewhere, as those of one frame. O(events × streams)."""
         self.frames += 1
+        self.ts_recv_ns = now_ns()
         self._hand(events)
 
     def _callback_failed(self, error, topic):

@@ -190,7 +190,7 @@ class Client:
         topics sign in first.
 
         Raises TopicError where a topic is malformed (nothing is sent), AuthError where a private one lacks a key, and
-        as :meth:`book` does.
+        as :meth:`book` does: where one topic is refused, the others that nobody else asked for are ended, too.
         """
         wanted = [topic for text in topics for topic in self.dialect.parse(text)]
         if not wanted:

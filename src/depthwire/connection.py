@@ -7,7 +7,7 @@ import ssl
 import time
 from collections.abc import Coroutine, Sequence
 from functools import partial
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -17,6 +17,7 @@ from python_socks import ProxyError
 from depthwire.bybit.auth import Credentials, refusal
 from depthwire.bybit.dialect import Answer, Dialect, RequestKey
 from depthwire.causes import Loss, describe, loss_of
+from depthwire.channel import Channel
 from depthwire.endpoints import masked
 from depthwire.errors import (
     AuthError,
@@ -25,6 +26,7 @@ from depthwire.errors import (
     ConnectError,
     ConnectionLost,
     DepthwireError,
+    FrameError,
     MalformedFrame,
 )
 from depthwire.feed import Feed
@@ -33,6 +35,9 @@ from depthwire.phases import ConnectionStatus, Phase
 from depthwire.settings import Settings
 from depthwire.sockets import connected_socket, hang_up
 
+# What the venue says to a connection that has stood for long enough; the exchange's advice is to reconnect at once. Not
+# so 1012 and 1013, a restart and too much load, where the close codes' registry asks for a delay.
+GOODBYES: Final = 1000, 1001
 AuthWay = Literal["op", "url"]
 log = logging.getLogger("depthwire")
 socket_log = log.getChild("socket")
@@ -40,24 +45,26 @@ socket_log.setLevel(logging.INFO)  # below that picows logs the request line, wh
 
 
 class ConnectionOwner(Protocol):
-    """Whom a connection tells of its ups and downs."""
+    """Whom a connection tells of its ups and downs, and of frames that went to no channel."""
 
     def connection_up(self) -> object: ...
     def connection_down(self, reason: str) -> object: ...
+    def on_frame_error(self, error: FrameError) -> object: ...
+    def on_unrouted(self, topic: str) -> Channel | None: ...
     def report(self, error: DepthwireError) -> object: ...
 
 
 class Connection:
     """Keeps a connection to one endpoint alive until it is closed.
 
-    ``feed`` receives its frames. With ``credentials`` it signs in after each connect, before anything else is asked:
-    with the ``auth`` operation, or in the URL's query (``auth_way="url"``).
+    Its ``feed`` receives the frames. ``owner`` may change; ``live_since_s`` is when it was connected last, in the
+    loop's time. With ``credentials`` it signs in after each connect, before anything else is asked: with the ``auth``
+    operation, or in the URL's query (``auth_way="url"``).
     """
 
     def __init__(
         self,
         owner: ConnectionOwner,
-        feed: Feed,
         url: str,
         dialect: Dialect,
         settings: Settings,
@@ -68,8 +75,9 @@ class Connection:
     ) -> None:
         self.url = masked(url)
         self.status = ConnectionStatus(url=self.url)
-        self._owner = owner
-        self._feed = feed
+        self.owner = owner
+        self.feed = Feed(self, settings.max_message_size)
+        self.live_since_s = 0.0
         self._target = url
         self._dialect = dialect
         self._settings = settings
@@ -91,6 +99,20 @@ class Connection:
     def connected(self) -> bool:
         """Whether there is a connection right now, signed in where that is wanted."""
         return self.status.phase is Phase.LIVE
+
+    def another(self, owner: ConnectionOwner) -> "Connection":
+        """A new one to the same endpoint, which signs in the same way; yet to be opened."""
+        made = Connection(
+            owner,
+            self._target,
+            self._dialect,
+            self._settings,
+            ssl_context=self._ssl_context,
+            proxy=self._proxy,
+            auth_way=self._auth_way,
+        )
+        made.credentials = self.credentials
+        return made
 
     def _note(self, phase: Phase, *, wait_s: float | None = None, **changes: Any) -> None:
         """Enter a phase, which lasts ``wait_s`` where that is known; what is closed stays so."""
@@ -182,7 +204,7 @@ class Connection:
         try:
             async with asyncio.timeout(timeout_s):
                 await picows.ws_connect(
-                    lambda: self._feed,
+                    lambda: self.feed,
                     self._signed_target(),
                     ssl_context=self._ssl_context,
                     proxy=self._proxy,
@@ -206,8 +228,9 @@ class Connection:
         except BaseException:
             hang_up(sock)
             raise
+        self.live_since_s = asyncio.get_running_loop().time()
         self._note(Phase.LIVE)
-        self._owner.connection_up()
+        self.owner.connection_up()
 
     async def _take_turn(self) -> None:
         """Wait as long as the exchange wants between so many connections; a connect's deadline begins behind it."""
@@ -262,13 +285,14 @@ class Connection:
         backoff = self._settings.backoff()
         while True:
             await self._live()
+            at_once = self.status.close_code in GOODBYES
             while True:
-                await self._wait(backoff.next_s())
+                await self._wait(backoff.next_s(at_once=at_once))
                 try:
                     await self._connect()
                     break
                 except (AuthError, ConnectError) as error:
-                    self._owner.report(error)
+                    self.owner.report(error)
 
     async def _live(self) -> None:
         """Send pings until the connection is lost; drop it where a pong fails to come."""
@@ -321,17 +345,25 @@ class Connection:
                     future.set_exception(error)
         self._pending.clear()
         if not self.closed:
-            self._owner.connection_down(f"connection lost: {loss.text}")
-            self._owner.report(error)
+            self.owner.connection_down(f"connection lost: {loss.text}")
+            self.owner.report(error)
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(None)
+
+    def on_frame_error(self, error: FrameError) -> None:
+        """A frame could not be used."""
+        self.owner.on_frame_error(error)
+
+    def on_unrouted(self, topic: str) -> Channel | None:
+        """A topic's frame that no channel stands for."""
+        return self.owner.on_unrouted(topic)
 
     def on_control(self, message: bytes) -> None:
         """An answer to a request: hand it to whoever waits for it."""
         try:
             answer = self._dialect.answer(message)
         except MalformedFrame as error:
-            self._owner.report(error)
+            self.owner.report(error)
             return
         future = self._asked_first(answer.key)
         if future is not None:
@@ -342,9 +374,9 @@ class Connection:
         if self.credentials is not None and self._auth_way == "url" and self.sign_in_refusal is None:
             # A sign-in by URL has no request of its own: what nobody asked for is its refusal.
             self.sign_in_refusal = refusal(answer.reason, self._settings.auth_window_s, self._clock_offset_s())
-            self._owner.report(self.sign_in_refusal)
+            self.owner.report(self.sign_in_refusal)
         else:
-            self._owner.report(MalformedFrame(f"the venue refused what nobody asked for: {answer.reason[:200]!r}"))
+            self.owner.report(MalformedFrame(f"the venue refused what nobody asked for: {answer.reason[:200]!r}"))
 
     def _asked_first(self, key: RequestKey) -> "asyncio.Future[Answer] | None":
         """The oldest open request that an answer may belong to: the very one, or, if it names none, of its op."""
@@ -384,6 +416,11 @@ class Connection:
         """Send a request and wait for its answer; raises ConnectionLost or TimeoutError."""
         async with asyncio.timeout(self._settings.timeout_s):
             return await self._request(*self._dialect.request(op, topics))
+
+    async def catch_up(self) -> None:
+        """Wait until all has come that was sent before now: the pong comes behind it. Raises as :meth:`ask` does."""
+        async with asyncio.timeout(self._settings.timeout_s):
+            await self._request(*self._dialect.ping())
 
 
 def asked_for(future: "asyncio.Future[Any]") -> None:

@@ -36,6 +36,7 @@
     ├── StreamGap                         events were lost with the connection: ``since_ns``, ``until_ns``, ``reason``
     ├── TopicSilent                       a topic says nothing, though its connection lives: ``topic``, ``silent_s``
     ├── CallbackError                     a subscriber's callback raised; its exception is the ``__cause__``
+    ├── SlowCallback                      a frame's callbacks held up the socket: ``topic``, ``took_s``, ``bound_s``
     └── TapeError                         a tape that cannot be opened, is none, or would be overwritten
 """
 
@@ -66,6 +67,7 @@ __all__ = [
     "PinningError",
     "PriceMismatch",
     "ReaderOverflow",
+    "SlowCallback",
     "SnapshotMissing",
     "StreamGap",
     "SubscriptionError",
@@ -294,6 +296,22 @@ class TopicSilent(DepthwireError):
 
 class CallbackError(DepthwireError):
     """A subscriber's callback raised. Its exception is the ``__cause__``; the feed went on."""
+
+
+class SlowCallback(DepthwireError):
+    """A frame's callbacks were over later than ``slow_callback_s`` of the settings; all were called all the same."""
+
+    def __init__(self, topic: str, took_s: float, bound_s: float) -> None:
+        super().__init__(topic, took_s, bound_s)
+        self.topic = topic
+        self.took_s = took_s
+        self.bound_s = bound_s
+
+    def __str__(self) -> str:
+        return (
+            f"{self.topic}: callbacks ended {self.took_s:.3g} s after the frame came; the bound is {self.bound_s:g} s. "
+            "Nothing is read from the socket meanwhile: do less in them, or read changes() or events in a task"
+        )
 
 
 class TapeError(DepthwireError):

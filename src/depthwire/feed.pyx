@@ -8,19 +8,13 @@ from libc.string cimport memchr, memcmp
 from picows.picows cimport WSMsgType
 
 from depthwire.channel cimport BookChannel, Channel
+from depthwire.clock cimport now_ns
 from depthwire.scan_text cimport digits, literal
 
 import msgspec
 from picows import WSCloseCode, WSProtocolError
 
 from depthwire.errors import UNDECODABLE, FrameError, MalformedFrame, UnknownTopic
-
-cdef extern from "<time.h>" nogil:
-    struct timespec:
-        int64_t tv_sec
-        long tv_nsec
-    enum: TIME_UTC
-    int timespec_get(timespec* now, int base)
 
 
 class Routing(msgspec.Struct, gc=False):
@@ -36,12 +30,6 @@ cdef enum:
     LONGEST_TOPIC = 256
     SHORTEST_LINE = 8       # what the digits' reader needs; a shorter one holds no frame
     NS_DIGITS = 19
-
-
-cdef inline int64_t now_ns() noexcept nogil:
-    cdef timespec now
-    timespec_get(&now, TIME_UTC)
-    return now.tv_sec * 1_000_000_000 + now.tv_nsec
 
 
 cdef class Feed(WSListener):

@@ -19,12 +19,12 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     """How one topic does at this moment; times are in ns.
 
     ``state`` and ``stale_reason`` are those of its book or instrument, None where the topic brings events. ``frames``
-    counts all that arrived, ``age_ns`` is the time since the last one that was applied, None before the first and where
-    the topic brings events. ``gaps`` counts frames that did not follow from the state, ``resyncs`` how often the state
-    was fetched anew, ``silences`` how often because nothing came, ``stale_ns`` is the time spent STALE so far, this
-    moment's included, ``dropped`` counts deltas that came while it was, ``outdated`` copies of frames that an order book
-    has in it already, which it leaves out. ``lanes`` tells how many frames of an order
-    book each decoder took, and how many could not be used, as ``client.lanes`` does of all books together.
+    counts all that arrived, ``age_ns`` is the time since the last one that was of use, None before the first. ``gaps``
+    counts frames that did not follow from the state, ``resyncs`` how often the state was fetched anew, ``silences`` how
+    often because nothing came, ``stale_ns`` is the time spent STALE so far, this moment's included, ``dropped`` counts
+    deltas that came while it was, ``outdated`` copies of frames that an order book had in it already and left out.
+    ``lanes`` tells how many frames of an order book each decoder took, and how many could not be used, as
+    ``client.lanes`` does of all books together.
     """
 
     state: BookState | None
@@ -54,6 +54,7 @@ class TopicRecord:
     def __init__(self, channel: Channel, settings: Settings) -> None:
         self.channel = channel
         self.state: Any = channel.state if isinstance(channel, BookChannel | StateChannel) else None
+        self._clock: Any = channel if self.state is None else self.state  # has the time of the last frame
         self.gaps = self.resyncs = self.silences = 0
         self.backoff: Backoff = settings.backoff()
         self.refused_again = False
@@ -131,7 +132,7 @@ class TopicRecord:
             state=None if state is None else state.state,
             stale_reason=None if state is None else state.stale_reason,
             frames=channel.frames,
-            age_ns=time.time_ns() - state.ts_recv_ns if state is not None and state.version else None,
+            age_ns=time.time_ns() - last_ns if (last_ns := self._clock.ts_recv_ns) else None,
             gaps=self.gaps,
             resyncs=self.resyncs,
             silences=self.silences,

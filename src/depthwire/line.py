@@ -9,7 +9,7 @@ from depthwire.bybit.topics import Topic
 from depthwire.channel import Channel
 from depthwire.connection import asked_for
 from depthwire.endpoints import Endpoint
-from depthwire.errors import AuthError, ConnectError
+from depthwire.errors import AuthError, ConnectError, DepthwireError
 from depthwire.health import Health
 from depthwire.session import Session, Subscription
 from depthwire.sessions import Sessions
@@ -87,20 +87,26 @@ class Line:
         placed = self._publics.place(topic for topic in topics if not topic.is_private)
         private = [topic for topic in topics if topic.is_private]
         if private:
-            placed.setdefault(self.private, []).extend(private)
+            placed.setdefault(self.private, []).extend(dict.fromkeys(private))
         return {session: session.add(wanted, on_channel) for session, wanted in placed.items()}
 
     async def subscribe(self, topics: Sequence[Topic], on_channel: Callable[[Channel], object]) -> None:
         """Want topics and wait for the venue's word; signs in first where one is private.
 
-        Raises ClientClosed, AuthError, ConnectError, SubscriptionRejected or SubscriptionTimeout.
+        Raises ClientClosed, AuthError, ConnectError, SubscriptionRejected or SubscriptionTimeout: then those of them that
+        nobody else asked for are ended.
         """
         self.public.connection.refuse_closed()
         if any(topic.is_private for topic in topics):
             await self.sign_in()
-        for session, subscriptions in self.add(topics, on_channel).items():
-            await self._publics.opened(session)
-            await session.confirmed(subscriptions)
+        added = self.add(topics, on_channel)
+        try:
+            for session, subscriptions in added.items():
+                await self._publics.opened(session)
+                await session.confirmed(subscriptions)
+        except DepthwireError:
+            await asyncio.gather(*(session.take_back(subscriptions) for session, subscriptions in added.items()))
+            raise
 
     def holder(self, topic: Topic) -> Session:
         """The session that a topic is subscribed on; where it is on none, one that it could be on."""

@@ -29,7 +29,7 @@ class Resyncs:
 
     def __init__(self, connection: Connection, settings: Settings, report: Callable[[DepthwireError], object]) -> None:
         self.records: dict[str, TopicRecord] = {}
-        self._connection = connection
+        self.connection = connection
         self._settings = settings
         self._report = report
 
@@ -57,13 +57,18 @@ class Resyncs:
         record = self.records.get(error.topic)
         if record is not None:
             record.gaps += isinstance(error, ContinuityError)
-            if record.channel.needs_snapshot and self._connection.connected:
+            if record.channel.needs_snapshot and self.connection.connected:
                 self._begin(record)
+
+    def fetch(self, topic: str) -> None:
+        """Fetch a topic's state anew."""
+        if topic in self.records:
+            self._begin(self.records[topic])
 
     def _begin(self, record: TopicRecord) -> "asyncio.Task[None]":
         record.refused_again = True
         if record.task is None:
-            record.task = self._connection.spawn(self._fetch(record))
+            record.task = self.connection.spawn(self._fetch(record))
         return record.task
 
     async def _fetch(self, record: TopicRecord) -> None:
@@ -76,14 +81,14 @@ class Resyncs:
                     await asyncio.sleep(wait_s)
                 record.refused_again = False
                 record.resyncs += 1
-                await self._connection.ask("unsubscribe", [topic])
-                answer = await self._connection.ask("subscribe", [topic])
+                await self.connection.ask("unsubscribe", [topic])
+                answer = await self.connection.ask("subscribe", [topic])
                 if not answer.success:
                     self._report(SubscriptionRejected(topic, answer.reason))
         except ConnectionLost:
             pass  # asked again once it is back
         except TimeoutError:
-            self._connection.drop(f"no answer to a resync of {topic} within {self._settings.timeout_s:g} s")
+            self.connection.drop(f"no answer to a resync of {topic} within {self._settings.timeout_s:g} s")
         finally:
             record.task = None
 
@@ -101,7 +106,7 @@ class Resyncs:
         silent = [(record, silent_s) for record in self.records.values() if (silent_s := record.silent_s(now_s))]
         for record, silent_s in silent:
             topic = record.channel.topic
-            if not self._connection.connected or self.records.get(topic) is not record or record.task is not None:
+            if not self.connection.connected or self.records.get(topic) is not record or record.task is not None:
                 continue
             error = TopicSilent(topic, silent_s)
             record.state.mark_stale(str(error))

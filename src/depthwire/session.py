@@ -27,6 +27,7 @@ from depthwire.errors import (
     TopicError,
 )
 from depthwire.feed import Feed
+from depthwire.handover import keep_young
 from depthwire.reports import Reports
 from depthwire.resync import Resyncs
 from depthwire.settings import Settings
@@ -46,13 +47,14 @@ class FeedOwner(Protocol):
 class Subscription:
     """A topic that is wanted, the channels that serve it, and whether the venue has confirmed it.
 
-    ``confirmed`` is of the connection at hand, ``established`` of any so far. ``on_channel`` is called with each
-    channel that a pattern's frames bring.
+    ``confirmed`` is of the connection at hand, ``established`` of any so far. ``callers`` counts who asked for it.
+    ``on_channel`` is called with each channel that a pattern's frames bring.
     """
 
     topic: Topic
     confirmed: "asyncio.Future[None]"
     established: bool = False
+    callers: int = 0
     channels: dict[str, Channel] = field(default_factory=dict)
     on_channel: list[Callable[[Channel], object]] = field(default_factory=list)
 
@@ -83,8 +85,8 @@ def confirmation() -> "asyncio.Future[None]":
 class Session:
     """Keeps one endpoint's topics served until it is closed.
 
-    Its feed's channels outlive connections: a book goes STALE when the connection is lost, and LIVE with the snapshot
-    that its resubscription brings.
+    Its ``channels``, by topic, outlive connections: a book goes STALE when the connection is lost, and LIVE with the
+    snapshot that its resubscription brings.
     """
 
     def __init__(
@@ -99,17 +101,16 @@ class Session:
         auth_way: AuthWay = "op",
         scanner: bool = True,
     ) -> None:
-        self.feed = Feed(self, settings.max_message_size)
         self.dialect = dialect
+        self.channels: dict[str, Channel] = {}
         self.subscriptions: dict[Topic, Subscription] = {}
         self.report = reports.report
-        self._settings = settings
+        self.settings = settings
         self._scanner = scanner
         self._new: list[Subscription] = []
         self._holders: Counter[str] = Counter()  # how many subscriptions each channel serves
         self.connection = Connection(
             self,
-            self.feed,
             url,
             dialect,
             settings,
@@ -119,14 +120,22 @@ class Session:
         )
         self.resyncs = Resyncs(self.connection, settings, self.report)
         _sessions.add(self)
-        self.on_control = self.connection.on_control
-        self.on_connected = self.connection.on_connected
-        self.on_disconnected = self.connection.on_disconnected
+
+    @property
+    def feed(self) -> Feed:
+        """The feed of the connection at hand."""
+        return self.connection.feed
 
     async def open(self) -> None:
         """Connect, and from then on stay so; raises ConnectError or AuthError where the first attempt fails."""
         await self.connection.open()
+        self.begin_tasks()
+
+    def begin_tasks(self) -> None:
+        """What is done beside a connection, for as long as it is the session's."""
         self.connection.spawn(self.resyncs.watch())
+        if self.settings.max_connection_age_s is not None:
+            self.connection.spawn(keep_young(self, self.settings.max_connection_age_s))
 
     def keep_trying(self) -> None:
         """Connect as soon as that can be done, where :meth:`open` has failed and nothing tries again."""
@@ -155,7 +164,7 @@ class Session:
     def after_fork(self) -> None:
         """This is a forked child: what its parent's feed keeps current stands still here, and must not look alive."""
         self.connection.after_fork()
-        for channel in self.feed.channels:
+        for channel in self.channels.values():
             # A debugging loop refuses to wake readers from another thread; its own thread does not run here anyway.
             with suppress(RuntimeError):
                 channel.finish("this process was forked from the client's")
@@ -172,7 +181,7 @@ class Session:
         self.resyncs.connection_down()
         for subscription in self.subscriptions.values():
             subscription.await_again()
-        for channel in self.feed.channels:
+        for channel in self.channels.values():
             channel.connection_lost(reason, self.feed.last_recv_ns or time.time_ns())
 
     def on_unrouted(self, topic: str) -> Channel | None:
@@ -212,6 +221,7 @@ class Session:
                 subscription.on_channel.append(on_channel)
             for channel in subscription.channels.values():
                 on_channel(channel)
+            subscription.callers += 1
             found.append(subscription)
         if new and not self._new:
             asyncio.get_running_loop().call_soon(self._subscribe_new)
@@ -224,14 +234,19 @@ class Session:
         if self.connection.connected:
             self._subscribe(new)
 
+    def new_channel(self, topic: str) -> Channel | None:
+        """A channel for a concrete topic, which nobody reads yet; None where the dialect has no such topic."""
+        return self.dialect.channel(topic, scanner=self._scanner)
+
     def _serve(self, topic: str, subscription: Subscription) -> Channel | None:
         """The channel of a concrete topic, made where there is none yet, as one of the subscription's."""
-        channel = self.feed.channels.get(topic)
+        channel = self.channels.get(topic)
         if channel is None:
-            channel = self.dialect.channel(topic, scanner=self._scanner)
+            channel = self.new_channel(topic)
             if channel is None:
                 return None
-            channel.attach(self.report)
+            self.channels[topic] = channel
+            channel.attach(self.report, self.settings.slow_callback_s or 0.0)
             self.feed.channels.add(channel)
             self.resyncs.add(channel)
         if topic not in subscription.channels:
@@ -251,7 +266,7 @@ class Session:
 
     async def _subscribe_some(self, subscriptions: Sequence[Subscription]) -> None:
         """Subscribe with one request; settles the subscriptions' ``confirmed``."""
-        timeout_s = self._settings.timeout_s
+        timeout_s = self.settings.timeout_s
         for subscription in subscriptions:
             for channel in subscription.channels.values():
                 channel.asked()
@@ -302,22 +317,34 @@ class Session:
             if not self._holders[topic]:
                 del self._holders[topic]
                 channel.finish(reason)
+                del self.channels[topic]
                 self.feed.channels.remove(topic)
                 self.resyncs.remove(topic)
 
     async def confirmed(self, subscriptions: Iterable[Subscription]) -> None:
         """Wait until the venue has confirmed all; raises SubscriptionRejected or SubscriptionTimeout."""
-        deadline_s = asyncio.get_running_loop().time() + self._settings.timeout_s
+        deadline_s = asyncio.get_running_loop().time() + self.settings.timeout_s
         for subscription in subscriptions:
             try:
                 async with asyncio.timeout_at(deadline_s):
                     await asyncio.shield(subscription.confirmed)
             except TimeoutError:
-                message = f"{subscription.topic.text}: not confirmed within {self._settings.timeout_s:g} s"
+                message = f"{subscription.topic.text}: not confirmed within {self.settings.timeout_s:g} s"
                 error = SubscriptionTimeout(message)
                 if not subscription.established:
                     self.give_up(subscription, error)
                 raise error from None
+
+    async def take_back(self, subscriptions: Iterable[Subscription]) -> None:
+        """End what nobody but the caller asked for, to whom another topic was refused; reports what fails."""
+        topics = [
+            each.topic for each in subscriptions if each.callers == 1 and self.subscriptions.get(each.topic) is each
+        ]
+        if topics and not self.connection.closed:
+            try:
+                await self.unsubscribe(topics)
+            except DepthwireError as error:
+                self.report(error)
 
     async def unsubscribe(self, topics: Sequence[Topic]) -> None:
         """End topics: their readers end, and the venue is told.
@@ -343,7 +370,7 @@ class Session:
         except ConnectionLost:
             pass  # a connection that is gone has no subscriptions
         except TimeoutError:
-            message = f"{text}: the venue did not answer within {self._settings.timeout_s:g} s"
+            message = f"{text}: the venue did not answer within {self.settings.timeout_s:g} s"
             raise SubscriptionTimeout(message) from None
         finally:
             # Only now: until the answer, frames of the topic were still on their way.

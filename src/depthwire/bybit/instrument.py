@@ -128,11 +128,13 @@ class Instrument:
             self._enter(BookState.STALE, reason)
 
     def finish(self, reason: str) -> None:
-        """No more frames will come: the state goes STALE and iterations over it end."""
+        """No more frames will come: the state goes STALE and iterations over it end. Told once."""
+        if self.finished:
+            return
         self.finished = True
-        was_live = self.state is BookState.LIVE
-        self.mark_stale(reason)
-        if not was_live:
+        if self.state is BookState.LIVE:
+            self.mark_stale(reason)
+        else:
             self._tell_state()
 
     def _enter(self, state: BookState, reason: str | None) -> None:

@@ -11,13 +11,16 @@ PricePoint = tuple[str, str]
 
 
 class OrderBookContent(Struct, gc=False):
-    """Bids ``b``, best first; asks ``a``, best first; ``u`` is one more than in the topic's frame before."""
+    """Bids ``b``, best first; asks ``a``, best first; ``u`` is one more than in the topic's frame before.
+
+    ``seq``, by which books of several depths and connections compare, stands in every frame recorded so far.
+    """
 
     s: str
     b: list[PricePoint]
     a: list[PricePoint]
     u: int
-    seq: int = 0
+    seq: int
 
 
 class OrderBookSnapshot(Struct, tag_field="type", tag="snapshot", gc=False):

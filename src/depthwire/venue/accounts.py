@@ -10,7 +10,7 @@ from depthwire.venue.contracts import TAKER_FEE, rounded
 from depthwire.venue.instruments import Instrument
 from depthwire.venue.market import Category
 from depthwire.venue.matching import BUY, SELL
-from depthwire.venue.orders import AccountOrder, Execution, Number, OrderRejected, decimal_of
+from depthwire.venue.orders import AccountOrder, Execution, Number, OrderRejected, checked_text, decimal_of, shown
 from depthwire.venue.positions import Position
 
 
@@ -91,12 +91,15 @@ _TOO_MUCH = 10**15
 
 def checked_deposit(coin: str, amount: Number) -> Decimal:
     """An amount to be put in, exact; ValueError where it is not above zero, in steps of 1e-8, and below 10^15."""
+    checked_text("coin", coin)
     try:
         exact = decimal_of(amount)
     except ValueError:
         exact = Decimal(0)
     if not 0 < exact < _TOO_MUCH or exact != rounded(exact):
-        raise ValueError(f"{amount!r} {coin} is no deposit: expected an amount above 0 in steps of 1e-8, below 10^15")
+        raise ValueError(
+            f"{shown(amount)} {coin} is no deposit: expected an amount above 0 in steps of 1e-8, below 10^15"
+        )
     return exact
 
 
@@ -173,9 +176,10 @@ class Account(Holder):
 
     def cancel(self, order_id: str) -> AccountOrder:
         """Cancels an open order, active or conditional, and returns it. Raises OrderRejected where there is none."""
+        checked_text("order_id", order_id)
         order = self.open_orders.get(order_id) or self.untriggered.get(order_id)
         if order is None:
-            raise OrderRejected(f"order not exists or too late to cancel: {order_id!r}")
+            raise OrderRejected(f"order not exists or too late to cancel: {shown(order_id)}")
         self._dealer(order.symbol).cancel(self, order)
         return order
 
@@ -190,7 +194,7 @@ class Account(Holder):
         except ValueError:
             chosen = Decimal(0)
         if not 1 <= chosen <= 100:
-            raise OrderRejected(f"params error: leverage is invalid: {leverage!r}: expected 1 to 100")
+            raise OrderRejected(f"params error: leverage is invalid: {shown(leverage)}: expected 1 to 100")
         positions = self.positions_in(instrument)
         if self.orders_in(symbol) or any(position.lots for position in positions):
             raise OrderRejected(f"leverage not modified: {symbol} has open orders or a position")
@@ -198,8 +202,8 @@ class Account(Holder):
             position.leverage = chosen
 
     def _dealer(self, symbol: str) -> Dealer:
-        if symbol not in self._dealers:
-            raise OrderRejected(f"params error: symbol invalid: {symbol!r}: traded are {', '.join(self._dealers)}")
+        if checked_text("symbol", symbol) not in self._dealers:
+            raise OrderRejected(f"params error: symbol invalid: {shown(symbol)}: traded are {', '.join(self._dealers)}")
         return self._dealers[symbol]
 
     # what a customer sees

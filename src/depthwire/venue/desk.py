@@ -10,7 +10,7 @@ from depthwire.venue.clearing import Clearing, account_of
 from depthwire.venue.crowd import Crowd, Habits
 from depthwire.venue.instruments import Instrument
 from depthwire.venue.matching import BUY, SELL, Matcher, Order, TimeInForce, Trade
-from depthwire.venue.orders import SIDES, AccountOrder, Number, OrderRejected, lots_in, ticks_in
+from depthwire.venue.orders import SIDES, AccountOrder, Number, OrderRejected, checked_text, lots_in, shown, ticks_in
 from depthwire.venue.positions import Position
 from depthwire.venue.trade_tape import Print
 
@@ -104,12 +104,13 @@ class Desk:
     ) -> AccountOrder:
         """Takes an order in and lets all that follows from it happen. Raises OrderRejected, and nothing has changed."""
         instrument = self.instrument
-        if side not in SIDES:
-            raise OrderRejected(f"params error: side invalid: {side!r}: expected Buy or Sell")
+        if checked_text("side", side) not in SIDES:
+            raise OrderRejected(f"params error: side invalid: {shown(side)}: expected Buy or Sell")
+        checked_text("order_type", order_type)
         is_market = order_type == "Market"
         if order_type not in ("Limit", "Market") or is_market != (price is None):
             raise OrderRejected(
-                f"params error: order_type {order_type!r} with price {price!r}: "
+                f"params error: order_type {shown(order_type)} with price {shown(price)}: "
                 "expected Limit with a price, or Market without"
             )
         order = AccountOrder(
@@ -118,7 +119,7 @@ class Desk:
             lots := lots_in(instrument, qty),
             account,
             order_id=self._clearing.new_id(),
-            order_link_id=order_link_id,
+            order_link_id=checked_text("order_link_id", order_link_id),
             instrument=instrument,
             order_type=order_type,
             lots=lots,
@@ -443,8 +444,8 @@ def _time_in_force(name: str | None, *, is_market: bool) -> TimeInForce:
     if name is None:
         return TimeInForce.IMMEDIATE_OR_CANCEL if is_market else TimeInForce.GOOD_TILL_CANCEL
     allowed = [member for member in TimeInForce if not is_market or member in _TAKERS]
-    if name not in allowed:
-        raise OrderRejected(f"params error: time_in_force invalid: {name!r}: expected one of {', '.join(allowed)}")
+    if checked_text("time_in_force", name) not in allowed:
+        raise OrderRejected(f"params error: time_in_force invalid: {shown(name)}: expected one of {', '.join(allowed)}")
     return TimeInForce(name)
 
 

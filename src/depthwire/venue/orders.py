@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
-from depthwire.errors import DepthwireError
+from depthwire.errors import DepthwireError, shortened
 from depthwire.venue.instruments import Instrument
 from depthwire.venue.matching import BUY, SELL, Order, TimeInForce
 
@@ -155,11 +155,26 @@ def decimal_of(number: Number) -> Decimal:
     return exact
 
 
+def shown(value: object) -> str:
+    """Whatever was given, for a message: short, and an integer that is too long to be written all the same."""
+    try:
+        return shortened(repr(value))
+    except ValueError:
+        return f"of type {type(value).__name__}, too long to be shown"
+
+
+def checked_text(name: str, value: object) -> str:
+    """A parameter that must be a text. Raises OrderRejected."""
+    if not isinstance(value, str):
+        raise OrderRejected(f"params error: {name} invalid: {shown(value)}: expected a text")
+    return value
+
+
 def _whole(name: str, number: Number, steps_of: Callable[[Decimal], int]) -> int:
     try:
         return steps_of(decimal_of(number))
     except ValueError as error:
-        raise OrderRejected(f"params error: {name} is invalid: {number!r}: {error}") from None
+        raise OrderRejected(f"params error: {name} is invalid: {shown(number)}: {error}") from None
 
 
 def names(order: AccountOrder, id_name: str) -> Fields:

@@ -1,0 +1,377 @@
+"""Handing a connection's topics over to a new one before it ends, so that readers meet neither STALE nor a gap.
+
+The new connection subscribes the same topics into channels of its own, the twins. Once it serves all of them it takes
+the old one's place. From then on a reader's channel joins the new feed as soon as its twin is where it is itself.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, NamedTuple, Protocol
+
+import msgspec
+
+from depthwire.bybit.dialect import Dialect
+from depthwire.bybit.topics import Topic
+from depthwire.channel import BookChannel, Channel, EventChannel, StateChannel
+from depthwire.connection import Connection
+from depthwire.errors import ConnectionLost, DepthwireError, FrameError, SubscriptionRejected, SubscriptionTimeout
+from depthwire.feed import Feed
+from depthwire.resync import Resyncs
+from depthwire.settings import Settings
+
+POLL_S: Final = 0.01
+RETRY_PARTS: Final = 10  # of its age, until a handover that failed is tried again
+
+
+class Wanted(Protocol):
+    """A subscription, for as much as this module is concerned."""
+
+    def confirm(self) -> object: ...
+
+
+class Old(Protocol):
+    """A session, for as much as this module is concerned."""
+
+    connection: Connection
+    channels: dict[str, Channel]
+    resyncs: Resyncs
+    settings: Settings
+
+    @property
+    def subscriptions(self) -> Mapping[Topic, Wanted]: ...
+    @property
+    def dialect(self) -> Dialect: ...
+    @property
+    def report(self) -> Callable[[DepthwireError], object]: ...
+    def new_channel(self, topic: str) -> Channel | None: ...
+    def begin_tasks(self) -> None: ...
+    def connection_up(self) -> object: ...
+    def connection_down(self, reason: str) -> object: ...
+    def on_frame_error(self, error: FrameError) -> object: ...
+    def on_unrouted(self, topic: str) -> Channel | None: ...
+
+
+async def keep_young(session: Old, age_s: float) -> None:
+    """Hand a session's connection over whenever it is up to a tenth younger than ``age_s``, for ever."""
+    while True:
+        connection = session.connection
+        due_s = connection.live_since_s + age_s * random.uniform(0.9, 1.0)  # noqa: S311  # not all at one moment
+        await asyncio.sleep(max(due_s - asyncio.get_running_loop().time(), age_s / RETRY_PARTS))
+        if connection.connected and asyncio.get_running_loop().time() >= connection.live_since_s + 0.9 * age_s:
+            await Handover(session).run()
+
+
+class Recorder:
+    """A reader of events that keeps them, behind ``events`` from before."""
+
+    def __init__(self, events: list[Any]) -> None:
+        self.events = events
+
+    def push(self, events: list[Any], report: object) -> None:
+        """Take a frame's events."""
+        self.events += events
+
+    def break_off(self, error: DepthwireError) -> None:
+        """Nobody reads it here."""
+
+    def finish(self) -> None:
+        """No more events will come."""
+
+
+class StateTwin:
+    """A book's or an instrument's channel, and its twin on the new connection."""
+
+    def __init__(self, channel: BookChannel | StateChannel, twin: BookChannel | StateChannel) -> None:
+        self.channel, self.twin = channel, twin
+        self._stop: Callable[[], None] | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the new connection has what the old one had."""
+        return not self.twin.needs_snapshot or self.channel.needs_snapshot
+
+    def join(self, feed: Feed) -> None:
+        """Lead the new feed's frames to the reader's channel: now, or when the twin has caught up with it."""
+        if self._caught_up():
+            self._take_over(feed)
+        elif self._stop is None:
+            self._stop = self.twin.state.on_change(lambda *_: self.join(feed))
+
+    def _caught_up(self) -> bool:
+        if self.twin.needs_snapshot:
+            return False
+        return self.channel.needs_snapshot or sequence(self.twin.state) >= sequence(self.channel.state)
+
+    def _take_over(self, feed: Feed) -> None:
+        self.leave()
+        feed.channels.add(self.channel)
+        self.channel.state.adopt(self.twin.state)
+
+    def is_joined(self, feed: Feed) -> bool:
+        """Whether that is done."""
+        return feed.channels.get(self.channel.topic) is self.channel
+
+    def force(self, feed: Feed) -> None:
+        """The twin does not catch up: the state must be fetched anew."""
+        self.leave()
+        feed.channels.add(self.channel)
+        self.channel.state.mark_stale("the new connection does not go on where the old one ended")
+
+    def leave(self) -> None:
+        """Listen no more."""
+        if self._stop is not None:
+            self._stop()
+            self._stop = None
+
+
+def sequence(state: Any) -> int:
+    """By which states of one topic compare, whichever connection they are from."""
+    return int(state.frame_seq if hasattr(state, "frame_seq") else state.cross_seq)
+
+
+class Overlap(NamedTuple):
+    """How many events of either part come before the end of what both have."""
+
+    old: int
+    new: int
+
+
+class EventTwin:
+    """A channel of events, its twin on the new connection, and what each of them brought since both were asked for."""
+
+    def __init__(self, channel: EventChannel, twin: EventChannel) -> None:
+        self.channel, self.twin = channel, twin
+        # A topic may begin with its last event, which readers have had.
+        self._old, self._new = Recorder([] if channel.latest is None else [channel.latest]), Recorder([])
+        channel.join(self._old)
+        twin.join(self._new)
+        self._skip: list[Any] = []
+        self._feed: Feed | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it is known where in the old connection's events the new one's begin."""
+        return not self._new.events or overlap(self._old.events, self._new.events) is not None
+
+    def join(self, feed: Feed) -> None:
+        """Hand out what the new connection is ahead, or skip what it is yet to bring once more."""
+        old, new = self._old.events, self._new.events
+        self.leave()
+        at = overlap(old, new)
+        if at is None and new and old:
+            now_ns = time.time_ns()
+            self.channel.connection_lost("the new connection's events do not go on where the old one's ended", now_ns)
+            self.channel.connection_back(now_ns)
+        rest, self._skip = (new, old) if at is None else (new[at.new :], old[at.old :])
+        if rest:
+            self.channel.hand(rest)
+        if not self._skip:
+            feed.channels.add(self.channel)
+            return
+        self.twin.join(self)
+        self._feed = feed
+
+    def push(self, events: list[Any], report: object) -> None:
+        """Events of the new connection, of which the old one has brought the first ones already."""
+        fresh = []
+        for event in events:
+            if event in self._skip:
+                del self._skip[: self._skip.index(event) + 1]
+            else:
+                fresh.append(event)
+        if fresh:
+            self.channel.hand(fresh)
+        if not self._skip and self._feed is not None:
+            self.force(self._feed)
+
+    def break_off(self, error: DepthwireError) -> None:
+        """A frame could not be read."""
+        if isinstance(error, FrameError):
+            self.channel.refuse(error)
+
+    def finish(self) -> None:
+        """No more events will come."""
+
+    def is_joined(self, feed: Feed) -> bool:
+        """Whether the new feed's frames go to the reader's channel."""
+        return feed.channels.get(self.channel.topic) is self.channel
+
+    def force(self, feed: Feed) -> None:
+        """Whatever comes from now on is new."""
+        self.twin.leave(self)
+        feed.channels.add(self.channel)
+
+    def leave(self) -> None:
+        """Listen no more."""
+        self.channel.leave(self._old)
+        self.twin.leave(self._new)
+
+
+def overlap(old: list[Any], new: list[Any]) -> Overlap | None:
+    """Behind which events two parts of one stream, of which ``new`` begins later, have both brought the same.
+
+    None where neither begins in the other. O(old × new), as a rule O(old + new).
+    """
+    for at in range(len(old)):
+        count = min(len(old) - at, len(new))
+        if count and old[at] == new[0] and old[at : at + count] == new[:count]:
+            return Overlap(at + count, count)
+    return None
+
+
+class Handover:
+    """One handover of a session's connection: the owner of the new one until that is the session's."""
+
+    def __init__(self, session: Old) -> None:
+        self._session = session
+        self._new = session.connection.another(self)
+        self._twins: dict[str, StateTwin | EventTwin] = {}
+        self._carried: set[Topic] = set()
+        self._lost = ""
+        self._taped: list[tuple[int, bytes]] = []
+        if session.connection.feed.tap is not None:
+            self._new.feed.tap = lambda ts_recv_ns, payload: self._taped.append((ts_recv_ns, bytes(payload)))
+
+    async def run(self) -> None:
+        """Hand over, or report why that cannot be done, and leave all as it was."""
+        session = self._session
+        try:
+            await self._new.open()
+            await self._serve()
+        except TimeoutError:
+            timeout_s = session.settings.timeout_s
+            session.report(
+                SubscriptionTimeout(f"{self._new.url}: no handover within {timeout_s:g} s; trying again later")
+            )
+        except DepthwireError as error:
+            session.report(error)
+        finally:
+            if self._new is not session.connection:
+                for twin in self._twins.values():
+                    twin.leave()
+                await self._new.close()
+
+    async def _serve(self) -> None:
+        """Ask for all that the session wants until the new connection serves it, and take the old one's place."""
+        loop, session = asyncio.get_running_loop(), self._session
+        deadline_s = loop.time() + session.settings.timeout_s
+        while True:
+            wanted = set(session.subscriptions)
+            await self._ask("unsubscribe", self._carried - wanted)
+            self._pair_channels()
+            if wanted - self._carried:
+                await self._ask("subscribe", wanted - self._carried)
+                await session.connection.catch_up()  # the new connection does not bring what the old one was behind
+            if self._lost:
+                raise ConnectionLost(f"{self._new.url}: {self._lost}")
+            if not session.connection.connected:
+                raise ConnectionLost(f"{self._new.url}: the old connection was lost before it was handed over")
+            self._pair_channels()
+            late = [twin for twin in self._twins.values() if not twin.is_ready]
+            is_over = loop.time() > deadline_s
+            if set(session.subscriptions) == self._carried and (
+                not late or (is_over and all(isinstance(twin, EventTwin) for twin in late))
+            ):
+                self._switch()
+                return
+            if is_over:
+                raise TimeoutError
+            await asyncio.sleep(POLL_S)
+
+    async def _ask(self, op: str, topics: Iterable[Topic]) -> None:
+        most = self._session.dialect.limits.args_per_request
+        names = sorted(topics, key=lambda topic: topic.text)
+        for start in range(0, len(names), most):
+            some = names[start : start + most]
+            answer = await self._new.ask(op, [topic.text for topic in some])
+            if not answer.success:
+                raise SubscriptionRejected(", ".join(topic.text for topic in some), answer.reason)
+            self._carried = self._carried.union(some) if op == "subscribe" else self._carried.difference(some)
+
+    def _pair_channels(self) -> None:
+        """A twin for each of the readers' channels; those of topics that ended go."""
+        channels = self._session.channels
+        for topic in [topic for topic, twin in self._twins.items() if channels.get(topic) is not twin.channel]:
+            self._twins.pop(topic).leave()
+            self._new.feed.channels.remove(topic)
+        for topic in channels.keys() - self._twins.keys():
+            self._pair(channels[topic])
+
+    def _pair(self, channel: Channel) -> Channel:
+        twin = self._session.new_channel(channel.topic)
+        if isinstance(channel, EventChannel):
+            assert isinstance(twin, EventChannel)
+            self._twins[channel.topic] = EventTwin(channel, twin)
+        else:
+            assert isinstance(channel, BookChannel | StateChannel)
+            assert isinstance(twin, BookChannel | StateChannel)
+            self._twins[channel.topic] = StateTwin(channel, twin)
+        self._new.feed.channels.add(twin)
+        return twin
+
+    def _switch(self) -> None:
+        """From here on the session's connection is the new one."""
+        session, old, new = self._session, self._session.connection, self._new
+        new.owner = session
+        new.status = msgspec.structs.replace(
+            new.status,
+            attempts=old.status.attempts + new.status.attempts,
+            connects=old.status.connects + new.status.connects,
+            losses=old.status.losses,
+            last_loss=old.status.last_loss,
+            lost_ns=old.status.lost_ns,
+            close_code=old.status.close_code,
+            close_reason=old.status.close_reason,
+        )
+        session.connection = session.resyncs.connection = new
+        tap = new.feed.tap = old.feed.tap
+        if tap is not None:
+            for ts_recv_ns, payload in self._taped:
+                tap(ts_recv_ns, memoryview(payload))
+        for twin in self._twins.values():
+            twin.join(new.feed)
+        for subscription in session.subscriptions.values():
+            subscription.confirm()
+        session.begin_tasks()
+        new.spawn(self._finish(old))
+        old.begin_close()
+
+    async def _finish(self, old: Connection) -> None:
+        """See the old connection out, and the last twins."""
+        await old.close()
+        feed, session = self._new.feed, self._session
+        deadline_s = asyncio.get_running_loop().time() + session.settings.timeout_s
+        while left := [twin for twin in self._twins.values() if self._is_left(twin)]:
+            if asyncio.get_running_loop().time() > deadline_s:
+                for twin in left:
+                    twin.force(feed)
+                    if twin.channel.needs_snapshot:
+                        session.resyncs.fetch(twin.channel.topic)
+                return
+            await asyncio.sleep(POLL_S)
+
+    def _is_left(self, twin: StateTwin | EventTwin) -> bool:
+        is_read = self._session.channels.get(twin.channel.topic) is twin.channel
+        return is_read and not twin.is_joined(self._new.feed)
+
+    # ---- what the new connection tells until it is the session's
+
+    def connection_up(self) -> None:
+        """It is connected; what it is asked for is asked in order."""
+
+    def connection_down(self, reason: str) -> None:
+        """It was lost."""
+        self._lost = reason
+
+    def report(self, error: DepthwireError) -> None:
+        """Nobody reads from it yet: it matters if the handover fails, which is then reported."""
+
+    def on_frame_error(self, error: FrameError) -> None:
+        """A frame could not be used: its twin does not get ready."""
+
+    def on_unrouted(self, topic: str) -> Channel | None:
+        """A pattern's topic: the twin of the reader's channel, which is made where there is none yet."""
+        channel = self._session.channels.get(topic) or self._session.on_unrouted(topic)
+        return None if channel is None else self._pair(channel)
