@@ -153,7 +153,7 @@ def levels_of(book: LiveBook) -> list[dict[float, float]]:
 
 def by_price(rules: Rules) -> list[dict[float, float]]:
     """The same of the second opinion."""
-    return [{float(price): size for price, size in side.items()} for side in rules.sides]
+    return list(rules.sides)
 
 
 def disturbed(stream: Stream, clean: Clean, number: int, order: Iterable[tuple[int, int | None]]) -> Outcome:
