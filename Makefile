@@ -2,7 +2,7 @@
 
 SOURCES := pyproject.toml setup.py $(shell find src -name '*.pyx' -o -name '*.pxd')
 
-.PHONY: build demo test check bench bench-quick bench-core detection clean
+.PHONY: build demo test check bench bench-quick bench-core detection soak clean
 
 build: .venv/installed-all
 
@@ -36,6 +36,10 @@ bench-core: .venv/installed-bench
 # What is noticed of each frame of the recordings that is lost or late, into docs/reliability.
 detection: .venv/installed-test
 	.venv/bin/python reliability/detection.py
+
+# Twenty million frames from a venue that lies, each book and event held against the truth, into docs/reliability.
+soak: .venv/installed-all
+	.venv/bin/python reliability/soak.py
 
 clean:
 	rm -rf .venv build dist src/*.egg-info .coverage .benchmarks

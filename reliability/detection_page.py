@@ -31,7 +31,7 @@ WHY = {
     "wrong to the end of the recording, sizes alone": "the same, and the recording ended first",
     "wrong for a while, levels": "levels that came and went again before any frame touched them",
     "wrong to the end of the recording, levels": "levels too, far from the market: no frame touched them before the recording ended",
-    "wrong for a while, a snapshot": "an older snapshot was shown until the next one",
+    "wrong for a while, a snapshot": "a snapshot is taken for what it says it is; this one was late, and shown until the next",
     "wrong to the end of the recording, a snapshot": "an older snapshot was the last one",
     "provable, and not caught": "a rule was broken and depthwire went on: a defect",
 }

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
+from depthwire.bybit.accounts import AccountStream
 from depthwire.errors import DepthwireError
 from depthwire.streams import EventStream
 from lines import Line
@@ -41,6 +42,8 @@ class EventReader:
                     self._items.append(key_of(event))
             except DepthwireError as error:
                 self._items.append(error)
+                if isinstance(self.stream, AccountStream):
+                    self.stream.view.reconcile()  # as its users are told to
             else:
                 return
 

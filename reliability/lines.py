@@ -2,7 +2,7 @@
 
 from typing import Final
 
-MOST_FRAMES: Final = 2_000
+MOST_FRAMES: Final = 300
 """Of each topic of events: more than may come between two checkpoints."""
 _TOPIC: Final = b'{"topic":"'
 

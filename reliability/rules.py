@@ -11,9 +11,6 @@ from typing import Any
 DEPTHS = {"orderBookL2_25": 25, "orderBook_200.100ms": 200}
 SNAPSHOT_MISSING = "a delta before any snapshot"
 
-FIRST_UPDATE = 1
-"""``u`` of the snapshot with which the exchange's service begins again; its ``seq`` may do so, too."""
-
 Sides = tuple[dict[float, float], dict[float, float]]
 Numbers = tuple[int, int, int]
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
@@ -133,11 +130,8 @@ class V5Rules(Rules):
 
     def misplaced(self, numbers: Numbers, *, is_snapshot: bool) -> str | None:
         """See `Rules.misplaced`."""
-        sequence, update, _ = numbers
-        if is_snapshot:
-            is_older = update != FIRST_UPDATE and sequence < self.numbers[0]
-            return "a snapshot that is older than the book" if is_older else None
-        return "an update id that is not one more" if update > self.numbers[1] + 1 else None
+        is_ahead = not is_snapshot and numbers[1] > self.numbers[1] + 1
+        return "an update id that is not one more" if is_ahead else None
 
     def is_old(self, numbers: Numbers, *, is_snapshot: bool) -> bool:
         """See `Rules.is_old`."""

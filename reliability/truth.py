@@ -120,20 +120,21 @@ class EventTopic:
         raise error
 
     def add(self, raw: bytes) -> list[int]:
-        """Takes a frame in; returns the numbers of its events."""
+        """Takes a frame in; returns the numbers of its events, but of those that are told again: linear's first trade
+        to a new subscriber is the last one.
+        """
         numbers = []
         for key in self.decode(raw):
-            self.known[key] = TrueEvent(self.count, hash(raw))
-            self.keys[self.count] = key
-            numbers.append(self.count)
-            self.count += 1
+            if key not in self.known:
+                self.known[key] = TrueEvent(self.count, hash(raw))
+                self.keys[self.count] = key
+                numbers.append(self.count)
+                self.count += 1
         return numbers
 
     def forget(self, number: int) -> None:
         """It is too long ago."""
-        key = self.keys.pop(number)
-        if self.known[key].number == number:
-            del self.known[key]
+        del self.known[self.keys.pop(number)]
 
 
 def key_of(event: Any) -> bytes:
