@@ -2,7 +2,7 @@
 
 SOURCES := pyproject.toml setup.py $(shell find src -name '*.pyx' -o -name '*.pxd')
 
-.PHONY: build demo test check bench bench-quick bench-core reconnects kills clean
+.PHONY: build demo test check bench bench-quick bench-core detection soak reconnects kills clean
 
 build: .venv/installed-all
 
@@ -32,6 +32,14 @@ bench-quick: .venv/installed-bench
 bench-core: .venv/installed-bench
 	.venv/bin/pytest bench -o python_files='bench_*.py' -o python_functions='bench_*' --benchmark-columns=median,iqr,rounds
 	! command -v valgrind >/dev/null || .venv/bin/python bench/instructions.py
+
+# What is noticed of each frame of the recordings that is lost or late, into docs/reliability.
+detection: .venv/installed-test
+	.venv/bin/python reliability/detection.py
+
+# Twenty million frames from a venue that lies, each book and event held against the truth, into docs/reliability.
+soak: .venv/installed-all
+	.venv/bin/python reliability/soak.py
 
 # 50 connections dropped at once, for eleven minutes, into docs.
 reconnects: .venv/installed-bench

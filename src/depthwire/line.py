@@ -93,8 +93,8 @@ class Line:
     async def subscribe(self, topics: Sequence[Topic], on_channel: Callable[[Channel], object]) -> None:
         """Want topics and wait for the venue's word; signs in first where one is private.
 
-        Raises ClientClosed, AuthError, ConnectError, SubscriptionRejected or SubscriptionTimeout: then those of them that
-        nobody else asked for are ended.
+        Raises ClientClosed, AuthError, ConnectError, SubscriptionRejected or SubscriptionTimeout; then those that
+        nobody else asked for are ended, too.
         """
         self.public.connection.refuse_closed()
         if any(topic.is_private for topic in topics):

@@ -92,7 +92,7 @@ class Faults:
         self.random = random.Random(f"{seed}:bytes")  # noqa: S311 - a plan, no secret
         """Which byte, which value, how many pieces."""
         self._plans = {moment: random.Random(f"{seed}:{moment}") for moment in Moment}  # noqa: S311 - as above
-        self._rates: dict[Fault, float] = {}
+        self._rates: dict[Moment, list[tuple[Fault, float]]] = {}
         self._once: list[tuple[Fault, str]] = []
         self._listeners: list[Listener] = []
         self.set(spec)
@@ -103,7 +103,9 @@ class Faults:
         ValueError where one is none; then all stays as it was.
         """
         rates = _rates(spec)
-        self._rates = rates
+        self._rates = {
+            moment: [(kind, rate) for kind, rate in rates.items() if kind.moment is moment and rate] for moment in Moment
+        }
         self._once.clear()
         self._check()
 
@@ -141,11 +143,10 @@ class Faults:
 
     def _by_chance(self, moment: Moment, without: Container[Fault]) -> Fault | None:
         chance = self._plans[moment].random()
-        for kind, rate in self._rates.items():
-            if kind.moment is moment:
-                if chance < rate:
-                    return None if kind in without else kind
-                chance -= rate
+        for kind, rate in self._rates[moment]:
+            if chance < rate:
+                return None if kind in without else kind
+            chance -= rate
         return None
 
     def _check(self) -> None:

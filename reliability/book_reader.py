@@ -1,0 +1,173 @@
+"""A client's book, held against the venue's at each checkpoint."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+import digest
+from depthwire.channel import LiveBook
+from depthwire.values import BookState
+from lines import Line
+from rules import Numbers, Sides, rules_of
+from truth import AnyTopic, WatchedVenue
+
+Arrays = list[tuple[Any, Any]]
+RIGHT, NOT_LIVE, UNPROVABLE, WRONG = "right", "not live", "unprovable", "wrong"
+
+
+class LineBook:
+    """The book that one line keeps. While it is right, what came is forgotten; while it is not, it must be what came
+    made it.
+
+    ``verdict`` is that of the last checkpoint, ``counts`` counts them all: ``right``; ``not live``; ``unprovable``:
+    not the venue's, but the very book that the frames that came make, of which none breaks the protocol's rules;
+    ``wrong``: any other. ``causes`` counts how often a book ceased to be right, by what had happened to its frames.
+    """
+
+    def __init__(self, topic: AnyTopic, book: LiveBook, line: Line) -> None:
+        self.topic, self.book, self.line = topic, book, line
+        self.verdict = NOT_LIVE
+        self.counts: Counter[str] = Counter()
+        self.causes: Counter[str] = Counter()
+        self.defects: list[str] = []
+        self.applied: dict[Numbers, int] = {}
+        """The digests of the book after each frame since the last checkpoint, or since it was right."""
+        self.rules = rules_of(book.topic)
+        self._log = line.by_topic.setdefault(book.topic, [])
+        self._right: tuple[Numbers, Arrays] | None = None
+
+    def check(self, venue: WatchedVenue) -> None:
+        """Compares it with the venue's book at the same numbers."""
+        was_followed = self.verdict in (UNPROVABLE, WRONG)
+        book, arrays = self.book, None
+        numbers = numbers_of(book)
+        if book.state is not BookState.LIVE:
+            self.verdict = NOT_LIVE
+        else:
+            arrays = arrays_of(book)
+            self.verdict = (
+                RIGHT
+                if is_told(venue, self.topic, numbers, arrays)
+                else self._explained(venue, numbers, sides_of(arrays), was_followed=was_followed)
+            )
+        self._right = (numbers, arrays) if self.verdict is RIGHT and arrays else None
+        self.counts[self.verdict] += 1
+
+    def forget(self) -> None:
+        """The checkpoint is over."""
+        self._log.clear()
+
+    def seen(self, venue: WatchedVenue) -> dict[Numbers, int]:
+        """The digests of the book after each frame that came since it was last known to be right."""
+        if self.verdict in (UNPROVABLE, WRONG):
+            return self.applied
+        told = venue.told[self.topic]
+        came = {hash(raw) for raw in self._log}
+        return {numbers: book.digest for numbers, book in told.items() if book.frame in came}
+
+    def _explained(self, venue: WatchedVenue, numbers: Numbers, sides: Sides, *, was_followed: bool) -> str:
+        """Why a LIVE book is not the venue's: whether the frames that came would make anybody show it."""
+        if not was_followed:
+            self.causes[self._cause(venue, numbers)] += 1
+            self.applied.clear()
+            if self._right is None:
+                self.rules.begin(None, ({}, {}))
+            else:
+                self.rules.begin(self._right[0], sides_of(self._right[1]))
+        broken = None
+        for raw in self._log:
+            broken = self.rules.receive(raw) or (None if self.rules.is_live else broken)
+            if self.rules.is_live:
+                self.applied[self.rules.numbers] = digest.of_sides(self.rules.sides)
+        if not self.rules.is_live:
+            return self._defect(f"LIVE at {numbers}, though its frames break a rule: {broken}")
+        if numbers != self.rules.numbers or sides != self.rules.sides:
+            return self._defect(f"at {numbers} not what its frames make of it, which end at {self.rules.numbers}")
+        return UNPROVABLE
+
+    def _cause(self, venue: WatchedVenue, numbers: Numbers) -> str:
+        """What happened to the frames since the book was right."""
+        told = venue.told[self.topic]
+        true = {book.frame for book in told.values()} | venue.snapshots
+        came = [hash(raw) for raw in self._log]
+        is_altered, is_lost = any(frame not in true for frame in came), False
+        if self._right is not None:
+            was = self._right[0]
+            is_lost = bool({book.frame for each, book in told.items() if was < each <= numbers}.difference(came))
+        names = [name for name, holds in (("altered", is_altered), ("lost or late", is_lost)) if holds]
+        return " and ".join(names) or "neither"
+
+    def _defect(self, text: str) -> str:
+        self.defects.append(f"line {self.line.name}, {self.topic.dialect} {self.book.topic}: {text}")
+        return WRONG
+
+
+class BookReader:
+    """The book that a client shows, of one line or of two.
+
+    ``counts`` as those of a LineBook. What two lines show is ``unprovable`` only where it is one line's unprovable
+    book, and the lines' books never differed at numbers that both have reached.
+    """
+
+    def __init__(self, topic: AnyTopic, book: LiveBook, lines: Sequence[LineBook]) -> None:
+        self.topic, self.book, self.lines = topic, book, lines
+        self.counts: Counter[str] = Counter()
+        self.defects: list[str] = []
+
+    def check(self, venue: WatchedVenue) -> None:
+        """Compares it with the venue's book at the same numbers."""
+        for line in self.lines:
+            line.check(venue)
+        self.counts[self._verdict(venue)] += 1
+        for line in self.lines:
+            line.forget()
+
+    def _verdict(self, venue: WatchedVenue) -> str:
+        if len(self.lines) == 1:
+            return self.lines[0].verdict
+        book = self.book
+        if book.state is not BookState.LIVE:
+            return NOT_LIVE
+        numbers, arrays = numbers_of(book), arrays_of(book)
+        if is_told(venue, self.topic, numbers, arrays):
+            return RIGHT
+        sides = sides_of(arrays)
+        shown = [
+            line
+            for line in self.lines
+            if line.verdict is UNPROVABLE and line.rules.numbers == numbers and line.rules.sides == sides
+        ]
+        first, second = (line.seen(venue) for line in self.lines)
+        disagreed = [each for each, total in first.items() if second.get(each, total) != total]
+        if shown and not disagreed:
+            return UNPROVABLE
+        why = f"the lines' books differ at {disagreed[0]}" if disagreed else "no line's frames make it so"
+        self.defects.append(f"two lines, {self.topic.dialect} {book.topic}: wrong at {numbers}: {why}")
+        return WRONG
+
+
+def numbers_of(book: LiveBook) -> Numbers:
+    """A book's numbers, as the rules have them."""
+    return book.cross_seq, book.update_id, book.ts_exchange_us
+
+
+def is_told(venue: WatchedVenue, topic: AnyTopic, numbers: Numbers, arrays: Arrays) -> bool:
+    """Whether this is the venue's book at these numbers."""
+    told = venue.told[topic].get(numbers)
+    return told is not None and told.digest == digest.total(
+        *(digest.of_side(side, *levels) for side, levels in enumerate(arrays))
+    )
+
+
+def arrays_of(book: LiveBook) -> Arrays:
+    """Prices and sizes of both sides, copied."""
+    unit = 10.0 ** (book.price_decimals or 0)
+    return [(ids / unit, np.ascontiguousarray(sizes)) for ids, sizes in (book.bids, book.asks)]
+
+
+def sides_of(arrays: Arrays) -> Sides:
+    """The same as price to size."""
+    bids, asks = (dict(zip(prices.tolist(), sizes.tolist(), strict=True)) for prices, sizes in arrays)
+    return bids, asks

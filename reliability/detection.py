@@ -1,0 +1,282 @@
+"""What becomes of each frame that never comes, and of each two that change places: ``python reliability/detection.py``.
+
+Of every book topic of every recording each frame is left out in turn, and each adjacent pair is swapped; what remains
+goes through the feed as from a socket, and the book is compared with the undisturbed one after every frame. Writes
+``detection.md`` and ``detection.json`` into ``docs/reliability``, or where ``--out`` says.
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from depthwire.bybit import v2, v5
+from depthwire.channel import BookChannel, LiveBook
+from depthwire.errors import FrameError
+from depthwire.feed import Feed
+from depthwire.values import BookState
+from detection_page import page
+from rules import Rules, rules_of
+from streams import Stream, folder, recorded
+
+ROOT = Path(__file__).resolve().parents[1]
+
+PROVABLE = "provable, and not caught"
+NOTHING_BEHIND = "nothing came behind it"
+NO_CHANGE = "it changed nothing"
+NEXT_SNAPSHOT = "the next snapshot said it all"
+AT_ONCE = "the next frame wrote over it"
+HEALED = "wrong for a while"
+TO_THE_END = "wrong to the end of the recording"
+
+Shown = tuple[Any, ...]
+
+
+class Reader:
+    """One topic's book behind a feed, as a client has it, but for the socket."""
+
+    def __init__(self, topic: str) -> None:
+        channel = (v5.LINEAR if topic.startswith("orderbook.") else v2.INVERSE).channel(topic)
+        assert isinstance(channel, BookChannel), topic
+        self.book: LiveBook = channel.book
+        self.error: FrameError | None = None
+        self._feed = Feed(self)
+        self._feed.channels.add(channel)
+
+    def receive(self, raw: bytes) -> None:
+        """Takes a frame."""
+        self._feed.receive(raw, 1)
+
+    def on_frame_error(self, error: FrameError) -> None:
+        """Keeps the first one."""
+        self.error = self.error or error
+
+    def on_control(self, message: bytes) -> None:
+        """No answers here."""
+        raise AssertionError(message)
+
+    def on_unrouted(self, topic: str) -> None:
+        """No other topics here."""
+        raise AssertionError(topic)
+
+    def on_connected(self, transport: object) -> None:
+        """No socket here."""
+
+    on_disconnected = on_connected
+
+    def shown(self) -> Shown:
+        """Prices and sizes of a LIVE book, to be compared; () of another."""
+        book = self.book
+        if book.state is not BookState.LIVE:
+            return ()
+        unit = 10 ** (book.price_decimals or 0)
+        return tuple(
+            part.tobytes() for price_ids, sizes in (book.bids, book.asks) for part in (price_ids / unit, sizes)
+        )
+
+    def numbers(self) -> tuple[int, int, int]:
+        """What the next frame is held against."""
+        return self.book.cross_seq, self.book.update_id, self.book.ts_exchange_us
+
+
+class Clean(NamedTuple):
+    """An undisturbed stream: what the book shows after each frame, and its numbers."""
+
+    shown: list[Shown]
+    numbers: list[tuple[int, int, int]]
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of one disturbance; all numbers count frames of the topic, from the first behind the disturbance on.
+
+    ``error`` is what caught it, with frame ``caught_after``; both empty where nothing did. ``proof`` is the first rule
+    of the protocol that the frames broke, with frame ``proven_after``. ``wrong`` counts the frames after which a LIVE
+    book differed from the undisturbed one; ``is_healed`` tells that from some frame on it was the same again, for good.
+    ``behind`` frames were still to come. ``change`` is what the frame that was lost or late did to the undisturbed
+    book.
+    """
+
+    number: int
+    error: str
+    caught_after: int
+    proof: str
+    proven_after: int
+    wrong: int
+    is_healed: bool
+    behind: int
+    change: Literal["a snapshot", "nothing", "sizes alone", "levels"]
+
+    @property
+    def kind(self) -> str:
+        """Why nothing caught it; "" where something did."""
+        if self.error:
+            return ""
+        if self.proof:
+            return PROVABLE
+        if not self.behind:
+            return NOTHING_BEHIND
+        if not self.wrong:
+            return NEXT_SNAPSHOT if self.change == "a snapshot" else NO_CHANGE if self.change == "nothing" else AT_ONCE
+        return f"{HEALED if self.is_healed else TO_THE_END}, {self.change}"
+
+
+def clean_run(stream: Stream) -> Clean:
+    """Replays a stream as it is; it must be without a fault, and the second opinion must agree on every book."""
+    reader, rules = Reader(stream.topic), rules_of(stream.topic)
+    clean = Clean([], [])
+    for number, raw in enumerate(stream.raws):
+        reader.receive(raw)
+        broken = rules.receive(raw)
+        assert reader.error is None, f"{stream.source} {stream.topic} frame {number}: {reader.error}"
+        assert broken is None, f"{stream.source} {stream.topic} frame {number}: {broken}"
+        assert levels_of(reader.book) == by_price(rules), f"{stream.source} {stream.topic} frame {number}: books differ"
+        clean.shown.append(reader.shown())
+        clean.numbers.append(reader.numbers())
+    return clean
+
+
+def levels_of(book: LiveBook) -> list[dict[float, float]]:
+    """Price to size, bids first."""
+    unit = 10 ** (book.price_decimals or 0)
+    return [
+        dict(zip((price_ids / unit).tolist(), sizes.tolist(), strict=True))
+        for price_ids, sizes in (book.bids, book.asks)
+    ]
+
+
+def by_price(rules: Rules) -> list[dict[float, float]]:
+    """The same of the second opinion."""
+    return list(rules.sides)
+
+
+def disturbed(stream: Stream, clean: Clean, number: int, order: Iterable[tuple[int, int | None]]) -> Outcome:
+    """Replays from just before frame ``number`` on, in another order: of frames, each with that after which the
+    undisturbed book is the one to compare with, if any.
+    """
+    reader, rules = Reader(stream.topic), rules_of(stream.topic)
+    if snapshot := stream.snapshots[number]:
+        reader.receive(snapshot)
+        rules.receive(snapshot)
+        assert reader.shown() == clean.shown[number - 1]
+    proof, caught_after, proven_after, wrong, is_healed = "", 0, 0, 0, False
+    for after, (at, due) in enumerate(order, 1):
+        if not proof and (broken := rules.receive(stream.raws[at])):
+            proof, proven_after = broken, after
+        reader.receive(stream.raws[at])
+        if reader.error is not None:
+            caught_after = after
+            break
+        if due is not None and (shown := reader.shown()) != clean.shown[due]:
+            wrong += bool(shown)  # a book that waits for its snapshot is behind, not wrong
+        elif due is not None and not proof and reader.numbers() == clean.numbers[due]:
+            is_healed = True  # the same book, the same frames to come: nothing will differ any more
+            break
+    return Outcome(
+        number=number,
+        error=type(reader.error).__name__ if reader.error else "",
+        caught_after=caught_after,
+        proof=proof,
+        proven_after=proven_after,
+        wrong=wrong,
+        is_healed=is_healed,
+        behind=len(stream.raws) - 1 - number,
+        change=change_by(stream, clean, number),
+    )
+
+
+def change_by(stream: Stream, clean: Clean, number: int) -> Literal["a snapshot", "nothing", "sizes alone", "levels"]:
+    """What a frame did to the undisturbed book."""
+    if msgspec.json.decode(stream.raws[number])["type"] == "snapshot":
+        return "a snapshot"
+    before, after = clean.shown[number - 1], clean.shown[number]
+    if before[::2] != after[::2]:  # the prices of both sides
+        return "levels"
+    return "nothing" if before == after else "sizes alone"
+
+
+def removals(stream: Stream, clean: Clean) -> Iterator[Outcome]:
+    """Each frame left out in turn."""
+    count = len(stream.raws)
+    for number in range(count):
+        yield disturbed(stream, clean, number, ((at, at) for at in range(number + 1, count)))
+
+
+def swaps(stream: Stream, clean: Clean) -> Iterator[Outcome]:
+    """Each frame behind its successor in turn."""
+    count = len(stream.raws)
+    for number in range(count - 1):
+        behind = ((at, at) for at in range(number + 2, count))
+        yield disturbed(stream, clean, number, chain([(number + 1, None), (number, number + 1)], behind))
+
+
+class Examined(NamedTuple):
+    """All disturbances of one topic."""
+
+    stream: Stream
+    removed: list[Outcome]
+    swapped: list[Outcome]
+
+
+def examine(stream: Stream) -> Examined:
+    """Each frame of a topic left out, and each pair swapped."""
+    clean = clean_run(stream)
+    return Examined(stream, list(removals(stream, clean)), list(swaps(stream, clean)))
+
+
+def summary(outcomes: list[Outcome]) -> dict[str, Any]:
+    """Counts of what was caught, by which error and after how many frames; the misses by kind, each by its number."""
+    caught = [outcome for outcome in outcomes if outcome.error]
+    misses: dict[str, list[int]] = {}
+    for outcome in outcomes:
+        if outcome.kind:
+            misses.setdefault(outcome.kind, []).append(outcome.number)
+    return {
+        "disturbances": len(outcomes),
+        "caught": len(caught),
+        "by_error": dict(Counter(outcome.error for outcome in caught).most_common()),
+        "after": dict(sorted(Counter(outcome.caught_after for outcome in caught).items())),
+        "caught_after_the_proof": sum(0 < outcome.proven_after < outcome.caught_after for outcome in caught),
+        "wrong_until_caught": sum(outcome.wrong for outcome in caught),
+        "wrong_of_misses": dict(sorted(Counter(outcome.wrong for outcome in outcomes if outcome.kind).items())),
+        "misses": dict(sorted(misses.items(), key=lambda item: -len(item[1]))),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "reliability", help="folder of the results")
+    arguments = parser.parse_args()
+    topics = []
+    for stream in recorded():
+        examined = examine(stream)
+        topics.append(
+            {
+                "recording": stream.source,
+                "topic": stream.topic,
+                "frames": len(stream.raws),
+                "removed": summary(examined.removed),
+                "swapped": summary(examined.swapped),
+            }
+        )
+        print(f"{stream.source} {stream.topic}: {len(stream.raws)} frames")
+    if not topics:
+        sys.exit(f"no recordings in {folder()}; DEPTHWIRE_TAPES may name another folder")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / "detection.json").write_text(compact(topics))
+    (arguments.out / "detection.md").write_text(page(topics))
+
+
+def compact(topics: list[dict[str, Any]]) -> str:
+    """JSON, a line for each list of numbers."""
+    return re.sub(r"(?<=\d),\n\s+(?=\d)", ", ", json.dumps(topics, indent=1)) + "\n"
+
+
+if __name__ == "__main__":
+    main()

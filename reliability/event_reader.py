@@ -1,0 +1,109 @@
+"""A stream of events, held against what the venue told: each event came, or an error stood where it is missing."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Final
+
+from depthwire.bybit.accounts import AccountStream
+from depthwire.errors import DepthwireError
+from depthwire.streams import EventStream
+from lines import Line
+from truth import AnyTopic, TrueEvent, WatchedVenue, key_of
+
+LATE_ITEMS: Final = 50
+"""How many items later an event may still come: a frame that is reordered comes behind the next one of its topic."""
+
+
+class EventReader:
+    """Reads a stream to its end, errors included.
+
+    ``counts`` tells how many events ``came``, came ``again``, or came ``altered``: as no event of the venue's; how
+    many are missing that were ``told`` of by an error at their place, or are ``unprovable``: their frame was lost or
+    altered by a fault on each line, and did not come whole on any. All others that are missing are ``lost``.
+    """
+
+    def __init__(self, topic: AnyTopic, stream: EventStream[Any], lines: Sequence[Line]) -> None:
+        self.topic, self.stream, self.lines = topic, stream, lines
+        self.counts: Counter[str] = Counter()
+        self.defects: list[str] = []
+        self._items: list[bytes | DepthwireError] = []
+        self._position = 0
+        self._error_at = -1
+        self._frame_at = 0
+        self._last: TrueEvent | None = None
+        self._missing: dict[int, tuple[int, bytes, int]] = {}
+        self.task = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                async for event in self.stream:
+                    self._items.append(key_of(event))
+            except DepthwireError as error:
+                self._items.append(error)
+                if isinstance(self.stream, AccountStream):
+                    self.stream.view.reconcile()  # as its users are told to
+            else:
+                return
+
+    @property
+    def came(self) -> int:
+        """How many events came so far."""
+        return self.counts["came"] + len(self._items)
+
+    def check(self, venue: WatchedVenue, *, is_end: bool = False) -> None:
+        """Accounts for what came since the last call; at the end, for all that is missing."""
+        items, self._items = self._items, []
+        for item in items:
+            self._position += 1
+            if isinstance(item, DepthwireError):
+                self.counts["errors"] += 1
+                self._error_at = self._position
+            else:
+                self._take(venue, item)
+        for number, (noticed_at, _, _) in tuple(self._missing.items()):
+            if is_end or self._position > noticed_at + LATE_ITEMS:
+                self._account_for(venue, number)
+
+    def _take(self, venue: WatchedVenue, key: bytes) -> None:
+        events = venue.events[self.topic]
+        event = events.known.get(key)
+        if event is None:
+            self.counts["altered"] += 1
+            return
+        last = self._last
+        if self._missing.pop(event.number, None):
+            self.counts["came"] += 1
+            return
+        if last is not None and event.number <= last.number:
+            self.counts["again"] += 1
+            return
+        self.counts["came"] += 1
+        if last is not None:
+            # A frame that was held up may have come between an error and what the error stands for.
+            is_told = self._error_at >= self._frame_at - 1
+            for number in range(last.number + 1, event.number):
+                if is_told:
+                    self.counts["told"] += 1
+                elif number in events.keys:
+                    missing = events.keys[number]
+                    self._missing[number] = self._position, missing, events.known[missing].frame
+                else:
+                    self._lose(f"event {number} is missing, and too old to tell why")
+        if last is None or last.frame != event.frame:
+            self._frame_at = self._position
+        self._last = event
+
+    def _account_for(self, venue: WatchedVenue, number: int) -> None:
+        _, key, frame = self._missing.pop(number)
+        if any(frame in line.hashes.get(self.topic.name, ()) for line in self.lines):
+            self._lose(f"event {number} came whole to the socket, and not out of the stream: {key!r}")
+        elif all(key in venue.suffered.get((line.name, self.topic), ()) for line in self.lines):
+            self.counts["unprovable"] += 1
+        else:
+            self._lose(f"event {number} is missing, with no error at its place: {key!r}")
+
+    def _lose(self, text: str) -> None:
+        self.counts["lost"] += 1
+        self.defects.append(f"{self.topic.dialect} {self.topic.name}: {text}")

@@ -1,0 +1,246 @@
+"""One venue that lies and its clients, in one process and on one event loop."""
+
+import asyncio
+import gc
+import os
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+import depthwire
+from clients import COINS, KEY, MARKETS, SECRET, WatchedClient
+from depthwire.errors import DepthwireError
+from depthwire.values import BookState
+from depthwire.venue import DemoTrader, Fault, Faults, SyntheticMarket
+from truth import WatchedVenue
+
+STEP_S: Final = 0.02
+STEPS_A_CHECK: Final = 200
+RECOVERY_S: Final = 120.0
+PAGE_SIZE: Final = os.sysconf("SC_PAGE_SIZE")
+TENTH: Final = 10
+
+RATES: Final[dict[Fault, float]] = {
+    Fault.DROP: 1e-3,
+    Fault.DUPLICATE: 5e-4,
+    Fault.REORDER: 5e-4,
+    Fault.DELAY: 1e-4,
+    Fault.CORRUPT: 5e-4,
+    Fault.TRUNCATE: 5e-4,
+    Fault.SPLIT_TCP: 3e-4,
+    Fault.SPLIT_FRAMES: 5e-4,
+    Fault.WRONG_TYPE: 3e-4,
+    Fault.STALE: 5e-4,
+    Fault.TRICKLE: 1e-4,
+    Fault.SILENT: 7e-5,
+    Fault.CLOSE_MID_FRAME: 1e-4,
+    Fault.CLOSE_24H: 1e-4,
+    Fault.CLOSE_MID_SNAPSHOT: 0.003,
+    Fault.CLOSE_MID_AUTH: 0.4,
+    Fault.REFUSE: 0.15,
+    Fault.REDIRECT: 0.15,
+}
+"""Of each frame, snapshot, sign-in or handshake: as many as clients that reconnect all the time can still bear."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much a shard does: ``one_line`` and ``two_lines`` count clients at each endpoint, ``each_fault`` is the least
+    number of faults of each kind, ``minutes`` bound the run.
+    """
+
+    frames: int
+    checkpoints: int
+    seed: int
+    minutes: float
+    each_fault: int
+    one_line: int = 4
+    two_lines: int = 0
+
+
+class Shard:
+    """Lets clients receive ``plan.frames`` and holds them against the truth ``plan.checkpoints`` times on the way."""
+
+    def __init__(self, plan: Plan, tell: Callable[[dict[str, Any]], object] = lambda progress: None) -> None:
+        self.plan = plan
+        self.venue = WatchedVenue(
+            SyntheticMarket(plan.seed, more=len(COINS)), speed=None, faults=Faults(seed=plan.seed)
+        )
+        self.clients: list[WatchedClient] = []
+        self.errors: Counter[str] = Counter()
+        self.checkpoints = 0
+        self._tell = tell
+        self._asked: dict[Fault, int] = {}
+        self._first_frame = self._received = 0
+        self._memory: list[int] = []
+        self._start_s = self._start_cpu_s = 0.0
+
+    async def run(self) -> dict[str, Any]:
+        """All of it; returns the figures. Raises TimeoutError where what is sound does not recover."""
+        async with self.venue, AsyncExitStack() as stack:
+            account = self.venue.account(KEY, secret=SECRET)
+            symbols = ("BTCUSD", "ETHUSD", "BTCUSDT")
+            DemoTrader(self.venue.exchange, account, seed=self.plan.seed, symbols=symbols)
+            self.venue.advance(STEP_S)
+            async with self._market_going_on():
+                await self.connect(stack)
+                await self._recovered()
+            for reader in self._readers():
+                reader.counts.clear()
+            self._start_s, self._start_cpu_s = time.monotonic(), time.process_time()
+            self._first_frame = self._frames
+            self.venue.faults.set(",".join(f"{kind}={rate}" for kind, rate in RATES.items()))
+            await self._suffer()
+            self.venue.faults.set("")
+            self._received = self._frames - self._first_frame
+            seconds, cpu_s = time.monotonic() - self._start_s, time.process_time() - self._start_cpu_s
+            async with self._market_going_on():
+                await self._recovered()
+            self._check(is_end=True)
+            return self.figures() | {"seconds": round(seconds, 1), "cpu_seconds": round(cpu_s, 1)}
+
+    async def connect(self, stack: AsyncExitStack) -> None:
+        """All clients."""
+        for market in MARKETS:
+            for number in range(self.plan.one_line + self.plan.two_lines):
+                lines = "ab" if number >= self.plan.one_line else "a"
+                names = tuple(f"{market.dialect}-{market.category}-{number}{line}" for line in lines)
+                self.clients.append(WatchedClient(market, names, self._note))
+                await self.clients[-1].begin(stack, self.venue)
+
+    def _note(self, error: DepthwireError) -> None:
+        self.errors[type(error).__name__] += 1
+
+    @property
+    def _frames(self) -> int:
+        return sum(client.frames for client in self.clients)
+
+    async def _suffer(self) -> None:
+        """The run itself: the market goes on as fast as it can, from checkpoint to checkpoint."""
+        plan, deadline_s = self.plan, self._start_s + 60 * self.plan.minutes
+        while self.checkpoints < plan.checkpoints and time.monotonic() < deadline_s:
+            due = self._first_frame + plan.frames * (self.checkpoints + 1) // plan.checkpoints
+            while self._frames < due and time.monotonic() < deadline_s:
+                self.venue.advance(STEP_S)
+                for _ in range(2):  # what was written is read in the next turn, and answered in the one after
+                    await asyncio.sleep(0)
+            self._check()
+            self._ask_for_what_is_rare()
+            if self.checkpoints in (plan.checkpoints // TENTH, plan.checkpoints):
+                gc.collect()
+                self._memory.append(resident_bytes())
+
+    def _check(self, *, is_end: bool = False) -> None:
+        for client in self.clients:
+            client.check(self.venue, is_end=is_end)
+        if not is_end:
+            self.checkpoints += 1
+            self._tell(self._progress())
+
+    def _ask_for_what_is_rare(self) -> None:
+        """So that each kind of fault happens as often as is wanted, whatever chance has in mind."""
+        counts = self.venue.faults.counts
+        for kind in Fault:
+            due = self.plan.each_fault * self.checkpoints / self.plan.checkpoints
+            if counts[kind] < due and counts[kind] > self._asked.get(kind, -1):
+                self._asked[kind] = counts[kind]
+                self.venue.faults.once(kind)
+
+    @asynccontextmanager
+    async def _market_going_on(self) -> AsyncIterator[None]:
+        async def go_on() -> None:
+            for step in count(1):
+                self.venue.advance(STEP_S)
+                await asyncio.sleep(0.001)
+                if step % STEPS_A_CHECK:
+                    continue
+                for client in self.clients:
+                    client.check(self.venue)
+
+        task = asyncio.create_task(go_on())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _recovered(self) -> None:
+        """Every book is LIVE and has changed, every stream has told something, since now."""
+        events = {reader: reader.came for client in self.clients for reader in client.events}
+        versions = {reader: reader.book.version for client in self.clients for reader in client.books}
+        async with asyncio.timeout(RECOVERY_S):
+            while True:
+                if all(reader.came > came for reader, came in events.items()) and all(
+                    reader.book.state is BookState.LIVE and reader.book.version > version
+                    for reader, version in versions.items()
+                ):
+                    return
+                await asyncio.sleep(0.01)
+
+    # what is told
+
+    def _progress(self) -> dict[str, Any]:
+        seconds = time.monotonic() - self._start_s
+        return {
+            "frames": self._frames - self._first_frame,
+            "checkpoints": self.checkpoints,
+            "defects": sum(len(reader.defects) for reader in self._readers()),
+            "seconds": seconds,
+            "memory": resident_bytes(),
+        }
+
+    def _readers(self) -> list[Any]:
+        return [reader for client in self.clients for book in client.books for reader in (book, *book.lines)] + [
+            reader for client in self.clients for reader in client.events
+        ]
+
+    def figures(self) -> dict[str, Any]:
+        """What came of it."""
+        books: dict[str, Counter[str]] = {}
+        events: dict[str, Counter[str]] = {}
+        kept: dict[str, Counter[str]] = {}
+        causes: dict[str, Counter[str]] = {}
+        for client in self.clients:
+            name = f"{client.market.dialect}, {('one line', 'two lines')[len(client.lines) - 1]}"
+            for book in client.books:
+                books.setdefault(name, Counter()).update(book.counts)
+                for line in book.lines:
+                    kept.setdefault(name, Counter()).update(line.counts)
+                    causes.setdefault(name, Counter()).update(line.causes)
+            for reader in client.events:
+                kind = "trades" if reader.topic.name.lower().rpartition("trade")[1] else "orders and executions"
+                events.setdefault(f"{name}, {kind}", Counter()).update(reader.counts)
+        status = [client.client.status() for client in self.clients]
+        return {
+            "seed": self.plan.seed,
+            "frames": self._received,
+            "checkpoints": self.checkpoints,
+            "topics": sum(market.topics for market in MARKETS),
+            "clients": len(self.clients),
+            "connections": sum(len(each.connections) for each in status),
+            "connects": sum(each.connects for each in status),
+            "books": books,
+            "line_books": kept,
+            "causes": causes,
+            "events": events,
+            "faults": {str(kind): count for kind, count in self.venue.faults.counts.items()},
+            "untold": {f"{kind} {topic}": count for (kind, topic), count in sorted(self.venue.untold.items())},
+            "errors": self.errors,
+            "memory": self._memory,
+            "defects": [text for reader in self._readers() for text in reader.defects],
+        }
+
+
+def resident_bytes() -> int:
+    """How much memory this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_SIZE
+
+
+def run(plan: Plan, tell: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    """One shard to its end."""
+    return depthwire.run(Shard(plan, tell).run())

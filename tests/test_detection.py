@@ -1,0 +1,88 @@
+"""The experiment behind docs/reliability/detection.md: that it finds what it says, and what it must find."""
+
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+import detection
+from depthwire.venue import SyntheticMarket
+from detection import PROVABLE, Reader, examine, summary
+from detection_page import page
+from rules import rules_of
+from streams import Stream, streams
+
+FRAMES = 60
+TOPICS = ("orderBookL2_25.BTCUSD", "orderBookL2_25.BTCUSDT", "orderbook.50.BTCUSDT")
+
+
+def synthetic(name: str) -> Stream:
+    """A short stream of a seeded market."""
+    market = SyntheticMarket(seed=4, start_ns=1_618_677_786_000_000_000)
+    wanted = next(topic for topic in market.topics if topic.name == name)
+    (stream,) = streams("synthetic", (frame.raw for frame in islice(market.frames([wanted]), FRAMES)))
+    return stream
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_what_the_rules_prove_is_caught_and_by_the_very_frame_that_proves_it(topic: str) -> None:
+    examined = examine(synthetic(topic))
+    for outcomes in (examined.removed, examined.swapped):
+        figures = summary(outcomes)
+        assert figures["disturbances"] == len(outcomes) >= FRAMES - 1
+        assert PROVABLE not in figures["misses"]
+        assert figures["caught_after_the_proof"] == 0
+        assert figures["caught"] + sum(map(len, figures["misses"].values())) == len(outcomes)
+
+
+def test_v5_misses_nothing_but_a_last_frame() -> None:
+    examined = examine(synthetic(TOPICS[2]))
+    *early, last = examined.removed
+    assert [outcome.caught_after for outcome in early] == [1] * (FRAMES - 1)
+    assert last.kind == detection.NOTHING_BEHIND
+    assert all(outcome.error for outcome in examined.swapped)
+
+
+def test_v2_misses_sizes_alone_and_says_how_long_they_were_wrong() -> None:
+    examined = examine(synthetic(TOPICS[0]))
+    missed = [outcome for outcome in examined.removed if outcome.kind]
+    assert any(outcome.kind == f"{detection.HEALED}, sizes alone" and outcome.wrong for outcome in missed)
+    assert any(outcome.error and outcome.wrong for outcome in examined.removed)
+    assert all(outcome.error for outcome in examined.swapped)
+
+
+def test_a_book_that_goes_on_where_a_rule_is_broken_is_shown_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Reader, "on_frame_error", lambda self, error: None)
+    figures = summary(examine(synthetic(TOPICS[2])).removed)
+    assert figures["caught"] == 0
+    assert len(figures["misses"][PROVABLE]) == FRAMES - 1
+
+
+def test_a_stream_that_is_not_whole_is_refused() -> None:
+    stream = synthetic(TOPICS[2])
+    torn = stream._replace(raws=stream.raws[:5] + stream.raws[6:])
+    with pytest.raises(AssertionError, match="frame 5"):
+        detection.clean_run(torn)
+
+
+def test_the_page_has_every_figure() -> None:
+    figures = {
+        name: summary(outcomes)
+        for name, outcomes in examine(synthetic(TOPICS[0]))._asdict().items()
+        if name != "stream"
+    }
+    text = page([{"recording": "synthetic", "topic": TOPICS[0], "frames": FRAMES, **figures}])
+    for kinds in figures.values():
+        for kind in kinds["misses"]:
+            assert f"| {kind} |" in text
+    assert f"| {FRAMES} | " in text
+
+
+def test_recordings_obey_the_rules(tapes: Path) -> None:
+    """Or the second opinion would be none."""
+    from depthwire import tape
+
+    for path in tapes.glob("*.frames"):
+        for stream in streams(path.name, (raw for _, raw in tape.read(path))):
+            rules = rules_of(stream.topic)
+            assert [rules.receive(raw) for raw in stream.raws] == [None] * len(stream.raws)
