@@ -104,7 +104,8 @@ class Faults:
         """
         rates = _rates(spec)
         self._rates = {
-            moment: [(kind, rate) for kind, rate in rates.items() if kind.moment is moment and rate] for moment in Moment
+            moment: [(kind, rate) for kind, rate in rates.items() if kind.moment is moment and rate]
+            for moment in Moment
         }
         self._once.clear()
         self._check()
