@@ -4,9 +4,18 @@ import random
 from collections import deque
 from typing import Any
 
+import msgspec
+import numpy as np
 import pytest
 
-from depthwire.merge import LineTally, StateMerge
+from depthwire.bybit import v5
+from depthwire.channel import BookChannel, LiveBook
+from depthwire.feed import Feed
+from depthwire.merge import BookMerge, LineTally, StateMerge
+from depthwire.values import BookState
+from offline import Offline
+from v5_server import book
+from wire import encode
 
 KEYS = 4
 
@@ -340,3 +349,61 @@ def test_lags_fall_into_buckets_of_powers_of_two() -> None:
     assert lags[:3] == (3, 2, 1)
     assert lags[-1] == 1
     assert sum(lags) == 7
+
+
+# of books
+
+
+class BookPair:
+    """Two lines' feeds of one v5 book, and the book that readers see."""
+
+    def __init__(self) -> None:
+        self.accused: list[tuple[int, str]] = []
+        shown, *channels = (v5.LINEAR.channel("orderbook.50.BTCUSDT") for _ in range(3))
+        assert isinstance(shown, BookChannel)
+        self.shown = shown.book
+        self.merge = BookMerge(self.shown, LineTally(), LineTally(), lambda *found: self.accused.append(found))
+        self.books: list[LiveBook] = []
+        self.feeds: list[Feed] = []
+        for line, channel in enumerate(channels):
+            assert isinstance(channel, BookChannel)
+            offline = Offline()
+            offline.feed.channels.add(channel)
+            self.feeds.append(offline.feed)
+            self.books.append(channel.book)
+            self.merge.attach(line, channel.book)
+            channel.book.on_state(
+                lambda book, line=line: self.merge.changed(line, book.state is BookState.LIVE, book.stale_reason)
+            )
+
+    def bring(self, line: int, message: Any) -> None:
+        self.feeds[line].receive(encode(message), 1)
+
+
+def test_readers_see_the_arrays_of_the_line_that_is_ahead() -> None:
+    pair = BookPair()
+    changes: list[int] = []
+    pair.shown.on_change(lambda book: changes.append(book.update_id))
+    assert pair.shown.state is BookState.EMPTY
+    for line in (0, 1):
+        pair.bring(line, book("BTCUSDT"))
+    pair.bring(1, book("BTCUSDT", u=2, kind="delta", b=[["99", "7"]]))
+    assert pair.shown.snapshot() == msgspec.structs.replace(pair.books[1].snapshot(), version=2)
+    assert np.shares_memory(pair.shown.bids.sizes, pair.books[1].bids.sizes)
+    pair.bring(0, book("BTCUSDT", u=2, kind="delta", b=[["99", "7"]]))
+    pair.bring(0, book("BTCUSDT", u=3, kind="delta", b=[["99", "0"]]))
+    assert pair.shown.snapshot() == msgspec.structs.replace(pair.books[0].snapshot(), version=3)
+    assert (changes, pair.accused) == ([1, 2, 3], [])
+
+
+def test_books_of_another_scale_are_equal_where_their_prices_are() -> None:
+    pair = BookPair()
+    pair.bring(0, book("BTCUSDT"))
+    pair.bring(0, book("BTCUSDT", u=2, kind="delta", b=[["99.125", "7"]]))
+    pair.bring(0, book("BTCUSDT", u=3, kind="delta", b=[["99.125", "0"], ["98", "1"]]))
+    pair.bring(1, book("BTCUSDT", u=3, b=[["100.50", "1"], ["98", "1"]]))
+    assert [each.price_decimals for each in pair.books] == [3, 2]
+    assert pair.accused == []
+    for line in (0, 1):
+        pair.bring(line, book("BTCUSDT", u=4, kind="delta", b=[["98", str(2 + line)]]))
+    assert sorted(line for line, _ in pair.accused) == [0, 1]
