@@ -68,12 +68,12 @@ class Market:
 
 
 @asynccontextmanager
-async def market(names: dict[str, str], settings: Settings = YOUNG) -> AsyncIterator[Market]:
+async def market(names: dict[str, str], settings: Settings = YOUNG, lines: int = 1) -> AsyncIterator[Market]:
     async with WatchedVenue(SyntheticMarket(5), speed=None) as venue:
         DemoTrader(venue.exchange, venue.account(KEY, secret=SECRET), seed=5, symbols=("BTCUSD", "BTCUSDT"))
         venue.advance(0.02)
         url = venue.inverse_url if names is V2 else venue.v5_url("linear")
-        async with depthwire.connect(url, api_key=KEY, api_secret=SECRET, settings=settings) as client:
+        async with depthwire.connect([url] * lines, api_key=KEY, api_secret=SECRET, settings=settings) as client:
             yield Market(venue, client)
 
 
@@ -100,12 +100,12 @@ def is_part(part: list[Any], whole: list[Any]) -> bool:
 
 
 @DIALECTS
-@pytest.mark.parametrize("faults", ["", "delay=0.002"])
-def test_readers_notice_nothing(names: dict[str, str], faults: str) -> None:
+@pytest.mark.parametrize(("faults", "lines"), [("", 1), ("delay=0.002", 1), ("", 2)])
+def test_readers_notice_nothing(names: dict[str, str], faults: str, lines: int) -> None:
     """Not even where one connection is 0.2 s and more behind the other."""
 
     async def main() -> None:
-        async with market(names) as at:
+        async with market(names, lines=lines) as at:
             at.venue.faults.set(faults)
             client, symbol = at.client, names["symbol"]
             trades = read(await client.trades(symbol, 100_000))

@@ -45,7 +45,9 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         for line in lines:
             lanes.update(line.lanes)
         sums = {name: sum(getattr(line, name) for line in lines) for name in ("gaps", "resyncs", "silences", "dropped")}
-        return msgspec.structs.replace(self, lanes=dict(lanes), **sums)
+        ages_ns = [line.age_ns for line in lines if line.age_ns is not None]
+        age_ns = min(ages_ns, default=None) if self.state is None else self.age_ns
+        return msgspec.structs.replace(self, lanes=dict(lanes), age_ns=age_ns, **sums)
 
 
 class TopicRecord:
