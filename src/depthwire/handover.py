@@ -36,6 +36,7 @@ class Old(Protocol):
 
     connection: Connection
     channels: dict[str, Channel]
+    earlier_frames: int
     resyncs: Resyncs
     settings: Settings
 
@@ -325,6 +326,7 @@ class Handover:
             close_code=old.status.close_code,
             close_reason=old.status.close_reason,
         )
+        session.earlier_frames += old.feed.frames
         session.connection = session.resyncs.connection = new
         tap = new.feed.tap = old.feed.tap
         if tap is not None:

@@ -183,8 +183,13 @@ class Lines:
                 for subscription in subscriptions:
                     served.setdefault(subscription.topic, []).append((session, subscription))
         deadline_s = asyncio.get_running_loop().time() + self._settings.timeout_s
-        for by_line in served.values():
-            await self._confirmed(by_line, deadline_s)
+        try:
+            for by_line in served.values():
+                await self._confirmed(by_line, deadline_s)
+        except DepthwireError:
+            both = [held for by_line in served.values() for held in by_line]
+            await asyncio.gather(*(session.take_back([subscription]) for session, subscription in both))
+            raise
 
     async def _confirmed(self, by_line: Sequence[tuple[Session, Subscription]], deadline_s: float) -> None:
         """Wait until a topic is confirmed on one line; raises the first line's error where it is on none."""
@@ -221,7 +226,7 @@ class Lines:
             else:
                 merged = MergedState(shown, self._tallies, self._settings, self._topics.pop)
             self._topics[topic] = merged
-        session = next(each for each in self._lines[number].sessions if each.feed.channels.get(topic) is channel)
+        session = next(each for each in self._lines[number].sessions if each.channels.get(topic) is channel)
         merged.feed(number, channel, session)
         return merged
 

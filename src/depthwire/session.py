@@ -103,6 +103,7 @@ class Session:
     ) -> None:
         self.dialect = dialect
         self.channels: dict[str, Channel] = {}
+        self.earlier_frames = 0
         self.subscriptions: dict[Topic, Subscription] = {}
         self.report = reports.report
         self.settings = settings
@@ -126,6 +127,11 @@ class Session:
         """The feed of the connection at hand."""
         return self.connection.feed
 
+    @property
+    def frames(self) -> int:
+        """How many came, on this connection and those that it followed."""
+        return self.earlier_frames + self.feed.frames
+
     async def open(self) -> None:
         """Connect, and from then on stay so; raises ConnectError or AuthError where the first attempt fails."""
         await self.connection.open()
@@ -141,7 +147,7 @@ class Session:
         """Connect as soon as that can be done, where :meth:`open` has failed and nothing tries again."""
         if not self.connection.is_kept:
             self.connection.keep_trying()
-            self.connection.spawn(self.resyncs.watch())
+            self.begin_tasks()
 
     async def close(self) -> None:
         """End the connection and all readers."""

@@ -32,7 +32,7 @@ def status_of(url: str, sessions: Sequence[Session], last_error: str) -> Status:
     """The sessions' status together. O(topics)."""
     sessions = [session for session in sessions if session.connection.status.phase is not Phase.IDLE]
     connections = tuple(session.connection.status for session in sessions)
-    frames = sum(session.feed.frames for session in sessions)
+    frames = sum(session.frames for session in sessions)
     last_recv_ns = max((session.feed.last_recv_ns for session in sessions), default=0)
     return Status(
         url=url,
