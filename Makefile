@@ -9,8 +9,9 @@ build: .venv/installed-all
 demo: .venv/installed-all
 	.venv/bin/depthwire demo
 
+# Side by side: a suite on real sockets waits for much of its time.
 test: .venv/installed-test
-	.venv/bin/pytest
+	.venv/bin/pytest -n 2
 
 check: .venv/installed-check
 	ci/lint
