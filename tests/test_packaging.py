@@ -74,5 +74,5 @@ def test_commands_exist(pyproject: dict[str, Any]) -> None:
 def test_all_holds_every_extra_that_users_ask_for(pyproject: dict[str, Any]) -> None:
     extras = pyproject["project"]["optional-dependencies"]
     (everything,) = extras["all"]
-    for_developers = {"all", "test", "bench", "interop", "interop-v5", "check"}
+    for_developers = {"all", "test", "bench", "interop", "interop-v5", "fuzz", "check"}
     assert set(re.findall(r"\w+", everything)) - {"depthwire"} == set(extras) - for_developers
