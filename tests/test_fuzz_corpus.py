@@ -9,9 +9,8 @@ from corpus import load
 from seeds import SEEDS
 from targets import TARGETS
 
-ROUNDS = 10
-CACHED = 8
-"""What Python may keep for itself, such as free lists: less than one object a round."""
+ROUNDS = 6
+"""What is held goes up and down by what Python and msgspec cache; one object lost a round raises its least by as many."""
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -38,13 +37,15 @@ def held() -> tuple[int, int]:
 def test_frames_good_and_bad_lose_no_object(name: str) -> None:
     inputs = load(name)
 
-    def play(rounds: int) -> tuple[int, int]:
+    def least(rounds: int) -> tuple[int, int]:
+        seen = []
         for _ in range(rounds):
             for each in inputs:
                 TARGETS[name](each)
-        return held()
+            seen.append(held())
+        return min(blocks for blocks, _ in seen), min(tracked for _, tracked in seen)
 
-    play(2)
-    blocks, tracked = play(1)
-    blocks_then, tracked_then = play(ROUNDS)
-    assert (blocks_then - blocks < CACHED, tracked_then - tracked < CACHED) == (True, True)
+    least(2)
+    blocks, tracked = least(ROUNDS)
+    blocks_then, tracked_then = least(ROUNDS)
+    assert max(blocks_then - blocks, tracked_then - tracked) < ROUNDS
