@@ -2,15 +2,16 @@
 
 SOURCES := pyproject.toml setup.py $(shell find src -name '*.pyx' -o -name '*.pxd')
 
-.PHONY: build demo test check bench bench-quick bench-core detection soak reconnects kills clean
+.PHONY: build demo test check fuzz bench bench-quick bench-core detection soak reconnects kills clean
 
 build: .venv/installed-all
 
 demo: .venv/installed-all
 	.venv/bin/depthwire demo
 
+# Side by side: a suite on real sockets waits for much of its time.
 test: .venv/installed-test
-	.venv/bin/pytest
+	.venv/bin/pytest -n 2
 
 check: .venv/installed-check
 	ci/lint
@@ -19,6 +20,10 @@ check: .venv/installed-check
 	ci/checked
 	ci/sanitized
 	ci/pins
+
+# By coverage, each target for a minute; needs clang. fuzz/README.md tells more.
+fuzz: .venv/installed-test .venv/fuzz/installed
+	.venv/bin/python fuzz/campaign.py
 
 # Everything, side by side with others, into docs/benchmarks.
 bench: .venv/installed-bench
@@ -62,6 +67,16 @@ clean:
 	.venv/bin/python -m venv --clear .venv/interop-v5
 	.venv/bin/python ci/requirements.py interop-v5 > .venv/interop-v5/requirements.txt
 	.venv/interop-v5/bin/pip install --quiet --requirement .venv/interop-v5/requirements.txt
+	touch $@
+
+# depthwire compiled for the fuzzer, by the newest clang.
+.venv/fuzz/installed: $(SOURCES) | .venv/bin/python
+	.venv/bin/python -m venv --clear .venv/fuzz
+	.venv/bin/python ci/requirements.py build > .venv/fuzz/build-requirements.txt
+	.venv/fuzz/bin/pip install --quiet --requirement .venv/fuzz/build-requirements.txt
+	CC=$${CLANG:-$$(ls /usr/bin/clang /usr/bin/clang-[0-9]* 2>/dev/null | sort -V | tail -1)}; \
+	    test -n "$$CC" || { echo "no clang (Debian, Ubuntu: apt install clang), and CLANG names none" >&2; exit 1; }; \
+	    CC=$$CC DEPTHWIRE_FUZZ=1 .venv/fuzz/bin/pip install --quiet --no-build-isolation '.[fuzz]'
 	touch $@
 
 # The package in place, with the extra that the name ends in. Compiled without build isolation, so that a changed .pyx

@@ -1,9 +1,10 @@
-"""The compiled modules: every ``.pyx`` under ``src``, one table of directives, four switches.
+"""The compiled modules: every ``.pyx`` under ``src``, one table of directives, five switches.
 
 Set any of these to ``1`` in the environment of a build:
 
 ``DEPTHWIRE_CHECKED``   Cython's checks on: indices, division by zero, memory that was never set
 ``DEPTHWIRE_SANITIZE``  address and undefined-behaviour sanitizers, gcc or clang (run it with libasan preloaded)
+``DEPTHWIRE_FUZZ``      coverage counters and traced comparisons for libFuzzer; clang only (make fuzz)
 ``DEPTHWIRE_COVERAGE``  line tracing, so that coverage sees into the ``.pyx`` files; leaves C files beside them
 ``DEPTHWIRE_ANNOTATE``  an annotated HTML page of each ``.pyx`` beside its C file under ``build``
 """
@@ -18,10 +19,10 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 SOURCE = Path("src")
-SWITCHES = ("CHECKED", "SANITIZE", "COVERAGE", "ANNOTATE")
+SWITCHES = ("CHECKED", "SANITIZE", "FUZZ", "COVERAGE", "ANNOTATE")
 
 on = [name for name in SWITCHES if os.environ.get(f"DEPTHWIRE_{name}", "0") not in ("", "0")]
-checked, sanitize, coverage, annotate = (name in on for name in SWITCHES)
+checked, sanitize, fuzz, coverage, annotate = (name in on for name in SWITCHES)
 
 directives = {
     "language_level": 3,
@@ -38,12 +39,15 @@ directives = {
 
 macros = [("CYTHON_TRACE", "1"), ("CYTHON_TRACE_NOGIL", "1")] if coverage else []
 if sys.platform == "win32":
-    if sanitize:
-        sys.exit("DEPTHWIRE_SANITIZE needs gcc or clang")
+    if sanitize or fuzz:
+        sys.exit("DEPTHWIRE_SANITIZE needs gcc or clang, DEPTHWIRE_FUZZ clang")
     compile_args, link_args = ["/O2"], []
 elif sanitize:
     link_args = ["-fsanitize=address,undefined"]
     compile_args = ["-O1", "-g", "-fno-omit-frame-pointer", "-fno-wrapv", "-fno-sanitize-recover=all", *link_args]
+elif fuzz:
+    # What the counters need is in the process that loads the modules: the fuzzer's own.
+    compile_args, link_args = ["-O1", "-g", "-fsanitize=fuzzer-no-link"], []
 else:
     compile_args, link_args = ["-O3", "-g0"], []
 

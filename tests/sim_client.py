@@ -13,7 +13,7 @@ from depthwire.client import Client
 from depthwire.settings import Settings
 from depthwire.venue import SyntheticMarket, Venue
 
-QUICK = Settings(timeout_s=2.0, backoff_first_s=0.01, backoff_cap_s=0.05)
+QUICK = Settings(timeout_s=10.0, backoff_first_s=0.01, backoff_cap_s=0.05)
 BTC = "orderBookL2_25.BTCUSD"
 
 

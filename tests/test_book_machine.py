@@ -1,6 +1,7 @@
 """Book and oracle side by side through random frames, good and bad: they must agree in everything."""
 
 import math
+import os
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -320,11 +321,15 @@ class DeepBookMachine(BookMachine):
         self.snapshot(bids, asks)
 
 
+SHARE = float(os.environ.get("DEPTHWIRE_EXAMPLES", "1"))
+"""Of the examples: a sanitized build takes many times as long for each."""
+
+
 def bounded(examples: int, steps: int) -> settings:
     return settings(
         derandomize=True,
         deadline=None,
-        max_examples=examples,
+        max_examples=max(1, int(examples * SHARE)),
         stateful_step_count=steps,
         suppress_health_check=list(HealthCheck),
     )

@@ -19,7 +19,7 @@ from depthwire.values import BookState
 from plain_client import run, until
 from v5_server import KEY, SECRET, book, private, ticker, v5_server
 
-QUICK = Settings(timeout_s=5.0, backoff_first_s=0.01, backoff_cap_s=0.05)
+QUICK = Settings(timeout_s=15.0, backoff_first_s=0.01, backoff_cap_s=0.05)
 
 
 def collected(client: depthwire.Client) -> list[errors.DepthwireError]:

@@ -13,6 +13,7 @@ from depthwire.settings import Backoff, Settings
 from depthwire.values import BookState
 
 MOST_DOUBLINGS: Final = 4
+COUNTS: Final = ("gaps", "resyncs", "silences", "dropped", "outdated")
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +45,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         lanes: Counter[str] = Counter()
         for line in lines:
             lanes.update(line.lanes)
-        sums = {name: sum(getattr(line, name) for line in lines) for name in ("gaps", "resyncs", "silences", "dropped")}
+        sums = {name: sum(getattr(line, name) for line in lines) for name in COUNTS}
         ages_ns = [line.age_ns for line in lines if line.age_ns is not None]
         age_ns = min(ages_ns, default=None) if self.state is None else self.age_ns
         return msgspec.structs.replace(self, lanes=dict(lanes), age_ns=age_ns, **sums)

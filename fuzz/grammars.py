@@ -1,0 +1,53 @@
+"""The topic grammars under fuzzed text: topics or a TopicError, and a topic's text is that topic."""
+
+from collections.abc import Callable
+from typing import Any
+
+from depthwire.bybit.dialect import Dialect
+from depthwire.bybit.grammar import parse_topics
+from depthwire.bybit.topics import Topic
+from depthwire.bybit.v2 import INVERSE, LINEAR
+from depthwire.bybit.v5 import V5Dialect
+from depthwire.bybit.v5_grammar import CATEGORIES, parse_topic
+from depthwire.errors import LONGEST_MESSAGE, TopicError
+
+DECODABLE: dict[tuple[Dialect, str], bool] = {}
+"""By kind, since a channel is costly to make."""
+V5 = {category: V5Dialect(category) for category in CATEGORIES}
+
+
+def parsed(parse: Callable[[str, Any], tuple[Topic, ...]], text: str, dialect: str) -> tuple[Topic, ...]:
+    """The topics of a text, none where it is refused as documented."""
+    message = ""
+    try:
+        topics = parse(text, dialect)
+    except TopicError as refused:
+        message = str(refused)
+        topics = ()
+    if not topics:
+        assert 0 < len(message) <= LONGEST_MESSAGE, "a message that nobody reads"
+    assert len(set(topics)) == len(topics), "a topic twice"
+    for topic in topics:
+        assert parse(topic.text, dialect) == (topic,), f"{topic.text!r} is another topic than {topic}"
+        assert topic.covers(topic.text)
+    return topics
+
+
+def is_decodable(dialect: Dialect, kind: str, text: str) -> bool:
+    """Whether there is a channel for what can be asked for."""
+    if (dialect, kind) not in DECODABLE:
+        DECODABLE[dialect, kind] = dialect.channel(text) is not None
+    return DECODABLE[dialect, kind]
+
+
+def topics(text: bytes) -> None:
+    """One argument of a subscribe request, in every dialect."""
+    argument = text.decode("utf-8", "surrogateescape")
+    for v2 in (INVERSE, LINEAR):
+        found = parsed(parse_topics, argument, v2.name)
+        assert all(topic.kind in v2.kinds for topic in found)
+        assert all(topic.is_pattern or is_decodable(v2, topic.kind, topic.text) for topic in found)
+    for category, v5 in V5.items():
+        found = parsed(lambda text, category: (parse_topic(text, category),), argument, category)
+        assert all(topic.kind in v5.kinds for topic in found)
+        assert all(is_decodable(v5, topic.kind, topic.text) for topic in found)
