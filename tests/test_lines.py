@@ -109,7 +109,7 @@ class TwoLines:
         """What one line keeps by itself."""
         lines = self.client._served
         assert isinstance(lines, Lines)
-        channel = lines._lines[number].public.feed.channels.get(topic)
+        channel = lines._lines[number].public.channels.get(topic)
         assert isinstance(channel, BookChannel)
         return channel.book
 
@@ -287,6 +287,18 @@ def test_both_lines_lost_are_a_gap_and_stale_and_one_that_is_back_is_enough(dial
     run(main)
 
 
+@DIALECTS
+def test_lines_that_follow_others_of_their_own_go_unnoticed(dialect: str) -> None:
+    async def main() -> None:
+        async with two_lines(dialect, replace(CALM, max_connection_age_s=0.3)) as lines:
+            before = lines.client.status().connects
+            await lines.steps(lambda: lines.client.status().connects >= before + 6)
+            await lines.healed()
+            lines.check()
+
+    run(main)
+
+
 # connecting
 
 
@@ -416,6 +428,13 @@ def test_topics_come_and_go_on_both_lines() -> None:
             events = await client.subscribe("trade.*", "orderBookL2_25.ETHUSD")
             topics = {(await anext(events)).topic for _ in range(60)}
             assert {"trade.BTCUSD", "orderBookL2_25.ETHUSD"} <= topics
+            with pytest.raises(errors.SubscriptionRejected, match="NOSUCH"):
+                await client.subscribe("trade.BTCUSD", "liquidation.BTCUSD", "trade.NOSUCH")
+            assert {topic.text for session in client._sessions for topic in session.subscriptions} == {
+                "orderBookL2_25.BTCUSD",
+                "orderBookL2_25.ETHUSD",
+                "trade.*",
+            }
             await client.unsubscribe("trade.*")
             await client.unsubscribe("orderBookL2_25.ETHUSD")
             await read_all(events)
@@ -438,7 +457,7 @@ def test_an_instrument_is_that_of_the_line_that_is_ahead() -> None:
             topic = instrument.topic
             lines = client._served
             assert isinstance(lines, Lines)
-            own = [line.public.feed.channels.get(topic) for line in lines._lines]
+            own = [line.public.channels.get(topic) for line in lines._lines]
             for _ in range(4):
                 count = venue.faults.counts[Fault.DROP]
                 venue.faults.once("drop", topic)
