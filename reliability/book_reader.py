@@ -10,7 +10,7 @@ import digest
 from depthwire.channel import LiveBook
 from depthwire.values import BookState
 from lines import Line
-from rules import Numbers, Sides, rules_of
+from rules import Numbers, Rules, Sides, rules_of
 from truth import AnyTopic, WatchedVenue
 
 Arrays = list[tuple[Any, Any]]
@@ -28,6 +28,8 @@ class LineBook:
 
     def __init__(self, topic: AnyTopic, book: LiveBook, line: Line) -> None:
         self.topic, self.book, self.line = topic, book, line
+        self.taken: list[Numbers] = []
+        """The numbers of the book after each frame that it applied since the last checkpoint, where that is watched."""
         self.verdict = NOT_LIVE
         self.counts: Counter[str] = Counter()
         self.causes: Counter[str] = Counter()
@@ -37,10 +39,12 @@ class LineBook:
         self.rules = rules_of(book.topic)
         self._log = line.by_topic.setdefault(book.topic, [])
         self._right: tuple[Numbers, Arrays] | None = None
+        self._before: tuple[Numbers, Arrays] | None = None
 
     def check(self, venue: WatchedVenue) -> None:
         """Compares it with the venue's book at the same numbers."""
         was_followed = self.verdict in (UNPROVABLE, WRONG)
+        self._before = self._right
         book, arrays = self.book, None
         numbers = numbers_of(book)
         if book.state is not BookState.LIVE:
@@ -55,17 +59,29 @@ class LineBook:
         self._right = (numbers, arrays) if self.verdict is RIGHT and arrays else None
         self.counts[self.verdict] += 1
 
+    def watch(self) -> None:
+        """Keep the numbers of each frame that the book applies."""
+        self.book.on_change(lambda book: self.taken.append(numbers_of(book)))
+
     def forget(self) -> None:
         """The checkpoint is over."""
         self._log.clear()
+        self.taken.clear()
 
     def seen(self, venue: WatchedVenue) -> dict[Numbers, int]:
-        """The digests of the book after each frame that came since it was last known to be right."""
+        """The digests of the book after each frame that it applied since it was last known to be right."""
         if self.verdict in (UNPROVABLE, WRONG):
             return self.applied
-        told = venue.told[self.topic]
-        came = {hash(raw) for raw in self._log}
-        return {numbers: book.digest for numbers, book in told.items() if book.frame in came}
+        seen: dict[Numbers, int] = {}
+        rules = rules_of(self.book.topic)
+        if self._before is not None:
+            self._take_up(rules, self._before, venue)
+            seen[rules.numbers] = digest.of_sides(rules.sides)
+        for raw in self._log:
+            rules.receive(raw)
+            if rules.is_live and rules.numbers in self.taken:
+                seen[rules.numbers] = digest.of_sides(rules.sides)
+        return seen
 
     def _explained(self, venue: WatchedVenue, numbers: Numbers, sides: Sides, *, was_followed: bool) -> str:
         """Why a LIVE book is not the venue's: whether the frames that came would make anybody show it."""
@@ -75,7 +91,7 @@ class LineBook:
             if self._right is None:
                 self.rules.begin(None, ({}, {}))
             else:
-                self.rules.begin(self._right[0], sides_of(self._right[1]))
+                self._take_up(self.rules, self._right, venue)
         broken = None
         for raw in self._log:
             broken = self.rules.receive(raw) or (None if self.rules.is_live else broken)
@@ -86,6 +102,11 @@ class LineBook:
         if numbers != self.rules.numbers or sides != self.rules.sides:
             return self._defect(f"at {numbers} not what its frames make of it, which end at {self.rules.numbers}")
         return UNPROVABLE
+
+    def _take_up(self, rules: Rules, right: tuple[Numbers, Arrays], venue: WatchedVenue) -> None:
+        """Has the rules begin with a book that was right."""
+        numbers, arrays = right
+        rules.begin(numbers, sides_of(arrays), (each for each in venue.told[self.topic] if each <= numbers))
 
     def _cause(self, venue: WatchedVenue, numbers: Numbers) -> str:
         """What happened to the frames since the book was right."""
@@ -115,6 +136,9 @@ class BookReader:
         self.topic, self.book, self.lines = topic, book, lines
         self.counts: Counter[str] = Counter()
         self.defects: list[str] = []
+        if len(lines) > 1:
+            for line in lines:
+                line.watch()
 
     def check(self, venue: WatchedVenue) -> None:
         """Compares it with the venue's book at the same numbers."""
@@ -133,18 +157,14 @@ class BookReader:
         numbers, arrays = numbers_of(book), arrays_of(book)
         if is_told(venue, self.topic, numbers, arrays):
             return RIGHT
-        sides = sides_of(arrays)
-        shown = [
-            line
-            for line in self.lines
-            if line.verdict is UNPROVABLE and line.rules.numbers == numbers and line.rules.sides == sides
-        ]
+        shown = digest.of_sides(sides_of(arrays))
         first, second = (line.seen(venue) for line in self.lines)
         disagreed = [each for each, total in first.items() if second.get(each, total) != total]
-        if shown and not disagreed:
+        if not disagreed and shown in (first.get(numbers), second.get(numbers)):
             return UNPROVABLE
         why = f"the lines' books differ at {disagreed[0]}" if disagreed else "no line's frames make it so"
-        self.defects.append(f"two lines, {self.topic.dialect} {book.topic}: wrong at {numbers}: {why}")
+        names = ", ".join(f"{line.line.name} {line.verdict}" for line in self.lines)
+        self.defects.append(f"lines {names}, {self.topic.dialect} {book.topic}: wrong at {numbers}: {why}")
         return WRONG
 
 

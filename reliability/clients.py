@@ -10,6 +10,7 @@ from book_reader import BookReader, LineBook
 from depthwire.channel import BookChannel
 from depthwire.client import Client
 from depthwire.errors import DepthwireError
+from depthwire.lines import Lines
 from depthwire.session import Session
 from depthwire.settings import Settings
 from depthwire.venue.market import Category, Dialect, PublicTopic
@@ -133,4 +134,5 @@ class WatchedClient:
 
 def sessions_by_line(client: Client) -> list[list[Session]]:
     """The sessions of each of a client's lines."""
-    return [client._sessions]
+    served = client._served
+    return [line.sessions for line in (served._lines if isinstance(served, Lines) else (served,))]

@@ -17,13 +17,10 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from depthwire.bybit import v2, v5
-from depthwire.channel import BookChannel, LiveBook
-from depthwire.errors import FrameError
-from depthwire.feed import Feed
-from depthwire.values import BookState
+import two_lines
 from detection_page import page
-from rules import Rules, rules_of
+from replayed import Clean, Reader, clean_run
+from rules import rules_of
 from streams import Stream, folder, recorded
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,62 +32,6 @@ NEXT_SNAPSHOT = "the next snapshot said it all"
 AT_ONCE = "the next frame wrote over it"
 HEALED = "wrong for a while"
 TO_THE_END = "wrong to the end of the recording"
-
-Shown = tuple[Any, ...]
-
-
-class Reader:
-    """One topic's book behind a feed, as a client has it, but for the socket."""
-
-    def __init__(self, topic: str) -> None:
-        channel = (v5.LINEAR if topic.startswith("orderbook.") else v2.INVERSE).channel(topic)
-        assert isinstance(channel, BookChannel), topic
-        self.book: LiveBook = channel.book
-        self.error: FrameError | None = None
-        self._feed = Feed(self)
-        self._feed.channels.add(channel)
-
-    def receive(self, raw: bytes) -> None:
-        """Takes a frame."""
-        self._feed.receive(raw, 1)
-
-    def on_frame_error(self, error: FrameError) -> None:
-        """Keeps the first one."""
-        self.error = self.error or error
-
-    def on_control(self, message: bytes) -> None:
-        """No answers here."""
-        raise AssertionError(message)
-
-    def on_unrouted(self, topic: str) -> None:
-        """No other topics here."""
-        raise AssertionError(topic)
-
-    def on_connected(self, transport: object) -> None:
-        """No socket here."""
-
-    on_disconnected = on_connected
-
-    def shown(self) -> Shown:
-        """Prices and sizes of a LIVE book, to be compared; () of another."""
-        book = self.book
-        if book.state is not BookState.LIVE:
-            return ()
-        unit = 10 ** (book.price_decimals or 0)
-        return tuple(
-            part.tobytes() for price_ids, sizes in (book.bids, book.asks) for part in (price_ids / unit, sizes)
-        )
-
-    def numbers(self) -> tuple[int, int, int]:
-        """What the next frame is held against."""
-        return self.book.cross_seq, self.book.update_id, self.book.ts_exchange_us
-
-
-class Clean(NamedTuple):
-    """An undisturbed stream: what the book shows after each frame, and its numbers."""
-
-    shown: list[Shown]
-    numbers: list[tuple[int, int, int]]
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -125,35 +66,6 @@ class Outcome(msgspec.Struct, frozen=True):
         if not self.wrong:
             return NEXT_SNAPSHOT if self.change == "a snapshot" else NO_CHANGE if self.change == "nothing" else AT_ONCE
         return f"{HEALED if self.is_healed else TO_THE_END}, {self.change}"
-
-
-def clean_run(stream: Stream) -> Clean:
-    """Replays a stream as it is; it must be without a fault, and the second opinion must agree on every book."""
-    reader, rules = Reader(stream.topic), rules_of(stream.topic)
-    clean = Clean([], [])
-    for number, raw in enumerate(stream.raws):
-        reader.receive(raw)
-        broken = rules.receive(raw)
-        assert reader.error is None, f"{stream.source} {stream.topic} frame {number}: {reader.error}"
-        assert broken is None, f"{stream.source} {stream.topic} frame {number}: {broken}"
-        assert levels_of(reader.book) == by_price(rules), f"{stream.source} {stream.topic} frame {number}: books differ"
-        clean.shown.append(reader.shown())
-        clean.numbers.append(reader.numbers())
-    return clean
-
-
-def levels_of(book: LiveBook) -> list[dict[float, float]]:
-    """Price to size, bids first."""
-    unit = 10 ** (book.price_decimals or 0)
-    return [
-        dict(zip((price_ids / unit).tolist(), sizes.tolist(), strict=True))
-        for price_ids, sizes in (book.bids, book.asks)
-    ]
-
-
-def by_price(rules: Rules) -> list[dict[float, float]]:
-    """The same of the second opinion."""
-    return list(rules.sides)
 
 
 def disturbed(stream: Stream, clean: Clean, number: int, order: Iterable[tuple[int, int | None]]) -> Outcome:
@@ -217,17 +129,22 @@ def swaps(stream: Stream, clean: Clean) -> Iterator[Outcome]:
 
 
 class Examined(NamedTuple):
-    """All disturbances of one topic."""
+    """All disturbances of one topic; ``on_one`` of two lines, with the line that loses a frame first, and behind."""
 
     stream: Stream
     removed: list[Outcome]
     swapped: list[Outcome]
+    on_one: list[list[two_lines.Outcome]]
 
 
 def examine(stream: Stream) -> Examined:
-    """Each frame of a topic left out, and each pair swapped."""
+    """Each frame of a topic left out, on a line alone and on one of two, and each pair swapped."""
     clean = clean_run(stream)
-    return Examined(stream, list(removals(stream, clean)), list(swaps(stream, clean)))
+    on_one = [
+        [two_lines.lost_on_one(stream, clean, number, first) for number in range(len(stream.raws))]
+        for first in (two_lines.LOSSY, two_lines.WHOLE)
+    ]
+    return Examined(stream, list(removals(stream, clean)), list(swaps(stream, clean)), on_one)
 
 
 def summary(outcomes: list[Outcome]) -> dict[str, Any]:
@@ -263,6 +180,11 @@ def main() -> None:
                 "frames": len(stream.raws),
                 "removed": summary(examined.removed),
                 "swapped": summary(examined.swapped),
+                "on_one_of_two_lines": two_lines.summary(
+                    [outcome for outcomes in examined.on_one for outcome in outcomes],
+                    {outcome.number for outcome in examined.removed if outcome.kind},
+                    {outcome.number for outcome in examined.removed if outcome.kind and outcome.wrong},
+                ),
             }
         )
         print(f"{stream.source} {stream.topic}: {len(stream.raws)} frames")

@@ -19,7 +19,7 @@ the topic: 1 is the very next one. Beside depthwire's book runs a second one, wr
 - **v2's `cross_seq` has gaps of its own.** A lost frame shows only in what the later ones do to a book that lacks it: a level
   updated or deleted that does not stand, one inserted that does, a crossed book, a side that is no longer full. A lost frame of sizes
   alone leaves every level where it was: nothing that comes later can prove it, and until a later frame writes the same level
-  again its size is wrong. That hole is the protocol's; a second line closes it, since it is unlikely to lose the same frame.
+  again its size is wrong. That hole is the protocol's; a second line closes it, which the last table shows.
 """
 
 WHY = {
@@ -49,7 +49,44 @@ def page(topics: Topics) -> str:
             "## Two frames swapped\n",
             "One connection never does this; two lines, or whatever stands between, may. The first of the two comes late.\n",
             *section(topics, "swapped"),
+            *of_two_lines(topics),
         ]
+    )
+
+
+def of_two_lines(topics: Topics) -> Iterable[str]:
+    """What the second line makes up for."""
+    yield "## One frame left out on one of two lines\n"
+    yield (
+        "The other line brings every frame. Each loss is tried twice: with every frame first on the line that loses one, and with every "
+        "frame first on the other. A loss is found where the lossy line's book becomes STALE, by itself or because the lines' books of one "
+        "sequence differ; `wrong` counts the copies of frames after which the reader's book was LIVE and not the venue's at its sequence, "
+        "`stale` those after which it was not LIVE.\n"
+    )
+    names = ("disturbances", "found", "missed_alone", "found_of_these", "wrong_alone", "found_of_the_wrong", "latest")
+    titles = (
+        "losses",
+        "found",
+        "missed on one line",
+        "of these found",
+        "wrong on one line, and missed",
+        "of these found",
+        "latest after",
+    )
+    yield row("", *titles, "wrong", "stale")
+    yield row("---", *["--:"] * (len(titles) + 2))
+    for dialect, is_v5 in (("v2", False), ("v5", True)):
+        found = [topic["on_one_of_two_lines"] for topic in topics if topic["topic"].startswith("orderbook.") is is_v5]
+        cells = [
+            max((each[name] for each in found), default=0) if name == "latest" else sum(each[name] for each in found)
+            for name in names
+        ]
+        wrong = sum(each["wrong"] + each["wrong_between"] for each in found)
+        cells += [wrong, sum(each["stale"] for each in found)]
+        yield row(dialect, *(f"{cell:,}" for cell in cells))
+    yield (
+        "\nWhat is not found has left no wrong book for the next frame to meet: it changed what the next frame wrote again, or nothing came "
+        "behind it.\n"
     )
 
 

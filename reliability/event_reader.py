@@ -1,18 +1,23 @@
 """A stream of events, held against what the venue told: each event came, or an error stood where it is missing."""
 
 import asyncio
-from collections import Counter
+import time
+from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Any, Final
 
 from depthwire.bybit.accounts import AccountStream
-from depthwire.errors import DepthwireError
+from depthwire.errors import DepthwireError, StreamGap
 from depthwire.streams import EventStream
 from lines import Line
 from truth import AnyTopic, TrueEvent, WatchedVenue, key_of
 
-LATE_ITEMS: Final = 50
-"""How many items later an event may still come: a frame that is reordered comes behind the next one of its topic."""
+LATE_S: Final = 5.0
+"""How much later an event may still come, since its frame was reordered, or a StreamGap: of two lines one may be found
+silent only when its pong is due, and that there was no line before the other one came back.
+"""
+DELAY_NS: Final = 1_000_000_000
+"""How long a frame may be under way behind others that are delayed."""
 
 
 class EventReader:
@@ -20,19 +25,22 @@ class EventReader:
 
     ``counts`` tells how many events ``came``, came ``again``, or came ``altered``: as no event of the venue's; how
     many are missing that were ``told`` of by an error at their place, or are ``unprovable``: their frame was lost or
-    altered by a fault on each line, and did not come whole on any. All others that are missing are ``lost``.
+    altered by a fault on a line, and came whole on none; or ``displaced``: it came whole on one of two lines, behind an
+    altered copy of the other's (``causes`` counts the faults). All others that are missing are ``lost``.
     """
 
     def __init__(self, topic: AnyTopic, stream: EventStream[Any], lines: Sequence[Line]) -> None:
         self.topic, self.stream, self.lines = topic, stream, lines
         self.counts: Counter[str] = Counter()
+        self.causes: Counter[str] = Counter()
         self.defects: list[str] = []
         self._items: list[bytes | DepthwireError] = []
         self._position = 0
         self._error_at = -1
         self._frame_at = 0
         self._last: TrueEvent | None = None
-        self._missing: dict[int, tuple[int, bytes, int]] = {}
+        self._missing: dict[int, tuple[float, bytes, TrueEvent]] = {}
+        self._gaps: deque[StreamGap] = deque(maxlen=10)
         self.task = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
@@ -60,10 +68,12 @@ class EventReader:
             if isinstance(item, DepthwireError):
                 self.counts["errors"] += 1
                 self._error_at = self._position
+                if isinstance(item, StreamGap):
+                    self._gaps.append(item)
             else:
                 self._take(venue, item)
         for number, (noticed_at, _, _) in tuple(self._missing.items()):
-            if is_end or self._position > noticed_at + LATE_ITEMS:
+            if is_end or time.monotonic() > noticed_at + LATE_S:
                 self._account_for(venue, number)
 
     def _take(self, venue: WatchedVenue, key: bytes) -> None:
@@ -88,7 +98,7 @@ class EventReader:
                     self.counts["told"] += 1
                 elif number in events.keys:
                     missing = events.keys[number]
-                    self._missing[number] = self._position, missing, events.known[missing].frame
+                    self._missing[number] = time.monotonic(), missing, events.known[missing]
                 else:
                     self._lose(f"event {number} is missing, and too old to tell why")
         if last is None or last.frame != event.frame:
@@ -96,14 +106,23 @@ class EventReader:
         self._last = event
 
     def _account_for(self, venue: WatchedVenue, number: int) -> None:
-        _, key, frame = self._missing.pop(number)
-        if any(frame in line.hashes.get(self.topic.name, ()) for line in self.lines):
-            self._lose(f"event {number} came whole to the socket, and not out of the stream: {key!r}")
-        elif all(key in venue.suffered.get((line.name, self.topic), ()) for line in self.lines):
-            self.counts["unprovable"] += 1
+        _, key, event = self._missing.pop(number)
+        if len(self.lines) > 1 and any(gap.since_ns - DELAY_NS <= event.at_ns <= gap.until_ns for gap in self._gaps):
+            self.counts["told"] += 1
+            return
+        whole = [line.name for line in self.lines if event.frame in line.hashes.get(self.topic.name, ())]
+        faults = (venue.suffered.get((line.name, self.topic), {}).get(key) for line in self.lines)
+        suffered = [fault for fault in faults if fault]
+        if suffered and (not whole or (len(self.lines) > 1 and self.counts["altered"])):
+            # Of two lines the other one may have been down, or brought it behind an altered copy of the same id.
+            self.counts["displaced" if whole else "unprovable"] += 1
+            self.causes.update(suffered)
+        elif whole:
+            self._lose(f"event {number} came whole to the socket of {whole}, and not out of the stream: {key!r}")
         else:
             self._lose(f"event {number} is missing, with no error at its place: {key!r}")
 
     def _lose(self, text: str) -> None:
         self.counts["lost"] += 1
-        self.defects.append(f"{self.topic.dialect} {self.topic.name}: {text}")
+        names = " and ".join(line.name for line in self.lines)
+        self.defects.append(f"lines {names}, {self.topic.dialect} {self.topic.name}: {text}")

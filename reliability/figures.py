@@ -10,7 +10,7 @@ MEMORY_GROWTH: Final = 0.05
 TOPICS: Final = 50
 SUMS: Final = ("frames", "clients", "connections", "connects", "seconds", "cpu_seconds")
 COUNTS: Final = ("faults", "untold", "errors")
-NAMED_COUNTS: Final = ("books", "line_books", "causes", "events")
+NAMED_COUNTS: Final = ("books", "line_books", "causes", "events", "event_causes")
 
 
 class Bound(NamedTuple):

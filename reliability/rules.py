@@ -6,9 +6,13 @@ broken nobody can know: that, and nothing else, is called unprovable in the repo
 
 import json
 from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 DEPTHS = {"orderBookL2_25": 25, "orderBook_200.100ms": 200}
+REMEMBERED = 32
+"""Frames: a copy of one of these is no sign of a loss."""
 SNAPSHOT_MISSING = "a delta before any snapshot"
 
 Sides = tuple[dict[float, float], dict[float, float]]
@@ -26,9 +30,10 @@ class Rules(ABC):
     def __init__(self) -> None:
         self.begin(None, ({}, {}))
 
-    def begin(self, numbers: Numbers | None, sides: Sides) -> None:
-        """Takes a book as it is; without numbers it waits for a snapshot."""
+    def begin(self, numbers: Numbers | None, sides: Sides, applied: Iterable[Numbers] = ()) -> None:
+        """Takes a book as it is, with the numbers of frames that it has in it; without any it waits for a snapshot."""
         self.is_live = numbers is not None
+        self.applied = deque(applied, maxlen=REMEMBERED)
         self.numbers: Numbers = numbers or (0, 0, 0)
         self.sides = sides
 
@@ -40,8 +45,10 @@ class Rules(ABC):
             if not is_snapshot and not self.is_live:
                 return SNAPSHOT_MISSING
             numbers = self.numbers_of(frame)
+            if not is_snapshot and self.is_copy(numbers):
+                return None
             broken, sides = self.misplaced(numbers, is_snapshot=is_snapshot), self.sides
-            if broken is None and not self.is_old(numbers, is_snapshot=is_snapshot):
+            if broken is None:
                 before: Sides = ({}, {}) if is_snapshot else (dict(sides[0]), dict(sides[1]))
                 broken, sides = self.changed(before, frame["data"]), before
                 broken = broken or out_of_bounds(sides, self.depth)
@@ -49,6 +56,7 @@ class Rules(ABC):
                     broken = "inserts and deletes that do not balance on a full side"
                 if broken is None:
                     self.sides, self.numbers, self.is_live = sides, numbers, True
+                    self.applied.append(numbers)
         except UNREADABLE:
             broken = "a frame that cannot be read"
         if broken:
@@ -59,9 +67,9 @@ class Rules(ABC):
         """Whether a side that was full is so no more."""
         return False
 
-    def is_old(self, numbers: Numbers, *, is_snapshot: bool) -> bool:
-        """Whether the book has a frame's changes already."""
-        return False
+    def is_copy(self, numbers: Numbers) -> bool:
+        """Whether the book has a delta in it already."""
+        return numbers in self.applied and all(late <= now for late, now in zip(numbers, self.numbers, strict=True))
 
     @abstractmethod
     def numbers_of(self, frame: Any) -> Numbers:
@@ -133,9 +141,9 @@ class V5Rules(Rules):
         is_ahead = not is_snapshot and numbers[1] > self.numbers[1] + 1
         return "an update id that is not one more" if is_ahead else None
 
-    def is_old(self, numbers: Numbers, *, is_snapshot: bool) -> bool:
-        """See `Rules.is_old`."""
-        return not is_snapshot and numbers[1] <= self.numbers[1]
+    def is_copy(self, numbers: Numbers) -> bool:
+        """See `Rules.is_copy`."""
+        return numbers[1] <= self.numbers[1]
 
     def changed(self, sides: Sides, data: Any) -> str | None:
         """See `Rules.changed`."""

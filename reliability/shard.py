@@ -22,6 +22,8 @@ from truth import WatchedVenue
 STEP_S: Final = 0.02
 STEPS_A_CHECK: Final = 200
 RECOVERY_S: Final = 120.0
+SETTLED_S: Final = 3.0
+"""Until a line that fell silent at the very end is found to be so."""
 PAGE_SIZE: Final = os.sysconf("SC_PAGE_SIZE")
 TENTH: Final = 10
 
@@ -60,7 +62,7 @@ class Plan:
     minutes: float
     each_fault: int
     one_line: int = 4
-    two_lines: int = 0
+    two_lines: int = 2
 
 
 class Shard:
@@ -101,6 +103,7 @@ class Shard:
             seconds, cpu_s = time.monotonic() - self._start_s, time.process_time() - self._start_cpu_s
             async with self._market_going_on():
                 await self._recovered()
+                await asyncio.sleep(SETTLED_S)
             self._check(is_end=True)
             return self.figures() | {"seconds": round(seconds, 1), "cpu_seconds": round(cpu_s, 1)}
 
@@ -189,10 +192,13 @@ class Shard:
         return {
             "frames": self._frames - self._first_frame,
             "checkpoints": self.checkpoints,
-            "defects": sum(len(reader.defects) for reader in self._readers()),
+            "defects": self._defects(),
             "seconds": seconds,
             "memory": resident_bytes(),
         }
+
+    def _defects(self) -> list[str]:
+        return [text for reader in self._readers() for text in reader.defects]
 
     def _readers(self) -> list[Any]:
         return [reader for client in self.clients for book in client.books for reader in (book, *book.lines)] + [
@@ -205,6 +211,7 @@ class Shard:
         events: dict[str, Counter[str]] = {}
         kept: dict[str, Counter[str]] = {}
         causes: dict[str, Counter[str]] = {}
+        event_causes: dict[str, Counter[str]] = {}
         for client in self.clients:
             name = f"{client.market.dialect}, {('one line', 'two lines')[len(client.lines) - 1]}"
             for book in client.books:
@@ -215,6 +222,7 @@ class Shard:
             for reader in client.events:
                 kind = "trades" if reader.topic.name.lower().rpartition("trade")[1] else "orders and executions"
                 events.setdefault(f"{name}, {kind}", Counter()).update(reader.counts)
+                event_causes.setdefault(name, Counter()).update(reader.causes)
         status = [client.client.status() for client in self.clients]
         return {
             "seed": self.plan.seed,
@@ -227,12 +235,13 @@ class Shard:
             "books": books,
             "line_books": kept,
             "causes": causes,
+            "event_causes": event_causes,
             "events": events,
             "faults": {str(kind): count for kind, count in self.venue.faults.counts.items()},
             "untold": {f"{kind} {topic}": count for (kind, topic), count in sorted(self.venue.untold.items())},
             "errors": self.errors,
             "memory": self._memory,
-            "defects": [text for reader in self._readers() for text in reader.defects],
+            "defects": self._defects(),
         }
 
 

@@ -50,6 +50,7 @@ def run_all(plans: list[Plan]) -> list[dict[str, Any]]:
         process.start()
     deadline_s = time.monotonic() + 60 * plans[0].minutes + GRACE_S
     ends: dict[int, dict[str, Any]] = {}
+    shown: set[str] = set()
     try:
         while len(ends) < len(plans):
             try:
@@ -62,6 +63,8 @@ def run_all(plans: list[Plan]) -> list[dict[str, Any]]:
                 continue
             if kind == "progress":
                 print(progress_line(number, plans[number], content), flush=True)
+                print(*(text for text in content["defects"] if text not in shown), sep="\n", end="", flush=True)
+                shown.update(content["defects"])
             else:
                 ends[number] = content if kind == "figures" else {"failure": content}
     finally:
@@ -76,7 +79,7 @@ def progress_line(number: int, plan: Plan, progress: dict[str, Any]) -> str:
     frames, seconds = progress["frames"], progress["seconds"]
     return (
         f"{number}: {frames:>12,} frames ({frames / plan.frames:5.1%}), {frames / max(seconds, 1e-3):7,.0f} a second, "
-        f"checkpoint {progress['checkpoints']:,}, {progress['memory'] >> 20} MiB, defects: {progress['defects']}"
+        f"checkpoint {progress['checkpoints']:,}, {progress['memory'] >> 20} MiB, defects: {len(progress['defects'])}"
     )
 
 

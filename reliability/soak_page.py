@@ -79,15 +79,21 @@ def causes(figures: dict[str, Any], key: str) -> str:
 
 def events(figures: dict[str, Any]) -> list[str]:
     """What became of events."""
-    names = ("came", "told", "unprovable", "lost", "altered", "again")
+    names = ("came", "told", "unprovable", "displaced", "lost", "altered", "again")
+    causes = "; ".join(
+        f"{key}: " + ", ".join(f"{kind} {count:,}" for kind, count in counts.items())
+        for key, counts in figures["event_causes"].items()
+        if counts
+    )
     return [
         "## Events\n",
         "`told`: missing, and an error stood at their place; `unprovable`: missing, the frame having been lost or altered without a trace; "
-        "`altered`: came with a value that the venue never told, of a frame that a fault altered to another valid one; `again`: came twice.\n",
+        "`displaced`: an altered copy of one line came before the whole one of the other, and was taken for it; `altered`: came with a value that the venue never told, of a frame that a fault altered to another valid one; `again`: came twice.\n",
         row("", *names),
         row("---", *["--:"] * len(names)),
         *(row(key, *(f"{counts.get(name, 0):,}" for name in names)) for key, counts in figures["events"].items()),
         "",
+        f"By which fault events are unprovable or displaced: {causes or 'none are'}.\n",
     ]
 
 

@@ -1,7 +1,9 @@
 """A venue that remembers, for a while, what it truly told: each book after each frame, each event, and each fault."""
 
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs
 
@@ -25,10 +27,11 @@ AnyTopic = PublicTopic | PrivateTopic
 EVENT_KINDS: Final = ("trade", "publicTrade", "order", "execution")
 HEAD: Final = 128
 """Bytes, within which a frame's type stands."""
-REMEMBERED: Final = 20_000
+REMEMBERED: Final = 40_000
 """Frames, of all topics together: some seconds, longer than any client lags behind."""
-UNTOLD: Final = (Fault.DROP, Fault.CORRUPT, Fault.TRUNCATE, Fault.WRONG_TYPE)
-"""What may happen to a frame without a trace: lost, or altered to another one that is valid."""
+UNTOLD: Final = (Fault.DROP, Fault.CORRUPT, Fault.TRUNCATE, Fault.WRONG_TYPE, Fault.REORDER)
+"""What may happen to a frame without a trace: lost, altered to another one that is valid, or late, and then lost with
+its connection, though frames of other topics that were sent behind it came."""
 _DIALECTS: Mapping[tuple[Dialect, Category | None], Any] = {
     (Dialect.V2, Category.INVERSE): v2.INVERSE,
     (Dialect.V2, Category.LINEAR): v2.LINEAR,
@@ -86,10 +89,13 @@ class ToldBook(NamedTuple):
 
 
 class TrueEvent(NamedTuple):
-    """Where an event stands among those of its topic, and the hash of the frame that brought it."""
+    """Where an event stands among those of its topic, the hash of the frame that brought it, and when it was told (ns
+    since the epoch).
+    """
 
     number: int
     frame: int
+    at_ns: int
 
 
 class EventTopic:
@@ -126,7 +132,7 @@ class EventTopic:
         numbers = []
         for key in self.decode(raw):
             if key not in self.known:
-                self.known[key] = TrueEvent(self.count, hash(raw))
+                self.known[key] = TrueEvent(self.count, hash(raw), time.time_ns())
                 self.keys[self.count] = key
                 numbers.append(self.count)
                 self.count += 1
@@ -168,7 +174,7 @@ class WatchedVenue(Venue):
         self.snapshots: set[int] = set()
         """The hashes of snapshots that were made for one connection."""
         self.events: dict[AnyTopic, EventTopic] = {}
-        self.suffered: dict[tuple[str, AnyTopic], set[bytes]] = {}
+        self.suffered: dict[tuple[str, AnyTopic], dict[bytes, Fault]] = {}
         """By line: the events whose frame was lost or altered on it by a fault that may leave no trace."""
         self.untold: Counter[tuple[str, str]] = Counter()
         """Such faults, by kind and kind of topic."""
@@ -232,7 +238,7 @@ class WatchedVenue(Venue):
         if events is None:
             events = self.events[topic] = EventTopic(topic)
         for number in events.add(raw):
-            self._remember(lambda number=number: events.forget(number))
+            self._remember(partial(events.forget, number))
 
     def _suffers(self, fault: Fault, topic: str, raw: bytes) -> None:
         if fault not in UNTOLD:
@@ -243,10 +249,10 @@ class WatchedVenue(Venue):
             return
         told_on = connection.topics[topic]
         if events := self.events.get(told_on):
-            suffered = self.suffered.setdefault((self._lines.get(connection, ""), told_on), set())
-            keys = set(events.decode(raw))
-            suffered |= keys
-            self._remember(lambda: suffered.difference_update(keys))
+            suffered = self.suffered.setdefault((self._lines.get(connection, ""), told_on), {})
+            for key in events.decode(raw):
+                suffered[key] = fault
+                self._remember(partial(suffered.pop, key, None))
 
     def _remember(self, forget: Callable[[], object]) -> None:
         self._recent.append(forget)

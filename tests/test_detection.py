@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 
 import detection
+import replayed
+import two_lines
 from depthwire.venue import SyntheticMarket
-from detection import PROVABLE, Reader, examine, summary
+from detection import PROVABLE, examine, summary
 from detection_page import page
+from replayed import Reader, clean_run
 from rules import rules_of
 from streams import Stream, streams
 
@@ -62,16 +65,37 @@ def test_a_stream_that_is_not_whole_is_refused() -> None:
     stream = synthetic(TOPICS[2])
     torn = stream._replace(raws=stream.raws[:5] + stream.raws[6:])
     with pytest.raises(AssertionError, match="frame 5"):
-        detection.clean_run(torn)
+        replayed.clean_run(torn)
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_two_lines_show_no_wrong_book_where_one_loses_a_frame(topic: str) -> None:
+    examined = examine(synthetic(topic))
+    missed = {outcome.number for outcome in examined.removed if outcome.kind}
+    wrong = {outcome.number for outcome in examined.removed if outcome.kind and outcome.wrong}
+    for outcomes in examined.on_one:
+        figures = two_lines.summary(outcomes, missed, wrong)
+        assert figures["disturbances"] == FRAMES
+        assert figures["wrong"] == figures["wrong_between"] == figures["stale"] == 0
+        assert figures["found_of_the_wrong"] == figures["wrong_alone"] == len(wrong)
+
+
+def test_two_lines_that_lose_the_same_frame_are_wrong() -> None:
+    """Or the experiment would not look at the reader's book."""
+    stream = synthetic(TOPICS[0])
+    clean = clean_run(stream)
+    lost = next(outcome.number for outcome in detection.removals(stream, clean) if outcome.kind and outcome.wrong)
+    both = stream._replace(raws=[*stream.raws[:lost], stream.raws[lost - 1], *stream.raws[lost + 1 :]])
+    assert two_lines.lost_on_one(both, clean, lost, two_lines.WHOLE).wrong > 0
 
 
 def test_the_page_has_every_figure() -> None:
-    figures = {
-        name: summary(outcomes)
-        for name, outcomes in examine(synthetic(TOPICS[0]))._asdict().items()
-        if name != "stream"
-    }
-    text = page([{"recording": "synthetic", "topic": TOPICS[0], "frames": FRAMES, **figures}])
+    examined = examine(synthetic(TOPICS[0]))
+    figures = {"removed": summary(examined.removed), "swapped": summary(examined.swapped)}
+    on_one = two_lines.summary(examined.on_one[0], set(), set())
+    text = page(
+        [{"recording": "synthetic", "topic": TOPICS[0], "frames": FRAMES, **figures, "on_one_of_two_lines": on_one}]
+    )
     for kinds in figures.values():
         for kind in kinds["misses"]:
             assert f"| {kind} |" in text
