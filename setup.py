@@ -38,6 +38,8 @@ directives = {
 }
 
 macros = [("CYTHON_TRACE", "1"), ("CYTHON_TRACE_NOGIL", "1")] if coverage else []
+# The checked build takes the ways of machines without SSE2, so that they are tested, too.
+macros += [("DEPTHWIRE_PORTABLE", "1")] if checked else []
 if sys.platform == "win32":
     if sanitize or fuzz:
         sys.exit("DEPTHWIRE_SANITIZE needs gcc or clang, DEPTHWIRE_FUZZ clang")
