@@ -22,7 +22,7 @@ from truth import AnyTopic, WatchedVenue
 KEY: Final = "soak"
 SECRET: Final = "of a market that is made up"  # noqa: S105
 SETTINGS: Final = Settings(
-    backoff_first_s=0.005, backoff_cap_s=0.02, timeout_s=1.0, ping_interval_s=1.0, pong_timeout_s=0.7
+    backoff_first_s=0.005, backoff_cap_s=0.02, timeout_s=3.0, ping_interval_s=1.0, pong_timeout_s=0.7
 )
 COINS: Final = tuple(f"COIN{number:04d}USDT" for number in range(1, 7))
 CAPACITY: Final = 100_000
