@@ -9,7 +9,10 @@ from depthwire.bybit.topics import Topic
 from depthwire.bybit.v2 import INVERSE, LINEAR
 from depthwire.bybit.v5 import V5Dialect
 from depthwire.bybit.v5_grammar import CATEGORIES, parse_topic
-from depthwire.errors import LONGEST_MESSAGE, TopicError
+from depthwire.errors import TopicError
+
+LONGEST_MESSAGE = 2000
+"""It may quote 60 characters twice, each written with ten at most."""
 
 DECODABLE: dict[tuple[Dialect, str], bool] = {}
 """By kind, since a channel is costly to make."""

@@ -186,6 +186,19 @@ def test_every_level_may_go() -> None:
     assert (book.state, len(book)) == (BookState.LIVE, 0)
 
 
+@pytest.mark.parametrize("side", ["Buy", "Sell"])
+def test_a_change_found_before_many_deletes_is_made_where_it_belongs_after_them(side: Any) -> None:
+    """With a side's memory full and its worst levels gone, what was found lies far beyond the last level."""
+    away = 1 if side == "Sell" else -1
+    levels = [(10_000 + away * n, float(n)) for n in range(1, 50)]
+    sides = (levels, []) if side == "Buy" else ([], levels)
+    book = make(*sides, depth=50)
+    best = 10_000
+    delta(book, delete=[(side, price_id) for price_id, _ in reversed(levels[10:])], insert=[(side, best, 7.0)])
+    book._check()
+    assert content(book)[0 if side == "Buy" else 1] == [(best, 7.0), *levels[:10]]
+
+
 def test_changes_may_come_from_any_iterable() -> None:
     book = make()
     delta(book, delete=iter([("Buy", 990)]), update=(c for c in [["Buy", 980, 1]]), insert=(("Sell", 1040, 2),))

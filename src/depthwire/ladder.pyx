@@ -78,7 +78,7 @@ cdef class Ladder:
 
         False, and nothing done: there is no such level to delete or update, or there is one where one is to be inserted.
         """
-        cdef Py_ssize_t at = change.at, behind
+        cdef Py_ssize_t at = min(change.at, self.count), behind     # levels may have gone since it was found
         cdef bint stands = self.stands(at, change.price_id)
         if not stands and not self.belongs(at, change.price_id):
             at = self.seek(change.price_id)
