@@ -13,7 +13,7 @@ from depthwire.bybit.private import Order, Position, StopOrder, Wallet
 from depthwire.errors import DepthwireError
 from depthwire.streams import EventStream
 
-CLOSED_KEPT: Final = 10_000
+CLOSED_KEPT: Final = 1_000
 """How many closed orders' ids are remembered, the latest, so that a late update does not open one again."""
 
 Key = TypeVar("Key")
