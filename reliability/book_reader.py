@@ -37,13 +37,14 @@ class LineBook:
         self.applied: dict[Numbers, int] = {}
         """The digests of the book after each frame since the last checkpoint, or since it was right."""
         self.rules = rules_of(book.topic)
+        self._was_followed = False
         self._log = line.by_topic.setdefault(book.topic, [])
         self._right: tuple[Numbers, Arrays] | None = None
         self._before: tuple[Numbers, Arrays] | None = None
 
     def check(self, venue: WatchedVenue) -> None:
         """Compares it with the venue's book at the same numbers."""
-        was_followed = self.verdict in (UNPROVABLE, WRONG)
+        self._was_followed = was_followed = self.verdict in (UNPROVABLE, WRONG)
         self._before = self._right
         book, arrays = self.book, None
         numbers = numbers_of(book)
@@ -72,8 +73,8 @@ class LineBook:
         """The digests of the book after each frame that it applied since it was last known to be right."""
         if self.verdict in (UNPROVABLE, WRONG):
             return self.applied
-        seen: dict[Numbers, int] = {}
-        rules = rules_of(self.book.topic)
+        seen: dict[Numbers, int] = dict(self.applied) if self._was_followed else {}
+        rules = self.rules if self._was_followed else rules_of(self.book.topic)
         if self._before is not None:
             self._take_up(rules, self._before, venue)
             seen[rules.numbers] = digest.of_sides(rules.sides)

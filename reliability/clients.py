@@ -93,6 +93,7 @@ class WatchedClient:
         )
         client.on_error(self._note)
         for line, sessions in zip(self.lines, sessions_by_line(client), strict=True):
+            line.sessions = sessions
             for session in sessions:
                 session.feed.tap = line.tap
         for symbol, depth in self.market.books:

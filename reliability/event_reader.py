@@ -16,6 +16,7 @@ LATE_S: Final = 5.0
 """How much later an event may still come, since its frame was reordered, or a StreamGap: of two lines one may be found
 silent only when its pong is due, and that there was no line before the other one came back.
 """
+RECONCILE_EVERY: Final = 500
 DELAY_NS: Final = 1_000_000_000
 """How long a frame may be under way behind others that are delayed."""
 
@@ -50,10 +51,14 @@ class EventReader:
                     self._items.append(key_of(event))
             except DepthwireError as error:
                 self._items.append(error)
-                if isinstance(self.stream, AccountStream):
-                    self.stream.view.reconcile()  # as its users are told to
+                self._reconcile()
             else:
                 return
+
+    def _reconcile(self) -> None:
+        """What users are told to do behind a gap, and what keeps small what a view knows of closed orders."""
+        if isinstance(self.stream, AccountStream):
+            self.stream.view.reconcile()
 
     @property
     def came(self) -> int:
@@ -65,6 +70,8 @@ class EventReader:
         items, self._items = self._items, []
         for item in items:
             self._position += 1
+            if self._position % RECONCILE_EVERY == 0:
+                self._reconcile()
             if isinstance(item, DepthwireError):
                 self.counts["errors"] += 1
                 self._error_at = self._position
@@ -120,7 +127,9 @@ class EventReader:
         elif whole:
             self._lose(f"event {number} came whole to the socket of {whole}, and not out of the stream: {key!r}")
         else:
-            self._lose(f"event {number} is missing, with no error at its place: {key!r}")
+            gaps = ", ".join(f"{gap.since_ns} to {gap.until_ns}" for gap in self._gaps)
+            states = " | ".join(line.state() for line in self.lines)
+            self._lose(f"event {number}, told at {event.at_ns}, is missing; gaps: {gaps}; lines: {states}; {key!r}")
 
     def _lose(self, text: str) -> None:
         self.counts["lost"] += 1

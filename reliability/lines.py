@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from depthwire.session import Session
+
 MOST_FRAMES: Final = 300
 """Of each topic of events: more than may come between two checkpoints."""
 _TOPIC: Final = b'{"topic":"'
@@ -16,11 +18,17 @@ class Line:
         """The frames of each book topic that is watched, in order."""
         self.hashes: dict[str, dict[int, None]] = {}
         """The hashes of the latest frames of each topic of events that is watched."""
+        self.sessions: list[Session] = []
         self._raws: list[bytes] = []
 
     def tap(self, ts_recv_ns: int, payload: memoryview) -> None:
         """A message has come, and is not applied yet."""
         self._raws.append(bytes(payload))
+
+    def state(self) -> str:
+        """How its connections are, for who looks for a mistake."""
+        each = (session.connection.status for session in self.sessions)
+        return "; ".join(f"{one.phase}, lost {one.losses}, last at {one.lost_ns}: {one.last_loss}" for one in each)
 
     def sort(self) -> None:
         """Puts to its topic what came since the last call."""

@@ -19,7 +19,7 @@ MOST_AWAITED: Final = 10_000
 """How many events a line may be behind the other; beyond that, copies are told again."""
 MOST_PASSED: Final = 32
 """How far behind its place an event may still come on its own line."""
-MOST_IDS: Final = 10_000
+MOST_IDS: Final = 1_000
 ID_FIELDS: Final = ("trade_id", "exec_id")
 
 
