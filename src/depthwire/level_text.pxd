@@ -90,33 +90,18 @@ cdef extern from *:
     }
 
     /* Behind a pair whose price is in that shape, and whose size is short; 32 bytes are left at least. */
-    static inline const char* depthwire_pair(
+    static inline const char* depthwire_shaped_pair(
         const char* at, const char* end, const depthwire_pair_shape* shape, int scale, int64_t* price_id, int64_t* mantissa, int* decimals
     ) {
-        uint64_t price, size, other;
-        int whole, behind = 0;
+        uint64_t price;
+        int digits;
         if (shape->size_at == 0 || shape->decimals != scale || end - at < 32) return 0;
         if (!depthwire_is_none(depthwire_differing(at, shape->text, shape->mask))) return 0;
         price = depthwire_digits_at(at + 2, &shape->price);
         if (depthwire_above_nine(price) || !price) return 0;
         *price_id = depthwire_eight(price << shape->price.shift);
-        at += shape->size_at;
-        size = depthwire_word(at) ^ DEPTHWIRE_ZEROS;
-        other = depthwire_others(size);
-        whole = depthwire_run(other);
-        if (whole == 0) return 0;
-        if (at[whole] == '.') {
-            other &= other - 1;
-            behind = depthwire_run(other) - whole - 1;
-            if (behind < 1) return 0;
-            size = depthwire_closed(size, whole);
-            at += 1;
-        }
-        at += whole + behind;
-        if (at[0] != '"' || at[1] != ']') return 0;
-        *mantissa = (int64_t)depthwire_number(size, whole + behind);
-        *decimals = behind;
-        return at + 2;
+        at = depthwire_short_decimal(at + shape->size_at, end, mantissa, &digits, decimals);
+        return at && at[0] == '"' && at[1] == ']' ? at + 2 : 0;
     }
 
     /* ---- a level: {"price":"PRICE","symbol":"SYMBOL","id":ID,"side":" */
@@ -183,7 +168,7 @@ cdef extern from *:
         pass
 
     void learn_pair "depthwire_learn_pair"(PairShape* shape, const char* pair, int digits, int decimals) nogil
-    const char* shaped_pair "depthwire_pair"(
+    const char* shaped_pair "depthwire_shaped_pair"(
         const char* at, const char* end, const PairShape* shape, int scale, int64_t* price_id, int64_t* mantissa, int* decimals
     ) nogil
     void learn_level "depthwire_learn_level"(
