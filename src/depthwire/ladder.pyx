@@ -7,9 +7,9 @@ rise or fall towards the tail.
 """
 
 from libc.math cimport isfinite
-from libc.string cimport memcpy, memmove
+from libc.string cimport memcpy
 
-from depthwire.parallel_arrays cimport SLACK, close_gap, open_gap
+from depthwire.parallel_arrays cimport SLACK, close_gap, move, open_gap
 
 from operator import index
 
@@ -60,8 +60,7 @@ cdef class Ladder:
     cdef void _recentre(self) noexcept nogil:
         """Bring half of the room before the levels behind them, so that the next inserts there find some."""
         cdef Py_ssize_t by = (self.first + 1) // 2
-        memmove(self.ids - by, self.ids, self.count * sizeof(int64_t))
-        memmove(self.lots - by, self.lots, self.count * sizeof(double))
+        move(self.ids, self.lots, self.count, -by)
         self._settle(self.first - by)
 
     cdef void _settle(self, Py_ssize_t first) noexcept nogil:

@@ -34,6 +34,11 @@ cdef extern from *:
         return base - keys + ((*base ^ flip) < key);
     }
 
+    static inline void depthwire_move(int64_t* a, double* b, ptrdiff_t count, ptrdiff_t by) {
+        memmove(a + by, a, count * sizeof *a);
+        memmove(b + by, b, count * sizeof *b);
+    }
+
     typedef struct { int64_t each[4]; } depthwire_four;
 
     static inline char* depthwire_four_at(void* array, ptrdiff_t i, int step) {
@@ -56,8 +61,7 @@ cdef extern from *:
         ptrdiff_t i;
         if (count > DEPTHWIRE_FEW) {
             ptrdiff_t from = step > 0 ? 0 : 1 - count;
-            memmove(a + from + step, a + from, count * sizeof *a);
-            memmove(b + from + step, b + from, count * sizeof *b);
+            depthwire_move(a + from, b + from, count, step);
             return;
         }
         four_a = depthwire_load_four(a, 0, step);
@@ -75,8 +79,7 @@ cdef extern from *:
         ptrdiff_t i;
         if (count > DEPTHWIRE_FEW) {
             ptrdiff_t from = step > 0 ? 1 : -count;
-            memmove(a + from - step, a + from, count * sizeof *a);
-            memmove(b + from - step, b + from, count * sizeof *b);
+            depthwire_move(a + from, b + from, count, -step);
             return;
         }
         for (i = 0; i < count; i += 4) {
@@ -90,6 +93,8 @@ cdef extern from *:
 
     # Where among ``count`` keys, sorted by key ^ flip, the first one stands that is not below this one. O(log n).
     Py_ssize_t seek "depthwire_seek"(const int64_t* keys, Py_ssize_t count, int64_t key, int64_t flip) nogil
+    # Move ``count`` elements from ``a`` and ``b`` on by so many places.
+    void move "depthwire_move"(int64_t* a, double* b, Py_ssize_t count, Py_ssize_t by) nogil
     # Move ``count`` elements from ``a`` and ``b`` on one place away: the first place is free then.
     void open_gap "depthwire_open_gap"(int64_t* a, double* b, Py_ssize_t count, int step) nogil
     # Move the ``count`` elements behind ``a`` and ``b`` one place towards them: the first place is filled then.
