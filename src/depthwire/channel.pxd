@@ -18,6 +18,8 @@ cdef class LiveBook(Book):
     cdef tuple _listeners
     cdef tuple _state_listeners
 
+    cdef void number_as(self, LiveBook other) noexcept
+    cdef int renewed(self, int64_t ts_recv_ns) except -1
     cdef int applied(self) except -1
 
 

@@ -89,15 +89,23 @@ cdef class LiveBook(Book):
         """
         self.bid_ladder, other.bid_ladder = other.bid_ladder, self.bid_ladder
         self.ask_ladder, other.ask_ladder = other.ask_ladder, self.ask_ladder
+        self.number_as(other)
+        other.go_stale("its levels were taken over")
+        self.renewed(other.ts_recv_ns)
+
+    cdef void number_as(self, LiveBook other) noexcept:
+        """Take over the numbers that go with another book's levels."""
         self.decimals, self.unit = other.decimals, other.unit
         self.cross_seq, self.update_id = other.cross_seq, other.update_id
         self.ts_exchange_us, self.ts_matching_us = other.ts_exchange_us, other.ts_matching_us
-        self.ts_recv_ns = other.ts_recv_ns
+
+    cdef int renewed(self, int64_t ts_recv_ns) except -1:
+        """Levels that came at ``ts_recv_ns`` were taken over: that counts as a frame, and the subscribers are called."""
+        self.ts_recv_ns = ts_recv_ns
         self.version += 1
-        other.go_stale("its levels were taken over")
         if self.status != LIVE:
             self._enter(LIVE, None)
-        self.applied()
+        return self.applied()
 
     cdef int applied(self) except -1:
         if self._listeners:

@@ -8,7 +8,6 @@ of them lost a frame.
 
 from libc.string cimport memcpy, memset
 
-from depthwire.book cimport LIVE
 from depthwire.decimal_text cimport MAX_DIGITS, POWERS_OF_TEN
 from depthwire.ladder cimport Ladder
 
@@ -309,15 +308,9 @@ cdef class BookMerge(StateMerge):
     cpdef show(self, int line, bint is_told):
         cdef LiveBook book = self._books[line], shown = self._shown
         shown.bid_ladder, shown.ask_ladder = book.bid_ladder, book.ask_ladder
-        shown.decimals, shown.unit = book.decimals, book.unit
-        shown.cross_seq, shown.update_id = book.cross_seq, book.update_id
-        shown.ts_exchange_us, shown.ts_matching_us = book.ts_exchange_us, book.ts_matching_us
+        shown.number_as(book)
         if is_told:
-            shown.ts_recv_ns = book.ts_recv_ns
-            shown.version += 1
-            if shown.status != LIVE:
-                shown._enter(LIVE, None)
-            shown.applied()
+            shown.renewed(book.ts_recv_ns)
 
     cpdef hide(self, str reason):
         self._shown.go_stale(reason)
