@@ -4,6 +4,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
@@ -30,6 +31,24 @@ async def until(condition: Callable[[], bool]) -> None:
     """Waits for a condition that the loop's other work brings about; `run` bounds it."""
     while not condition():  # noqa: ASYNC110  # it may come from anywhere
         await asyncio.sleep(0.001)
+
+
+async def cancel_at_each_await(conversation: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Starts it again and again, each time cancelled a step later, until it gets to its end; no task may be left behind."""
+    await conversation()
+    before = asyncio.all_tasks()
+    steps, finished = 0, False
+    while not finished:
+        task = asyncio.create_task(conversation())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        finished = task.done()
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await until(lambda: asyncio.all_tasks() <= before)
+        steps = steps + 1 if steps < 60 else steps * 2
+    assert steps > 20
 
 
 class PlainClient(WSListener):

@@ -4,7 +4,6 @@ import asyncio
 import gc
 import warnings
 from collections import Counter
-from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -16,7 +15,7 @@ from depthwire.bybit import v5, v5_private, v5_public
 from depthwire.bybit.dialect import Limits
 from depthwire.settings import Settings
 from depthwire.values import BookState
-from plain_client import run, until
+from plain_client import cancel_at_each_await, run, until
 from v5_server import KEY, SECRET, book, private, ticker, v5_server
 
 QUICK = Settings(timeout_s=15.0, backoff_first_s=0.01, backoff_cap_s=0.05)
@@ -525,20 +524,7 @@ def test_a_cancel_at_any_await_leaves_nothing_behind_on_several_connections() ->
 
     async def main() -> None:
         async with small() as server:
-            await conversation(server.url)
-            before = asyncio.all_tasks()
-            steps, finished = 0, False
-            while not finished:
-                task = asyncio.create_task(conversation(server.url))
-                for _ in range(steps):
-                    await asyncio.sleep(0)
-                finished = task.done()
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
-                await until(lambda: asyncio.all_tasks() <= before)
-                steps = steps + 1 if steps < 60 else steps * 2
-            assert steps > 20
+            await cancel_at_each_await(lambda: conversation(server.url))
             await until(lambda: not server.open)
 
     with warnings.catch_warnings(record=True) as caught:

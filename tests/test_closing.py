@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import warnings
-from contextlib import suppress
 
 import pytest
 
@@ -11,7 +10,7 @@ import depthwire
 from depthwire import errors
 from depthwire.values import BookState
 from depthwire.venue import SyntheticMarket, Venue
-from plain_client import run, until
+from plain_client import cancel_at_each_await, run, until
 from sim_client import QUICK, ends, simulated
 
 
@@ -29,20 +28,7 @@ def test_a_cancel_at_any_await_leaves_nothing_behind() -> None:
 
     async def main() -> None:
         async with Venue(SyntheticMarket(seed=1), speed=10) as venue:
-            await conversation(venue.inverse_url)
-            before = asyncio.all_tasks()
-            steps, finished = 0, False
-            while not finished:
-                task = asyncio.create_task(conversation(venue.inverse_url))
-                for _ in range(steps):
-                    await asyncio.sleep(0)
-                finished = task.done()
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
-                await until(lambda: asyncio.all_tasks() <= before)
-                steps = steps + 1 if steps < 60 else steps * 2
-            assert steps > 20
+            await cancel_at_each_await(lambda: conversation(venue.inverse_url))
             await until(lambda: venue.connections == 0)
 
     with warnings.catch_warnings(record=True) as caught:
