@@ -227,15 +227,15 @@ class BlockingClient:
 
     def status(self) -> Status:
         """As :meth:`depthwire.client.Client.status`."""
-        return self._thread.call(status_of(self._client))
+        return self._thread.call(told(self._client.status))
 
     def health(self) -> dict[str, Health]:
         """As :meth:`depthwire.client.Client.health`."""
-        return self._thread.call(health_of(self._client))
+        return self._thread.call(told(self._client.health))
 
     def lines(self) -> tuple[LineStatus, ...]:
         """As :attr:`depthwire.client.Client.lines`."""
-        return self._thread.call(lines_of(self._client))
+        return self._thread.call(told(lambda: self._client.lines))
 
 
 @contextmanager
@@ -291,16 +291,6 @@ async def copy_of(view: View[Key, Held, Any]) -> dict[Key, Held]:
     return dict(view)
 
 
-async def status_of(client: Client) -> Status:
-    """Read the status in the thread that changes it."""
-    return client.status()
-
-
-async def health_of(client: Client) -> dict[str, Health]:
-    """Read the topics' health in the thread that changes it."""
-    return client.health()
-
-
-async def lines_of(client: Client) -> tuple[LineStatus, ...]:
-    """Read what the lines were good for in the thread that changes it."""
-    return client.lines
+async def told(ask: Callable[[], Result]) -> Result:
+    """Ask in the thread that changes the answer."""
+    return ask()

@@ -112,8 +112,9 @@ cdef class Book:
         ``delete`` holds (side, price_id), ``update`` and ``insert`` hold (side, price_id, size); side is "Buy" or "Sell".
 
         Raises UnknownLevel, DuplicateLevel, DepthExceeded, CrossedBook, UnbalancedFrame (a side with ``depth`` levels is
-        left with fewer, which v2 never does), OutOfSequence or InvalidLevel; then the levels are as they were and a LIVE book is STALE. SnapshotMissing where the book is not LIVE, which leaves it as
-        it is. O(k (log n + moved)) for k changes, where moved is the distance to the best price.
+        left with fewer, which v2 never does), OutOfSequence or InvalidLevel; then the levels are as they were and a LIVE
+        book is STALE. SnapshotMissing where the book is not LIVE, which leaves it as it is. O(k (log n + moved))
+        for k changes, where moved is the distance to the best price.
         """
         cdef BookFrame frame = self._frame(False, cross_seq, 0, ts_exchange_us)
         frame.keeps_sides_full = True

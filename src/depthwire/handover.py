@@ -110,10 +110,6 @@ class StateTwin:
         feed.channels.add(self.channel)
         self.channel.state.adopt(self.twin.state)
 
-    def is_joined(self, feed: Feed) -> bool:
-        """Whether that is done."""
-        return feed.channels.get(self.channel.topic) is self.channel
-
     def force(self, feed: Feed) -> None:
         """The twin does not catch up: the state must be fetched anew."""
         self.leave()
@@ -194,10 +190,6 @@ class EventTwin:
 
     def finish(self) -> None:
         """No more events will come."""
-
-    def is_joined(self, feed: Feed) -> bool:
-        """Whether the new feed's frames go to the reader's channel."""
-        return feed.channels.get(self.channel.topic) is self.channel
 
     def force(self, feed: Feed) -> None:
         """Whatever comes from now on is new."""
@@ -355,8 +347,10 @@ class Handover:
             await asyncio.sleep(POLL_S)
 
     def _is_left(self, twin: StateTwin | EventTwin) -> bool:
-        is_read = self._session.channels.get(twin.channel.topic) is twin.channel
-        return is_read and not twin.is_joined(self._new.feed)
+        """Whether a channel is still read, and does not get the new feed's frames yet."""
+        channel = twin.channel
+        is_read = self._session.channels.get(channel.topic) is channel
+        return is_read and self._new.feed.channels.get(channel.topic) is not channel
 
     # ---- what the new connection tells until it is the session's
 
