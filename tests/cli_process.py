@@ -27,12 +27,12 @@ def heed_interrupts() -> None:
 
 
 @contextmanager
-def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A running command, which is killed at the block's end if it has not ended by itself."""
+def started(*arguments: str, stderr: int | None = subprocess.PIPE) -> Iterator[subprocess.Popen[str]]:
+    """A running command, which is killed at the block's end if it has not ended by itself; stderr as in Popen."""
     process = subprocess.Popen(
         (*COMMAND, *arguments),
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         encoding="utf-8",
         preexec_fn=heed_interrupts if sys.platform != "win32" else None,

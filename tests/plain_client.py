@@ -67,7 +67,8 @@ class PlainClient(WSListener):
     @classmethod
     async def connect(cls, url: str, context: ssl.SSLContext | None = None) -> "PlainClient":
         transport, client = await ws_connect(cls, url, ssl_context=context, enable_auto_pong=False)
-        assert isinstance(client, cls)
+        if not isinstance(client, cls):
+            raise ConnectionError(f"{url}: closed before the handshake was answered")
         client.transport = transport
         cls.connected.append(client)
         return client

@@ -1,5 +1,6 @@
 """Connecting that fails, and how its error tells why."""
 
+import asyncio
 import math
 import socket
 import ssl
@@ -35,6 +36,24 @@ def test_a_url_that_names_no_endpoint_is_refused(url: str, hint: str) -> None:
         with pytest.raises(errors.InvalidUrl, match=hint):
             async with depthwire.connect(url):
                 pass
+
+    run(main)
+
+
+def test_a_handshake_that_is_never_answered_is_no_connection() -> None:
+    """It reads the request and hangs up, as a server does that dies just then."""
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    async def main() -> None:
+        server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with server:
+            with pytest.raises(errors.ConnectError, match="closed by the other side before it answered"):
+                async with depthwire.connect(f"ws://127.0.0.1:{port}/realtime", settings=QUICK):
+                    pass
 
     run(main)
 

@@ -203,7 +203,7 @@ class Connection:
         timeout_s = self._settings.timeout_s
         try:
             async with asyncio.timeout(timeout_s):
-                await picows.ws_connect(
+                _, listener = await picows.ws_connect(
                     lambda: self.feed,
                     self._signed_target(),
                     ssl_context=self._ssl_context,
@@ -216,6 +216,8 @@ class Connection:
                     max_redirects=0,
                     logger_name=socket_log,
                 )
+                if listener is None:
+                    raise picows.WSError("closed by the other side before it answered the WebSocket handshake")
                 self._note(Phase.SIGNING_IN)
                 await self._sign_in()
         except TimeoutError:
