@@ -137,6 +137,7 @@ class BookReader:
         self.topic, self.book, self.lines = topic, book, lines
         self.counts: Counter[str] = Counter()
         self.defects: list[str] = []
+        self._unprovable: tuple[Numbers, int] | None = None  # what was found to be so last
         if len(lines) > 1:
             for line in lines:
                 line.watch()
@@ -159,9 +160,12 @@ class BookReader:
         if is_told(venue, self.topic, numbers, arrays):
             return RIGHT
         shown = digest.of_sides(sides_of(arrays))
+        if (numbers, shown) == self._unprovable:
+            return UNPROVABLE  # it stands still: that line ended, and the other is behind it
         first, second = (line.seen(venue) for line in self.lines)
         disagreed = [each for each, total in first.items() if second.get(each, total) != total]
         if not disagreed and shown in (first.get(numbers), second.get(numbers)):
+            self._unprovable = numbers, shown
             return UNPROVABLE
         why = f"the lines' books differ at {disagreed[0]}" if disagreed else "no line's frames make it so"
         names = ", ".join(f"{line.line.name} {line.verdict}" for line in self.lines)

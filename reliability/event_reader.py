@@ -17,8 +17,8 @@ LATE_S: Final = 5.0
 silent only when its pong is due, and that there was no line before the other one came back.
 """
 RECONCILE_EVERY: Final = 500
-DELAY_NS: Final = 1_000_000_000
-"""How long a frame may be under way behind others that are delayed."""
+DELAY_NS: Final = 2_000_000_000
+"""How long a frame may be under way behind others that are delayed: until its connection's pong is missed."""
 
 
 class EventReader:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
@@ -30,14 +31,20 @@ class Trade(NamedTuple):
 
 
 class Source:
-    """A line's clock, and how often it was asked whether it lives."""
+    """A line's clock, and whether each of its pings has been answered."""
 
     def __init__(self) -> None:
         self.last_recv_ns = 1
-        self.probes = 0
+        self.pongs: list[bool] = []
 
-    def probe(self) -> None:
-        self.probes += 1
+    def probe(self) -> Callable[[], bool]:
+        number = len(self.pongs)
+        self.pongs.append(False)
+        return lambda: self.pongs[number]
+
+    def pong(self) -> None:
+        """The oldest that is not."""
+        self.pongs[self.pongs.index(False)] = True
 
 
 class Pair:
@@ -59,6 +66,7 @@ class Pair:
             strand.begin(self.sources[line], lambda line=line: self.ended.append(line))
             strand.asked()
             strand.back(1)
+        self.sources[0].pong()
 
     def bring(self, line: int, *events: Any) -> None:
         self.merge.strands[line].push(list(events), None)
@@ -205,12 +213,11 @@ def test_a_line_that_comes_and_goes_is_no_gap_while_the_other_one_stays() -> Non
     pair.told(0, 1)
     pair.lose(1, 5)
     pair.told(0, 2, 3)
-    probes = pair.sources[0].probes
     pair.back(1, 8)
-    assert pair.sources[0].probes == probes + 1
     pair.told(1, 4)
     pair.told(0, 4)
-    pair.lose(0, 9)  # its pong had come
+    pair.sources[0].pong()
+    pair.lose(0, 9)
     pair.told(1, 5)
     assert pair.seen == [1, 2, 3, 4, 5]
 
@@ -260,6 +267,36 @@ def test_a_line_that_was_silent_before_the_other_one_came_back_has_left_a_gap() 
     assert nine == 9
     assert isinstance(gap, StreamGap)
     assert (gap.since_ns, gap.until_ns) == (5, 20)
+
+
+def test_a_line_that_was_late_when_the_other_one_came_back_has_left_a_gap_if_it_ends_too_soon() -> None:
+    """What it brings of late was told long ago, and what was told while the other one was away is still under way."""
+    pair = Pair()
+    pair.lose(0, 5)
+    pair.told(1, 1)
+    pair.back(0, 20)
+    pair.told(0, 9)
+    pair.told(1, 2)
+    pair.lose(1, 30)
+    *numbers, gap = pair.seen
+    assert numbers == [1, 9, 2]
+    assert isinstance(gap, StreamGap)
+    assert (gap.since_ns, gap.until_ns) == (5, 20)
+
+
+def test_a_late_line_owes_what_was_told_since_the_other_one_was_away_first() -> None:
+    pair = Pair()
+    pair.lose(0, 5)
+    pair.back(0, 20)
+    pair.lose(0, 25)
+    pair.back(0, 40)
+    pair.sources[1].pong()  # to the first question, not to the second
+    pair.lose(0, 50)
+    pair.lose(1, 60)
+    pair.back(1, 70)
+    (gap,) = pair.seen
+    assert isinstance(gap, StreamGap)
+    assert (gap.since_ns, gap.until_ns) == (5, 70)
 
 
 def test_a_line_that_ends_is_told_and_the_other_goes_on() -> None:

@@ -307,6 +307,27 @@ def test_a_conditional_orders_id_has_one_name() -> None:
         stop()
 
 
+ORDER = {**STOP, "order_id": "a", "time_in_force": "GoodTillCancel", "leaves_qty": 1}
+ORDER |= dict.fromkeys(("cum_exec_qty", "cum_exec_value", "cum_exec_fee"), 0)
+
+
+@pytest.mark.parametrize("field", ["update_time", "timestamp"])
+@pytest.mark.parametrize(
+    ("record", "wire"), [(private.Order, ORDER), (private.StopOrder, {**STOP, "trigger_price": 2, "order_id": "a"})]
+)
+def test_an_order_whose_time_is_none_is_refused(record: type[Struct], wire: dict[str, Any], field: str) -> None:
+    """Its view has to tell which of two is older."""
+
+    def order(text: str) -> Any:
+        return msgspec.json.decode(json.dumps({**wire, field: text}), type=record, strict=False)
+
+    assert order("").changed_ns is None
+    assert order("2022-06-23T04:08:47.956636888Z").changed_ns == 1655957327956636888
+    for text in ("2022-06-23T04:08:47.956636888(", "2022-02-30T04:08:47Z", "yesterday"):
+        with pytest.raises(msgspec.ValidationError, match="is no time|day is out of range"):
+            order(text)
+
+
 def test_a_linear_candle_is_decoded() -> None:
     raw = (
         b'{"topic":"candle.1.BTCUSDT","data":[{"start":1667461800,"end":1667461860,"period":"1","open":20282,'

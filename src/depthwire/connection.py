@@ -5,7 +5,7 @@ import logging
 import socket
 import ssl
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Final, Literal, Protocol
 from urllib.parse import urlsplit
@@ -91,7 +91,6 @@ class Connection:
         self._drop_reason = ""
         self.sign_in_refusal: AuthError | None = None
         self._pending: dict[RequestKey, list[asyncio.Future[Answer]]] = {}
-        self._probed: asyncio.Future[Answer] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.closed = self.forked = self.is_kept = False
 
@@ -409,10 +408,10 @@ class Connection:
             self._transport.send(picows.WSMsgType.TEXT, payload)
         return future
 
-    def probe(self) -> None:
-        """Have the venue say something, so that its silence is not mistaken for calm; one at a time."""
-        if self._transport is not None and (self._probed is None or self._probed.done()):
-            self._probed = self._request(*self._dialect.ping())
+    def probe(self) -> Callable[[], bool]:
+        """Send a ping; what is returned tells whether its pong has come, and with it all that was sent before."""
+        pong = self._request(*self._dialect.ping())
+        return lambda: pong.done() and pong.exception() is None
 
     async def ask(self, op: str, topics: Sequence[str]) -> Answer:
         """Send a request and wait for its answer; raises ConnectionLost or TimeoutError."""

@@ -28,7 +28,7 @@ class EventSource(Protocol):
 
     @property
     def last_recv_ns(self) -> int: ...
-    def probe(self) -> object: ...
+    def probe(self) -> Callable[[], bool]: ...
 
 
 class Awaited(NamedTuple):
@@ -50,7 +50,8 @@ class EventStrand:
         self.may_bring = False  # the venue was asked for the topic
         self.is_up = False  # and serves it
         self.up_since_ns = 0
-        self.reached_ns = 0  # while it is not up: until when it was
+        self.reached_ns = 0  # until when it was up, the last time
+        self.alone_since_ns = 0  # for what was told from then on until the other came back, there is this line alone
         self.reason = ""
         self.fault: FrameError | None = None
         self.awaited: deque[Awaited] = deque(maxlen=MOST_AWAITED)
@@ -58,6 +59,7 @@ class EventStrand:
         self.latest: list[Any] = []  # its last frame's events
         self._merge, self._line = merge, line
         self._source: EventSource | None = None
+        self._has_caught_up: Callable[[], bool] = _always
         self._on_end: Callable[[], object] = _nothing
 
     def begin(self, source: "EventSource", on_end: Callable[[], object]) -> None:
@@ -68,10 +70,17 @@ class EventStrand:
         """When the line's latest frame came, in ns since the epoch."""
         return 0 if self._source is None else self._source.last_recv_ns
 
-    def probe(self) -> None:
-        """Have the line's venue say something."""
+    def vouch(self, since_ns: int) -> None:
+        """The other line is back, and lacks what was told since then: have the venue say when this one has got so far."""
         if self._source is not None:
-            self._source.probe()
+            if self.has_caught_up:
+                self.alone_since_ns = max(since_ns, self.up_since_ns)
+            self._has_caught_up = self._source.probe()
+
+    @property
+    def has_caught_up(self) -> bool:
+        """Whether all has come that was told before the other line came back; frames may be seconds under way."""
+        return self._has_caught_up()
 
     def push(self, events: list[Any], report: object) -> None:
         """Take a frame's events."""
@@ -105,6 +114,7 @@ class EventStrand:
         self.passed.clear()
         self.latest = []
         self.fault = None
+        self._has_caught_up = _always
 
 
 class EventMerge:
@@ -205,13 +215,15 @@ class EventMerge:
         mine.is_up, mine.reached_ns, mine.reason = False, since_ns, reason
         for strand in (mine, other):
             self._settle(strand, is_filled=bool(strand.awaited))
+        has_caught_up = mine.has_caught_up
         mine.forget()
-        reached_ns = max(since_ns, other.reached_ns)
-        if not other.is_up:
-            self.channel.connection_lost(self._reasons(), reached_ns)
-        elif other.up_since_ns > reached_ns:
-            # This line had fallen silent before the other one came up: in between there was none.
-            self.channel.connection_lost(self._reasons(), reached_ns)
+        if has_caught_up and other.is_up:
+            return
+        # It was silent or late when the other one came back, and what was told before that came on neither of them.
+        self.channel.connection_lost(
+            self._reasons(), max(since_ns, other.reached_ns) if has_caught_up else mine.alone_since_ns
+        )
+        if other.is_up:
             self.channel.connection_back(other.up_since_ns)
 
     def _reasons(self) -> str:
@@ -227,7 +239,7 @@ class EventMerge:
         mine.may_bring = mine.is_up = True
         mine.up_since_ns = until_ns
         if other.is_up:
-            other.probe()  # if it is silent, that counts from here on
+            other.vouch(mine.reached_ns)
         else:
             self.channel.connection_back(until_ns)
 
@@ -238,3 +250,7 @@ def _itself(event: Any) -> Any:
 
 def _nothing() -> None:
     pass
+
+
+def _always() -> bool:
+    return True

@@ -163,9 +163,9 @@ class Session:
         """When the latest frame came, in ns since the epoch; 0 before the first."""
         return self.feed.last_recv_ns
 
-    def probe(self) -> None:
-        """Have the venue say something now, if it can: from then on :attr:`last_recv_ns` tells that it could."""
-        self.connection.probe()
+    def probe(self) -> Callable[[], bool]:
+        """Have the venue say something now, if it can; what is returned tells whether all has come that was sent before."""
+        return self.connection.probe()
 
     def after_fork(self) -> None:
         """This is a forked child: what its parent's feed keeps current stands still here, and must not look alive."""

@@ -133,6 +133,10 @@ class Order(Record, frozen=True, kw_only=True, gc=False):
     create_time_ns = Nanoseconds("create_time")
     update_time_ns = Nanoseconds("update_time")
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _ = self.changed_ns  # what tells which of two is older has to be a time
+
     @property
     def changed_ns(self) -> int | None:
         """When the order came to stand so, in ns since the epoch: ``update_time`` or else ``timestamp``."""
@@ -183,6 +187,7 @@ class StopOrder(Record, frozen=True, kw_only=True, gc=False):
             if not self.stop_order_id:
                 raise ValueError("a conditional order with neither `order_id` nor `stop_order_id`")
             force_setattr(self, "order_id", self.stop_order_id)
+        _ = self.changed_ns
 
     @property
     def changed_ns(self) -> int | None:
