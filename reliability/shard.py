@@ -1,12 +1,14 @@
 """One venue that lies and its clients, in one process and on one event loop."""
 
 import asyncio
+import ctypes
 import gc
+import logging
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -65,6 +67,18 @@ class Plan:
     two_lines: int = 2
 
 
+class Failures(logging.Handler):
+    """Keeps what went wrong where nobody could be told of it: a callback of the socket or of the market that raised."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See `logging.Handler.emit`."""
+        self.texts.append(f"{record.name}: {self.format(record)}")
+
+
 class Shard:
     """Lets clients receive ``plan.frames`` and holds them against the truth ``plan.checkpoints`` times on the way."""
 
@@ -76,6 +90,7 @@ class Shard:
         self.clients: list[WatchedClient] = []
         self.errors: Counter[str] = Counter()
         self.checkpoints = 0
+        self.failures = Failures()
         self._tell = tell
         self._asked: dict[Fault, int] = {}
         self._first_frame = self._received = 0
@@ -85,6 +100,7 @@ class Shard:
     async def run(self) -> dict[str, Any]:
         """All of it; returns the figures. Raises TimeoutError where what is sound does not recover."""
         async with self.venue, AsyncExitStack() as stack:
+            stack.enter_context(listening(self.failures))
             account = self.venue.account(KEY, secret=SECRET)
             symbols = ("BTCUSD", "ETHUSD", "BTCUSDT")
             DemoTrader(self.venue.exchange, account, seed=self.plan.seed, symbols=symbols)
@@ -136,6 +152,7 @@ class Shard:
             self._ask_for_what_is_rare()
             if self.checkpoints in (plan.checkpoints // TENTH, plan.checkpoints):
                 gc.collect()
+                give_back()
                 self._memory.append(resident_bytes())
 
     def _check(self, *, is_end: bool = False) -> None:
@@ -198,7 +215,7 @@ class Shard:
         }
 
     def _defects(self) -> list[str]:
-        return [text for reader in self._readers() for text in reader.defects]
+        return [*self.failures.texts, *(text for reader in self._readers() for text in reader.defects)]
 
     def _readers(self) -> list[Any]:
         return [reader for client in self.clients for book in client.books for reader in (book, *book.lines)] + [
@@ -243,6 +260,23 @@ class Shard:
             "memory": self._memory,
             "defects": self._defects(),
         }
+
+
+@contextmanager
+def listening(handler: logging.Handler) -> Iterator[None]:
+    """Hands it what depthwire logs, the venue's and the sockets' included."""
+    log = logging.getLogger("depthwire")
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+
+
+def give_back() -> None:
+    """Has the C library return what is free, so that what it keeps in reserve is not taken for what is in use."""
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+        trim(0)
 
 
 def resident_bytes() -> int:

@@ -39,7 +39,8 @@ def verdict(figures: dict[str, Any], bounds: Sequence[Bound]) -> list[str]:
         "",
         f"{figures['clients']} clients on {figures['connections']} connections, made {figures['connects']:,} times; {minutes:.1f} minutes, "
         f"{rate:,.0f} frames a second, {figures['cpu_seconds'] / figures['frames'] * 1e6:.0f} µs of processor time a frame, the venue's "
-        f"included; resident memory after the first tenth and at the end of each process: {memory} MiB; seeds "
+        f"included; resident memory after the first tenth and at the end of each process, what malloc keeps in reserve given "
+        f"back first: {memory} MiB; seeds "
         f"{', '.join(map(str, figures['seeds']))}.\n",
         *([*("- " + defect for defect in figures["defects"]), ""] if figures["defects"] else []),
     ]

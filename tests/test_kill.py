@@ -70,6 +70,15 @@ class Process:
         self.served = await asyncio.to_thread(urls, self.process, 5)
         self._port = str(urlsplit(self.served["BTCUSD"]).port)
 
+    async def witness(self, dialect: str) -> PlainClient:
+        """A client that knows nothing of depthwire; a venue that has just begun may be too busy for the first try."""
+        while True:
+            try:
+                return await PlainClient.connect(self.url(dialect))
+            except ConnectionError:
+                assert self.process.poll() is None, "the venue ended by itself"
+                await asyncio.sleep(0.1)
+
     def url(self, dialect: str) -> str:
         return self.served["BTCUSD"] if dialect == "v2" else f"ws://127.0.0.1:{self._port}/v5/public/linear"
 
@@ -112,7 +121,7 @@ class Books:
     async def equal_the_venues(self, process: Process) -> None:
         """Wait for books of each topic at equal sequences, and compare them."""
         for dialect, topics in TOPICS.items():
-            witness = await PlainClient.connect(process.url(dialect))
+            witness = await process.witness(dialect)
             witness.send({"op": "subscribe", "args": [topic.name for topic in topics], "req_id": "1"})
             theirs = {topic.name: state_of(topic) for topic in topics}
             compared = dict.fromkeys(theirs, 0)

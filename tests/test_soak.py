@@ -65,6 +65,7 @@ class Lying(Shard):
         for client in self.clients:
             leave_out_a_frame(client.books[0].book, self.venue.faults)
         leave_out_an_event(self.clients[0].events[0].stream, self.venue.faults)
+        raise_now_and_then(self.clients[1].events[0].stream, self.venue.faults)
 
 
 def leave_out_a_frame(book: LiveBook, faults: Faults) -> None:
@@ -93,6 +94,18 @@ def leave_out_an_event(stream: EventStream[Any], faults: Faults) -> None:
     stream.push = lossy  # type: ignore[method-assign]
 
 
+def raise_now_and_then(stream: EventStream[Any], faults: Faults) -> None:
+    """As a view that cannot bear an event."""
+    push = stream.push
+
+    def failing(events: list[Any], report: Any) -> None:
+        push(events, report)
+        if faults.is_on:
+            raise ValueError("made to fail")
+
+    stream.push = failing  # type: ignore[method-assign]
+
+
 def test_a_client_that_leaves_out_a_frame_or_an_event_is_found_out() -> None:
     figures = soaked(Lying(SHORT))
     wrong = {name for name, counts in figures["books"].items() if counts.get("wrong")}
@@ -100,6 +113,7 @@ def test_a_client_that_leaves_out_a_frame_or_an_event_is_found_out() -> None:
     assert total(figures["events"], "lost") > 0
     assert any("not what its frames make of it" in text for text in figures["defects"])
     assert any("came whole to the socket" in text for text in figures["defects"])
+    assert any("made to fail" in text for text in figures["defects"])
     broken = {bound.name for bound in bounds_of(figures, frames=1, checkpoints=1, each_fault=0) if not bound.holds}
     assert {name.split()[0] for name in broken} >= {"wrong", "events"}
 

@@ -215,8 +215,7 @@ class Connection:
                     max_redirects=0,
                     logger_name=socket_log,
                 )
-                if listener is None:
-                    raise picows.WSError("closed by the other side before it answered the WebSocket handshake")
+                refuse_unanswered(listener)
                 self._note(Phase.SIGNING_IN)
                 await self._sign_in()
         except TimeoutError:
@@ -422,6 +421,12 @@ class Connection:
         """Wait until all has come that was sent before now: the pong comes behind it. Raises as :meth:`ask` does."""
         async with asyncio.timeout(self._settings.timeout_s):
             await self._request(*self._dialect.ping())
+
+
+def refuse_unanswered(listener: picows.WSListener | None) -> None:
+    """Raise WSError where picows returned because the connection was over before its handshake was."""
+    if listener is None:
+        raise picows.WSError("closed by the other side before it answered the WebSocket handshake")
 
 
 def asked_for(future: "asyncio.Future[Any]") -> None:

@@ -71,7 +71,7 @@ class EventStrand:
         return 0 if self._source is None else self._source.last_recv_ns
 
     def vouch(self, since_ns: int) -> None:
-        """The other line is back, and lacks what was told since then: have the venue say when this one has got so far."""
+        """The other line is back, and lacks what was told since then: learn when this one has got so far."""
         if self._source is not None:
             if self.has_caught_up:
                 self.alone_since_ns = max(since_ns, self.up_since_ns)
@@ -219,7 +219,7 @@ class EventMerge:
         mine.forget()
         if has_caught_up and other.is_up:
             return
-        # It was silent or late when the other one came back, and what was told before that came on neither of them.
+        # No line is left; or it was silent or late when the other came back, and neither brought what was told before.
         self.channel.connection_lost(
             self._reasons(), max(since_ns, other.reached_ns) if has_caught_up else mine.alone_since_ns
         )

@@ -164,7 +164,7 @@ class Session:
         return self.feed.last_recv_ns
 
     def probe(self) -> Callable[[], bool]:
-        """Have the venue say something now, if it can; what is returned tells whether all has come that was sent before."""
+        """Have the venue say something now; what is returned tells whether all has come that it had sent before."""
         return self.connection.probe()
 
     def after_fork(self) -> None:
