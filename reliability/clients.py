@@ -16,7 +16,7 @@ from depthwire.settings import Settings
 from depthwire.venue.market import Category, Dialect, PublicTopic
 from depthwire.venue.private_frames import PrivateTopic
 from event_reader import EventReader
-from lines import Line
+from lines import MOST_FRAMES, Line
 from truth import AnyTopic, WatchedVenue
 
 KEY: Final = "soak"
@@ -120,7 +120,7 @@ class WatchedClient:
 
     def _watch_events(self, topic: AnyTopic, stream: Any) -> None:
         for line in self.lines:
-            line.hashes[topic.name] = {}
+            line.hashes[topic.name] = dict.fromkeys(range(-MOST_FRAMES, 0))  # as large as it will ever be
         self.events.append(EventReader(topic, stream, self.lines))
 
     def check(self, venue: WatchedVenue, *, is_end: bool = False) -> None:

@@ -41,7 +41,7 @@ class EventReader:
         self._frame_at = 0
         self._last: TrueEvent | None = None
         self._missing: dict[int, tuple[float, bytes, TrueEvent]] = {}
-        self._gaps: deque[StreamGap] = deque(maxlen=10)
+        self._gaps: deque[tuple[int, int]] = deque(maxlen=10)  # since and until when
         self.task = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
@@ -76,7 +76,7 @@ class EventReader:
                 self.counts["errors"] += 1
                 self._error_at = self._position
                 if isinstance(item, StreamGap):
-                    self._gaps.append(item)
+                    self._gaps.append((item.since_ns, item.until_ns))
             else:
                 self._take(venue, item)
         for number, (noticed_at, _, _) in tuple(self._missing.items()):
@@ -114,7 +114,7 @@ class EventReader:
 
     def _account_for(self, venue: WatchedVenue, number: int) -> None:
         _, key, event = self._missing.pop(number)
-        if len(self.lines) > 1 and any(gap.since_ns - DELAY_NS <= event.at_ns <= gap.until_ns for gap in self._gaps):
+        if len(self.lines) > 1 and any(since - DELAY_NS <= event.at_ns <= until for since, until in self._gaps):
             self.counts["told"] += 1
             return
         whole = [line.name for line in self.lines if event.frame in line.hashes.get(self.topic.name, ())]
@@ -127,7 +127,7 @@ class EventReader:
         elif whole:
             self._lose(f"event {number} came whole to the socket of {whole}, and not out of the stream: {key!r}")
         else:
-            gaps = ", ".join(f"{gap.since_ns} to {gap.until_ns}" for gap in self._gaps)
+            gaps = ", ".join(f"{since} to {until}" for since, until in self._gaps)
             states = " | ".join(line.state() for line in self.lines)
             self._lose(f"event {number}, told at {event.at_ns}, is missing; gaps: {gaps}; lines: {states}; {key!r}")
 

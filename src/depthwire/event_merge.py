@@ -19,7 +19,8 @@ MOST_AWAITED: Final = 10_000
 """How many events a line may be behind the other; beyond that, copies are told again."""
 MOST_PASSED: Final = 32
 """How far behind its place an event may still come on its own line."""
-MOST_IDS: Final = 1_000
+MOST_IDS: Final = 256
+"""How many events' ids are remembered: a new subscriber is told the last ones again."""
 ID_FIELDS: Final = ("trade_id", "exec_id")
 
 
