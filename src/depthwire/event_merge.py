@@ -93,7 +93,8 @@ class EventStrand:
             self._merge.fail(self._line, error)
 
     def finish(self) -> None:
-        """No more events will come."""
+        """No more events will come, and nobody is left to whom that could be a gap."""
+        self._has_caught_up = _always
         self._merge.lost(self._line, "the topic ended on this line", time.time_ns())
         self._on_end()
 
