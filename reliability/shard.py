@@ -7,8 +7,8 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -100,7 +100,9 @@ class Shard:
     async def run(self) -> dict[str, Any]:
         """All of it; returns the figures. Raises TimeoutError where what is sound does not recover."""
         async with self.venue, AsyncExitStack() as stack:
-            stack.enter_context(listening(self.failures))
+            log = logging.getLogger("depthwire")  # the venue's and the sockets' included
+            log.addHandler(self.failures)
+            stack.callback(log.removeHandler, self.failures)
             account = self.venue.account(KEY, secret=SECRET)
             symbols = ("BTCUSD", "ETHUSD", "BTCUSDT")
             DemoTrader(self.venue.exchange, account, seed=self.plan.seed, symbols=symbols)
@@ -260,17 +262,6 @@ class Shard:
             "memory": self._memory,
             "defects": self._defects(),
         }
-
-
-@contextmanager
-def listening(handler: logging.Handler) -> Iterator[None]:
-    """Hands it what depthwire logs, the venue's and the sockets' included."""
-    log = logging.getLogger("depthwire")
-    log.addHandler(handler)
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
 
 
 def give_back() -> None:

@@ -101,6 +101,12 @@ class Pair:
         return [item.number if isinstance(item, Told) else item for item in asyncio.run(read())]
 
 
+def span(gap: Any) -> tuple[int, int]:
+    """Since and until when events may be missing, as a gap tells."""
+    assert isinstance(gap, StreamGap)
+    return gap.since_ns, gap.until_ns
+
+
 def test_the_first_copy_counts() -> None:
     pair = Pair()
     pair.told(0, 1, 2)
@@ -252,8 +258,7 @@ def test_both_lines_lost_are_one_gap_from_the_last_frame_to_the_first_line_back(
     pair.back(1, 30)
     one, gap = pair.seen
     assert one == 1
-    assert isinstance(gap, StreamGap)
-    assert (gap.since_ns, gap.until_ns) == (7, 20)
+    assert span(gap) == (7, 20)
     assert gap.reason == "line 1: connection lost; line 2: connection lost"
 
 
@@ -265,8 +270,7 @@ def test_a_line_that_was_silent_before_the_other_one_came_back_has_left_a_gap() 
     pair.lose(1, 3)
     nine, gap = pair.seen
     assert nine == 9
-    assert isinstance(gap, StreamGap)
-    assert (gap.since_ns, gap.until_ns) == (5, 20)
+    assert span(gap) == (5, 20)
 
 
 def test_a_line_that_was_late_when_the_other_one_came_back_has_left_a_gap_if_it_ends_too_soon() -> None:
@@ -280,8 +284,7 @@ def test_a_line_that_was_late_when_the_other_one_came_back_has_left_a_gap_if_it_
     pair.lose(1, 30)
     *numbers, gap = pair.seen
     assert numbers == [1, 9, 2]
-    assert isinstance(gap, StreamGap)
-    assert (gap.since_ns, gap.until_ns) == (5, 20)
+    assert span(gap) == (5, 20)
 
 
 def test_a_late_line_owes_what_was_told_since_the_other_one_was_away_first() -> None:
@@ -295,8 +298,7 @@ def test_a_late_line_owes_what_was_told_since_the_other_one_was_away_first() -> 
     pair.lose(1, 60)
     pair.back(1, 70)
     (gap,) = pair.seen
-    assert isinstance(gap, StreamGap)
-    assert (gap.since_ns, gap.until_ns) == (5, 70)
+    assert span(gap) == (5, 70)
 
 
 def test_a_line_that_ends_is_told_and_the_other_goes_on() -> None:

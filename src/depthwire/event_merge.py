@@ -60,7 +60,7 @@ class EventStrand:
         self.latest: list[Any] = []  # its last frame's events
         self._merge, self._line = merge, line
         self._source: EventSource | None = None
-        self._has_caught_up: Callable[[], bool] = _always
+        self.has_caught_up: Callable[[], bool] = _always  # all has come that was told before the other line came back
         self._on_end: Callable[[], object] = _nothing
 
     def begin(self, source: "EventSource", on_end: Callable[[], object]) -> None:
@@ -74,14 +74,9 @@ class EventStrand:
     def vouch(self, since_ns: int) -> None:
         """The other line is back, and lacks what was told since then: learn when this one has got so far."""
         if self._source is not None:
-            if self.has_caught_up:
+            if self.has_caught_up():
                 self.alone_since_ns = max(since_ns, self.up_since_ns)
-            self._has_caught_up = self._source.probe()
-
-    @property
-    def has_caught_up(self) -> bool:
-        """Whether all has come that was told before the other line came back; frames may be seconds under way."""
-        return self._has_caught_up()
+            self.has_caught_up = self._source.probe()
 
     def push(self, events: list[Any], report: object) -> None:
         """Take a frame's events."""
@@ -94,7 +89,7 @@ class EventStrand:
 
     def finish(self) -> None:
         """No more events will come, and nobody is left to whom that could be a gap."""
-        self._has_caught_up = _always
+        self.has_caught_up = _always
         self._merge.lost(self._line, "the topic ended on this line", time.time_ns())
         self._on_end()
 
@@ -116,7 +111,7 @@ class EventStrand:
         self.passed.clear()
         self.latest = []
         self.fault = None
-        self._has_caught_up = _always
+        self.has_caught_up = _always
 
 
 class EventMerge:
@@ -217,7 +212,7 @@ class EventMerge:
         mine.is_up, mine.reached_ns, mine.reason = False, since_ns, reason
         for strand in (mine, other):
             self._settle(strand, is_filled=bool(strand.awaited))
-        has_caught_up = mine.has_caught_up
+        has_caught_up = mine.has_caught_up()
         mine.forget()
         if has_caught_up and other.is_up:
             return

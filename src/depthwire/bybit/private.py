@@ -93,7 +93,24 @@ class Execution(Record, frozen=True, kw_only=True, gc=False):
     trade_time_ns = Nanoseconds("trade_time")
 
 
-class Order(Record, frozen=True, kw_only=True, gc=False):
+class TimedOrder(Record, frozen=True, kw_only=True, gc=False):
+    """What tells when an order came to stand so; one whose text is no time is refused with its frame."""
+
+    timestamp_ns = Nanoseconds("timestamp")
+    create_time_ns = Nanoseconds("create_time")
+    update_time_ns = Nanoseconds("update_time")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _ = self.changed_ns  # what tells which of two is older has to be a time
+
+    @property
+    def changed_ns(self) -> int | None:
+        """When the order came to stand so, in ns since the epoch: ``update_time`` or else ``timestamp``."""
+        return self.update_time_ns or self.timestamp_ns
+
+
+class Order(TimedOrder, frozen=True, kw_only=True, gc=False):
     """An order as it stands now. A ``price`` of a market order is the limit that the exchange set for it.
 
     Inverse sends ``timestamp``; linear ``create_time`` and ``update_time``. See :attr:`changed_ns`.
@@ -129,21 +146,8 @@ class Order(Record, frozen=True, kw_only=True, gc=False):
     create_time: str | None = None
     update_time: str | None = None
 
-    timestamp_ns = Nanoseconds("timestamp")
-    create_time_ns = Nanoseconds("create_time")
-    update_time_ns = Nanoseconds("update_time")
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _ = self.changed_ns  # what tells which of two is older has to be a time
-
-    @property
-    def changed_ns(self) -> int | None:
-        """When the order came to stand so, in ns since the epoch: ``update_time`` or else ``timestamp``."""
-        return self.update_time_ns or self.timestamp_ns
-
-
-class StopOrder(Record, frozen=True, kw_only=True, gc=False):
+class StopOrder(TimedOrder, frozen=True, kw_only=True, gc=False):
     """A conditional order as it stands now.
 
     Linear names its id ``stop_order_id``; ``order_id`` is the id on either dialect. Linear sends ``create_time`` and
@@ -177,22 +181,12 @@ class StopOrder(Record, frozen=True, kw_only=True, gc=False):
     create_time: str | None = None
     update_time: str | None = None
 
-    timestamp_ns = Nanoseconds("timestamp")
-    create_time_ns = Nanoseconds("create_time")
-    update_time_ns = Nanoseconds("update_time")
-
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.order_id:
             if not self.stop_order_id:
                 raise ValueError("a conditional order with neither `order_id` nor `stop_order_id`")
             force_setattr(self, "order_id", self.stop_order_id)
-        _ = self.changed_ns
-
-    @property
-    def changed_ns(self) -> int | None:
-        """When the order came to stand so, in ns since the epoch: ``update_time`` or else ``timestamp``."""
-        return self.update_time_ns or self.timestamp_ns
 
 
 class Wallet(Record, frozen=True, kw_only=True, gc=False):
