@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -14,6 +15,8 @@ from depthwire.channel import EventChannel
 from depthwire.errors import DepthwireError, MalformedFrame, StreamGap
 from depthwire.event_merge import MOST_AWAITED, EventMerge, EventStrand
 from depthwire.merge import LineTally
+from depthwire.merged_topic import MergedEvents
+from depthwire.settings import Settings
 from depthwire.streams import EventStream
 
 
@@ -35,6 +38,7 @@ class Source:
 
     def __init__(self) -> None:
         self.last_recv_ns = 1
+        self.connection = SimpleNamespace(closed=False)
         self.pongs: list[bool] = []
 
     def probe(self) -> Callable[[], bool]:
@@ -60,10 +64,9 @@ class Pair:
         self.merge = EventMerge(self.channel)
         self.tallies = LineTally(), LineTally()
         self.sources = Source(), Source()
-        self.ended: list[int] = []
         self.merge.strands = [EventStrand(self.merge, line, tally) for line, tally in enumerate(self.tallies)]
         for line, strand in enumerate(self.merge.strands):
-            strand.begin(self.sources[line], lambda line=line: self.ended.append(line))
+            strand.begin(self.sources[line], lambda: None)
             strand.asked()
             strand.back(1)
         self.sources[0].pong()
@@ -87,18 +90,22 @@ class Pair:
 
     @property
     def seen(self) -> list[Any]:
-        """What the reader got since the last look: events, and errors in their places."""
+        return seen_by(self.stream)
 
-        async def read() -> list[Any]:
-            found: list[Any] = []
-            while self.stream.waiting:
-                try:
-                    found.append(await anext(self.stream))
-                except DepthwireError as error:
-                    found.append(error)
-            return found
 
-        return [item.number if isinstance(item, Told) else item for item in asyncio.run(read())]
+def seen_by(stream: EventStream[Any]) -> list[Any]:
+    """What a reader got since the last look: events, and errors in their places."""
+
+    async def read() -> list[Any]:
+        found: list[Any] = []
+        while stream.waiting:
+            try:
+                found.append(await anext(stream))
+            except DepthwireError as error:
+                found.append(error)
+        return found
+
+    return [item.number if isinstance(item, Told) else item for item in asyncio.run(read())]
 
 
 def span(gap: Any) -> tuple[int, int]:
@@ -301,11 +308,45 @@ def test_a_late_line_owes_what_was_told_since_the_other_one_was_away_first() -> 
     assert span(gap) == (5, 70)
 
 
-def test_a_line_that_ends_is_told_and_the_other_goes_on() -> None:
-    pair = Pair()
-    pair.merge.strands[0].finish()
-    pair.told(1, 1)
-    assert (pair.seen, pair.ended) == ([1], [0])
+class Ending(NamedTuple):
+    """How a topic ends on its first line, while the second, which was away, serves it again."""
+
+    has_caught_up: bool
+    is_closed: bool
+    gaps: list[tuple[int, int]]
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        Ending(has_caught_up=True, is_closed=False, gaps=[]),
+        Ending(has_caught_up=False, is_closed=False, gaps=[(5, 20)]),
+        Ending(has_caught_up=False, is_closed=True, gaps=[]),  # and with it the client: nobody is left to be told
+    ],
+)
+def test_a_topic_that_ends_on_one_line_goes_on_and_lacks_only_what_that_line_owed(ending: Ending) -> None:
+    shown, *lines = (EventChannel("topic", TradeMessage, None) for _ in range(3))
+    stream: EventStream[Any] = EventStream("topic", 10, on_close=shown.leave)
+    shown.join(stream)
+    ended: list[str] = []
+    merged = MergedEvents(shown, (LineTally(), LineTally()), Settings(), ended.append)
+    sources = Source(), Source()
+    for number, (channel, source) in enumerate(zip(lines, sources, strict=True)):
+        merged.feed(number, channel, source)  # type: ignore[arg-type]  # all that is asked of a session
+        channel.connection_back(1)
+    sources[0].pong()
+    lines[1].connection_lost("cut", 5)
+    lines[1].connection_back(20)
+    if ending.has_caught_up:
+        sources[0].pong()
+    sources[0].connection.closed = ending.is_closed
+    lines[0].finish("unsubscribed")
+    assert ended == []
+    lines[1].hand([Told(1)])
+    lines[1].finish("unsubscribed")
+    assert ended == ["topic"]
+    *gaps, one = seen_by(stream)
+    assert ([span(gap) for gap in gaps], one) == (ending.gaps, 1)
 
 
 def test_what_a_line_is_awaited_to_bring_is_bounded() -> None:

@@ -47,6 +47,8 @@ class VenueLine:
         elif self.lacks and self.chance.random() < 0.2:
             self.go_stale("a loss was proven")
             self.merge.suspect(self.number)
+        elif loss and self.chance.random() < 0.02:
+            self.go_stale("connection lost")
         else:
             self.state[key] = value
             self.took(seq)
@@ -195,6 +197,18 @@ def test_a_line_that_ends_is_held_until_the_other_is_as_far() -> None:
     assert merge.told == [1, 2, 3]
     bring(two, 4)
     assert (merge.source, merge.told) == (two, [1, 2, 3, 4])
+
+
+def test_what_a_line_left_is_held_no_longer_than_until_the_other_is_there_and_has_another_state() -> None:
+    merge, one, two = live_pair()
+    bring(one, 2, 4)  # without 3
+    one.go_stale("connection lost")
+    assert (merge.source, merge.is_right) == (one, False)
+    bring(two, 2, 3)
+    assert (merge.seq, merge.is_right) == (4, False)
+    bring(two, 4)
+    assert (merge.source, merge.seq, merge.is_right) == (two, 4, True)
+    assert merge.told == [1, 2, 4, 4]
 
 
 def test_a_loss_that_was_proven_late_is_no_state_to_hold() -> None:

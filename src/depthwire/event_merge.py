@@ -5,7 +5,6 @@ too; when it does, that is a copy. What stood before it and did not come, that l
 are told apart by it; of all others, which may be equal without being the same, each copy stands for one.
 """
 
-import time
 from collections import deque
 from collections.abc import Callable
 from operator import attrgetter
@@ -88,9 +87,7 @@ class EventStrand:
             self._merge.fail(self._line, error)
 
     def finish(self) -> None:
-        """No more events will come, and nobody is left to whom that could be a gap."""
-        self.has_caught_up = _always
-        self._merge.lost(self._line, "the topic ended on this line", time.time_ns())
+        """No more events will come."""
         self._on_end()
 
     def asked(self) -> None:

@@ -70,6 +70,7 @@ cdef class StateMerge:
     cdef int _lose(self) except -1
     cdef int _accuse(self, int line, str reason) except -1
     cdef int _fall_back(self, int line, bint is_wrong) except -1
+    cdef bint _has_source(self) noexcept
     cdef bint _may_start_over(self) noexcept
     cdef bint _is_past(self, Strand strand) noexcept
     cdef bint _is_same(self, int64_t seq) noexcept

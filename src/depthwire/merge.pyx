@@ -153,14 +153,14 @@ cdef class StateMerge:
             mine.stepped_at = mine.count
         if self._starts_over or (line == self._source and seq >= self._seq):
             self._give(line, True)
-        elif seq > self._seq or (seq == self._seq and not self._is_live):
+        elif seq > self._seq or (seq == self._seq and not self._has_source()):
             if not mine.in_doubt():
-                self._give(line, True)
+                self._give(line, seq > self._seq or not self._is_live or not self._is_same(seq))
                 return
             mine.waited += 1
             if not (self._is_live and other.is_live) or mine.waited > PATIENCE:
                 self._accuse(line, f"it stepped over a frame that the other line brought, and is at {seq} by itself")
-        elif line == self._source or not self._is_live or not self._strand(self._source).is_live:
+        elif line == self._source or not self._has_source():
             # Readers saw a later sequence already, and need this line.
             if line == self._source and other.is_live and other.seq >= self._seq:
                 self._give(1 - line, not self._is_same(self._seq))
@@ -169,6 +169,10 @@ cdef class StateMerge:
             elif line == self._source:
                 mine.reason = f"its sequence fell to {seq}"
                 self._lose()
+
+    cdef bint _has_source(self) noexcept:
+        """Whether readers see a line that goes on, and not what one that ended has left."""
+        return self._is_live and self._strand(self._source).is_live
 
     cdef bint _may_start_over(self) noexcept:
         """Whether the sequence of each LIVE line has started over."""

@@ -1,5 +1,6 @@
 """One topic that two lines bring: the channel that readers see, and how each line's own channel feeds it."""
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -151,6 +152,8 @@ class MergedEvents(MergedTopic):
 
         def ended() -> None:
             self._ended(line, channel, "the topic ended")
+            if self._feeding and not session.connection.closed:  # else nobody is left to whom that could be a gap
+                strand.lost("the topic ended on this line", time.time_ns())
 
         strand.begin(session, ended)
         channel.watcher = strand
