@@ -1,9 +1,10 @@
-"""The compiled modules: every ``.pyx`` under ``src``, one table of directives, five switches.
+"""The compiled modules: every ``.pyx`` under ``src``, one table of directives, six switches.
 
 Set any of these to ``1`` in the environment of a build:
 
 ``DEPTHWIRE_CHECKED``   Cython's checks on: indices, division by zero, memory that was never set
 ``DEPTHWIRE_SANITIZE``  address and undefined-behaviour sanitizers, gcc or clang (run it with libasan preloaded)
+``DEPTHWIRE_PORTABLE``  the ways of machines without SSE2, also where there is SSE2
 ``DEPTHWIRE_FUZZ``      coverage counters and traced comparisons for libFuzzer; clang only (make fuzz)
 ``DEPTHWIRE_COVERAGE``  line tracing, so that coverage sees into the ``.pyx`` files; leaves C files beside them
 ``DEPTHWIRE_ANNOTATE``  an annotated HTML page of each ``.pyx`` beside its C file under ``build``
@@ -19,10 +20,10 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 SOURCE = Path("src")
-SWITCHES = ("CHECKED", "SANITIZE", "FUZZ", "COVERAGE", "ANNOTATE")
+SWITCHES = ("CHECKED", "SANITIZE", "PORTABLE", "FUZZ", "COVERAGE", "ANNOTATE")
 
 on = [name for name in SWITCHES if os.environ.get(f"DEPTHWIRE_{name}", "0") not in ("", "0")]
-checked, sanitize, fuzz, coverage, annotate = (name in on for name in SWITCHES)
+checked, sanitize, portable, fuzz, coverage, annotate = (name in on for name in SWITCHES)
 
 directives = {
     "language_level": 3,
@@ -30,7 +31,7 @@ directives = {
     "embedsignature": True,
     "cdivision": not checked,
     "boundscheck": checked,
-    "wraparound": checked,
+    "wraparound": False,  # so that a negative index is no index: the checked build refuses it
     "initializedcheck": checked,
     # Not checked: None, which Cython refuses for attributes of self in nogil code, and overflow, which it gets wrong
     # for pointers. The sanitizers see to the latter.
@@ -38,8 +39,7 @@ directives = {
 }
 
 macros = [("CYTHON_TRACE", "1"), ("CYTHON_TRACE_NOGIL", "1")] if coverage else []
-# The checked build takes the ways of machines without SSE2, so that they are tested, too.
-macros += [("DEPTHWIRE_PORTABLE", "1")] if checked else []
+macros += [("DEPTHWIRE_PORTABLE", "1")] if portable else []
 if sys.platform == "win32":
     if sanitize or fuzz:
         sys.exit("DEPTHWIRE_SANITIZE needs gcc or clang, DEPTHWIRE_FUZZ clang")

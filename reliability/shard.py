@@ -4,6 +4,7 @@ import asyncio
 import ctypes
 import gc
 import logging
+import math
 import os
 import time
 from collections import Counter
@@ -55,7 +56,8 @@ RATES: Final[dict[Fault, float]] = {
 @dataclass(frozen=True)
 class Plan:
     """How much a shard does: ``one_line`` and ``two_lines`` count clients at each endpoint, ``each_fault`` is the least
-    number of faults of each kind, ``minutes`` bound the run.
+    number of faults of each kind, ``minutes`` bound the run. It begins after ``warm_up`` frames, whose books, events
+    and faults count, too.
     """
 
     frames: int
@@ -63,6 +65,7 @@ class Plan:
     seed: int
     minutes: float
     each_fault: int
+    warm_up: int = 0
     one_line: int = 4
     two_lines: int = 2
 
@@ -112,9 +115,10 @@ class Shard:
                 await self._recovered()
             for reader in self._readers():
                 reader.counts.clear()
+            self.venue.faults.set(",".join(f"{kind}={rate}" for kind, rate in RATES.items()))
+            await self._warm_up()
             self._start_s, self._start_cpu_s = time.monotonic(), time.process_time()
             self._first_frame = self._frames
-            self.venue.faults.set(",".join(f"{kind}={rate}" for kind, rate in RATES.items()))
             await self._suffer()
             self.venue.faults.set("")
             self._received = self._frames - self._first_frame
@@ -141,15 +145,26 @@ class Shard:
     def _frames(self) -> int:
         return sum(client.frames for client in self.clients)
 
+    async def _warm_up(self) -> None:
+        """Until the process has its full size, so that memory can be compared."""
+        begun, every = self._frames, self.plan.frames // self.plan.checkpoints
+        for due in range(begun + every, begun + self.plan.warm_up, every):
+            await self._go_on(due)
+            for client in self.clients:
+                client.check(self.venue)
+
+    async def _go_on(self, due: int, deadline_s: float = math.inf) -> None:
+        """The market goes on as fast as it can, until so many frames have come."""
+        while self._frames < due and time.monotonic() < deadline_s:
+            self.venue.advance(STEP_S)
+            for _ in range(2):  # what was written is read in the next turn, and answered in the one after
+                await asyncio.sleep(0)
+
     async def _suffer(self) -> None:
-        """The run itself: the market goes on as fast as it can, from checkpoint to checkpoint."""
+        """The run itself, from checkpoint to checkpoint."""
         plan, deadline_s = self.plan, self._start_s + 60 * self.plan.minutes
         while self.checkpoints < plan.checkpoints and time.monotonic() < deadline_s:
-            due = self._first_frame + plan.frames * (self.checkpoints + 1) // plan.checkpoints
-            while self._frames < due and time.monotonic() < deadline_s:
-                self.venue.advance(STEP_S)
-                for _ in range(2):  # what was written is read in the next turn, and answered in the one after
-                    await asyncio.sleep(0)
+            await self._go_on(self._first_frame + plan.frames * (self.checkpoints + 1) // plan.checkpoints, deadline_s)
             self._check()
             self._ask_for_what_is_rare()
             if self.checkpoints in (plan.checkpoints // TENTH, plan.checkpoints):
@@ -246,6 +261,7 @@ class Shard:
         return {
             "seed": self.plan.seed,
             "frames": self._received,
+            "warm_up": self.plan.warm_up,
             "checkpoints": self.checkpoints,
             "topics": sum(market.topics for market in MARKETS),
             "clients": len(self.clients),

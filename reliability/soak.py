@@ -21,8 +21,8 @@ from soak_page import page
 
 ROOT = Path(__file__).resolve().parents[1]
 TELL_EVERY_S = 10.0
-GRACE_S = 300.0
-"""Beyond the bound on the run itself: to open the market, to connect, and to recover in the end."""
+GRACE_S = 900.0
+"""Beyond the bound on the run itself: to open the market, to connect, to warm up, and to recover in the end."""
 
 
 def work(number: int, plan: Plan, told: Any) -> None:
@@ -86,6 +86,7 @@ def progress_line(number: int, plan: Plan, progress: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=20_000_000, help="received by all clients, default %(default)s")
+    parser.add_argument("--warm-up", type=int, default=4_000_000, help="frames before the count, default %(default)s")
     parser.add_argument("--checkpoints", type=int, default=10_000, help="of each process, default %(default)s")
     parser.add_argument("--each-fault", type=int, default=1_000, help="the least of each kind, default %(default)s")
     parser.add_argument("--minutes", type=float, default=40.0, help="end it after so long, default %(default)s")
@@ -101,6 +102,7 @@ def main() -> None:
             seed=arguments.seed + number,
             minutes=arguments.minutes,
             each_fault=-(-arguments.each_fault // count),
+            warm_up=arguments.warm_up // count,
         )
         for number in range(count)
     ]

@@ -34,7 +34,7 @@ from plain_client import PlainClient, run, until
 KILLS = int(os.environ.get("DEPTHWIRE_KILLS", "3"))
 IN_FULL = KILLS >= 100
 QUICK = Settings(backoff_first_s=0.005, backoff_cap_s=0.02, timeout_s=5.0)
-WATCHFUL = Settings(backoff_first_s=0.005, backoff_cap_s=0.02, timeout_s=1.0, ping_interval_s=0.2, pong_timeout_s=0.5)
+WATCHFUL = Settings(backoff_first_s=0.005, backoff_cap_s=0.02, timeout_s=5.0, ping_interval_s=0.2, pong_timeout_s=0.5)
 TOPICS = {
     "v2": {
         PublicTopic(Dialect.V2, Category.INVERSE, "orderBookL2_25.BTCUSD"),
@@ -75,7 +75,7 @@ class Process:
         while True:
             try:
                 return await PlainClient.connect(self.url(dialect))
-            except ConnectionError:
+            except (ConnectionError, TimeoutError):
                 assert self.process.poll() is None, "the venue ended by itself"
                 await asyncio.sleep(0.1)
 
