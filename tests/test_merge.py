@@ -209,6 +209,18 @@ def test_what_a_line_left_is_held_no_longer_than_until_the_other_is_there_and_ha
     bring(two, 4)
     assert (merge.source, merge.seq, merge.is_right) == (two, 4, True)
     assert merge.told == [1, 2, 4, 4]
+    assert [tally.wins for tally in merge.tallies] == [3, 1]
+
+
+def test_a_line_that_lost_a_frame_is_found_out_by_what_an_ended_line_had() -> None:
+    merge, one, two = live_pair()
+    bring(one, 2, 3, 4, 5)
+    one.go_stale("connection lost")
+    bring(two, 2, 4)  # without 3
+    assert [line for line, _ in merge.accused] == [1]
+    assert merge.source is None
+    two.snapshot(6)
+    assert (merge.seq, merge.is_right) == (6, True)
 
 
 def test_a_loss_that_was_proven_late_is_no_state_to_hold() -> None:

@@ -69,6 +69,7 @@ cdef class StateMerge:
     cdef int _give(self, int line, bint is_told) except -1
     cdef int _lose(self) except -1
     cdef int _accuse(self, int line, str reason) except -1
+    cdef int _accuse_all(self, tuple lines, str reason) except -1
     cdef int _fall_back(self, int line, bint is_wrong) except -1
     cdef bint _has_source(self) noexcept
     cdef bint _may_start_over(self) noexcept

@@ -133,6 +133,7 @@ cdef class StateMerge:
         """
         cdef Strand mine = self._strand(line), other = self._strand(1 - line)
         cdef int64_t before = mine.seq
+        cdef bint was_source = line == self._source
         cdef Applied* applied
         if not mine.is_live:
             return
@@ -147,8 +148,8 @@ cdef class StateMerge:
             mine.restated += seq == before
             before = seq
         self._compare(line, applied)
-        if not mine.is_live:
-            return
+        if not mine.is_live or (line == self._source and not was_source):
+            return  # it is wrong, or the other was, and readers see this one already
         if not is_numbered and line != self._source and before < self._seq < seq and mine.agreed_at != mine.count:
             mine.stepped_at = mine.count
         if self._starts_over or (line == self._source and seq >= self._seq):
@@ -194,7 +195,7 @@ cdef class StateMerge:
             return 0
         mine.tally._late(applied.ts_recv_ns - theirs.ts_recv_ns)
         if theirs.digest != applied.digest:
-            return self._judge(line, applied, theirs) if other.is_live else 0
+            return self._judge(line, applied, theirs)
         if mine.agreed_at and other.agreed_at:
             missed = (theirs.ordinal - other.agreed_at - other.restated) - (applied.ordinal - mine.agreed_at - mine.restated)
             if missed > 0:
@@ -206,8 +207,8 @@ cdef class StateMerge:
         return 0
 
     cdef int _judge(self, int line, Applied* applied, Applied* theirs) except -1:
-        """The lines differ at one sequence: who is wrong? Who has had a snapshot since they agreed is right, who applied
-        fewer frames has lost some; where neither tells them apart, none can be trusted."""
+        """The lines differ at one sequence, though one may be LIVE no more: who is wrong? Who has had a snapshot since they
+        agreed is right, who applied fewer frames has lost some; where neither tells them apart, none can be trusted."""
         cdef Strand mine = self._strand(line), other = self._strand(1 - line)
         cdef bint mine_is_new = mine.snapshot_at > mine.agreed_at, other_is_new = other.snapshot_at > other.agreed_at
         cdef int64_t fewer = (theirs.ordinal - other.agreed_at) - (applied.ordinal - mine.agreed_at)
@@ -221,19 +222,23 @@ cdef class StateMerge:
                 line if fewer > 0 else 1 - line, difference + f"this line applied {abs(fewer)} frames fewer since they were equal"
             )
         difference += "nothing tells which of them is right"
-        mine.is_live = other.is_live = False
-        mine.reason = other.reason = difference
-        self._fall_back(line, True)
-        self.accuse(line, difference)
-        self.accuse(1 - line, difference)
-        return 0
+        return self._accuse_all((line, 1 - line), difference)
 
     cdef int _accuse(self, int line, str reason) except -1:
-        cdef Strand strand = self._strand(line)
-        strand.is_live = False
-        strand.reason = reason
-        self._fall_back(line, True)
-        self.accuse(line, reason)
+        return self._accuse_all((line,), reason)
+
+    cdef int _accuse_all(self, tuple lines, str reason) except -1:
+        """Have lines fetched anew; one that is not LIVE is already."""
+        cdef list were_live = [line for line in lines if self._strand(line).is_live]
+        cdef Strand strand
+        cdef int line
+        for line in were_live:
+            strand = self._strand(line)
+            strand.is_live = False
+            strand.reason = reason
+        self._fall_back(lines[0], True)
+        for line in were_live:
+            self.accuse(line, reason)
         return 0
 
     # ---- what readers see

@@ -34,10 +34,6 @@ import msgspec
 from depthwire.bybit import v5_orderbook
 from depthwire.errors import UNDECODABLE, InvalidLevel, MalformedFrame, SymbolMismatch
 
-cdef enum:
-    US_PER_MS = 1000
-    LATEST_MS = 9_000_000_000_000_000       # in µs it still fits int64
-
 
 cdef struct MessageSlots:
     Py_ssize_t data

@@ -14,6 +14,7 @@ cimport cython
 from libc.stdint cimport int64_t
 
 from depthwire.book cimport Book
+from depthwire.bybit.v5_book cimport LATEST_MS, US_PER_MS
 from depthwire.decimal_text cimport UNITS, DecimalText, rounded
 from depthwire.frame cimport BookFrame
 from depthwire.ladder cimport ASK, BID, INSERT, REMOVE, SET, LevelChange
@@ -23,8 +24,6 @@ from depthwire.scanner cimport Scanner
 
 cdef enum:
     SHORTEST_LEVEL = 9                      # ["1","2"]
-    US_PER_MS = 1000
-    LATEST_MS = 9_000_000_000_000_000       # in µs it still fits int64
 
 
 @cython.final
