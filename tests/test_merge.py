@@ -300,6 +300,21 @@ def test_a_snapshot_since_is_believed_more_than_a_count() -> None:
     assert merge.is_right
 
 
+def test_what_followed_a_snapshot_is_believed_no_more_than_what_the_other_line_has() -> None:
+    merge, one, two = live_pair()
+    bring(one, 2, 4)
+    one.go_stale("a gap")
+    bring(two, 2, 3, 4, 5, 6, 7)
+    one.snapshot(8)
+    bring(one, 10)  # without 9, before both were equal again
+    two.state[0] = 8
+    bring(two, 9, 10)  # with 8 and 9 in one frame
+    assert sorted(line for line, _ in merge.accused) == [0, 1]
+    assert merge.source is None
+    two.snapshot(11)
+    assert (merge.seq, merge.is_right) == (11, True)
+
+
 def test_where_nothing_tells_who_is_wrong_both_are() -> None:
     merge, one, two = live_pair()
     one.state[0] = 99

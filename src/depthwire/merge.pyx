@@ -207,17 +207,17 @@ cdef class StateMerge:
         return 0
 
     cdef int _judge(self, int line, Applied* applied, Applied* theirs) except -1:
-        """The lines differ at one sequence, though one may be LIVE no more: who is wrong? Who has had a snapshot since they
-        agreed is right, who applied fewer frames has lost some; where neither tells them apart, none can be trusted."""
+        """The lines differ at one sequence, though one may be LIVE no more: who is wrong? A snapshot is right, and who
+        applied fewer frames since they agreed has lost some; where neither tells them apart, none can be trusted."""
         cdef Strand mine = self._strand(line), other = self._strand(1 - line)
-        cdef bint mine_is_new = mine.snapshot_at > mine.agreed_at, other_is_new = other.snapshot_at > other.agreed_at
+        cdef bint mine_is_snapshot = applied.ordinal == mine.snapshot_at
+        cdef bint theirs_is_snapshot = theirs.ordinal == other.snapshot_at
+        cdef bint are_counted = mine.snapshot_at <= mine.agreed_at and other.snapshot_at <= other.agreed_at
         cdef int64_t fewer = (theirs.ordinal - other.agreed_at) - (applied.ordinal - mine.agreed_at)
         cdef str difference = f"at sequence {applied.seq} the lines' states differ; "
-        if mine_is_new != other_is_new:
-            return self._accuse(
-                1 - line if mine_is_new else line, difference + "the other line's is from a snapshot since they were equal"
-            )
-        if fewer and not mine_is_new:
+        if mine_is_snapshot != theirs_is_snapshot:
+            return self._accuse(1 - line if mine_is_snapshot else line, difference + "the other line's is a snapshot")
+        if fewer and are_counted:
             return self._accuse(
                 line if fewer > 0 else 1 - line, difference + f"this line applied {abs(fewer)} frames fewer since they were equal"
             )
@@ -236,6 +236,7 @@ cdef class StateMerge:
             strand = self._strand(line)
             strand.is_live = False
             strand.reason = reason
+            strand.forget()  # it proves nothing of the other line's frames to come
         self._fall_back(lines[0], True)
         for line in were_live:
             self.accuse(line, reason)
