@@ -126,7 +126,7 @@ class Shard:
             async with self._market_going_on():
                 await self._recovered()
                 await asyncio.sleep(SETTLED_S)
-            self._check(is_end=True)
+            self._compare(is_end=True)
             return self.figures() | {"seconds": round(seconds, 1), "cpu_seconds": round(cpu_s, 1)}
 
     async def connect(self, stack: AsyncExitStack) -> None:
@@ -146,12 +146,11 @@ class Shard:
         return sum(client.frames for client in self.clients)
 
     async def _warm_up(self) -> None:
-        """Until the process has its full size, so that memory can be compared."""
-        begun, every = self._frames, self.plan.frames // self.plan.checkpoints
-        for due in range(begun + every, begun + self.plan.warm_up, every):
+        """The first frames, in which tables fill that would otherwise be taken for growth."""
+        begun, every = self._frames, max(1, self.plan.frames // self.plan.checkpoints)
+        for due in range(begun + every, begun + self.plan.warm_up + 1, every):
             await self._go_on(due)
-            for client in self.clients:
-                client.check(self.venue)
+            self._compare()
 
     async def _go_on(self, due: int, deadline_s: float = math.inf) -> None:
         """The market goes on as fast as it can, until so many frames have come."""
@@ -172,12 +171,14 @@ class Shard:
                 give_back()
                 self._memory.append(resident_bytes())
 
-    def _check(self, *, is_end: bool = False) -> None:
+    def _compare(self, *, is_end: bool = False) -> None:
         for client in self.clients:
             client.check(self.venue, is_end=is_end)
-        if not is_end:
-            self.checkpoints += 1
-            self._tell(self._progress())
+
+    def _check(self) -> None:
+        self._compare()
+        self.checkpoints += 1
+        self._tell(self._progress())
 
     def _ask_for_what_is_rare(self) -> None:
         """So that each kind of fault happens as often as is wanted, whatever chance has in mind."""
@@ -194,10 +195,8 @@ class Shard:
             for step in count(1):
                 self.venue.advance(STEP_S)
                 await asyncio.sleep(0.001)
-                if step % STEPS_A_CHECK:
-                    continue
-                for client in self.clients:
-                    client.check(self.venue)
+                if step % STEPS_A_CHECK == 0:
+                    self._compare()
 
         task = asyncio.create_task(go_on())
         try:

@@ -106,7 +106,7 @@ def main() -> None:
         )
         for number in range(count)
     ]
-    print(f"{arguments.warm_up:,} frames first, until the processes have their full size", flush=True)
+    print(f"{arguments.warm_up:,} frames first, to warm up", flush=True)
     shards = run_all(plans)
     failures = [shard["failure"] for shard in shards if "failure" in shard]
     if failures:

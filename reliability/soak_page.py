@@ -37,8 +37,7 @@ def verdict(figures: dict[str, Any], bounds: Sequence[Bound]) -> list[str]:
         row("---", "--:", "---", "---"),
         *(row(bound.name, bound.value, bound.bound, "yes" if bound.holds else "**no**") for bound in bounds),
         "",
-        f"Before that, {figures['warm_up']:,} frames went by until the processes had their full size; what they showed is "
-        "counted below, too.\n",
+        f"Before that, {figures['warm_up']:,} frames went by to warm up; what was shown then is counted below, too.\n",
         f"{figures['clients']} clients on {figures['connections']} connections, made {figures['connects']:,} times; {minutes:.1f} minutes, "
         f"{rate:,.0f} frames a second, {figures['cpu_seconds'] / figures['frames'] * 1e6:.0f} µs of processor time a frame, the venue's "
         f"included; resident memory after the first tenth and at the end of each process, what malloc keeps in reserve given "
