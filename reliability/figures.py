@@ -23,7 +23,7 @@ class Bound(NamedTuple):
 
 
 def combined(shards: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """All processes' figures as one's; ``memory`` has [after the first tenth, at the end] of each process."""
+    """All processes' figures as one's; ``memory`` has what each process had after each tenth of its checkpoints."""
     figures: dict[str, Any] = {name: sum(shard[name] for shard in shards) for name in SUMS}
     figures["seconds"] = max(shard["seconds"] for shard in shards)
     figures["checkpoints"] = min(shard["checkpoints"] for shard in shards)
@@ -52,7 +52,7 @@ def bounds_of(figures: dict[str, Any], *, frames: int, checkpoints: int, each_fa
     compared = sum(sum(counts.values()) for counts in books.values()) - total(books, "not live")
     rarest = min(faults, key=lambda kind: faults[kind])
     wrong = total(books, WRONG) + total(figures["line_books"], WRONG)
-    growths = [end / tenth - 1 for tenth, end in figures["memory"] if tenth] if all(map(two, figures["memory"])) else []
+    growths = [sizes[-1] / sizes[0] - 1 for sizes in figures["memory"] if len(sizes) > 1]
     lost = total(events, "lost")
     return [
         Bound("frames received", f"{figures['frames']:,}", f"at least {frames:,}", figures["frames"] >= frames),
@@ -70,7 +70,7 @@ def bounds_of(figures: dict[str, Any], *, frames: int, checkpoints: int, each_fa
             "memory at the end above that after the first tenth",
             ", ".join(f"{growth:+.1%}" for growth in growths) or "not measured",
             f"at most {MEMORY_GROWTH:+.0%} in each process",
-            bool(growths) and max(growths) <= MEMORY_GROWTH,
+            len(growths) == len(figures["memory"]) and max(growths) <= MEMORY_GROWTH,
         ),
         Bound(
             "faults of the rarest kind",
@@ -79,8 +79,3 @@ def bounds_of(figures: dict[str, Any], *, frames: int, checkpoints: int, each_fa
             faults[rarest] >= each_fault,
         ),
     ]
-
-
-def two(measured: Sequence[int]) -> bool:
-    """Whether a process has lived to both of its measurements."""
-    return len(measured) == 2

@@ -28,7 +28,7 @@ RECOVERY_S: Final = 120.0
 SETTLED_S: Final = 3.0
 """Until a line that fell silent at the very end is found to be so."""
 PAGE_SIZE: Final = os.sysconf("SC_PAGE_SIZE")
-TENTH: Final = 10
+TENTHS: Final = 10
 
 RATES: Final[dict[Fault, float]] = {
     Fault.DROP: 1e-3,
@@ -166,7 +166,7 @@ class Shard:
             await self._go_on(self._first_frame + plan.frames * (self.checkpoints + 1) // plan.checkpoints, deadline_s)
             self._check()
             self._ask_for_what_is_rare()
-            if self.checkpoints in (plan.checkpoints // TENTH, plan.checkpoints):
+            if self.checkpoints % max(1, plan.checkpoints // TENTHS) == 0:
                 gc.collect()
                 give_back()
                 self._memory.append(resident_bytes())

@@ -27,12 +27,14 @@ GRACE_S = 900.0
 
 def work(number: int, plan: Plan, told: Any) -> None:
     """One process: tells (number, kind, content) of its progress, and of its end."""
-    last_s = 0.0
+    last_s, parent = 0.0, multiprocessing.parent_process()
 
     def tell(progress: dict[str, Any]) -> None:
         nonlocal last_s
         if time.monotonic() - last_s >= TELL_EVERY_S:
             last_s = time.monotonic()
+            if parent is not None and not parent.is_alive():
+                raise SystemExit("whoever started it is gone")
             told.put((number, "progress", progress))
 
     try:
@@ -63,7 +65,9 @@ def run_all(plans: list[Plan]) -> list[dict[str, Any]]:
                 continue
             if kind == "progress":
                 print(progress_line(number, plans[number], content), flush=True)
-                print(*(text for text in content["defects"] if text not in shown), sep="\n", end="", flush=True)
+                for text in content["defects"]:
+                    if text not in shown:
+                        print(text, flush=True)
                 shown.update(content["defects"])
             else:
                 ends[number] = content if kind == "figures" else {"failure": content}

@@ -30,7 +30,7 @@ def page(figures: dict[str, Any], bounds: Sequence[Bound]) -> str:
 def verdict(figures: dict[str, Any], bounds: Sequence[Bound]) -> list[str]:
     """The bounds."""
     minutes, rate = figures["seconds"] / 60, figures["frames"] / figures["seconds"]
-    memory = "; ".join(" MiB to ".join(f"{size / (1 << 20):.0f}" for size in sizes) for sizes in figures["memory"])
+    memory = "; ".join(", ".join(f"{size / (1 << 20):.1f}" for size in sizes) for sizes in figures["memory"])
     return [
         "## What must hold\n",
         row("", "measured", "bound", "holds"),
@@ -40,7 +40,7 @@ def verdict(figures: dict[str, Any], bounds: Sequence[Bound]) -> list[str]:
         f"Before that, {figures['warm_up']:,} frames went by to warm up; what was shown then is counted below, too.\n",
         f"{figures['clients']} clients on {figures['connections']} connections, made {figures['connects']:,} times; {minutes:.1f} minutes, "
         f"{rate:,.0f} frames a second, {figures['cpu_seconds'] / figures['frames'] * 1e6:.0f} µs of processor time a frame, the venue's "
-        f"included; resident memory after the first tenth and at the end of each process, what malloc keeps in reserve given "
+        f"included; resident memory of each process after each tenth, garbage collected and what malloc keeps in reserve given "
         f"back first: {memory} MiB; seeds "
         f"{', '.join(map(str, figures['seeds']))}.\n",
         *([*("- " + defect for defect in figures["defects"]), ""] if figures["defects"] else []),

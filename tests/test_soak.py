@@ -126,7 +126,7 @@ def test_a_run_that_ended_early_or_grew_does_not_pass() -> None:
         "books": {"v2, one line": {"right": 1}},
         "line_books": {},
         "events": {},
-        "memory": [[100, 104], [100, 106]],
+        "memory": [[100, 104, 104], [100, 102, 106]],
         "faults": {"drop": 3, "stale": 1},
     }
     found = {bound.name: bound.holds for bound in bounds_of(figures, frames=11, checkpoints=6, each_fault=2)}

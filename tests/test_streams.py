@@ -1,6 +1,8 @@
 """Event streams without a socket: order, bounds, and what stands where something is missing."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -89,6 +91,27 @@ def test_an_error_keeps_its_place_and_reading_goes_on() -> None:
         assert await read_all(events) == [1, gap, 2]
 
     run(main)
+
+
+def test_an_error_that_was_read_is_no_work_for_the_garbage_collector() -> None:
+    async def main() -> None:
+        events = stream()
+        gap = errors.StreamGap("trade.BTCUSD", "connection lost", 7, 9)
+        lives = weakref.ref(gap)
+        events.break_off(gap)
+        del gap
+        try:
+            await anext(events)
+        except errors.StreamGap:
+            pass
+        assert lives() is None
+
+    gc.collect()
+    gc.disable()
+    try:
+        run(main)
+    finally:
+        gc.enable()
 
 
 def test_a_waiting_reader_is_woken() -> None:

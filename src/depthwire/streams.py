@@ -178,9 +178,12 @@ class EventStream(AsyncIterator[Item], Generic[Item]):
                 self._tell_losses()
             if self._queue:
                 item = self._queue.popleft()
-                if isinstance(item, DepthwireError):
+                if not isinstance(item, DepthwireError):
+                    return item
+                try:
                     raise item
-                return item
+                finally:
+                    del item  # it would hold this call's frame, which holds it, for the garbage collector
             if self._closed:
                 raise StopAsyncIteration
             await self._wakeup.wait()
