@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from depthwire.bybit.accounts import OpenOrders
+from depthwire.bybit.accounts import Balances, OpenOrders
 from depthwire.bybit.messages import TradeMessage
-from depthwire.bybit.private import OrderMessage
+from depthwire.bybit.private import OrderMessage, WalletMessage
 from depthwire.channel import EventChannel
 from depthwire.errors import DepthwireError, MalformedFrame, StreamGap
 from depthwire.event_merge import MOST_AWAITED, EventMerge, EventStrand
@@ -347,6 +347,17 @@ def test_a_topic_that_ends_on_one_line_goes_on_and_lacks_only_what_that_line_owe
     assert ended == ["topic"]
     *gaps, one = seen_by(stream)
     assert ([span(gap) for gap in gaps], one) == (ending.gaps, 1)
+
+
+def test_the_account_is_kept_once_for_both_lines() -> None:
+    shown, *lines = (EventChannel("wallet", WalletMessage, Balances()) for _ in range(3))
+    merged = MergedEvents(shown, (LineTally(), LineTally()), Settings(), lambda topic: None)
+    for number, channel in enumerate(lines):
+        merged.feed(number, channel, Source())  # type: ignore[arg-type]  # all that is asked of a session
+        channel.connection_back(1)
+    for channel in lines:
+        channel.hand([SimpleNamespace(coin="BTC"), SimpleNamespace(coin="ETH")])
+    assert [set(channel.view) for channel in (shown, *lines)] == [{"BTC", "ETH"}, set(), set()]
 
 
 def test_what_a_line_is_awaited_to_bring_is_bounded() -> None:

@@ -158,3 +158,4 @@ class MergedEvents(MergedTopic):
         strand.begin(session, ended)
         channel.watcher = strand
         channel.join(strand)
+        channel.leave(channel.view)  # which nobody sees, or reconciles: it would only grow
