@@ -1,5 +1,6 @@
 """The order book: two ladders, the frames applied to them whole or not at all, and what can be read off them."""
 
+from cpython.long cimport PyLong_AsLongLong
 from cpython.object cimport PyObject
 from libc.math cimport isfinite
 from libc.stdlib cimport qsort
@@ -159,7 +160,7 @@ cdef class Book:
         cdef int64_t number
         cdef double amount
         try:
-            number = index(price_id)
+            number = PyLong_AsLongLong(price_id)
             amount = size
         except OverflowError:
             error = InvalidLevel(f"price id {price_id} or size {size} is out of range", self.symbol)

@@ -6,12 +6,11 @@ both ends, and the shorter part is what moves. The ladder does not know which si
 rise or fall towards the tail.
 """
 
+from cpython.long cimport PyLong_AsLongLong   # which takes what has an __index__, so no float
 from libc.math cimport isfinite
 from libc.string cimport memcpy
 
 from depthwire.parallel_arrays cimport SLACK, close_gap, move, open_gap
-
-from operator import index
 
 import numpy as np
 
@@ -138,7 +137,7 @@ cdef class Ladder:
 
     def delete(self, price_id):
         """Remove a level. Returns the size that stood there, or None if there was no such level. O(log n + moved)."""
-        cdef LevelChange change = LevelChange(index(price_id), 0.0, 0, 0, DELETE)
+        cdef LevelChange change = LevelChange(PyLong_AsLongLong(price_id), 0.0, 0, 0, DELETE)
         return change.size if self.apply(&change) else None
 
     def update(self, price_id, double size):
@@ -147,7 +146,7 @@ cdef class Ladder:
         Raises ValueError where ``size`` is not finite and positive.
         """
         check_size(size)
-        cdef LevelChange change = LevelChange(index(price_id), size, 0, 0, UPDATE)
+        cdef LevelChange change = LevelChange(PyLong_AsLongLong(price_id), size, 0, 0, UPDATE)
         return change.size if self.apply(&change) else None
 
     def insert(self, price_id, double size):
@@ -156,13 +155,13 @@ cdef class Ladder:
         Raises ValueError where ``size`` is not finite and positive.
         """
         check_size(size)
-        cdef LevelChange change = LevelChange(index(price_id), size, 0, 0, INSERT)
+        cdef LevelChange change = LevelChange(PyLong_AsLongLong(price_id), size, 0, 0, INSERT)
         self.reserve(self.count + 1)
         return None if self.apply(&change) else self.lots[self.seek(change.price_id)]
 
     def size_at(self, price_id):
         """The size at a price id, 0.0 where there is no level. O(log n)."""
-        cdef int64_t wanted = index(price_id)
+        cdef int64_t wanted = PyLong_AsLongLong(price_id)
         cdef Py_ssize_t at = self.seek(wanted)
         return self.lots[at] if self.stands(at, wanted) else 0.0
 
@@ -174,7 +173,7 @@ cdef class Ladder:
         return self.count
 
     def __contains__(self, price_id):
-        cdef int64_t wanted = index(price_id)
+        cdef int64_t wanted = PyLong_AsLongLong(price_id)
         return self.stands(self.seek(wanted), wanted)
 
     @property
