@@ -14,6 +14,7 @@ ROWS = [
     {"errors", "values", "settings", "pacing", "loops", "decimal_text", "parallel_arrays"}
     | {"garbage", "causes", "phases", "clock"},
     {"ladder", "scan_text", "streams", "tape", "polling"},
+    {"kept_text"},
     {"level_text"},
     {"frame"},
     {"book"},
@@ -50,6 +51,7 @@ ONLY = {
         "book",
         "book_decoder",
         "scan_text",
+        "kept_text",
         "level_text",
         "scanner",
         "streams",

@@ -188,6 +188,19 @@ def test_a_frame_cut_at_any_byte_is_the_same_error(topic: str, snapshot: bytes, 
         both(topic, bytes(bytearray(snapshot[:end])))
 
 
+@pytest.mark.parametrize(("topic", "snapshot", "delta"), SCANNED[:3] + SCANNED[10:13])
+def test_a_byte_other_than_in_the_frame_before_is_read_as_the_decoder_does(
+    topic: str, snapshot: bytes, delta: bytes
+) -> None:
+    after = re.sub(
+        rb'("u"|"cross_seq"):("?)(\d+)', lambda found: b"%b:%b%d" % (*found.groups()[:2], int(found[3]) + 1), delta
+    )
+    assert after != delta
+    for at in range(len(after)):
+        for byte in b"/0:":  # what stands beside the digits, too
+            both(topic, snapshot, delta, after[:at] + bytes([byte]) + after[at + 1 :])
+
+
 @pytest.mark.parametrize(
     "number",
     ["0", "1", "9", "10", "12345678", "123456789", "1234567890123456", "12345678901234567", "123456789012345678"],

@@ -4,47 +4,11 @@
 
 from libc.stdint cimport int64_t
 
-from depthwire.scan_text cimport literal    # whose C functions the ones below use
+from depthwire.kept_text cimport KeptText     # whose C functions the ones below use
 
 
 cdef extern from *:
     """
-    #if defined(__SSE2__) && !defined(DEPTHWIRE_PORTABLE)
-    #include <emmintrin.h>
-    #define DEPTHWIRE_SSE2 1
-    #endif
-
-    #define DEPTHWIRE_ZEROS 0x3030303030303030u     /* eight digits 0, as text */
-
-    /* The number that eight digits spell. */
-    static inline int64_t depthwire_eight(uint64_t word) { return (int64_t)depthwire_number(word, 8); }
-
-    /* Where 16 bytes differ from those of a text, beneath a mask. */
-    #ifdef DEPTHWIRE_SSE2
-    typedef __m128i depthwire_difference;
-    #define DEPTHWIRE_NO_DIFFERENCE _mm_setzero_si128()
-    #define DEPTHWIRE_EITHER(one, other) _mm_or_si128(one, other)
-    #define DEPTHWIRE_LOAD(from) _mm_loadu_si128((const __m128i*)(from))
-    static inline depthwire_difference depthwire_differing(const char* at, const unsigned char* text, const unsigned char* mask) {
-        return _mm_and_si128(_mm_xor_si128(DEPTHWIRE_LOAD(at), DEPTHWIRE_LOAD(text)), DEPTHWIRE_LOAD(mask));
-    }
-    static inline int depthwire_is_none(depthwire_difference found) {
-        return _mm_movemask_epi8(_mm_cmpeq_epi8(found, _mm_setzero_si128())) == 0xFFFF;
-    }
-    #else
-    typedef uint64_t depthwire_difference;
-    #define DEPTHWIRE_NO_DIFFERENCE 0
-    #define DEPTHWIRE_EITHER(one, other) ((one) | (other))
-    static inline depthwire_difference depthwire_differing(const char* at, const unsigned char* text, const unsigned char* mask) {
-        uint64_t words[6];
-        memcpy(words, at, 16);
-        memcpy(words + 2, text, 16);
-        memcpy(words + 4, mask, 16);
-        return ((words[0] ^ words[2]) & words[4]) | ((words[1] ^ words[3]) & words[5]);
-    }
-    static inline int depthwire_is_none(depthwire_difference found) { return !found; }
-    #endif
-
     /* Where a price's digits are: before its point, behind it; and how to bring them to the top, without the point. */
     typedef struct { uint64_t whole, behind; int shift; } depthwire_price_digits;
 
@@ -59,11 +23,6 @@ cdef extern from *:
     static inline uint64_t depthwire_digits_at(const char* at, const depthwire_price_digits* price) {
         uint64_t word = depthwire_word(at) ^ DEPTHWIRE_ZEROS;
         return (word & price->whole) | (word >> 8 & price->behind);
-    }
-
-    /* Of bytes whose upper halves are those of digits: whether some are none. */
-    static inline uint64_t depthwire_above_nine(uint64_t digits) {
-        return (digits + 0x0606060606060606u) & 0xF0F0F0F0F0F0F0F0u;
     }
 
     /* ---- a pair: ["PRICE","SIZE"] */
@@ -112,7 +71,7 @@ cdef extern from *:
        no digit stands, a digit where one does. */
     typedef struct {
         unsigned char text[DEPTHWIRE_LEVEL_LENGTH], mask[DEPTHWIRE_LEVEL_LENGTH];
-        int length;                     /* 0: no shape that can be kept */
+        ptrdiff_t length;               /* 0: no shape that can be kept */
         int scale;                      /* the id is the price by 10**scale */
         int price_at, id_at;
         depthwire_price_digits price;
@@ -146,13 +105,9 @@ cdef extern from *:
     static inline const char* depthwire_shaped_level(
         const char* at, const char* end, const depthwire_level_shape* shape, int scale, int64_t* price_id
     ) {
-        int i, last = shape->length - 16;
-        depthwire_difference found = DEPTHWIRE_NO_DIFFERENCE;
         uint64_t digits;
         if (shape->length == 0 || shape->scale != scale || end - at < shape->length + 32) return 0;
-        for (i = 0; i < last; i += 16) found = DEPTHWIRE_EITHER(found, depthwire_differing(at + i, shape->text + i, shape->mask + i));
-        found = DEPTHWIRE_EITHER(found, depthwire_differing(at + last, shape->text + last, shape->mask + last));
-        if (!depthwire_is_none(found)) return 0;
+        if (!depthwire_is_same(at, shape->text, shape->mask, shape->length)) return 0;
         digits = depthwire_digits_at(at + shape->price_at, &shape->price);
         if (depthwire_above_nine(digits)) return 0;
         *price_id = depthwire_eight(digits << shape->price.shift) * shape->factor;

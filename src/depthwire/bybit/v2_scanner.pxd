@@ -1,19 +1,24 @@
 from libc.stdint cimport int64_t
 
 from depthwire.frame cimport BookFrame
+from depthwire.kept_text cimport KeptText
 from depthwire.ladder cimport LevelChange
 from depthwire.level_text cimport LevelShape
 from depthwire.scanner cimport Scanner
 
 
 cdef class V2Scanner(Scanner):
-    cdef bytes _head            # {"topic":"…","type":"
-    cdef bytes _symbol          # ","symbol":"…","id":
-    cdef bint _quoted           # integers stand in strings, as they did in the last level
+    cdef bytes _snapshot_head           # {"topic":"…","type":"snapshot","data":
+    cdef bytes _symbol                  # ","symbol":"…","id":
+    cdef bint _quoted                   # integers stand in strings, as they did in the last level
+    cdef KeptText _delta_head           # {"topic":"…","type":"delta","data":{"delete":[
+    cdef KeptText _levels_behind        # from the bracket that closes a delta's levels on
     cdef LevelShape _shape
 
     cdef const char* _snapshot(self, const char* data, const char* end, BookFrame frame) noexcept
     cdef const char* _list(self, const char* at, const char* end, int action, BookFrame frame) noexcept
     cdef const char* _levels(self, const char* at, const char* end, int action, BookFrame frame) noexcept
     cdef const char* _other_level(self, const char* level, const char* end, LevelChange* change, BookFrame frame) noexcept
-    cdef const char* _integer(self, const char* at, const char* end, int64_t* value) noexcept
+    cdef const char* _behind(self, const char* at, const char* end, BookFrame frame) noexcept
+    cdef const char* _other_behind(self, const char* begin, const char* end, BookFrame frame) noexcept
+    cdef const char* _numbers(self, const char* begin, const char* at, const char* end, BookFrame frame) noexcept

@@ -12,11 +12,13 @@
 """
 
 cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t
 
 from depthwire.book cimport Book
 from depthwire.decimal_text cimport DecimalText, scale_of, scaled
 from depthwire.frame cimport BookFrame
+from depthwire.kept_text cimport KEPT_NUMBERS, keep, keep_number, kept_text
 from depthwire.ladder cimport DELETE, INSERT, UPDATE, LevelChange
 from depthwire.level_text cimport learn_level, shaped_level
 from depthwire.scan_text cimport known, literal, scan_decimal, scan_integer, scan_number, scan_side
@@ -34,13 +36,14 @@ cdef class V2Scanner(Scanner):
     """
 
     def __init__(self, str topic not None, str symbol not None):
-        self._head = f'{{"topic":"{topic}","type":"'.encode()
+        cdef bytes delta_head = f'{{"topic":"{topic}","type":"delta","data":{{"delete":['.encode()
+        self._snapshot_head = f'{{"topic":"{topic}","type":"snapshot","data":'.encode()
         self._symbol = f'","symbol":"{symbol}","id":'.encode()
+        keep(&self._delta_head, PyBytes_AS_STRING(delta_head), PyBytes_GET_SIZE(delta_head))
 
     cdef int scan(self, const char* data, Py_ssize_t size, Book book, BookFrame frame) except -1:
         cdef const char* end = data + size
-        cdef const char* kind = known(data, end, self._head)
-        cdef const char* at = literal(kind, end, b'delta","data":{"delete":[')
+        cdef const char* at = kept_text(data, end, &self._delta_head, NULL)
         frame.reserve(size // SHORTEST_LEVEL)
         if at != NULL:
             frame.start(False, book.decimals)
@@ -50,15 +53,10 @@ cdef class V2Scanner(Scanner):
             at = self._list(at, end, UPDATE, frame)
             at = literal(at, end, b'],"insert":[')
             at = self._list(at, end, INSERT, frame)
-            at = after_changes(at, end)
-        else:
-            frame.start(True, -1)
-            at = self._snapshot(literal(kind, end, b'snapshot","data":'), end, frame)
-        at = literal(at, end, b',"cross_seq":')
-        at = self._integer(at, end, &frame.cross_seq)
-        at = literal(at, end, b',"timestamp_e6":')
-        at = self._integer(at, end, &frame.ts_exchange_us)
-        return at != NULL and end - at == 1 and at[0] == c'}'
+            return end == self._behind(at, end, frame)
+        frame.start(True, -1)
+        at = self._snapshot(known(data, end, self._snapshot_head), end, frame)
+        return end == self._numbers(at, at, end, frame)
 
     cdef const char* _snapshot(self, const char* data, const char* end, BookFrame frame) noexcept:
         """Scan a snapshot's levels, in a list or in an object that holds it."""
@@ -131,20 +129,39 @@ cdef class V2Scanner(Scanner):
         )
         return at
 
-    cdef inline const char* _integer(self, const char* at, const char* end, int64_t* value) noexcept:
-        at = scan_integer(quote(at, end, self._quoted), end, value)
-        return quote(at, end, self._quoted)
+    cdef inline const char* _behind(self, const char* at, const char* end, BookFrame frame) noexcept:
+        """Scan what stands behind a delta's levels, most often as behind the last delta's."""
+        cdef int64_t numbers[KEPT_NUMBERS]
+        cdef const char* stop = kept_text(at, end, &self._levels_behind, numbers)
+        if stop == NULL:
+            return self._other_behind(at, end, frame)
+        frame.cross_seq, frame.ts_exchange_us = numbers[0], numbers[1]
+        return stop
+
+    cdef const char* _other_behind(self, const char* begin, const char* end, BookFrame frame) noexcept:
+        cdef int64_t transact_time
+        cdef const char* timed = literal(begin, end, b'],"transactTimeE6":')
+        cdef const char* timed_end = scan_integer(timed, end, &transact_time)
+        cdef const char* at = literal(begin, end, b']}') if timed == NULL else literal(timed_end, end, b'}')
+        at = self._numbers(begin, at, end, frame)
+        if at != NULL and timed != NULL:
+            keep_number(&self._levels_behind, timed - begin, timed_end - timed)
+        return at
+
+    cdef const char* _numbers(self, const char* begin, const char* at, const char* end, BookFrame frame) noexcept:
+        """Scan a frame's last fields, and keep what stands from ``begin`` on."""
+        cdef const char* seq_at = quote(literal(at, end, b',"cross_seq":'), end, self._quoted)
+        cdef const char* seq_end = scan_integer(seq_at, end, &frame.cross_seq)
+        cdef const char* time_at = quote(literal(quote(seq_end, end, self._quoted), end, b',"timestamp_e6":'), end, self._quoted)
+        cdef const char* time_end = scan_integer(time_at, end, &frame.ts_exchange_us)
+        at = literal(quote(time_end, end, self._quoted), end, b'}')
+        if at != NULL:
+            keep(&self._levels_behind, begin, at - begin)
+            keep_number(&self._levels_behind, seq_at - begin, seq_end - seq_at)
+            keep_number(&self._levels_behind, time_at - begin, time_end - time_at)
+        return at
 
 
 cdef inline const char* quote(const char* at, const char* end, bint quoted) noexcept nogil:
     """The quote before or behind an integer, where there is one."""
     return literal(at, end, b'"') if quoted else at
-
-
-cdef inline const char* after_changes(const char* at, const char* end) noexcept nogil:
-    """What closes a delta's data."""
-    cdef int64_t transact_time
-    cdef const char* timed = literal(at, end, b'],"transactTimeE6":')
-    if timed != NULL:
-        return literal(scan_integer(timed, end, &transact_time), end, b'}')
-    return literal(at, end, b']}')

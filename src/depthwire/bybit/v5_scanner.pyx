@@ -17,6 +17,7 @@ from depthwire.book cimport Book
 from depthwire.bybit.v5_book cimport LATEST_MS, US_PER_MS
 from depthwire.decimal_text cimport UNITS, DecimalText, rounded
 from depthwire.frame cimport BookFrame
+from depthwire.kept_text cimport KEPT_NUMBERS, keep, keep_number, kept_text
 from depthwire.ladder cimport ASK, BID, INSERT, REMOVE, SET, LevelChange
 from depthwire.level_text cimport learn_pair, shaped_pair
 from depthwire.scan_text cimport known, literal, scan_decimal, scan_integer
@@ -40,28 +41,76 @@ cdef class V5Scanner(Scanner):
     cdef int scan(self, const char* data, Py_ssize_t size, Book book, BookFrame frame) except -1:
         cdef int64_t ts_ms = 0, cts_ms = 0
         cdef const char* end = data + size
-        cdef const char* head = known(data, end, self._head)
-        cdef const char* at = literal(head, end, b'"type":"')
+        cdef const char* at
         frame.reserve(size // SHORTEST_LEVEL)
-        if at != NULL:
-            at = start(at, end, frame, book.decimals)
-            at = scan_integer(literal(at, end, b'"ts":'), end, &ts_ms)
-            at = literal(at, end, b',')
-        else:
-            at = scan_integer(literal(head, end, b'"ts":'), end, &ts_ms)
-            at = start(literal(at, end, b',"type":"'), end, frame, book.decimals)
-        at = known(at, end, self._symbol)
+        at = self._before(data, end, book, frame, &ts_ms)
         at = self._levels(at, end, BID, frame)
         at = literal(at, end, b'],"a":[')
         at = self._levels(at, end, ASK, frame)
-        at = scan_integer(literal(at, end, b'],"u":'), end, &frame.update_id)
-        at = scan_integer(literal(at, end, b',"seq":'), end, &frame.cross_seq)
-        at = scan_integer(literal(at, end, b'},"cts":'), end, &cts_ms)
-        if at == NULL or end - at != 1 or at[0] != c'}' or max(ts_ms, cts_ms) > LATEST_MS or frame.update_id == 0:
+        at = self._behind(at, end, frame, &cts_ms)
+        if at != end or max(ts_ms, cts_ms) > LATEST_MS or frame.update_id == 0:
             return False
         frame.ts_exchange_us = ts_ms * US_PER_MS
         frame.ts_matching_us = cts_ms * US_PER_MS
         return True
+
+    cdef inline const char* _before(
+        self, const char* data, const char* end, Book book, BookFrame frame, int64_t* ts_ms
+    ) noexcept:
+        """Scan what stands before a frame's levels, most often as before the last delta's, and begin the frame."""
+        cdef int64_t numbers[KEPT_NUMBERS]
+        cdef const char* at = kept_text(data, end, &self._delta_before, numbers)
+        if at == NULL:
+            return self._other_before(data, end, book, frame, ts_ms)
+        frame.start(False, book.decimals)
+        ts_ms[0] = numbers[0]
+        return at
+
+    cdef const char* _other_before(
+        self, const char* data, const char* end, Book book, BookFrame frame, int64_t* ts_ms
+    ) noexcept:
+        cdef const char* ts_at
+        cdef const char* ts_end
+        cdef const char* head = known(data, end, self._head)
+        cdef const char* at = literal(head, end, b'"type":"')
+        if at != NULL:
+            at = start(at, end, frame, book.decimals)
+            ts_at = literal(at, end, b'"ts":')
+            ts_end = scan_integer(ts_at, end, ts_ms)
+            at = literal(ts_end, end, b',')
+        else:
+            ts_at = literal(head, end, b'"ts":')
+            ts_end = scan_integer(ts_at, end, ts_ms)
+            at = start(literal(ts_end, end, b',"type":"'), end, frame, book.decimals)
+        at = known(at, end, self._symbol)
+        if at != NULL and not frame.is_snapshot:
+            keep(&self._delta_before, data, at - data)
+            keep_number(&self._delta_before, ts_at - data, ts_end - ts_at)
+        return at
+
+    cdef inline const char* _behind(self, const char* at, const char* end, BookFrame frame, int64_t* cts_ms) noexcept:
+        """Scan what stands behind a frame's levels, most often as behind the last frame's."""
+        cdef int64_t numbers[KEPT_NUMBERS]
+        cdef const char* stop = kept_text(at, end, &self._levels_behind, numbers)
+        if stop == NULL:
+            return self._other_behind(at, end, frame, cts_ms)
+        frame.update_id, frame.cross_seq, cts_ms[0] = numbers[0], numbers[1], numbers[2]
+        return stop
+
+    cdef const char* _other_behind(self, const char* begin, const char* end, BookFrame frame, int64_t* cts_ms) noexcept:
+        cdef const char* u_at = literal(begin, end, b'],"u":')
+        cdef const char* u_end = scan_integer(u_at, end, &frame.update_id)
+        cdef const char* seq_at = literal(u_end, end, b',"seq":')
+        cdef const char* seq_end = scan_integer(seq_at, end, &frame.cross_seq)
+        cdef const char* cts_at = literal(seq_end, end, b'},"cts":')
+        cdef const char* cts_end = scan_integer(cts_at, end, cts_ms)
+        cdef const char* at = literal(cts_end, end, b'}')
+        if at != NULL:
+            keep(&self._levels_behind, begin, at - begin)
+            keep_number(&self._levels_behind, u_at - begin, u_end - u_at)
+            keep_number(&self._levels_behind, seq_at - begin, seq_end - seq_at)
+            keep_number(&self._levels_behind, cts_at - begin, cts_end - cts_at)
+        return at
 
     cdef const char* _levels(self, const char* at, const char* end, int side, BookFrame frame) noexcept:
         """Scan a side's pairs, if it has any, up to the bracket that closes them; there is room for all."""
