@@ -1,4 +1,4 @@
-"""Fuzzes the targets one after the other: ``python fuzz/campaign.py [TARGET…] [--seconds N] [--minimize]``.
+"""Fuzzes the targets: ``python fuzz/campaign.py [TARGET…] [--seconds N] [--until-quiet] [--minimize]``.
 
 Each starts from its corpus and its seeds, in ``build/fuzz/TARGET``, where a later run goes on. What breaks a property
 is kept in ``build/fuzz/findings``, shown, and makes the exit status 1; ``replay.py`` tries it on any build.
@@ -6,9 +6,11 @@ is kept in ``build/fuzz/findings``, shown, and makes the exit status 1; ``replay
 
 import argparse
 import hashlib
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 from corpus import load, store
 from seeds import SEEDS, words
@@ -44,8 +46,16 @@ def write(folder: Path, inputs: list[bytes]) -> None:
         (folder / hashlib.sha1(each, usedforsecurity=False).hexdigest()).write_bytes(each)
 
 
-def fuzz(name: str, seconds: int) -> bool:
-    """Fuzzes a target for a time; whether nothing was found."""
+class Round(NamedTuple):
+    """Whether no property broke, and how many edges were covered before and after."""
+
+    is_sound: bool
+    edges_before: int
+    edges: int
+
+
+def fuzz(name: str, seconds: int) -> Round:
+    """Fuzzes a target for a time."""
     folder, findings = BUILD / name, BUILD / "findings"
     findings.mkdir(parents=True, exist_ok=True)
     write(folder, [*load(name), *(seed.encode() for seed in SEEDS[name]())])
@@ -56,11 +66,26 @@ def fuzz(name: str, seconds: int) -> bool:
         name, folder, f"-max_total_time={seconds}", f"-dict={dictionary}", f"-artifact_prefix={findings}/{name}-"
     )
     lines = [line for line in done.stdout.splitlines() if " cov: " in line]
-    for line in [line for line in lines if "INITED" in line][:1] + lines[-1:]:
+    ends = [line for line in lines if "INITED" in line][:1] + lines[-1:]
+    for line in ends:
         print(f"{name}: {line}", flush=True)
     if done.returncode:
         print(*done.stdout.splitlines()[-SHOWN_LINES:], sep="\n")
-    return not done.returncode
+    edges = [int(found[1]) for line in ends if (found := re.search(r" cov: (\d+)", line))]
+    return Round(not done.returncode, min(edges, default=0), max(edges, default=0))
+
+
+def fuzz_until_quiet(name: str, seconds: int) -> bool:
+    """Fuzzes a target time after time until one covers no more edges; whether nothing was found."""
+    spent = 0
+    while True:
+        round_ = fuzz(name, seconds)
+        spent += seconds
+        if not round_.is_sound:
+            return False
+        if round_.edges == round_.edges_before:
+            print(f"{name}: no new edge in the last {seconds} of {spent} s, {round_.edges} edges", flush=True)
+            return True
 
 
 def minimize(name: str) -> None:
@@ -85,12 +110,13 @@ def main() -> None:
     parser.add_argument(
         "--seconds", type=int, default=60, help="for each target; 0 fuzzes nothing (default: %(default)s)"
     )
+    parser.add_argument("--until-quiet", action="store_true", help="again and again, until so long brings no new edge")
     parser.add_argument("--minimize", action="store_true", help="write the corpus anew from all that was found")
     given = parser.parse_args()
     sound = True
     for name in given.target or TARGETS:
         if given.seconds:
-            sound &= fuzz(name, given.seconds)
+            sound &= fuzz_until_quiet(name, given.seconds) if given.until_quiet else fuzz(name, given.seconds).is_sound
         if given.minimize:
             minimize(name)
     sys.exit(not sound)
