@@ -107,24 +107,21 @@ cdef extern from *:
         return value;
     }
 
-    static inline const char* depthwire_kept(const char* at, const char* end, const depthwire_kept_text* kept, int64_t* values) {
+    static inline const char* depthwire_kept(const char* at, const char* end, const depthwire_kept_text* kept, int64_t** places) {
         uint64_t wrong = 0;
         int i;
         if (!at || !kept->length || end - at < kept->length) return 0;
         if (!depthwire_is_same(at, kept->text, kept->mask, kept->length)) return 0;
         for (i = 0; i < kept->count; i++)
-            values[i] = depthwire_kept_value(at + kept->numbers[i].at, kept->numbers[i].digits, &wrong);
+            *places[i] = depthwire_kept_value(at + kept->numbers[i].at, kept->numbers[i].digits, &wrong);
         return wrong ? 0 : at + kept->length;
     }
     """
-    enum:
-        KEPT_NUMBERS "DEPTHWIRE_KEPT_NUMBERS"
-
     ctypedef struct KeptText "depthwire_kept_text":
         pass
 
-    # Keep a text that was proven; then say where each of its numbers stands, KEPT_NUMBERS at most.
+    # Keep a text that was proven; then say where each of its numbers stands, three at most.
     void keep "depthwire_keep"(KeptText* kept, const char* text, Py_ssize_t length) nogil
     void keep_number "depthwire_keep_number"(KeptText* kept, Py_ssize_t at, Py_ssize_t digits) nogil
-    # Behind text that is the one that is kept, with its numbers in the order in which they were told of; or NULL.
-    const char* kept_text "depthwire_kept"(const char* at, const char* end, const KeptText* kept, int64_t* values) nogil
+    # Behind text that is the one that is kept, or NULL. Its numbers go to ``places``, in the order in which they were told of.
+    const char* kept_text "depthwire_kept"(const char* at, const char* end, const KeptText* kept, int64_t** places) nogil

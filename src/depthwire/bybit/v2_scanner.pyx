@@ -18,7 +18,7 @@ from libc.stdint cimport int64_t
 from depthwire.book cimport Book
 from depthwire.decimal_text cimport DecimalText, scale_of, scaled
 from depthwire.frame cimport BookFrame
-from depthwire.kept_text cimport KEPT_NUMBERS, keep, keep_number, kept_text
+from depthwire.kept_text cimport keep, keep_number, kept_text
 from depthwire.ladder cimport DELETE, INSERT, UPDATE, LevelChange
 from depthwire.level_text cimport learn_level, shaped_level
 from depthwire.scan_text cimport known, literal, scan_decimal, scan_integer, scan_number, scan_side
@@ -131,12 +131,11 @@ cdef class V2Scanner(Scanner):
 
     cdef inline const char* _behind(self, const char* at, const char* end, BookFrame frame) noexcept:
         """Scan what stands behind a delta's levels, most often as behind the last delta's."""
-        cdef int64_t numbers[KEPT_NUMBERS]
-        cdef const char* stop = kept_text(at, end, &self._levels_behind, numbers)
-        if stop == NULL:
-            return self._other_behind(at, end, frame)
-        frame.cross_seq, frame.ts_exchange_us = numbers[0], numbers[1]
-        return stop
+        cdef int64_t transact_time
+        cdef int64_t* places[3]
+        places[:] = [&frame.cross_seq, &frame.ts_exchange_us, &transact_time]
+        cdef const char* stop = kept_text(at, end, &self._levels_behind, places)
+        return stop if stop != NULL else self._other_behind(at, end, frame)
 
     cdef const char* _other_behind(self, const char* begin, const char* end, BookFrame frame) noexcept:
         cdef int64_t transact_time

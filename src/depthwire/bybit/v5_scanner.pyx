@@ -17,7 +17,7 @@ from depthwire.book cimport Book
 from depthwire.bybit.v5_book cimport LATEST_MS, US_PER_MS
 from depthwire.decimal_text cimport UNITS, DecimalText, rounded
 from depthwire.frame cimport BookFrame
-from depthwire.kept_text cimport KEPT_NUMBERS, keep, keep_number, kept_text
+from depthwire.kept_text cimport keep, keep_number, kept_text
 from depthwire.ladder cimport ASK, BID, INSERT, REMOVE, SET, LevelChange
 from depthwire.level_text cimport learn_pair, shaped_pair
 from depthwire.scan_text cimport known, literal, scan_decimal, scan_integer
@@ -58,12 +58,10 @@ cdef class V5Scanner(Scanner):
         self, const char* data, const char* end, Book book, BookFrame frame, int64_t* ts_ms
     ) noexcept:
         """Scan what stands before a frame's levels, most often as before the last delta's, and begin the frame."""
-        cdef int64_t numbers[KEPT_NUMBERS]
-        cdef const char* at = kept_text(data, end, &self._delta_before, numbers)
+        cdef const char* at = kept_text(data, end, &self._delta_before, &ts_ms)
         if at == NULL:
             return self._other_before(data, end, book, frame, ts_ms)
         frame.start(False, book.decimals)
-        ts_ms[0] = numbers[0]
         return at
 
     cdef const char* _other_before(
@@ -90,12 +88,10 @@ cdef class V5Scanner(Scanner):
 
     cdef inline const char* _behind(self, const char* at, const char* end, BookFrame frame, int64_t* cts_ms) noexcept:
         """Scan what stands behind a frame's levels, most often as behind the last frame's."""
-        cdef int64_t numbers[KEPT_NUMBERS]
-        cdef const char* stop = kept_text(at, end, &self._levels_behind, numbers)
-        if stop == NULL:
-            return self._other_behind(at, end, frame, cts_ms)
-        frame.update_id, frame.cross_seq, cts_ms[0] = numbers[0], numbers[1], numbers[2]
-        return stop
+        cdef int64_t* places[3]
+        places[:] = [&frame.update_id, &frame.cross_seq, cts_ms]
+        cdef const char* stop = kept_text(at, end, &self._levels_behind, places)
+        return stop if stop != NULL else self._other_behind(at, end, frame, cts_ms)
 
     cdef const char* _other_behind(self, const char* begin, const char* end, BookFrame frame, int64_t* cts_ms) noexcept:
         cdef const char* u_at = literal(begin, end, b'],"u":')
