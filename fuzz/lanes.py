@@ -55,8 +55,8 @@ def check_books(depths: dict[str, int], text: bytes) -> None:
     is refused leaves every book as it was, but for its state. Only documented errors come out.
     """
     scanned, decoded, taped = (Lane(depths, scanner=scanner) for scanner in (True, False, True))
+    before, errors_before = decoded.known()
     for raw in text.split(b"\n"):
-        before, errors_before = decoded.known()
         for lane in (scanned, decoded):
             lane.feed.receive(raw, 7)
         after = books, told = decoded.known()
@@ -74,6 +74,7 @@ def check_books(depths: dict[str, int], text: bytes) -> None:
         else:
             assert taped.feed.receive_lines(line) == len(line)
         assert taped.known() == after, "a tape differs"
+        before, errors_before = after
 
 
 def content(book: BookSnapshot) -> BookSnapshot:
