@@ -11,6 +11,8 @@ from targets import TARGETS
 
 ROUNDS = 6
 """What is held goes up and down by what Python and msgspec cache; one object lost a round raises its least by as many."""
+TRIES = 4
+"""Other threads of the test's process come to hold something now and then; what a frame loses is lost in each try."""
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -47,5 +49,11 @@ def test_frames_good_and_bad_lose_no_object(name: str) -> None:
 
     least(2)
     blocks, tracked = least(ROUNDS)
-    blocks_then, tracked_then = least(ROUNDS)
-    assert max(blocks_then - blocks, tracked_then - tracked) < ROUNDS
+    grown = []
+    for _ in range(TRIES):
+        blocks_then, tracked_then = least(ROUNDS)
+        grown.append(max(blocks_then - blocks, tracked_then - tracked))
+        if grown[-1] < ROUNDS:
+            return
+        blocks, tracked = blocks_then, tracked_then
+    pytest.fail(f"{grown} more blocks or objects after {ROUNDS} rounds each")
