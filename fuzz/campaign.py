@@ -47,10 +47,9 @@ def write(folder: Path, inputs: list[bytes]) -> None:
 
 
 class Round(NamedTuple):
-    """Whether no property broke, and how many edges were covered before and after."""
+    """Whether no property broke, and how many edges were covered."""
 
     is_sound: bool
-    edges_before: int
     edges: int
 
 
@@ -72,20 +71,23 @@ def fuzz(name: str, seconds: int) -> Round:
     if done.returncode:
         print(*done.stdout.splitlines()[-SHOWN_LINES:], sep="\n")
     edges = [int(found[1]) for line in ends if (found := re.search(r" cov: (\d+)", line))]
-    return Round(not done.returncode, min(edges, default=0), max(edges, default=0))
+    if not edges:
+        sys.exit(f"{name}: the fuzzer told of no coverage; it ended with status {done.returncode}:\n{done.stdout}")
+    return Round(not done.returncode, max(edges))
 
 
 def fuzz_until_quiet(name: str, seconds: int) -> bool:
-    """Fuzzes a target time after time until one covers no more edges; whether nothing was found."""
-    spent = 0
+    """Fuzzes a target time after time until one covers no more edges than those before; whether nothing was found."""
+    spent = most = 0
     while True:
         round_ = fuzz(name, seconds)
         spent += seconds
         if not round_.is_sound:
             return False
-        if round_.edges == round_.edges_before:
-            print(f"{name}: no new edge in the last {seconds} of {spent} s, {round_.edges} edges", flush=True)
+        if round_.edges <= most:
+            print(f"{name}: no new edge in the last {seconds} of {spent} s, {most} edges", flush=True)
             return True
+        most = round_.edges
 
 
 def minimize(name: str) -> None:
