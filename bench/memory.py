@@ -13,6 +13,7 @@ from offline import feed
 BOOKS = 1_000
 KINDS = {25: "orderBookL2_25", 200: "orderBook_200.100ms"}
 MEASURE = "Private_Dirty"
+_decoder = LINEAR.book_decoder()  # one for all books, as a session has it
 
 
 def private_bytes() -> int:
@@ -43,7 +44,7 @@ def warm(path: Any, depth: int, raws: list[bytes]) -> None:
 
 
 def add(path: Any, depth: int, name: str, raws: list[bytes]) -> None:
-    channel = LINEAR.channel(f"{KINDS[depth]}.{name}")
+    channel = LINEAR.channel(f"{KINDS[depth]}.{name}", decoder=_decoder)
     assert channel is not None
     path.channels.add(channel)
     for raw in raws:

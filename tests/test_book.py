@@ -254,6 +254,32 @@ def test_a_delta_that_does_not_fit_changes_nothing(
     assert str(change[1]) in reason or price in reason
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"delete": [("Buy", 1000), ("Buy", 1)]},
+        {"update": [("Buy", 1000, 7.0)], "insert": [("Buy", 1010, 1.0)]},
+        {"delete": [("Sell", 1010)]},
+    ],
+    ids=["unknown level", "crossed", "unbalanced"],
+)
+def test_an_interruption_while_a_frame_is_refused_leaves_the_levels_as_they_were(
+    changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = make(depth=3)
+    before = book.snapshot()
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(errors.FrameError, "__init__", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        delta(book, **changes)
+    book._check()
+    after = book.snapshot()
+    assert (list(after.bids), list(after.asks)) == (list(before.bids), list(before.asks))
+
+
 BAD_SIZES = [math.nan, math.inf, -math.inf, 0, 0.0, -0.0, -1, -1e-9, 10**400]
 BAD_IDS = [0, -1, -(2**63), 2**63, 2**64, -(2**63) - 1, 10**30]
 

@@ -44,7 +44,7 @@ cdef class Book:
     cdef object _why_not_following(self, BookFrame frame)
     cdef object _take_scale(self, int price_decimals)
     cdef void _take_back(self, LevelChange* changes, Py_ssize_t count) noexcept
-    cdef object _unbalanced(self, Py_ssize_t bids_before, Py_ssize_t asks_before)
+    cdef object _unbalanced(self, str side, Py_ssize_t after)
     cdef object _why_refused(self, LevelChange* change)
     cdef object _invalid(self, LevelChange* change)
     cdef object _out_of_bounds(self, Py_ssize_t bids, Py_ssize_t asks, int64_t best_bid_id, int64_t best_ask_id)

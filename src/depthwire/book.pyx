@@ -191,9 +191,11 @@ cdef class Book:
         """Apply a delta. Returns None, or the error that says why nothing was applied."""
         cdef Py_ssize_t i, count = frame.count
         cdef LevelChange* changes = frame.changes
-        cdef object refusal = None
+        cdef object refusal
         cdef Ladder bids = self.bid_ladder, asks = self.ask_ladder
-        cdef Py_ssize_t bids_before = bids.count, asks_before = asks.count
+        cdef Py_ssize_t bids_before = bids.count, asks_before = asks.count, bids_after, asks_after
+        cdef int64_t best_bid_id, best_ask_id
+        cdef bint bids_are_short
         cdef PyObject* ladders[2]
         if not self._follows(frame):
             return self._why_not_following(frame)
@@ -203,15 +205,21 @@ cdef class Book:
                 return refusal
         ladders[:] = [<PyObject*>bids, <PyObject*>asks]
         i = apply_changes(ladders, changes, count)
+        bids_after, asks_after = bids.count, asks.count
+        # A refused frame is taken back before its error is made: that runs Python, which a signal may interrupt.
         if i < count:
-            refusal = self._why_refused(&changes[i])
-        elif bids.count > self.depth or asks.count > self.depth or is_crossed(bids, asks):
-            refusal = self._out_of_bounds(bids.count, asks.count, self.best_id(BID), self.best_id(ASK))
-        elif frame.keeps_sides_full and max(bids_before - bids.count, asks_before - asks.count) > 0:
-            refusal = self._unbalanced(bids_before, asks_before)
-        if refusal is not None:
             self._take_back(changes, i)
-        return refusal
+            return self._why_refused(&changes[i])
+        if bids_after > self.depth or asks_after > self.depth or is_crossed(bids, asks):
+            best_bid_id, best_ask_id = self.best_id(BID), self.best_id(ASK)
+            self._take_back(changes, count)
+            return self._out_of_bounds(bids_after, asks_after, best_bid_id, best_ask_id)
+        if frame.keeps_sides_full and max(bids_before - bids_after, asks_before - asks_after) > 0:
+            bids_are_short = bids_before == self.depth > bids_after
+            if bids_are_short or asks_before == self.depth > asks_after:
+                self._take_back(changes, count)
+                return self._unbalanced("bids", bids_after) if bids_are_short else self._unbalanced("asks", asks_after)
+        return None
 
     cdef inline bint _follows(self, BookFrame frame) noexcept:
         """Whether a delta's numbers are those that come next."""
@@ -316,16 +324,12 @@ cdef class Book:
             )
         return None
 
-    cdef object _unbalanced(self, Py_ssize_t bids_before, Py_ssize_t asks_before):
-        """The error for a side that was full before a frame and is not after it, or None."""
-        for side, before, after in (("bids", bids_before, self.bid_ladder.count), ("asks", asks_before, self.ask_ladder.count)):
-            if before == self.depth > after:
-                return UnbalancedFrame(
-                    f"{after} {side} after the frame where the side was full with {before}; a level that leaves a full side "
-                    "has another one in its place in the same frame, so one was lost",
-                    self.symbol,
-                )
-        return None
+    cdef object _unbalanced(self, str side, Py_ssize_t after):
+        return UnbalancedFrame(
+            f"{after} {side} after the frame where the side was full with {self.depth}; a level that leaves a full side has "
+            "another one in its place in the same frame, so one was lost",
+            self.symbol,
+        )
 
     cdef object _why_refused(self, LevelChange* change):
         """The error for a change that its ladder did not take."""

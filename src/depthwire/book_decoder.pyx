@@ -21,7 +21,8 @@ cdef class FrameBytes:
 cdef class BookDecoder:
     """Reads one dialect's order-book frames. Subclass in Cython and override ``decode``.
 
-    One decoder serves all books of a dialect: nothing else runs between decoding a frame and applying it.
+    One decoder serves all books of a dialect whose frames one thread applies: there, nothing else runs between decoding
+    a frame and applying it.
     """
 
     def __init__(self):

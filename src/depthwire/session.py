@@ -108,6 +108,7 @@ class Session:
         self.report = reports.report
         self.settings = settings
         self._scanner = scanner
+        self._book_decoder = dialect.book_decoder()
         self._new: list[Subscription] = []
         self._holders: Counter[str] = Counter()  # how many subscriptions each channel serves
         self.connection = Connection(
@@ -242,7 +243,7 @@ class Session:
 
     def new_channel(self, topic: str) -> Channel | None:
         """A channel for a concrete topic, which nobody reads yet; None where the dialect has no such topic."""
-        return self.dialect.channel(topic, scanner=self._scanner)
+        return self.dialect.channel(topic, scanner=self._scanner, decoder=self._book_decoder)
 
     def _serve(self, topic: str, subscription: Subscription) -> Channel | None:
         """The channel of a concrete topic, made where there is none yet, as one of the subscription's."""

@@ -5,6 +5,7 @@ from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
+from depthwire.book_decoder import BookDecoder
 from depthwire.bybit.topics import About, Topic
 from depthwire.channel import Channel
 
@@ -93,10 +94,14 @@ class Dialect(Protocol):
 
     def trade_topic(self, symbol: str) -> str: ...
     def instrument_topic(self, symbol: str) -> str: ...
-    def channel(self, topic: str, *, scanner: bool = True) -> Channel | None:
+    def book_decoder(self) -> BookDecoder:
+        """A decoder of order books' frames, which one thread's channels may share."""
+
+    def channel(self, topic: str, *, scanner: bool = True, decoder: BookDecoder | None = None) -> Channel | None:
         """A new channel for a concrete topic, or None where the topic is none that depthwire understands.
 
-        Without ``scanner`` every order-book frame takes the typed decoder's lane.
+        Without ``scanner`` every order-book frame takes the typed decoder's lane. Without ``decoder`` a book has one of
+        its own.
         """
 
     # requests and answers

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from depthwire.book_decoder import BookDecoder
 from depthwire.bybit.accounts import Balances, OpenOrders, OpenStopOrders, Positions
 from depthwire.bybit.dialect import Answer, Limits, RequestKey
 from depthwire.bybit.grammar import CANDLE_INTERVALS, CANDLE_KINDS, about, kinds_of, parse_topics
@@ -51,7 +52,6 @@ class V2Dialect:
     def __init__(self, name: str) -> None:
         self.name = name
         self.kinds = kinds_of(name)
-        self._book_decoder = V2BookDecoder()
         self._answers = msgspec.json.Decoder(Envelope)
         self._events: dict[str, type[msgspec.Struct]] = {
             TRADE_TOPIC: TradeMessage,
@@ -98,18 +98,22 @@ class V2Dialect:
         """The topic of a symbol's liquidations."""
         return f"{LIQUIDATION_TOPIC}.{checked_symbol(symbol)}"
 
-    def channel(self, topic: str, *, scanner: bool = True) -> Channel | None:
+    def book_decoder(self) -> BookDecoder:
+        """A decoder of order books' frames, which one thread's channels may share."""
+        return V2BookDecoder()
+
+    def channel(self, topic: str, *, scanner: bool = True, decoder: BookDecoder | None = None) -> Channel | None:
         """A new channel for a topic, or None where the topic is none that depthwire understands.
 
         A BookChannel for order books, a StateChannel with a V2Instrument for instrument info, an EventChannel for all
-        else; those of private topics but ``execution`` have a live view.
+        else; those of private topics but ``execution`` have a live view. Without ``decoder`` a book has one of its own.
         """
         kind, symbol = split_topic(topic)
         if not symbol:
             return self._private_channel(topic)
         if kind in self.books:
             book = LiveBook(topic, symbol, self.books[kind])
-            return BookChannel(book, self._book_decoder, V2Scanner(topic, symbol) if scanner else None)
+            return BookChannel(book, decoder or V2BookDecoder(), V2Scanner(topic, symbol) if scanner else None)
         if kind == INSTRUMENT_TOPIC:
             return StateChannel(topic, InstrumentSnapshot | InstrumentDelta, V2Instrument(topic, symbol))
         if kind in self._events:

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from depthwire.book_decoder import BookDecoder
 from depthwire.bybit import v5_private, v5_public
 from depthwire.bybit.dialect import Answer, Limits, RequestKey
 from depthwire.bybit.topics import About, Topic, checked_symbol
@@ -70,7 +71,6 @@ class V5Dialect:
         self.books = {f"{BOOK}.{depth}": depth for depth in DEPTHS[category]}
         self.limits = LIMITS.get(category, Limits(args_length=ARGS_LENGTH))
         self.has_public_topics = category != PRIVATE
-        self._book_decoder = V5BookDecoder()
         self._answers = msgspec.json.Decoder(V5Answer)
         self._numbers = itertools.count(1)
 
@@ -104,11 +104,15 @@ class V5Dialect:
         """The topic of what the exchange tells of a symbol."""
         return f"{TICKERS}.{checked_symbol(symbol)}"
 
-    def channel(self, topic: str, *, scanner: bool = True) -> Channel | None:
+    def book_decoder(self) -> BookDecoder:
+        """A decoder of order books' frames, which one thread's channels may share."""
+        return V5BookDecoder()
+
+    def channel(self, topic: str, *, scanner: bool = True, decoder: BookDecoder | None = None) -> Channel | None:
         """A new channel for a topic of any category, or None where the topic is none that depthwire understands.
 
         A BookChannel for order books, a StateChannel with a V5Instrument for tickers, an EventChannel for all else;
-        those of ``order``, ``position`` and ``wallet`` have a live view.
+        those of ``order``, ``position`` and ``wallet`` have a live view. Without ``decoder`` a book has one of its own.
         """
         found = _concrete(topic)
         if found is None:
@@ -117,7 +121,7 @@ class V5Dialect:
         word, _, depth = kind.partition(".")
         if word == BOOK:
             book = LiveBook(topic, symbol, int(depth))
-            return BookChannel(book, self._book_decoder, V5Scanner(topic, symbol) if scanner else None)
+            return BookChannel(book, decoder or V5BookDecoder(), V5Scanner(topic, symbol) if scanner else None)
         if kind == TICKERS:
             return StateChannel(topic, v5_public.TickerMessage, V5Instrument(topic, symbol))
         if kind == "order":
