@@ -23,7 +23,10 @@ def life(deltas: int) -> list[tuple[bytes, list[bytes]]]:
 
 
 def spread(chunks: list[tuple[bytes, list[bytes]]], topics: int) -> tuple[list[bytes], list[bytes]]:
-    """Snapshots of so many topics, and all deltas, of which each topic has as many: one of each topic in turn."""
+    """Snapshots of so many topics, and all deltas, of which each topic has as many: one of each topic in turn.
+
+    They lie in memory in the order in which they come, as in a socket's buffer.
+    """
     share = len(chunks) // topics
     snapshots, deltas = [], []
     for number in range(topics):
@@ -31,7 +34,7 @@ def spread(chunks: list[tuple[bytes, list[bytes]]], topics: int) -> tuple[list[b
         name = f"COIN{number:04}USDT".encode()
         snapshots.append(own[0][0].replace(PLACEHOLDER.encode(), name))
         deltas.append([raw.replace(PLACEHOLDER.encode(), name) for _, raws in own for raw in raws])
-    return snapshots, [raw for turn in zip(*deltas, strict=True) for raw in turn]
+    return snapshots, [bytes(memoryview(raw)) for turn in zip(*deltas, strict=True) for raw in turn]
 
 
 def measure(plan: Plan) -> list[dict[str, Any]]:

@@ -14,8 +14,8 @@ ROWS = [
     {"errors", "values", "settings", "pacing", "loops", "decimal_text", "parallel_arrays"}
     | {"garbage", "causes", "phases", "clock"},
     {"ladder", "scan_text", "streams", "tape", "polling"},
-    {"kept_text"},
-    {"level_text"},
+    {"masked_text"},
+    {"kept_text", "level_text"},
     {"frame"},
     {"book"},
     {"book_decoder", "scanner"},

@@ -207,6 +207,8 @@ cdef class BookChannel(Channel):
 
     cdef int on_frame(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1:
         cdef BookFrame frame = self._decoder.frame
+        self.book.bid_ladder.expect_change()
+        self.book.ask_ladder.expect_change()
         self.frames += 1
         if self._scanner is not None and self._scanner.scan(data, size, self.book, frame):
             self.scanned += 1

@@ -4,7 +4,7 @@ from libc.math cimport isfinite
 from libc.stdint cimport int8_t, int32_t, int64_t
 
 from depthwire.decimal_text cimport MAX_DIGITS, POWERS_OF_TEN
-from depthwire.parallel_arrays cimport seek
+from depthwire.parallel_arrays cimport prefetch_tail, seek
 
 
 cdef enum Side:
@@ -54,6 +54,10 @@ cdef class Ladder:
     cdef void rescale(self, int64_t factor) noexcept nogil
     cdef void empty(self) noexcept nogil
     cdef void append(self, int64_t price_id, double size) noexcept nogil
+
+    cdef inline void expect_change(self) noexcept nogil:
+        """Have the best levels fetched while the frame that changes them is read: many other books may be in use. O(1)."""
+        prefetch_tail(self.ids, self.lots, self.count)
 
     cdef inline Py_ssize_t seek(self, int64_t price_id) noexcept nogil:
         """Index of the first level that is not worse than ``price_id``. O(log n)."""

@@ -4,7 +4,7 @@
 
 from libc.stdint cimport int64_t
 
-from depthwire.kept_text cimport KeptText     # whose C functions the ones below use
+from depthwire.masked_text cimport MaskedText     # whose C functions the ones below use
 
 
 cdef extern from *:
@@ -27,10 +27,8 @@ cdef extern from *:
 
     /* ---- a pair: ["PRICE","SIZE"] */
 
-    #define DEPTHWIRE_PAIR_HEAD 16
-
     typedef struct {
-        unsigned char text[DEPTHWIRE_PAIR_HEAD], mask[DEPTHWIRE_PAIR_HEAD];
+        depthwire_block head;
         int size_at;                    /* 0: no shape that can be kept */
         int decimals;
         depthwire_price_digits price;
@@ -43,9 +41,9 @@ cdef extern from *:
         shape->size_at = 2 + digits + 1 + 3;
         shape->decimals = decimals;
         shape->price = depthwire_price_at(digits, decimals);
-        memset(shape->mask, 0, sizeof shape->mask);
-        memcpy(shape->text, pair, (size_t)shape->size_at);
-        for (i = 0; i < shape->size_at; i++) shape->mask[i] = (unsigned)(pair[i] - '0') <= 9 ? 0xF0 : 0xFF;
+        memset(&shape->head, 0, sizeof shape->head);
+        memcpy(shape->head.text, pair, (size_t)shape->size_at);
+        for (i = 0; i < shape->size_at; i++) shape->head.mask[i] = (unsigned)(pair[i] - '0') <= 9 ? 0xF0 : 0xFF;
     }
 
     /* Behind a pair whose price is in that shape, and whose size is short; 32 bytes are left at least. */
@@ -55,7 +53,7 @@ cdef extern from *:
         uint64_t price;
         int digits;
         if (shape->size_at == 0 || shape->decimals != scale || end - at < 32) return 0;
-        if (!depthwire_is_none(depthwire_differing(at, shape->text, shape->mask))) return 0;
+        if (!depthwire_is_none(depthwire_differing(at, &shape->head))) return 0;
         price = depthwire_digits_at(at + 2, &shape->price);
         if (depthwire_above_nine(price) || !price) return 0;
         *price_id = depthwire_eight(price << shape->price.shift);
@@ -65,33 +63,26 @@ cdef extern from *:
 
     /* ---- a level: {"price":"PRICE","symbol":"SYMBOL","id":ID,"side":" */
 
-    #define DEPTHWIRE_LEVEL_LENGTH 96
-
-    /* A level's text up to its side, kept from one that was proven field by field. The next is held against it: equal where
-       no digit stands, a digit where one does. */
+    /* A level's text up to its side, kept from one that was proven field by field. */
     typedef struct {
-        unsigned char text[DEPTHWIRE_LEVEL_LENGTH], mask[DEPTHWIRE_LEVEL_LENGTH];
-        ptrdiff_t length;               /* 0: no shape that can be kept */
         int scale;                      /* the id is the price by 10**scale */
         int price_at, id_at;
         depthwire_price_digits price;
         uint64_t kept;                  /* those of the price's digits that the id begins with */
         int skipped;                    /* bits: zeros that the price begins with, and its id does not */
         int64_t factor;                 /* for the zeros that the id has behind the price's digits */
+        depthwire_masked_text masked;   /* none: no shape that can be kept */
     } depthwire_level_shape;
 
     static inline void depthwire_learn_level(
         depthwire_level_shape* shape, const char* level, int length, int price_at, int digits, int decimals, int id_at, int id_length, int scale
     ) {
         int i, zeros = scale - decimals, kept = id_length - zeros;
-        shape->length = 0;
+        shape->masked.length = 0;
         if (decimals < 1 || digits > 7 || zeros < 0 || zeros > 8 || kept < 1 || kept > digits) return;
-        if (length < 16 || length > DEPTHWIRE_LEVEL_LENGTH) return;
-        memcpy(shape->text, level, (size_t)length);
-        memset(shape->mask, 0xFF, (size_t)length);
-        for (i = digits - kept; i < digits; i++) shape->mask[price_at + i + (i >= digits - decimals)] = 0xF0;
-        memset(shape->mask + id_at, 0xF0, (size_t)kept);
-        shape->length = length;
+        depthwire_take_text(&shape->masked, level, length);
+        for (i = digits - kept; i < digits; i++) depthwire_take_digits(&shape->masked, price_at + i + (i >= digits - decimals), 1);
+        depthwire_take_digits(&shape->masked, id_at, kept);
         shape->scale = scale;
         shape->price_at = price_at;
         shape->id_at = id_at;
@@ -106,14 +97,15 @@ cdef extern from *:
         const char* at, const char* end, const depthwire_level_shape* shape, int scale, int64_t* price_id
     ) {
         uint64_t digits;
-        if (shape->length == 0 || shape->scale != scale || end - at < shape->length + 32) return 0;
-        if (!depthwire_is_same(at, shape->text, shape->mask, shape->length)) return 0;
+        int length = shape->masked.length;
+        if (length == 0 || shape->scale != scale || end - at < length + 32) return 0;
+        if (!depthwire_is_same(at, &shape->masked)) return 0;
         digits = depthwire_digits_at(at + shape->price_at, &shape->price);
         if (depthwire_above_nine(digits)) return 0;
         *price_id = depthwire_eight(digits << shape->price.shift) * shape->factor;
         digits >>= shape->skipped;
         if (((depthwire_word(at + shape->id_at) ^ DEPTHWIRE_ZEROS ^ digits) & shape->kept) || !(digits & 0xFF)) return 0;
-        return at + shape->length;
+        return at + length;
     }
     """
     ctypedef struct PairShape "depthwire_pair_shape":

@@ -1,4 +1,4 @@
-# Searching a sorted array, and opening and closing a gap in it and in another one beside it.
+# Searching a sorted array, opening and closing a gap in it and in another one beside it, and having them fetched.
 #
 # A gap's elements are counted from the gap on, in the direction of ``step``, which is 1 or -1. Most moves are of a few
 # elements: one loop over both arrays costs a fraction of two calls of memmove, which choose by size each time. A move
@@ -87,12 +87,28 @@ cdef extern from *:
             depthwire_store_four(b, i, step, depthwire_load_four(b, i + 1, step));
         }
     }
+
+    #if defined(__GNUC__)
+    #define DEPTHWIRE_PREFETCH(at) __builtin_prefetch(at)
+    #else
+    #define DEPTHWIRE_PREFETCH(at) ((void)(at))
+    #endif
+
+    /* The last two cache lines of each. */
+    static inline void depthwire_prefetch_tail(const int64_t* a, const double* b, ptrdiff_t count) {
+        DEPTHWIRE_PREFETCH(a + count - 1);
+        DEPTHWIRE_PREFETCH(a + count - DEPTHWIRE_SLACK);
+        DEPTHWIRE_PREFETCH(b + count - 1);
+        DEPTHWIRE_PREFETCH(b + count - DEPTHWIRE_SLACK);
+    }
     """
     enum:
         SLACK "DEPTHWIRE_SLACK"
 
     # Where among ``count`` keys, sorted by key ^ flip, the first one stands that is not below this one. O(log n).
     Py_ssize_t seek "depthwire_seek"(const int64_t* keys, Py_ssize_t count, int64_t key, int64_t flip) nogil
+    # Have what stands at the end of ``count`` elements brought into the cache. O(1).
+    void prefetch_tail "depthwire_prefetch_tail"(const int64_t* a, const double* b, Py_ssize_t count) nogil
     # Move ``count`` elements from ``a`` and ``b`` on by so many places.
     void move "depthwire_move"(int64_t* a, double* b, Py_ssize_t count, Py_ssize_t by) nogil
     # Move ``count`` elements from ``a`` and ``b`` on one place away: the first place is free then.

@@ -12,13 +12,12 @@
 """
 
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t
 
 from depthwire.book cimport Book
 from depthwire.decimal_text cimport DecimalText, scale_of, scaled
 from depthwire.frame cimport BookFrame
-from depthwire.kept_text cimport keep, keep_number, kept_text
+from depthwire.kept_text cimport KEPT_NUMBERS, keep, keep_number, kept_text
 from depthwire.ladder cimport DELETE, INSERT, UPDATE, LevelChange
 from depthwire.level_text cimport learn_level, shaped_level
 from depthwire.scan_text cimport known, literal, scan_decimal, scan_integer, scan_number, scan_side
@@ -36,14 +35,13 @@ cdef class V2Scanner(Scanner):
     """
 
     def __init__(self, str topic not None, str symbol not None):
-        cdef bytes delta_head = f'{{"topic":"{topic}","type":"delta","data":{{"delete":['.encode()
+        self._delta_head = f'{{"topic":"{topic}","type":"delta","data":{{"delete":['.encode()
         self._snapshot_head = f'{{"topic":"{topic}","type":"snapshot","data":'.encode()
         self._symbol = f'","symbol":"{symbol}","id":'.encode()
-        keep(&self._delta_head, PyBytes_AS_STRING(delta_head), PyBytes_GET_SIZE(delta_head))
 
     cdef int scan(self, const char* data, Py_ssize_t size, Book book, BookFrame frame) except -1:
         cdef const char* end = data + size
-        cdef const char* at = kept_text(data, end, &self._delta_head, NULL)
+        cdef const char* at = known(data, end, self._delta_head)
         frame.reserve(size // SHORTEST_LEVEL)
         if at != NULL:
             frame.start(False, book.decimals)
@@ -132,7 +130,7 @@ cdef class V2Scanner(Scanner):
     cdef inline const char* _behind(self, const char* at, const char* end, BookFrame frame) noexcept:
         """Scan what stands behind a delta's levels, most often as behind the last delta's."""
         cdef int64_t transact_time
-        cdef int64_t* places[3]
+        cdef int64_t* places[KEPT_NUMBERS]
         places[:] = [&frame.cross_seq, &frame.ts_exchange_us, &transact_time]
         cdef const char* stop = kept_text(at, end, &self._levels_behind, places)
         return stop if stop != NULL else self._other_behind(at, end, frame)

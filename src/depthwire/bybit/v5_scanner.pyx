@@ -17,7 +17,7 @@ from depthwire.book cimport Book
 from depthwire.bybit.v5_book cimport LATEST_MS, US_PER_MS
 from depthwire.decimal_text cimport UNITS, DecimalText, rounded
 from depthwire.frame cimport BookFrame
-from depthwire.kept_text cimport keep, keep_number, kept_text
+from depthwire.kept_text cimport KEPT_NUMBERS, keep, keep_number, kept_text
 from depthwire.ladder cimport ASK, BID, INSERT, REMOVE, SET, LevelChange
 from depthwire.level_text cimport learn_pair, shaped_pair
 from depthwire.scan_text cimport known, literal, scan_decimal, scan_integer
@@ -88,7 +88,7 @@ cdef class V5Scanner(Scanner):
 
     cdef inline const char* _behind(self, const char* at, const char* end, BookFrame frame, int64_t* cts_ms) noexcept:
         """Scan what stands behind a frame's levels, most often as behind the last frame's."""
-        cdef int64_t* places[3]
+        cdef int64_t* places[KEPT_NUMBERS]
         places[:] = [&frame.update_id, &frame.cross_seq, cts_ms]
         cdef const char* stop = kept_text(at, end, &self._levels_behind, places)
         return stop if stop != NULL else self._other_behind(at, end, frame, cts_ms)
