@@ -71,9 +71,9 @@ def fuzz(name: str, seconds: int) -> Round:
     if done.returncode:
         print(*done.stdout.splitlines()[-SHOWN_LINES:], sep="\n")
     edges = [int(found[1]) for line in ends if (found := re.search(r" cov: (\d+)", line))]
-    if not edges:
-        sys.exit(f"{name}: the fuzzer told of no coverage; it ended with status {done.returncode}:\n{done.stdout}")
-    return Round(not done.returncode, max(edges))
+    if not edges and not done.returncode:
+        sys.exit(f"{name}: the fuzzer ended well, but told of no coverage:\n{done.stdout}")
+    return Round(not done.returncode, max(edges, default=0))
 
 
 def fuzz_until_quiet(name: str, seconds: int) -> bool:

@@ -3,8 +3,6 @@
 # A mask stands beside each 16 bytes of the text: 0xFF where the bytes must be equal, 0xF0 where a digit stands, whose lower
 # half is not looked at. What is compared together stands together in memory, in as few cache lines as it fills.
 
-from libc.stdint cimport uint64_t
-
 from depthwire.scan_text cimport literal    # whose C functions the ones below use
 
 
@@ -70,31 +68,28 @@ cdef extern from *:
         return depthwire_is_none(DEPTHWIRE_EITHER(found, depthwire_differing(at + last, masked->blocks + i / DEPTHWIRE_BLOCK)));
     }
 
-    /* Where a block begins in its text. */
-    static inline ptrdiff_t depthwire_block_at(ptrdiff_t block, ptrdiff_t length) {
-        ptrdiff_t at = block * DEPTHWIRE_BLOCK;
-        return at < length - DEPTHWIRE_BLOCK ? at : length - DEPTHWIRE_BLOCK;
-    }
+    static inline ptrdiff_t depthwire_blocks_before_last(ptrdiff_t length) { return (length - 1) / DEPTHWIRE_BLOCK; }
 
     /* Takes over a text, without any digits yet; none where it is too short or too long. */
     static inline void depthwire_take_text(depthwire_masked_text* masked, const char* text, ptrdiff_t length) {
-        ptrdiff_t i;
+        ptrdiff_t i, last = depthwire_blocks_before_last(length);
         masked->length = 0;
         if (length < DEPTHWIRE_BLOCK || length > DEPTHWIRE_BLOCK * DEPTHWIRE_BLOCKS) return;
         masked->length = (int)length;
-        memset(masked->blocks, 0xFF, sizeof masked->blocks);
-        for (i = 0; i * DEPTHWIRE_BLOCK < length; i++)
-            memcpy(masked->blocks[i].text, text + depthwire_block_at(i, length), DEPTHWIRE_BLOCK);
+        for (i = 0; i <= last; i++) {
+            memcpy(masked->blocks[i].text, text + (i < last ? i * DEPTHWIRE_BLOCK : length - DEPTHWIRE_BLOCK), DEPTHWIRE_BLOCK);
+            memset(masked->blocks[i].mask, 0xFF, DEPTHWIRE_BLOCK);
+        }
     }
 
-    /* Says that a text has digits from a place on. */
+    /* Says that a text, if there is one, has digits from a place on. */
     static inline void depthwire_take_digits(depthwire_masked_text* masked, ptrdiff_t at, ptrdiff_t count) {
-        ptrdiff_t i, block, within, length = masked->length;
-        for (i = at; i < at + count; i++)
-            for (block = 0; block * DEPTHWIRE_BLOCK < length; block++) {
-                within = i - depthwire_block_at(block, length);
-                if (within >= 0 && within < DEPTHWIRE_BLOCK) masked->blocks[block].mask[within] = 0xF0;
-            }
+        ptrdiff_t i, last = depthwire_blocks_before_last(masked->length), last_at = masked->length - DEPTHWIRE_BLOCK;
+        if (!masked->length) return;
+        for (i = at; i < at + count; i++) {
+            if (i < last * DEPTHWIRE_BLOCK) masked->blocks[i / DEPTHWIRE_BLOCK].mask[i % DEPTHWIRE_BLOCK] = 0xF0;
+            if (i >= last_at) masked->blocks[last].mask[i - last_at] = 0xF0;
+        }
     }
     """
     ctypedef struct MaskedText "depthwire_masked_text":
