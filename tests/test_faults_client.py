@@ -24,6 +24,7 @@ from depthwire.streams import EventStream
 from depthwire.values import BookState
 from depthwire.venue import DemoTrader, Fault, Faults, MarketFrame, SyntheticMarket, Venue, WirePairs
 from depthwire.venue.faults import Moment
+from depthwire.venue.wire_book import WireFields
 from plain_client import run
 
 KEY, SECRET = "key", "hush-hush"
@@ -55,6 +56,7 @@ class Truth:
         self.frames: defaultdict[str, dict[bytes, int]] = defaultdict(dict)
         self.at: dict[tuple[str, int], int] = {}
         self.books: dict[tuple[str, int], Any] = {}
+        self.fields: dict[tuple[str, int], bytes] = {}
         self.events: defaultdict[str, list[Any]] = defaultdict(list)
         self.raws: set[bytes] = set()
         self.excused: set[Any] = set()
@@ -117,6 +119,10 @@ class WatchedVenue(Venue):
         self.truth.raws.add(frame.raw)
         if book := self.books.get(frame.topic):
             self.truth.add_frame(name, frame.raw, book)
+        elif isinstance(state := self._states.get(frame.topic), WireFields):
+            raw = state.snapshot()
+            told = json.loads(raw)
+            self.truth.fields[name, int(told["timestamp_e6"]) if "timestamp_e6" in told else told["ts"] * 1000] = raw
         elif "rade." in name:
             self.truth.events[name] += map(trade_key, json.loads(frame.raw)["data"])
 

@@ -5,14 +5,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 import pytest
 
 import depthwire
 from depthwire import errors
+from depthwire.bybit.dialect import Dialect
+from depthwire.bybit.instrument import Instrument
+from depthwire.bybit.v2 import INVERSE
 from depthwire.bybit.v5 import LINEAR
-from depthwire.channel import LiveBook
+from depthwire.channel import BookChannel, LiveBook, StateChannel
 from depthwire.client import Client
-from depthwire.handover import overlap
+from depthwire.feed import Feed
+from depthwire.handover import StateTwin, overlap
 from depthwire.settings import Settings
 from depthwire.streams import EventStream
 from depthwire.values import BookState
@@ -44,10 +49,13 @@ class Market:
         return sum(each.connects for each in connections) - len(connections)
 
     def watch(self, live: Any) -> Any:
-        """Note each change of a state, and hold a book against the venue's after each frame."""
+        """Note each change of a state, and hold it against the venue's after each frame."""
         live.on_state(lambda live: self.states.append((live.topic, live.state)))
         if isinstance(live, LiveBook):
             live.on_change(self.compare)
+        else:
+            self.seen_us = 0
+            live.on_change(self.compare_fields)
         return live
 
     def compare(self, book: LiveBook) -> None:
@@ -55,6 +63,13 @@ class Market:
         unit = 10 ** (now.price_decimals or 0)
         sides = tuple({price_id / unit: size for price_id, size in levels} for levels in (now.bids, now.asks))
         assert sides == self.venue.truth.books[book.topic, book.cross_seq]
+
+    def compare_fields(self, instrument: Instrument, _: object) -> None:
+        assert instrument.ts_exchange_us >= self.seen_us
+        self.seen_us = instrument.ts_exchange_us
+        raw = self.venue.truth.fields[instrument.topic, instrument.ts_exchange_us]
+        dialect = INVERSE if b"timestamp_e6" in raw else LINEAR
+        assert instrument.snapshot() == state_after(dialect, instrument.topic, raw)
 
     async def goes_on(self, handovers: int) -> None:
         """Until so many more connections have taken over."""
@@ -65,6 +80,25 @@ class Market:
         while not condition():
             self.venue.advance(0.02)
             await asyncio.sleep(0.001)
+
+
+def started(dialect: Dialect, topic: str, *frames: bytes) -> Feed:
+    """A feed of one topic that has received those frames."""
+    owner, channel = Offline(), dialect.channel(topic)
+    assert channel is not None
+    channel.attach(owner.errors.append)
+    owner.feed.channels.add(channel)
+    for raw in frames:
+        owner.feed.receive(raw, 1)
+    assert owner.errors == []
+    return owner.feed
+
+
+def state_after(dialect: Dialect, topic: str, *frames: bytes) -> Any:
+    """What frames come to."""
+    channel = started(dialect, topic, *frames).channels.get(topic)
+    assert isinstance(channel, BookChannel | StateChannel)
+    return channel.state.snapshot()
 
 
 @asynccontextmanager
@@ -100,7 +134,7 @@ def is_part(part: list[Any], whole: list[Any]) -> bool:
 
 
 @DIALECTS
-@pytest.mark.parametrize(("faults", "lines"), [("", 1), ("delay=0.002", 1), ("", 2)])
+@pytest.mark.parametrize(("faults", "lines"), [("", 1), ("delay=0.002", 1), ("", 2), ("delay=0.002", 2)])
 def test_readers_notice_nothing(names: dict[str, str], faults: str, lines: int) -> None:
     """Not even where one connection is 0.2 s and more behind the other."""
 
@@ -249,18 +283,66 @@ def test_a_tape_of_it_replays_without_a_hole() -> None:
             book = await at.client.book("BTCUSDT")
             await at.goes_on(5)
             at.client.tap = None
-            replayed = Offline()
-            channel = LINEAR.channel(book.topic)
-            assert channel is not None
-            channel.attach(replayed.errors.append)
-            replayed.feed.channels.add(channel)
-            for raw in taped:
-                if b'"topic":"' + book.topic.encode() in raw:
-                    replayed.feed.receive(raw, 1)
-            assert replayed.errors == []
-            assert replayed.book(book.topic).snapshot().bids == book.snapshot().bids
+            frames = [raw for raw in taped if b'"topic":"' + book.topic.encode() in raw]
+            assert state_after(LINEAR, book.topic, *frames).bids == book.snapshot().bids
 
     run(main)
+
+
+# one instrument on two connections
+
+
+def info(kind: str, ts: int, seq: int = 7, **fields: int) -> bytes:
+    """A frame of BTCUSD's instrument."""
+    data: Any = {"symbol": "BTCUSD", **fields}
+    if kind == "delta":
+        data = {"delete": [], "update": [data], "insert": []}
+    return msgspec.json.encode(
+        {"topic": "instrument_info.100ms.BTCUSD", "type": kind, "data": data, "cross_seq": seq, "timestamp_e6": ts}
+    )
+
+
+def ticker(kind: str, ts: int, seq: int = 7, **fields: int) -> bytes:
+    """The same on v5."""
+    data = {"symbol": "BTCUSDT", **{camel: str(fields[name]) for name, camel in CAMEL.items() if name in fields}}
+    return msgspec.json.encode({"topic": "tickers.BTCUSDT", "type": kind, "data": data, "ts": ts, "cs": seq})
+
+
+CAMEL = {"mark_price_e4": "markPrice", "open_interest": "openInterest"}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "topic", "frame", "mark"),
+    [
+        (INVERSE, "instrument_info.100ms.BTCUSD", info, "mark_price_e4"),
+        (LINEAR, "tickers.BTCUSDT", ticker, "mark_price"),
+    ],
+    ids=["v2", "v5"],
+)
+@pytest.mark.parametrize("behind", [0, 1, 2])
+def test_an_instrument_goes_on_from_the_new_connections_state(
+    dialect: Dialect, topic: str, frame: Any, mark: str, behind: int
+) -> None:
+    """Nobody trades: the sequence rests, and time alone tells which of the states is the later one."""
+    frames = [
+        frame("snapshot", 1, mark_price_e4=1, open_interest=10),
+        frame("delta", 2, mark_price_e4=2),
+        frame("delta", 3, mark_price_e4=3),
+        frame("delta", 4, open_interest=11),
+        frame("delta", 5, open_interest=12),
+    ]
+    at = 3 - behind
+    old, new = started(dialect, topic, *frames[:2]), started(dialect, topic, *frames[:at])
+    seen: list[tuple[int, int]] = []
+    reader = old.channels.get(topic).state
+    reader.on_change(lambda reader, _: seen.append((int(getattr(reader, mark)), int(reader.open_interest))))
+    StateTwin(old.channels.get(topic), new.channels.get(topic)).join(new)
+    for raw in frames[at:]:
+        new.receive(raw, 1)
+    expected = [(3, 10), (3, 11), (3, 12)]
+    assert seen[-len(expected) :] == expected
+    assert set(seen[: -len(expected)]) <= {(2, 10)}
+    assert reader.state is BookState.LIVE
 
 
 # where one stream goes on in another

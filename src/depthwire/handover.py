@@ -13,8 +13,9 @@ from typing import Any, Final, NamedTuple, Protocol
 import msgspec
 
 from depthwire.bybit.dialect import Dialect
+from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.topics import Topic
-from depthwire.channel import BookChannel, Channel, EventChannel, StateChannel
+from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
 from depthwire.connection import Connection
 from depthwire.errors import ConnectionLost, DepthwireError, FrameError, SubscriptionRejected, SubscriptionTimeout
 from depthwire.feed import Feed
@@ -123,9 +124,11 @@ class StateTwin:
             self._stop = None
 
 
-def sequence(state: Any) -> int:
+def sequence(state: LiveBook | Instrument) -> tuple[int, int]:
     """By which states of one topic compare, whichever connection they are from."""
-    return int(state.frame_seq if hasattr(state, "frame_seq") else state.cross_seq)
+    if isinstance(state, Instrument):
+        return state.frame_seq, state.ts_exchange_us  # it changes with the clock, too, where nobody trades
+    return state.cross_seq, 0
 
 
 class Overlap(NamedTuple):

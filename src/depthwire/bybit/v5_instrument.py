@@ -20,6 +20,12 @@ class V5Instrument(Instrument):
         super().__init__(topic, symbol, Ticker(symbol=symbol), NAMES)
         self._wire: dict[str, Any] = {}
 
+    def adopt(self, other: Instrument) -> None:
+        """Also what the next delta is merged into."""
+        assert isinstance(other, V5Instrument)
+        self._wire = other._wire
+        super().adopt(other)
+
     def _head(self, message: TickerMessage) -> Head:
         return Head(message.type == "snapshot", message.cs, message.ts * US_PER_MS)
 
