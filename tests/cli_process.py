@@ -86,6 +86,11 @@ def tape_lines(path: Path) -> list[bytes]:
     return [raw for raw in frames if "topic" in json.loads(raw)]
 
 
+def lines_told(err: str) -> list[str]:
+    """The lines of stderr, but those that a machine adds which is busy with other things."""
+    return [line for line in err.splitlines() if "SlowCallback" not in line]
+
+
 def objects(text: str) -> list[dict[str, Any]]:
     """The JSON objects of a text, one a line."""
     return [json.loads(line) for line in text.splitlines()]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import depthwire
-from cli_process import BOUND_S, COMMAND, NEEDS_SIGNALS, started, synthetic, write_tape
+from cli_process import BOUND_S, COMMAND, NEEDS_SIGNALS, lines_told, started, synthetic, write_tape
 from depthwire.cli import main
 
 NAMES = ("watch", "topics", "record", "replay", "venue", "demo")
@@ -110,7 +110,7 @@ def test_a_symbol_that_the_venue_refuses_is_one_line(capsys: pytest.CaptureFixtu
     assert main(["watch", "BTCUSD", "DOGEUSD", "--sim"]) == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert len(err.splitlines()) == 1
+    assert len(lines_told(err)) == 1
     assert "orderBookL2_25.DOGEUSD" in err
 
 

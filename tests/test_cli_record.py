@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cli_process import BOUND_S, NEEDS_SIGNALS, objects, started, synthetic, tape_lines, venue, write_tape
+from cli_process import BOUND_S, NEEDS_SIGNALS, lines_told, objects, started, synthetic, tape_lines, venue, write_tape
 from depthwire.cli import main
 from depthwire.cli.record import Recorder
 from depthwire.errors import TapeError
@@ -47,8 +47,8 @@ def test_a_recording_holds_every_byte_and_replays_to_the_same_books(
     out = tmp_path / "out.frames"
     assert record(url, out, "--no-trades", "--frames", str(FRAMES + 1)) == 0
     err = capsys.readouterr().err
-    assert f"{FRAMES + 1} frames" in err.splitlines()[-1]
-    assert str(out) in err.splitlines()[-1]
+    assert f"{FRAMES + 1} frames" in lines_told(err)[-1]
+    assert str(out) in lines_told(err)[-1]
     assert tape_lines(out) == tape_lines(original)
     (answer,) = (json.loads(raw) for _, raw in read(out) if b'"topic"' not in raw)
     assert answer["request"] == {"op": "subscribe", "args": [BOOK]}
@@ -91,7 +91,7 @@ def test_an_existing_file_is_not_touched(url: str, tmp_path: Path, capsys: pytes
     out.write_text("precious")
     assert record(url, out, "--no-trades") == 1
     assert out.read_text() == "precious"
-    (line,) = capsys.readouterr().err.splitlines()
+    (line,) = lines_told(capsys.readouterr().err)
     assert "exists already" in line
 
 
@@ -99,7 +99,7 @@ def test_a_refused_symbol_leaves_no_file(url: str, tmp_path: Path, capsys: pytes
     out = tmp_path / "out.frames"
     assert main(["record", "DOGEUSD", "--url", url, "--out", str(out)]) == 1
     assert not out.exists()
-    (line,) = capsys.readouterr().err.splitlines()
+    (line,) = lines_told(capsys.readouterr().err)
     assert "orderBookL2_25.DOGEUSD" in line
 
 
@@ -116,11 +116,11 @@ def test_an_interrupted_recording_is_whole(tmp_path: Path, capsys: pytest.Captur
     out = tmp_path / "out.frames"
     with started("record", "BTCUSD", "--url", "sim://", "--out", str(out)) as process:
         assert process.stderr is not None
-        assert "recording to" in process.stderr.readline()
+        assert any("recording to" in line for line in process.stderr)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=BOUND_S)
     assert process.returncode == 130
-    (summary,) = err.splitlines()
+    (summary,) = lines_told(err)
     assert summary.endswith(f"in {out}")
     assert out.read_bytes().endswith(b"\n")
     replayed(capsys, out)
@@ -133,7 +133,7 @@ def test_a_killed_recording_keeps_what_came_until_a_second_before(tmp_path: Path
         started("record", "BTCUSD", "--url", urls["BTCUSD"], "--out", str(out)) as process,
     ):
         assert process.stderr is not None
-        assert "recording to" in process.stderr.readline()
+        assert any("recording to" in line for line in process.stderr)
         while not (out.exists() and out.read_bytes().count(b"\n") > 3):
             assert process.poll() is None
         process.kill()
@@ -189,5 +189,5 @@ def test_a_full_disk_is_one_line_and_exit_code_1(
     full = TapeWriter("/dev/full", append=True)
     monkeypatch.setattr("depthwire.cli.record.TapeWriter", lambda path: full)
     assert record("sim://", tmp_path / "unused.frames", "--seconds", "3") == 1
-    *_, last = capsys.readouterr().err.splitlines()
+    *_, last = lines_told(capsys.readouterr().err)
     assert last.startswith("depthwire: error: /dev/full")

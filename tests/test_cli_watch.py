@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import pytest
 
-from cli_process import BOUND_S, COMMAND, started, synthetic, urls, venue, write_tape
+from cli_process import BOUND_S, COMMAND, lines_told, started, synthetic, urls, venue, write_tape
 from depthwire.bybit.messages import Trade
 from depthwire.bybit.v2 import INVERSE
 from depthwire.channel import LiveBook
@@ -187,7 +187,7 @@ def test_without_a_terminal_there_are_lines(capsys: pytest.CaptureFixture[str]) 
     assert main(["watch", "BTCUSDT", "--sim", "--seconds", "0.2"]) == 0
     out, err = capsys.readouterr()
     assert out.startswith("BTCUSDT LIVE bid ")
-    assert err == ""
+    assert lines_told(err) == []
 
 
 # ladders
@@ -378,7 +378,7 @@ def test_the_account_is_watched_with_the_key_of_the_environment(monkeypatch: pyt
         with started("watch", "order", "--url", url) as process:
             out, err = process.communicate(timeout=BOUND_S)
     assert (process.returncode, out) == (1, "")
-    assert len(err.splitlines()) == 1
+    assert len(lines_told(err)) == 1
     assert "the venue refused the sign-in" in err
     assert "wrong" not in err
 
