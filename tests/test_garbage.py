@@ -91,29 +91,36 @@ def test_turns_call_for_no_collection() -> None:
     assert depthwire.run(main()) == []
 
 
+@pytest.fixture
+def thawed() -> Iterator[None]:
+    """Whatever the suite had frozen is, afterwards, again."""
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        gc.freeze()
+
+
 class Cycle:
     def __init__(self) -> None:
         self.itself = self
 
 
+@pytest.mark.usefixtures("thawed")
 def test_freezing_collects_once_and_takes_the_rest_out_of_reach() -> None:
     garbage, kept = weakref.ref(Cycle()), Cycle()
     already = gc.get_freeze_count()
-    try:
-        frozen = depthwire.freeze_gc()
-        assert frozen == gc.get_freeze_count() > already
-        assert garbage() is None
-        assert not any(each is kept for each in gc.get_objects())
-    finally:
-        gc.unfreeze()
+    frozen = depthwire.freeze_gc()
+    assert frozen == gc.get_freeze_count() > already
+    assert garbage() is None
+    assert not any(each is kept for each in gc.get_objects())
+    gc.unfreeze()
     assert any(each is kept for each in gc.get_objects())
 
 
+@pytest.mark.usefixtures("thawed")
 def test_what_is_made_afterwards_is_collected_as_ever() -> None:
-    try:
-        depthwire.freeze_gc()
-        later = weakref.ref(Cycle())
-        gc.collect()
-        assert later() is None
-    finally:
-        gc.unfreeze()
+    depthwire.freeze_gc()
+    later = weakref.ref(Cycle())
+    gc.collect()
+    assert later() is None
