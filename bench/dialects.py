@@ -38,8 +38,8 @@ def book_decoder(topic: str) -> BookDecoder:
 def book_scanner(topic: str) -> Scanner:
     symbol = symbol_of(topic)
     if dialect_of(topic) == V5:
-        return V5Scanner(topic, symbol)
-    return V2Scanner(topic, symbol)
+        return V5Scanner(symbol)
+    return V2Scanner(symbol)
 
 
 def book_channel(topic: str, depth: int, *, scanner: bool) -> BookChannel:

@@ -35,9 +35,7 @@ class Lane(Offline):
             kind, symbol = topic.partition(".")[0], topic.rpartition(".")[2]
             book = LiveBook(topic, symbol, depth)
             self.books.append(book)
-            self.feed.channels.add(
-                BookChannel(book, DECODERS[kind], SCANNERS[kind](topic, symbol) if scanner else None)
-            )
+            self.feed.channels.add(BookChannel(book, DECODERS[kind], SCANNERS[kind](symbol) if scanner else None))
 
     def known(self) -> tuple[list[BookSnapshot], list[Any]]:
         """Everything that its books and its errors tell; asserts that the books are sound."""

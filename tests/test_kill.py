@@ -66,7 +66,7 @@ class Process:
 
     async def begin(self) -> None:
         """Start it, and wait until it listens."""
-        self.process = self._stack.enter_context(started("venue", "--port", self._port, "--speed", "20", stderr=None))
+        self.process = self._stack.enter_context(started("venue", "--port", self._port, "--speed", "5", stderr=None))
         self.served = await asyncio.to_thread(urls, self.process, 5)
         self._port = str(urlsplit(self.served["BTCUSD"]).port)
 

@@ -42,10 +42,10 @@ class Lane(Offline):
         scanner: V2Scanner | V5Scanner
         decoder: V2BookDecoder | V5BookDecoder
         if kind.startswith("orderbook."):
-            depth, decoder, scanner = int(kind.partition(".")[2]), V5BookDecoder(), V5Scanner(topic, symbol)
+            depth, decoder, scanner = int(kind.partition(".")[2]), V5BookDecoder(), V5Scanner(symbol)
         elif kind in ("orderBookL2_25", "orderBook_200.100ms"):
             depth, decoder = 25 if kind == "orderBookL2_25" else 200, V2BookDecoder()
-            scanner = V2Scanner(topic, symbol)
+            scanner = V2Scanner(symbol)
         else:
             return None
         channel = BookChannel(LiveBook(topic, symbol, depth), decoder, scanner if self.scanner else None)

@@ -29,7 +29,7 @@ cdef class Channel:
     cdef object report
     cdef int64_t slow_callback_ns
 
-    cdef int on_frame(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1
+    cdef int on_frame(self, const char* data, Py_ssize_t size, const char* behind_topic, int64_t ts_recv_ns) except -1
 
 
 cdef enum:

@@ -157,8 +157,11 @@ cdef class Channel:
         self.topic = topic
         self.report = log_error
 
-    cdef int on_frame(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1:
-        """Decode and apply one frame, which is borrowed for this call; raises FrameError."""
+    cdef int on_frame(self, const char* data, Py_ssize_t size, const char* behind_topic, int64_t ts_recv_ns) except -1:
+        """Decode and apply one frame, which is borrowed for this call; raises FrameError.
+
+        ``behind_topic`` is where it goes on behind the topic's closing quote, or NULL where it does not begin with the topic.
+        """
         raise NotImplementedError
 
     def attach(self, report, double slow_callback_s=0.0):
@@ -205,12 +208,12 @@ cdef class BookChannel(Channel):
         self._decoder = decoder
         self._scanner = scanner
 
-    cdef int on_frame(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1:
+    cdef int on_frame(self, const char* data, Py_ssize_t size, const char* behind_topic, int64_t ts_recv_ns) except -1:
         cdef BookFrame frame = self._decoder.frame
         self.book.bid_ladder.expect_change()
         self.book.ask_ladder.expect_change()
         self.frames += 1
-        if self._scanner is not None and self._scanner.scan(data, size, self.book, frame):
+        if behind_topic != NULL and self._scanner is not None and self._scanner.scan(behind_topic, data + size, self.book, frame):
             self.scanned += 1
         else:
             self._decoder.decode(data, size, self.book)
@@ -287,7 +290,7 @@ cdef class StateChannel(Channel):
         self._decode = decoder_of(message_type)
         self._bytes = FrameBytes()
 
-    cdef int on_frame(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1:
+    cdef int on_frame(self, const char* data, Py_ssize_t size, const char* behind_topic, int64_t ts_recv_ns) except -1:
         self.frames += 1
         self.state.apply(decoded(self._decode, self._bytes, data, size), ts_recv_ns)
         if self.slow_callback_ns:
@@ -337,7 +340,7 @@ cdef class EventChannel(Channel):
         if stream in self._streams:
             self._streams.remove(stream)
 
-    cdef int on_frame(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1:
+    cdef int on_frame(self, const char* data, Py_ssize_t size, const char* behind_topic, int64_t ts_recv_ns) except -1:
         self.frames += 1
         events = decoded(self._decode, self._bytes, data, size).data
         self.ts_recv_ns = ts_recv_ns

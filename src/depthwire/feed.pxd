@@ -16,4 +16,6 @@ cdef class Feed(WSListener):
     cdef int on_message(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1
     cdef int _assemble(self, WSFrame frame, int64_t ts_recv_ns) except -1
     cdef int _route_slowly(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1
-    cdef int _deliver(self, object channel, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1
+    cdef int _deliver(
+        self, object channel, const char* data, Py_ssize_t size, const char* behind_topic, int64_t ts_recv_ns
+    ) except -1

@@ -4,12 +4,12 @@ cimport cython
 from cpython.buffer cimport PyBUF_READ, PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.memoryview cimport PyMemoryView_FromMemory
-from libc.string cimport memchr, memcmp
+from libc.string cimport memchr
 from picows.picows cimport WSMsgType
 
 from depthwire.channel cimport BookChannel, Channel
 from depthwire.clock cimport now_ns
-from depthwire.scan_text cimport digits, literal
+from depthwire.scan_text cimport LONGEST_TOPIC, digits, literal
 
 import msgspec
 from picows import WSCloseCode, WSProtocolError
@@ -24,10 +24,7 @@ class Routing(msgspec.Struct, gc=False):
 
 
 cdef object decode_routing = msgspec.json.Decoder(Routing).decode
-cdef const char* TOPIC_KEY = b'{"topic":"'
 cdef enum:
-    TOPIC_AT = 10           # the length of TOPIC_KEY
-    LONGEST_TOPIC = 256
     SHORTEST_LINE = 8       # what the digits' reader needs; a shorter one holds no frame
     NS_DIGITS = 19
 
@@ -138,24 +135,21 @@ cdef class Feed(WSListener):
         return last - (end - at)
 
     cdef int on_message(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1:
-        cdef Channel channel = None
-        cdef const char* topic = data + TOPIC_AT
-        cdef const char* end
+        cdef const char* behind_topic = NULL
+        cdef Channel channel = self.channels.find(data, data + size, &behind_topic)
         self.frames += 1
         self.last_recv_ns = ts_recv_ns
         if self.tap is not None:
             self.tap(ts_recv_ns, PyMemoryView_FromMemory(<char*>data, size, PyBUF_READ))
-        if size > TOPIC_AT and memcmp(data, TOPIC_KEY, TOPIC_AT) == 0:
-            end = <const char*>memchr(topic, c'"', min(size - TOPIC_AT, LONGEST_TOPIC))
-            if end != NULL:
-                channel = self.channels.find(topic, end - topic)
         if channel is None:
             return self._route_slowly(data, size, ts_recv_ns)
-        return self._deliver(channel, data, size, ts_recv_ns)
+        return self._deliver(channel, data, size, behind_topic, ts_recv_ns)
 
-    cdef int _deliver(self, object channel, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1:
+    cdef int _deliver(
+        self, object channel, const char* data, Py_ssize_t size, const char* behind_topic, int64_t ts_recv_ns
+    ) except -1:
         try:
-            (<Channel>channel).on_frame(data, size, ts_recv_ns)
+            (<Channel>channel).on_frame(data, size, behind_topic, ts_recv_ns)
         except FrameError as error:
             error.topic = (<Channel>channel).topic
             channel.refuse(error)
@@ -165,6 +159,7 @@ cdef class Feed(WSListener):
     cdef int _route_slowly(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1:
         """A frame in another shape, an answer, or a topic that no channel stands for."""
         cdef bytes message = data[:size]
+        cdef const char* behind_topic = NULL
         try:
             topic = decode_routing(message).topic
         except UNDECODABLE as error:
@@ -178,7 +173,9 @@ cdef class Feed(WSListener):
         if channel is None:
             self._owner.on_frame_error(UnknownTopic("nobody subscribed to it; the frame was dropped", topic[:LONGEST_TOPIC]))
             return 0
-        return self._deliver(channel, data, size, ts_recv_ns)
+        if self.channels.find(data, data + size, &behind_topic) is not channel:     # a new one, perhaps
+            behind_topic = NULL
+        return self._deliver(channel, data, size, behind_topic, ts_recv_ns)
 
 
 cdef inline const char* stamp(const char* at, const char* end, int64_t* ts_recv_ns) noexcept nogil:

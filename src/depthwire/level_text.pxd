@@ -2,7 +2,7 @@
 #
 # Whatever is written otherwise, or is too long, is left to the readers of single fields: NULL says so.
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int8_t, int64_t
 
 from depthwire.masked_text cimport MaskedText     # whose C functions the ones below use
 
@@ -107,6 +107,21 @@ cdef extern from *:
         if (((depthwire_word(at + shape->id_at) ^ DEPTHWIRE_ZEROS ^ digits) & shape->kept) || !(digits & 0xFF)) return 0;
         return at + length;
     }
+
+    /* What may stand from a level's side on: up to its size, or to its end where it has none. */
+    static const depthwire_block depthwire_sides[2][2] = {
+        {{"Buy\\"}", {255, 255, 255, 255, 255}}, {"Sell\\"}", {255, 255, 255, 255, 255, 255}}},
+        {{"Buy\\",\\"size\\":", {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255}},
+         {"Sell\\",\\"size\\":", {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255}}}};
+
+    /* Behind it, with 0 or 1 in *side, without a branch that the next level takes the other way; 16 bytes are left. */
+    static inline const char* depthwire_side(const char* at, const char* end, int is_sized, int8_t* side) {
+        int is_sell;
+        if (!at || end - at < DEPTHWIRE_BLOCK) return 0;
+        is_sell = *at == 'S';
+        *side = (int8_t)is_sell;
+        return depthwire_is_none(depthwire_differing(at, &depthwire_sides[is_sized][is_sell])) ? at + 5 + 7 * is_sized + is_sell : 0;
+    }
     """
     ctypedef struct PairShape "depthwire_pair_shape":
         pass
@@ -114,6 +129,7 @@ cdef extern from *:
     ctypedef struct LevelShape "depthwire_level_shape":
         pass
 
+    const char* scan_side "depthwire_side"(const char* at, const char* end, bint is_sized, int8_t* side) nogil
     void learn_pair "depthwire_learn_pair"(PairShape* shape, const char* pair, int digits, int decimals) nogil
     const char* shaped_pair "depthwire_shaped_pair"(
         const char* at, const char* end, const PairShape* shape, int scale, int64_t* price_id, int64_t* mantissa, int* decimals

@@ -15,8 +15,8 @@ cdef class Routes:
     cdef Route* _slots
     cdef Py_ssize_t _mask
 
-    cdef Channel find(self, const char* topic, Py_ssize_t length)
-    cdef Py_ssize_t _slot(self, const char* topic, Py_ssize_t length) noexcept
+    cdef Channel find(self, const char* frame, const char* end, const char** behind_topic)
+    cdef Py_ssize_t _slot(self, uint64_t wanted, const char* topic, Py_ssize_t length) noexcept
     cdef void _insert(self, bytes topic, Channel channel) noexcept
     cdef void _clear(self, Py_ssize_t hole) noexcept
     cdef int _rebuild(self) except -1

@@ -3,7 +3,9 @@
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcmp
+
+from depthwire.scan_text cimport known_text, literal, quoted
 
 
 @cython.final
@@ -32,7 +34,7 @@ cdef class Routes:
         cdef bytes key = topic.encode()
         channel = self._channels.get(key)
         if channel is not None:
-            self._clear(self._slot(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key)))
+            self._clear(self._slot(hash_of(key), PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key)))
             del self._channels[key]
         return channel
 
@@ -46,18 +48,24 @@ cdef class Routes:
     def __len__(self):
         return len(self._channels)
 
-    cdef Channel find(self, const char* topic, Py_ssize_t length):
-        """The channel of the topic that these bytes spell, or None. O(length)."""
-        cdef Route* route = &self._slots[self._slot(topic, length)]
-        return None if route.channel == NULL else <Channel>route.channel
+    cdef Channel find(self, const char* frame, const char* end, const char** behind_topic):
+        """The channel of the topic that a frame begins with, and where it goes on behind; or None. O(length)."""
+        cdef uint64_t wanted = 0
+        cdef const char* topic = literal(frame, end, b'{"topic":"')
+        cdef const char* stop = NULL if topic == NULL else quoted(topic, end, &wanted)
+        cdef void* channel
+        if stop == NULL:
+            return None
+        channel = self._slots[self._slot(wanted, topic, stop - topic - 1)].channel
+        behind_topic[0] = stop
+        return None if channel == NULL else <Channel>channel
 
-    cdef Py_ssize_t _slot(self, const char* topic, Py_ssize_t length) noexcept:
+    cdef inline Py_ssize_t _slot(self, uint64_t wanted, const char* topic, Py_ssize_t length) noexcept:
         """Where a topic stands, or the free slot where it would."""
-        cdef uint64_t wanted = hash_of(topic, length)
         cdef Py_ssize_t at = wanted & self._mask
         cdef Route* route = &self._slots[at]
         while route.channel != NULL:
-            if route.hash == wanted and route.length == length and memcmp(route.topic, topic, length) == 0:
+            if route.hash == wanted and route.length == length and is_same(route.topic, topic, length):
                 break
             at = (at + 1) & self._mask
             route = &self._slots[at]
@@ -67,7 +75,8 @@ cdef class Routes:
         """Take a free slot for a topic that has none; ``topic`` is the key in ``_channels``."""
         cdef const char* text = PyBytes_AS_STRING(topic)
         cdef Py_ssize_t length = PyBytes_GET_SIZE(topic)
-        self._slots[self._slot(text, length)] = Route(hash_of(text, length), text, length, <void*>channel)
+        cdef uint64_t wanted = hash_of(topic)
+        self._slots[self._slot(wanted, text, length)] = Route(wanted, text, length, <void*>channel)
 
     cdef void _clear(self, Py_ssize_t hole) noexcept:
         """Free a slot; those behind it that stand out of their place because it was taken move up."""
@@ -98,21 +107,14 @@ cdef class Routes:
         return 0
 
 
-cdef inline uint64_t hash_of(const char* text, Py_ssize_t length) noexcept nogil:
-    """Multiply and fold, eight bytes at a time. Topics come from the user, so collisions are not an attack."""
-    cdef uint64_t state = <uint64_t>length * 0x9E3779B97F4A7C15ULL, word = 0
-    if length < 8:
-        memcpy(&word, text, length)
-        return folded(state, word)
-    while length > 8:
-        memcpy(&word, text, 8)
-        state = folded(state, word)
-        text += 8
-        length -= 8
-    memcpy(&word, text + length - 8, 8)     # the last eight, some of them again
-    return folded(state, word)
+cdef inline bint is_same(const char* one, const char* other, Py_ssize_t length) noexcept:
+    return known_text(one, one + length, other, length) != NULL if length >= 8 else memcmp(one, other, length) == 0
 
 
-cdef inline uint64_t folded(uint64_t state, uint64_t word) noexcept nogil:
-    state = (state ^ word) * 0xD6E8FEB86659FD93ULL
-    return state ^ state >> 32
+cdef uint64_t hash_of(bytes topic) noexcept:
+    """What frames with a topic are looked up by. Topics come from the user, so collisions are not an attack."""
+    cdef bytes text = topic + b'"' + 8 * b" "
+    cdef const char* at = PyBytes_AS_STRING(text)
+    cdef uint64_t result = 0
+    quoted(at, at + PyBytes_GET_SIZE(text), &result)
+    return result

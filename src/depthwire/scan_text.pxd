@@ -8,7 +8,7 @@
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.stdint cimport int8_t, int64_t, uint64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
 
 from depthwire.decimal_text cimport MAX_DIGITS, DecimalText, rounded
@@ -20,6 +20,9 @@ cdef extern from *:
     """
     #include <stdint.h>
     #include <string.h>
+
+    #define DEPTHWIRE_LONGEST_TOPIC 256
+
     #if defined(_MSC_VER)
     #include <intrin.h>
     static __inline int depthwire_first_byte(uint64_t mask) { unsigned long at; _BitScanForward64(&at, mask); return (int)(at >> 3); }
@@ -76,22 +79,35 @@ cdef extern from *:
         return at && (size_t)(end - at) >= length && memcmp(at, text, length) == 0 ? at + length : (const char*)0;
     }
 
+    static inline uint64_t depthwire_folded(uint64_t state, uint64_t word) {
+        state = (state ^ word) * 0xD6E8FEB86659FD93u;
+        return state ^ state >> 32;
+    }
+
+    /* Behind the quote that ends a text, with the text's hash: multiplied and folded, eight bytes at a time. NULL where the
+       quote stands too far away, or less than eight bytes from the end. */
+    static inline const char* depthwire_quoted(const char* at, const char* end, uint64_t* hash) {
+        const char* stop = end - at > DEPTHWIRE_LONGEST_TOPIC ? at + DEPTHWIRE_LONGEST_TOPIC : end;
+        uint64_t state = 0x9E3779B97F4A7C15u;
+        for (; stop - at >= 8; at += 8) {
+            uint64_t word = depthwire_word(at), other = word ^ 0x2222222222222222u;
+            uint64_t quotes = (other - 0x0101010101010101u) & ~other & 0x8080808080808080u;
+            if (quotes) {
+                int length = depthwire_first_byte(quotes);
+                *hash = depthwire_folded(state, word & depthwire_low(length));
+                return at + length + 1;
+            }
+            state = depthwire_folded(state, word);
+        }
+        return 0;
+    }
+
     static inline const char* depthwire_known(const char* at, const char* end, const char* text, ptrdiff_t length) {
         ptrdiff_t i;
         if (!at || end - at < length) return 0;
         for (i = 0; i < length - 8; i += 8)
             if (depthwire_word(at + i) != depthwire_word(text + i)) return 0;
         return depthwire_word(at + length - 8) == depthwire_word(text + length - 8) ? at + length : (const char*)0;
-    }
-
-    /* `Buy"` or `Sell"`, 0 or 1 in *side, without a branch that the next level takes the other way; eight bytes are left. */
-    static inline const char* depthwire_side(const char* at, const char* end, int8_t* side) {
-        static const uint64_t texts[2] = {0x22797542u, 0x226C6C6553u}, masks[2] = {0xFFFFFFFFu, 0xFFFFFFFFFFu};
-        int sell;
-        if (!at || end - at < 8) return 0;
-        sell = *at == 'S';
-        *side = (int8_t)sell;
-        return (depthwire_word(at) & masks[sell]) == texts[sell] ? at + 4 + sell : (const char*)0;
     }
 
     /* Puts a run of digits behind those of *value and adds their number to *count; stops counting soon after 18. */
@@ -155,9 +171,12 @@ cdef extern from *:
         return at + whole + 1 + behind;
     }
     """
+    enum:
+        LONGEST_TOPIC "DEPTHWIRE_LONGEST_TOPIC"
+
+    const char* quoted "depthwire_quoted"(const char* at, const char* end, uint64_t* hash) nogil
     const char* literal "depthwire_literal"(const char* at, const char* end, const char* text) nogil
     const char* known_text "depthwire_known"(const char* at, const char* end, const char* text, Py_ssize_t length) nogil
-    const char* scan_side "depthwire_side"(const char* at, const char* end, int8_t* side) nogil
     const char* digits "depthwire_digits"(const char* at, const char* end, int64_t* value, int* count) nogil
     const char* integer "depthwire_integer"(const char* at, const char* end, int64_t* value) nogil
     const char* short_decimal "depthwire_short_decimal"(

@@ -3,4 +3,4 @@ from depthwire.frame cimport BookFrame
 
 
 cdef class Scanner:
-    cdef int scan(self, const char* data, Py_ssize_t size, Book book, BookFrame frame) except -1
+    cdef int scan(self, const char* at, const char* end, Book book, BookFrame frame) except -1

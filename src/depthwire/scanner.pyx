@@ -10,6 +10,9 @@ is the reference.
 cdef class Scanner:
     """Scans one topic's frames. Subclass in Cython and override ``scan``."""
 
-    cdef int scan(self, const char* data, Py_ssize_t size, Book book, BookFrame frame) except -1:
-        """1: ``frame`` holds what the bytes say. 0: they are in another shape, and ``frame`` holds nothing of use. O(size)."""
+    cdef int scan(self, const char* at, const char* end, Book book, BookFrame frame) except -1:
+        """Scan what stands behind a frame's topic, which its route has proven. O(size).
+
+        1: ``frame`` holds what the bytes say. 0: they are in another shape, and ``frame`` holds nothing of use.
+        """
         raise NotImplementedError

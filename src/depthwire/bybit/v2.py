@@ -113,7 +113,7 @@ class V2Dialect:
             return self._private_channel(topic)
         if kind in self.books:
             book = LiveBook(topic, symbol, self.books[kind])
-            return BookChannel(book, decoder or self.book_decoder(), V2Scanner(topic, symbol) if scanner else None)
+            return BookChannel(book, decoder or self.book_decoder(), V2Scanner(symbol) if scanner else None)
         if kind == INSTRUMENT_TOPIC:
             return StateChannel(topic, InstrumentSnapshot | InstrumentDelta, V2Instrument(topic, symbol))
         if kind in self._events:

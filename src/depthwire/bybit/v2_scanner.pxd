@@ -8,14 +8,12 @@ from depthwire.scanner cimport Scanner
 
 
 cdef class V2Scanner(Scanner):
-    cdef bytes _delta_head              # {"topic":"…","type":"delta","data":{"delete":[
-    cdef bytes _snapshot_head           # {"topic":"…","type":"snapshot","data":
     cdef bytes _symbol                  # ","symbol":"…","id":
     cdef bint _quoted                   # integers stand in strings, as they did in the last level
     cdef LevelShape _shape
     cdef KeptText _levels_behind        # from the bracket that closes a delta's levels on
 
-    cdef const char* _snapshot(self, const char* data, const char* end, BookFrame frame) noexcept
+    cdef const char* _snapshot(self, const char* at, const char* end, BookFrame frame) noexcept
     cdef const char* _list(self, const char* at, const char* end, int action, BookFrame frame) noexcept
     cdef const char* _levels(self, const char* at, const char* end, int action, BookFrame frame) noexcept
     cdef const char* _other_level(self, const char* level, const char* end, LevelChange* change, BookFrame frame) noexcept

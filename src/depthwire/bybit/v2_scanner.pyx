@@ -2,9 +2,9 @@
 
 ::
 
-    {"topic":"…","type":"delta","data":{"delete":[L,…],"update":[L,…],"insert":[L,…],"transactTimeE6":N},"cross_seq":I,"timestamp_e6":I}
-    {"topic":"…","type":"snapshot","data":[L,…],"cross_seq":I,"timestamp_e6":I}
-    {"topic":"…","type":"snapshot","data":{"order_book":[L,…]},"cross_seq":I,"timestamp_e6":I}
+    …,"type":"delta","data":{"delete":[L,…],"update":[L,…],"insert":[L,…],"transactTimeE6":N},"cross_seq":I,"timestamp_e6":I}
+    …,"type":"snapshot","data":[L,…],"cross_seq":I,"timestamp_e6":I}
+    …,"type":"snapshot","data":{"order_book":[L,…]},"cross_seq":I,"timestamp_e6":I}
 
     L   {"price":"60622.50","symbol":"…","id":I,"side":"Buy","size":10}, without the size in a delete
 
@@ -19,8 +19,8 @@ from depthwire.decimal_text cimport DecimalText, scale_of, scaled
 from depthwire.frame cimport BookFrame
 from depthwire.kept_text cimport KEPT_NUMBERS, keep, keep_number, kept_text
 from depthwire.ladder cimport DELETE, INSERT, UPDATE, LevelChange
-from depthwire.level_text cimport learn_level, shaped_level
-from depthwire.scan_text cimport known, literal, scan_decimal, scan_integer, scan_number, scan_side
+from depthwire.level_text cimport learn_level, scan_side, shaped_level
+from depthwire.scan_text cimport known, literal, scan_decimal, scan_integer, scan_number
 from depthwire.scanner cimport Scanner
 
 cdef enum:
@@ -29,39 +29,36 @@ cdef enum:
 
 @cython.final
 cdef class V2Scanner(Scanner):
-    """V2Scanner(topic, symbol)
+    """V2Scanner(symbol)
 
     Scans ``orderBookL2_25`` and ``orderBook_200.100ms`` of both dialects.
     """
 
-    def __init__(self, str topic not None, str symbol not None):
-        self._delta_head = f'{{"topic":"{topic}","type":"delta","data":{{"delete":['.encode()
-        self._snapshot_head = f'{{"topic":"{topic}","type":"snapshot","data":'.encode()
+    def __init__(self, str symbol not None):
         self._symbol = f'","symbol":"{symbol}","id":'.encode()
 
-    cdef int scan(self, const char* data, Py_ssize_t size, Book book, BookFrame frame) except -1:
-        cdef const char* end = data + size
-        cdef const char* at = known(data, end, self._delta_head)
-        frame.reserve(size // SHORTEST_LEVEL)
-        if at != NULL:
+    cdef int scan(self, const char* at, const char* end, Book book, BookFrame frame) except -1:
+        cdef const char* levels = literal(at, end, b',"type":"delta","data":{"delete":[')
+        frame.reserve((end - at) // SHORTEST_LEVEL)
+        if levels != NULL:
             frame.start(False, book.decimals)
             frame.keeps_sides_full = True
-            at = self._list(at, end, DELETE, frame)
+            at = self._list(levels, end, DELETE, frame)
             at = literal(at, end, b'],"update":[')
             at = self._list(at, end, UPDATE, frame)
             at = literal(at, end, b'],"insert":[')
             at = self._list(at, end, INSERT, frame)
             return end == self._behind(at, end, frame)
         frame.start(True, -1)
-        at = self._snapshot(known(data, end, self._snapshot_head), end, frame)
+        at = self._snapshot(literal(at, end, b',"type":"snapshot","data":'), end, frame)
         return end == self._numbers(at, at, end, frame)
 
-    cdef const char* _snapshot(self, const char* data, const char* end, BookFrame frame) noexcept:
+    cdef const char* _snapshot(self, const char* at, const char* end, BookFrame frame) noexcept:
         """Scan a snapshot's levels, in a list or in an object that holds it."""
-        cdef const char* at = literal(data, end, b'{"order_book":[')
-        if at != NULL:
-            return literal(self._list(at, end, INSERT, frame), end, b']}')
-        return literal(self._list(literal(data, end, b'['), end, INSERT, frame), end, b']')
+        cdef const char* levels = literal(at, end, b'{"order_book":[')
+        if levels != NULL:
+            return literal(self._list(levels, end, INSERT, frame), end, b']}')
+        return literal(self._list(literal(at, end, b'['), end, INSERT, frame), end, b']')
 
     cdef inline const char* _list(self, const char* at, const char* end, int action, BookFrame frame) noexcept:
         """Scan a list's levels, if it has any, up to the bracket that closes it."""
@@ -76,13 +73,12 @@ cdef class V2Scanner(Scanner):
             at = shaped_level(level, end, &self._shape, frame.price_decimals, &change.price_id)
             if at == NULL:
                 at = self._other_level(level, end, change, frame)
-            at = scan_side(at, end, &change.side)
+            at = scan_side(at, end, action != DELETE, &change.side)
             if action == DELETE:
                 change.size = 0.0
             else:
-                at = literal(at, end, b',"size":')
                 at = scan_number(at, end, &change.size)
-            at = literal(at, end, b'}')
+                at = literal(at, end, b'}')
             if at == NULL:
                 return NULL
             change.action = action

@@ -121,7 +121,7 @@ class V5Dialect:
         word, _, depth = kind.partition(".")
         if word == BOOK:
             book = LiveBook(topic, symbol, int(depth))
-            return BookChannel(book, decoder or self.book_decoder(), V5Scanner(topic, symbol) if scanner else None)
+            return BookChannel(book, decoder or self.book_decoder(), V5Scanner(symbol) if scanner else None)
         if kind == TICKERS:
             return StateChannel(topic, v5_public.TickerMessage, V5Instrument(topic, symbol))
         if kind == "order":

@@ -9,14 +9,13 @@ from depthwire.scanner cimport Scanner
 
 
 cdef class V5Scanner(Scanner):
-    cdef bytes _head                    # {"topic":"…",
     cdef bytes _symbol                  # "data":{"s":"…","b":[
-    cdef KeptText _delta_before         # up to a delta's first level
+    cdef KeptText _delta_before         # from the topic up to a delta's first level
     cdef KeptText _levels_behind        # from the bracket that closes the levels on
     cdef PairShape _shape
 
-    cdef const char* _before(self, const char* data, const char* end, Book book, BookFrame frame, int64_t* ts_ms) noexcept
-    cdef const char* _other_before(self, const char* data, const char* end, Book book, BookFrame frame, int64_t* ts_ms) noexcept
+    cdef const char* _before(self, const char* begin, const char* end, Book book, BookFrame frame, int64_t* ts_ms) noexcept
+    cdef const char* _other_before(self, const char* begin, const char* end, Book book, BookFrame frame, int64_t* ts_ms) noexcept
     cdef const char* _behind(self, const char* at, const char* end, BookFrame frame, int64_t* cts_ms) noexcept
     cdef const char* _other_behind(self, const char* begin, const char* end, BookFrame frame, int64_t* cts_ms) noexcept
     cdef const char* _levels(self, const char* at, const char* end, int side, BookFrame frame) noexcept

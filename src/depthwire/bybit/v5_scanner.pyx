@@ -2,8 +2,8 @@
 
 ::
 
-    {"topic":"…","type":"delta","ts":N,DATA,"cts":N}      linear and inverse
-    {"topic":"…","ts":N,"type":"delta",DATA,"cts":N}      spot
+    …,"type":"delta","ts":N,DATA,"cts":N}      linear and inverse
+    …,"ts":N,"type":"delta",DATA,"cts":N}      spot
 
     DATA    "data":{"s":"…","b":[["65140.4","0.885797"],…],"a":[…],"u":N,"seq":N}
 
@@ -29,21 +29,18 @@ cdef enum:
 
 @cython.final
 cdef class V5Scanner(Scanner):
-    """V5Scanner(topic, symbol)
+    """V5Scanner(symbol)
 
     Scans ``orderbook.DEPTH.SYMBOL`` of all categories.
     """
 
-    def __init__(self, str topic not None, str symbol not None):
-        self._head = f'{{"topic":"{topic}",'.encode()
+    def __init__(self, str symbol not None):
         self._symbol = f'"data":{{"s":"{symbol}","b":['.encode()
 
-    cdef int scan(self, const char* data, Py_ssize_t size, Book book, BookFrame frame) except -1:
+    cdef int scan(self, const char* at, const char* end, Book book, BookFrame frame) except -1:
         cdef int64_t ts_ms = 0, cts_ms = 0
-        cdef const char* end = data + size
-        cdef const char* at
-        frame.reserve(size // SHORTEST_LEVEL)
-        at = self._before(data, end, book, frame, &ts_ms)
+        frame.reserve((end - at) // SHORTEST_LEVEL)
+        at = self._before(at, end, book, frame, &ts_ms)
         at = self._levels(at, end, BID, frame)
         at = literal(at, end, b'],"a":[')
         at = self._levels(at, end, ASK, frame)
@@ -55,35 +52,34 @@ cdef class V5Scanner(Scanner):
         return True
 
     cdef inline const char* _before(
-        self, const char* data, const char* end, Book book, BookFrame frame, int64_t* ts_ms
+        self, const char* begin, const char* end, Book book, BookFrame frame, int64_t* ts_ms
     ) noexcept:
         """Scan what stands before a frame's levels, most often as before the last delta's, and begin the frame."""
-        cdef const char* at = kept_text(data, end, &self._delta_before, &ts_ms)
+        cdef const char* at = kept_text(begin, end, &self._delta_before, &ts_ms)
         if at == NULL:
-            return self._other_before(data, end, book, frame, ts_ms)
+            return self._other_before(begin, end, book, frame, ts_ms)
         frame.start(False, book.decimals)
         return at
 
     cdef const char* _other_before(
-        self, const char* data, const char* end, Book book, BookFrame frame, int64_t* ts_ms
+        self, const char* begin, const char* end, Book book, BookFrame frame, int64_t* ts_ms
     ) noexcept:
         cdef const char* ts_at
         cdef const char* ts_end
-        cdef const char* head = known(data, end, self._head)
-        cdef const char* at = literal(head, end, b'"type":"')
+        cdef const char* at = literal(begin, end, b',"type":"')
         if at != NULL:
             at = start(at, end, frame, book.decimals)
             ts_at = literal(at, end, b'"ts":')
             ts_end = scan_integer(ts_at, end, ts_ms)
             at = literal(ts_end, end, b',')
         else:
-            ts_at = literal(head, end, b'"ts":')
+            ts_at = literal(begin, end, b',"ts":')
             ts_end = scan_integer(ts_at, end, ts_ms)
             at = start(literal(ts_end, end, b',"type":"'), end, frame, book.decimals)
         at = known(at, end, self._symbol)
         if at != NULL and not frame.is_snapshot:
-            keep(&self._delta_before, data, at - data)
-            keep_number(&self._delta_before, ts_at - data, ts_end - ts_at)
+            keep(&self._delta_before, begin, at - begin)
+            keep_number(&self._delta_before, ts_at - begin, ts_end - ts_at)
         return at
 
     cdef inline const char* _behind(self, const char* at, const char* end, BookFrame frame, int64_t* cts_ms) noexcept:
