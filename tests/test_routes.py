@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from depthwire.channel import Channel
+from depthwire.channel import Channel, StateChannel
 from depthwire.errors import UnknownTopic
 from offline import Offline
 
@@ -38,3 +38,26 @@ def test_topics_come_and_go_and_each_frame_finds_its_channel(seed: int) -> None:
         owner.send({"topic": name, "data": []})
         assert channel.frames == before + 1
     assert [type(error) for error in owner.errors] == [UnknownTopic] * unknown
+
+
+@pytest.mark.parametrize("length", [*range(1, 20), 255, 256, 257, 1000])
+@pytest.mark.parametrize(
+    "behind", [b"}", b',"data":[]}', b',"a":1,"data":[]}', b' , "data":[],"longer":"than eight bytes"}']
+)
+def test_a_topic_of_any_length_is_found_whatever_stands_behind_it(length: int, behind: bytes) -> None:
+    owner = Offline()
+    topic = "x" * length
+    channel = StateChannel(topic, dict, Silent())
+    owner.feed.channels.add(channel)
+    owner.feed.channels.add(StateChannel(topic + "x", dict, Silent()))
+    owner.feed.channels.add(StateChannel(topic[1:] + "y", dict, Silent()))
+    owner.send(b'{"topic":"%b"%b' % (topic.encode(), behind))
+    owner.send(b'{ "topic":"%b"%b' % (topic.encode(), behind))
+    assert owner.errors == []
+    assert channel.frames == 2
+
+
+class Silent:
+    """A state that takes whatever comes."""
+
+    def apply(self, message: object, ts_recv_ns: int) -> None: ...

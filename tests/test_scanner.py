@@ -219,6 +219,29 @@ def test_numbers_of_any_length_are_read_as_the_decoder_does(number: str, behind:
     both(V2, SNAPSHOT, DELTA.replace(b'"cross_seq":12', b'"cross_seq":' + number.encode()))
 
 
+@pytest.mark.parametrize("start", [7, 98, 9_999_998, 99_999_998, 199_999_998, 9_999_999_998, 99_999_999_999_999_998])
+def test_numbers_that_grow_by_a_digit_or_beyond_their_last_eight_are_read(start: int) -> None:
+    numbers = range(start, start + 4)
+    frames = [
+        replaced(DELTA, b"1618677785397906", b"%d" % number).replace(b'"cross_seq":12', b'"cross_seq":%d' % number)
+        for number in numbers
+    ]
+    scanned, _ = both(V2, SNAPSHOT, *frames)
+    assert scanned.errors == []
+    assert scanned.feed.lanes["scanner"] == 1 + len(frames)
+    book = scanned.book(V2)
+    assert (book.cross_seq, book.ts_exchange_us) == (numbers[-1], numbers[-1])
+    frames = [re.sub(rb'"(u|seq)":\d+', rb'"\1":%d' % number, V5_DELTA) for number in numbers]
+    frames = [
+        re.sub(rb'"(ts|cts)":\d+', rb'"\1":%d' % (number % 10**14), raw)
+        for raw, number in zip(frames, numbers, strict=True)
+    ]
+    scanned, _ = both(V5, replaced(V5_SNAPSHOT, b'"u":7', b'"u":%d' % (start - 1)), *frames)
+    assert scanned.errors == []
+    assert scanned.feed.lanes["scanner"] == 1 + len(frames)
+    assert (scanned.book(V5).update_id, scanned.book(V5).cross_seq) == (numbers[-1], numbers[-1])
+
+
 # frames gone wrong
 
 

@@ -137,8 +137,8 @@ cdef class V2Scanner(Scanner):
         cdef const char* timed_end = scan_integer(timed, end, &transact_time)
         cdef const char* at = literal(begin, end, b']}') if timed == NULL else literal(timed_end, end, b'}')
         at = self._numbers(begin, at, end, frame)
-        if at != NULL and timed != NULL:
-            keep_number(&self._levels_behind, timed - begin, timed_end - timed)
+        if at != NULL and timed != NULL and timed_end - timed > 1:     # most often it is 0
+            keep_number(&self._levels_behind, begin, timed, timed_end)
         return at
 
     cdef const char* _numbers(self, const char* begin, const char* at, const char* end, BookFrame frame) noexcept:
@@ -150,8 +150,8 @@ cdef class V2Scanner(Scanner):
         at = literal(quote(time_end, end, self._quoted), end, b'}')
         if at != NULL:
             keep(&self._levels_behind, begin, at - begin)
-            keep_number(&self._levels_behind, seq_at - begin, seq_end - seq_at)
-            keep_number(&self._levels_behind, time_at - begin, time_end - time_at)
+            keep_number(&self._levels_behind, begin, seq_at, seq_end)
+            keep_number(&self._levels_behind, begin, time_at, time_end)
         return at
 
 

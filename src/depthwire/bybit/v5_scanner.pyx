@@ -79,7 +79,7 @@ cdef class V5Scanner(Scanner):
         at = known(at, end, self._symbol)
         if at != NULL and not frame.is_snapshot:
             keep(&self._delta_before, begin, at - begin)
-            keep_number(&self._delta_before, ts_at - begin, ts_end - ts_at)
+            keep_number(&self._delta_before, begin, ts_at, ts_end)
         return at
 
     cdef inline const char* _behind(self, const char* at, const char* end, BookFrame frame, int64_t* cts_ms) noexcept:
@@ -99,9 +99,9 @@ cdef class V5Scanner(Scanner):
         cdef const char* at = literal(cts_end, end, b'}')
         if at != NULL:
             keep(&self._levels_behind, begin, at - begin)
-            keep_number(&self._levels_behind, u_at - begin, u_end - u_at)
-            keep_number(&self._levels_behind, seq_at - begin, seq_end - seq_at)
-            keep_number(&self._levels_behind, cts_at - begin, cts_end - cts_at)
+            keep_number(&self._levels_behind, begin, u_at, u_end)
+            keep_number(&self._levels_behind, begin, seq_at, seq_end)
+            keep_number(&self._levels_behind, begin, cts_at, cts_end)
         return at
 
     cdef const char* _levels(self, const char* at, const char* end, int side, BookFrame frame) noexcept:
