@@ -136,11 +136,12 @@ cdef class Feed(WSListener):
 
     cdef int on_message(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1:
         cdef const char* behind_topic = NULL
-        cdef Channel channel = self.channels.find(data, data + size, &behind_topic)
+        cdef Channel channel
         self.frames += 1
         self.last_recv_ns = ts_recv_ns
         if self.tap is not None:
             self.tap(ts_recv_ns, PyMemoryView_FromMemory(<char*>data, size, PyBUF_READ))
+        channel = self.channels.find(data, data + size, &behind_topic)
         if channel is None:
             return self._route_slowly(data, size, ts_recv_ns)
         return self._deliver(channel, data, size, behind_topic, ts_recv_ns)
