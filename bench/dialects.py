@@ -19,7 +19,10 @@ _shared_decoders: dict[str, BookDecoder] = {
     V5: V5BookDecoder(),
 }  # one for all books, as a feed has it
 _decode_v2 = msgspec.json.Decoder(messages.OrderBookSnapshot | messages.OrderBookDelta).decode
-_decode_v5 = msgspec.json.Decoder(v5_orderbook.OrderBookSnapshot | v5_orderbook.OrderBookDelta).decode
+_decode_v5 = msgspec.json.Decoder(
+    v5_orderbook.OrderBookSnapshot[list[v5_orderbook.PricePoint]]
+    | v5_orderbook.OrderBookDelta[list[v5_orderbook.PricePoint]]
+).decode
 
 
 def dialect_of(topic: str) -> str:

@@ -162,6 +162,10 @@ DECODED = [
     (V2, SNAPSHOT, DELTA + b" "),
     (V5, V5_SNAPSHOT, replaced(V5_DELTA, b'],"a":', b'], "a":')),
     (V5, V5_SNAPSHOT, replaced(V5_DELTA, b'"cts":1699999999999', b'"cts":1699999999999,"more":1')),
+    (V5, V5_SNAPSHOT, replaced(V5_DELTA, b'["100.5","1"],["99","2.5"]', b' [ "100.5"\t, "1" ]\r\n,\n["99" ,"0.00" ] ')),
+    (V5, V5_SNAPSHOT, replaced(V5_DELTA, b'["100.5","1"],["99","2.5"]', b" ")),
+    (V5, V5_SNAPSHOT, replaced(V5_DELTA, b'"99"', b'"\\u0039\\u0039"')),
+    (V5, V5_SNAPSHOT, replaced(V5_DELTA, b'"u":8', b'"b":[["99","0"]],"u":8')),
     (V5, V5_SNAPSHOT, replaced(V5_DELTA, b'"2.5"', b'"2.5000000000000000001"')),
 ]
 

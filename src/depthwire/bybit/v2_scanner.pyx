@@ -39,7 +39,7 @@ cdef class V2Scanner(Scanner):
 
     cdef int scan(self, const char* at, const char* end, Book book, BookFrame frame) except -1:
         cdef const char* levels = literal(at, end, b',"type":"delta","data":{"delete":[')
-        frame.reserve((end - at) // SHORTEST_LEVEL)
+        frame.reserve((end - at) // SHORTEST_LEVEL + 1)    # the last one may be cut short
         if levels != NULL:
             frame.start(False, book.decimals)
             frame.keeps_sides_full = True

@@ -1,5 +1,6 @@
 from cpython.object cimport PyObject
 
+from depthwire.book cimport Book
 from depthwire.book_decoder cimport BookDecoder, FrameBytes
 
 cdef enum:
@@ -8,7 +9,10 @@ cdef enum:
 
 
 cdef class V5BookDecoder(BookDecoder):
-    cdef object _decode
+    cdef object _decode         # leaves levels as they are written
+    cdef object _decode_texts   # makes them pairs of str
     cdef FrameBytes _bytes
 
-    cdef int _read(self, PyObject* levels, int side, str symbol) except -1
+    cdef object _message(self, object decode, const char* data, Py_ssize_t size, Book book)
+    cdef bint _take_written(self, PyObject* levels, int side, const char* data, const char* end) except -1
+    cdef int _take_texts(self, PyObject* levels, int side, str symbol) except -1

@@ -2,9 +2,13 @@
 
 v5 states prices alone, so the price scale is that of the finest price seen. The messages live only for one call, so
 their fields are read from the Structs' slots directly.
+
+msgspec need not make two texts and a pair of each level: it proves that they are JSON, and they are read where they are
+written. A frame whose levels are not pairs of short numbers is decoded once more, with texts, which says what is wrong.
 """
 
 cimport cython
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
@@ -24,10 +28,10 @@ from depthwire.bybit.struct_slots cimport (
 )
 from depthwire.book cimport Book
 from depthwire.book_decoder cimport BookDecoder, FrameBytes
-from depthwire.decimal_text cimport MAX_DIGITS, DecimalText
+from depthwire.decimal_text cimport MAX_DIGITS, DecimalText, rounded
 from depthwire.frame cimport BookFrame
 from depthwire.ladder cimport ASK, BID, INSERT, REMOVE, SET, LevelChange
-from depthwire.scan_text cimport whole_decimal, whole_size
+from depthwire.scan_text cimport literal, scan_decimal, whole_decimal, whole_size
 
 import msgspec
 
@@ -59,40 +63,85 @@ cdef object SNAPSHOT = v5_orderbook.OrderBookSnapshot
 cdef class V5BookDecoder(BookDecoder):
     """V5BookDecoder()
 
-    Decodes ``orderbook.DEPTH.SYMBOL`` of all v5 categories with one typed msgspec decoder, in one pass.
+    Decodes ``orderbook.DEPTH.SYMBOL`` of all v5 categories with typed msgspec decoders, as a rule in one pass.
     """
 
     def __init__(self):
         super().__init__()
-        self._decode = msgspec.json.Decoder(v5_orderbook.OrderBookSnapshot | v5_orderbook.OrderBookDelta).decode
+        self._decode, self._decode_texts = [
+            msgspec.json.Decoder(v5_orderbook.OrderBookSnapshot[levels] | v5_orderbook.OrderBookDelta[levels]).decode
+            for levels in (msgspec.Raw, list[v5_orderbook.PricePoint])
+        ]
         self._bytes = FrameBytes()
 
     cdef BookFrame decode(self, const char* data, Py_ssize_t size, Book book):
         """Raises MalformedFrame, SymbolMismatch or InvalidLevel. O(size)."""
-        cdef object message
-        cdef PyObject* fields
-        cdef PyObject* content
-        cdef const MessageSlots* slots
+        cdef const char* end = data + size
         cdef BookFrame frame = self.frame
-        try:
-            message = self._decode(self._bytes.over(data, size))
-        except UNDECODABLE as error:
-            raise MalformedFrame(f"not an order-book frame: {error}; it reads {excerpt(data, size)}", book.symbol) from None
-        fields = <PyObject*>message
-        frame.start(type(message) is SNAPSHOT, book.decimals)
-        slots = &SNAPSHOT_SLOTS if frame.is_snapshot else &DELTA_SLOTS
-        content = slot(fields, slots.data)
+        cdef object message = self._message(self._decode, data, size, book)
+        cdef const MessageSlots* slots = &SNAPSHOT_SLOTS if type(message) is SNAPSHOT else &DELTA_SLOTS
+        cdef PyObject* fields = <PyObject*>message
+        cdef PyObject* content = slot(fields, slots.data)
         if not same_text(slot(content, SYMBOL_SLOT), <PyObject*>book.symbol):
             raise SymbolMismatch(f"data of {<object>slot(content, SYMBOL_SLOT)!r} on the topic of {book.symbol}", book.symbol)
-        self._read(slot(content, BIDS_SLOT), BID, book.symbol)
-        self._read(slot(content, ASKS_SLOT), ASK, book.symbol)
+        frame.start(type(message) is SNAPSHOT, book.decimals)
+        if not (
+            self._take_written(slot(content, BIDS_SLOT), BID, data, end)
+            and self._take_written(slot(content, ASKS_SLOT), ASK, data, end)
+        ):
+            message = self._message(self._decode_texts, data, size, book)
+            fields = <PyObject*>message
+            content = slot(fields, slots.data)
+            frame.start(frame.is_snapshot, book.decimals)
+            self._take_texts(slot(content, BIDS_SLOT), BID, book.symbol)
+            self._take_texts(slot(content, ASKS_SLOT), ASK, book.symbol)
         frame.update_id = integer(slot(content, UPDATE_ID_SLOT), "u", 1, book.symbol)
         frame.cross_seq = integer(slot(content, SEQ_SLOT), "seq", 0, book.symbol)
         frame.ts_exchange_us = milliseconds(slot(fields, slots.ts), "ts", book.symbol)
         frame.ts_matching_us = milliseconds(slot(fields, slots.cts), "cts", book.symbol)
         return frame
 
-    cdef int _read(self, PyObject* levels, int side, str symbol) except -1:
+    cdef object _message(self, object decode, const char* data, Py_ssize_t size, Book book):
+        try:
+            return decode(self._bytes.over(data, size))
+        except UNDECODABLE as error:
+            raise MalformedFrame(f"not an order-book frame: {error}; it reads {excerpt(data, size)}", book.symbol) from None
+
+    cdef bint _take_written(self, PyObject* levels, int side, const char* data, const char* end) except -1:
+        """Turn one side's JSON into changes. False where that is no list of pairs of short numbers. O(levels)."""
+        cdef BookFrame frame = self.frame
+        cdef int action = INSERT if frame.is_snapshot else SET
+        cdef LevelChange* change
+        cdef DecimalText price, size
+        cdef Py_buffer written
+        cdef const char* at
+        cdef const char* stop
+        PyObject_GetBuffer(<object>levels, &written, PyBUF_SIMPLE)
+        at, stop = <const char*>written.buf, <const char*>written.buf + written.len
+        PyBuffer_Release(&written)
+        if at < data or stop > end:     # msgspec has copied it, so that it ends with the message
+            return False
+        at = behind(at, stop, c'[')
+        if behind(at, stop, c']') == stop:
+            return True
+        while True:
+            at = behind(behind(at, stop, c'['), stop, c'"')
+            at = literal(scan_decimal(at, end, &price), stop, b'"')
+            at = behind(behind(at, stop, c','), stop, c'"')
+            at = literal(scan_decimal(at, end, &size), stop, b'"')
+            at = behind(at, stop, c']')
+            if at == NULL:
+                return False
+            change = frame.add(side, action)
+            if not frame.set_price(change, &price) or not rounded(&size, &change.size):
+                return False
+            if size.mantissa == 0 and not frame.is_snapshot:
+                change.action = REMOVE
+            if behind(at, stop, c',') == NULL:
+                return behind(at, stop, c']') == stop
+            at = behind(at, stop, c',')
+
+    cdef int _take_texts(self, PyObject* levels, int side, str symbol) except -1:
         """Turn one side's pairs into changes. O(levels)."""
         cdef BookFrame frame = self.frame
         cdef LevelChange* change
@@ -116,6 +165,15 @@ cdef class V5BookDecoder(BookDecoder):
             if change.action == SET and change.size == 0 and is_zero(size):
                 change.action = REMOVE
         return 0
+
+
+cdef inline const char* behind(const char* at, const char* end, char expected) noexcept:
+    """Behind a character that may have blanks before it; NULL where another one stands there."""
+    if at == NULL:
+        return NULL
+    while at < end and (at[0] == c' ' or at[0] == c'\t' or at[0] == c'\n' or at[0] == c'\r'):
+        at += 1
+    return at + 1 if at < end and at[0] == expected else NULL
 
 
 cdef inline bint take_price(PyObject* price, LevelChange* change, BookFrame frame) noexcept:

@@ -4,38 +4,43 @@ Source of the shapes: the exchange's v5 document, and frames recorded in 2025 an
 name are ignored, since the exchange adds some without notice.
 """
 
+from typing import Generic, TypeVar
+
 from msgspec import Struct
 
 PricePoint = tuple[str, str]
 """Price and size as decimal text. In a delta a size of zero says that the level is gone."""
 
+Levels = TypeVar("Levels")
+"""A list of PricePoint, or its JSON as a msgspec.Raw."""
 
-class OrderBookContent(Struct, gc=False):
+
+class OrderBookContent(Struct, Generic[Levels], gc=False):
     """Bids ``b``, best first; asks ``a``, best first; ``u`` is one more than in the topic's frame before.
 
     ``seq``, by which books of several depths and connections compare, stands in every frame recorded so far.
     """
 
     s: str
-    b: list[PricePoint]
-    a: list[PricePoint]
+    b: Levels
+    a: Levels
     u: int
     seq: int
 
 
-class OrderBookSnapshot(Struct, tag_field="type", tag="snapshot", gc=False):
+class OrderBookSnapshot(Struct, Generic[Levels], tag_field="type", tag="snapshot", gc=False):
     """``orderbook.DEPTH.SYMBOL``, all levels. ``ts`` (sent) and ``cts`` (made by the matching engine) in ms."""
 
     topic: str
     ts: int
-    data: OrderBookContent
+    data: OrderBookContent[Levels]
     cts: int = 0
 
 
-class OrderBookDelta(Struct, tag_field="type", tag="delta", gc=False):
+class OrderBookDelta(Struct, Generic[Levels], tag_field="type", tag="delta", gc=False):
     """``orderbook.DEPTH.SYMBOL``, what has changed since the frame before."""
 
     topic: str
     ts: int
-    data: OrderBookContent
+    data: OrderBookContent[Levels]
     cts: int = 0

@@ -39,7 +39,7 @@ cdef class V5Scanner(Scanner):
 
     cdef int scan(self, const char* at, const char* end, Book book, BookFrame frame) except -1:
         cdef int64_t ts_ms = 0, cts_ms = 0
-        frame.reserve((end - at) // SHORTEST_LEVEL)
+        frame.reserve((end - at) // SHORTEST_LEVEL + 1)    # the last one may be cut short
         at = self._before(at, end, book, frame, &ts_ms)
         at = self._levels(at, end, BID, frame)
         at = literal(at, end, b'],"a":[')
