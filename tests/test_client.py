@@ -54,7 +54,7 @@ def test_the_clients_books_equal_the_tapes_after_each_frame(tapes: Path, name: s
                 await until(
                     lambda: all(book.state is BookState.LIVE and book.cross_seq == served[book.topic] for book in books)
                 )
-                assert len(seen) > (450 if drops else 0.9 * len(expected))  # the tape goes on without a connection
+                assert len(seen) > 0.5 * len(expected)  # the tape goes on without a subscription
                 assert client.status().connects == 1 + drops
                 assert [type(error) for error in found] == [errors.ConnectionLost] * drops
 
