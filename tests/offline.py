@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.v2 import INVERSE
 from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook
 from depthwire.errors import DepthwireError
@@ -13,16 +14,17 @@ from depthwire.streams import EventStream
 class Offline:
     """Owns a feed; routes topics that it was not given only if it ``adopts`` them."""
 
-    def __init__(self, *topics: str, adopts: bool = False) -> None:
+    def __init__(self, *topics: str, adopts: bool = False, dialect: Dialect = INVERSE) -> None:
         self.errors: list[DepthwireError] = []
         self.answers: list[bytes] = []
         self.adopts = adopts
+        self.dialect = dialect
         self.feed = Feed(self)
         for topic in topics:
             self.add(topic)
 
     def add(self, topic: str) -> Channel | None:
-        channel = INVERSE.channel(topic)
+        channel = self.dialect.channel(topic)
         if channel is not None:
             channel.attach(self.errors.append)
             self.feed.channels.add(channel)

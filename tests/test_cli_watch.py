@@ -378,7 +378,7 @@ def test_the_account_is_watched_with_the_key_of_the_environment(monkeypatch: pyt
         with started("watch", "order", "--url", url) as process:
             out, err = process.communicate(timeout=BOUND_S)
     assert (process.returncode, out) == (1, "")
-    assert len(lines_told(err)) == 1
+    assert len(err.splitlines()) == 1
     assert "the venue refused the sign-in" in err
     assert "wrong" not in err
 

@@ -1,7 +1,6 @@
 """Clients against the embedded venue, over real sockets: live books, instruments and events."""
 
 import asyncio
-import math
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -34,7 +33,7 @@ def test_the_clients_books_equal_the_tapes_after_each_frame(tapes: Path, name: s
     symbols = sorted({topic.rpartition(".")[2] for topic, _ in expected})
 
     async def main() -> None:
-        async with Venue(TapeMarket(tapes / name), speed=math.inf) as venue:  # noqa: SIM117
+        async with Venue(TapeMarket(tapes / name), speed=30) as venue:  # noqa: SIM117
             async with depthwire.connect(venue.url_for(symbols[0]), settings=QUICK) as client:
                 found = collected(client)
                 seen: set[tuple[str, int]] = set()
@@ -54,7 +53,7 @@ def test_the_clients_books_equal_the_tapes_after_each_frame(tapes: Path, name: s
                 await until(
                     lambda: all(book.state is BookState.LIVE and book.cross_seq == served[book.topic] for book in books)
                 )
-                assert len(seen) > 0.5 * len(expected)  # the tape goes on without a subscription
+                assert len(seen) > (450 if drops else 0.9 * len(expected))  # the tape goes on without a connection
                 assert client.status().connects == 1 + drops
                 assert [type(error) for error in found] == [errors.ConnectionLost] * drops
 

@@ -84,12 +84,9 @@ class Market:
 
 def started(dialect: Dialect, topic: str, *frames: bytes) -> Feed:
     """A feed of one topic that has received those frames."""
-    owner, channel = Offline(), dialect.channel(topic)
-    assert channel is not None
-    channel.attach(owner.errors.append)
-    owner.feed.channels.add(channel)
+    owner = Offline(topic, dialect=dialect)
     for raw in frames:
-        owner.feed.receive(raw, 1)
+        owner.send(raw)
     assert owner.errors == []
     return owner.feed
 

@@ -116,6 +116,7 @@ cdef class V5BookDecoder(BookDecoder):
         cdef Py_buffer written
         cdef const char* at
         cdef const char* stop
+        cdef const char* next_pair
         PyObject_GetBuffer(<object>levels, &written, PyBUF_SIMPLE)
         at, stop = <const char*>written.buf, <const char*>written.buf + written.len
         PyBuffer_Release(&written)
@@ -137,9 +138,10 @@ cdef class V5BookDecoder(BookDecoder):
                 return False
             if size.mantissa == 0 and not frame.is_snapshot:
                 change.action = REMOVE
-            if behind(at, stop, c',') == NULL:
+            next_pair = behind(at, stop, c',')
+            if next_pair == NULL:
                 return behind(at, stop, c']') == stop
-            at = behind(at, stop, c',')
+            at = next_pair
 
     cdef int _take_texts(self, PyObject* levels, int side, str symbol) except -1:
         """Turn one side's pairs into changes. O(levels)."""
