@@ -3,14 +3,16 @@
 import asyncio
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import pytest
 
 import depthwire
 from depthwire import errors
 from depthwire.settings import Settings
-from depthwire.sockets import SO_BUSY_POLL, connected_socket
+from depthwire.sockets import SO_BUSY_POLL, connected_socket, new_socket
 
 
 def option(settings: Settings, level: int, name: int) -> int:
@@ -94,3 +96,90 @@ def test_an_option_that_is_refused_fails_the_connection(
 def test_an_option_is_a_positive_c_int(name: str, value: int, told: str) -> None:
     with pytest.raises(ValueError, match=f"{name} must be {told}"):
         Settings(**{name: value})  # type: ignore[arg-type]
+
+
+# several addresses
+
+
+def addresses(*hosts: str) -> Callable[..., Any]:
+    """A name server that knows one host."""
+
+    async def getaddrinfo(host: str, port: int, **_: object) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in hosts]
+
+    return getaddrinfo
+
+
+@contextmanager
+def swallower() -> Iterator[socket.socket]:
+    """A port of 127.0.0.1 whose SYNs are dropped: its queue is full, and no connection is accepted."""
+    with socket.socket() as server, ExitStack() as stack:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(server.getsockname())
+        yield server
+
+
+def opened_sockets(monkeypatch: pytest.MonkeyPatch) -> list[socket.socket]:
+    made: list[socket.socket] = []
+
+    def kept(*arguments: Any) -> socket.socket:
+        made.append(new_socket(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr("depthwire.sockets.new_socket", kept)
+    return made
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux drops what a full queue has no room for")
+def test_a_host_whose_first_address_swallows_syns_is_reached_through_the_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("depthwire.sockets.NEXT_ADDRESS_AFTER_S", 0.01)
+    made = opened_sockets(monkeypatch)
+
+    async def main() -> None:
+        with swallower() as deaf:
+            port = deaf.getsockname()[1]
+            monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", addresses("127.0.0.1", "127.0.0.2"))
+            with socket.create_server(("127.0.0.2", port)):
+                sock = await connected_socket("venue.test", port, Settings(receive_buffer_bytes=8192))
+                with sock:
+                    assert sock.getpeername() == ("127.0.0.2", port)
+                    assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 2 * 8192
+                    assert [each.fileno() >= 0 for each in made] == [False, True]
+
+    asyncio.run(main())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux drops what a full queue has no room for")
+def test_addresses_that_all_swallow_syns_meet_the_deadline_and_leave_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("depthwire.sockets.NEXT_ADDRESS_AFTER_S", 0.01)
+    made = opened_sockets(monkeypatch)
+
+    async def main() -> None:
+        with swallower() as deaf:
+            monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", addresses("127.0.0.1", "127.0.0.1"))
+            url = f"ws://venue.test:{deaf.getsockname()[1]}/realtime"
+            with pytest.raises(errors.ConnectError, match=r"no connection within 0\.2 s"):
+                async with depthwire.connect(url, settings=Settings(timeout_s=0.2)):
+                    pytest.fail("connected")
+            assert [each.fileno() for each in made] == [-1, -1]
+
+    asyncio.run(main())
+
+
+def test_an_address_that_refuses_is_followed_by_the_next_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("depthwire.sockets.NEXT_ADDRESS_AFTER_S", 3600.0)
+
+    async def main() -> None:
+        with socket.create_server(("127.0.0.2", 0)) as server:
+            port = server.getsockname()[1]
+            monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", addresses("127.0.0.1", "127.0.0.2"))
+            with await connected_socket("venue.test", port, Settings()) as sock:
+                assert sock.getpeername() == ("127.0.0.2", port)
+
+    asyncio.run(main())
