@@ -178,7 +178,7 @@ def test_a_thousand_books_are_spread_over_as_many_connections_as_they_need() -> 
             assert Counter(topic for each in server.open for topic in each.topics) == dict.fromkeys(client.health(), 1)
 
             seen: list[bytes] = []
-            client.tap = lambda ts, payload: seen.append(bytes(payload))
+            client.add_tap(lambda ts, payload: seen.append(bytes(payload)))
             for symbol in symbols:
                 server.push(book(symbol, kind="delta", u=2, b=[["100.55", "1"]]))
             await until(lambda: all(each.update_id == 2 for each in books))

@@ -238,7 +238,7 @@ class Watch:
         self.events: dict[str, EventWatch] = {}
         self.errors: list[errors.DepthwireError] = []
         client.on_error(self.errors.append)
-        client.tap = self._tap
+        client.add_tap(self._tap)
 
     def _tap(self, ts_recv_ns: int, payload: memoryview) -> None:
         raw = bytes(payload)

@@ -276,10 +276,10 @@ def test_a_tape_of_it_replays_without_a_hole() -> None:
     async def main() -> None:
         async with market(V5) as at:
             taped: list[bytes] = []
-            at.client.tap = lambda ts_recv_ns, payload: taped.append(bytes(payload))
+            remove = at.client.add_tap(lambda ts_recv_ns, payload: taped.append(bytes(payload)))
             book = await at.client.book("BTCUSDT")
             await at.goes_on(5)
-            at.client.tap = None
+            remove()
             frames = [raw for raw in taped if b'"topic":"' + book.topic.encode() in raw]
             assert state_after(LINEAR, book.topic, *frames).bids == book.snapshot().bids
 

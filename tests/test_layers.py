@@ -20,7 +20,7 @@ ROWS = [
     {"book"},
     {"book_decoder", "scanner"},
     {"channel"},
-    {"routes", "bybit", "reports", "inlets", "merge"},
+    {"routes", "bybit", "reports", "inlets", "merge", "taps"},
     {"feed", "endpoints", "sockets", "health", "event_merge"},
     {"connection"},
     {"resync"},

@@ -33,6 +33,7 @@ from depthwire.settings import Settings
 from depthwire.simulated import SCHEME, simulated
 from depthwire.status import Status, lanes_of, status_of
 from depthwire.streams import EventStream, TopicEvents
+from depthwire.taps import Tap, Taps
 
 Trade = messages.Trade | v5_public.Trade
 Order = private.Order | v5_private.Order
@@ -44,7 +45,6 @@ Positions = accounts.Positions | v5_accounts.Positions
 Balances = accounts.Balances | v5_accounts.Balances
 MOST_LINES: Final = 2
 AnyStream = TypeVar("AnyStream", bound=EventStream[Any])
-Tap = Callable[[int, memoryview], object]
 
 
 class Client:
@@ -67,7 +67,7 @@ class Client:
         self.dialect = endpoints[0].dialect
         self._settings = settings
         self._reports = Reports()
-        self._tap: Tap | None = None
+        self._taps = Taps(self._reports.report, lambda: [session.feed for session in self._sessions])
 
         def line(number: int, reports: Reports) -> Line:
             def session(url: str) -> Session:
@@ -81,7 +81,7 @@ class Client:
                     auth_way=auth_way,
                     scanner=scanner,
                 )
-                made.feed.tap = self._tap
+                self._taps.attach(made.feed)
                 return made
 
             return Line(endpoints[number], session, credentials, persistent=len(endpoints) > 1)
@@ -268,19 +268,14 @@ class Client:
         """
         return self._reports.on_error(callback)
 
-    @property
-    def tap(self) -> Tap | None:
-        """``tap(ts_recv_ns, payload)`` sees each message before it is routed; the memoryview holds for that call.
+    def add_tap(self, tap: Tap) -> Callable[[], None]:
+        """Call ``tap(ts_recv_ns, payload)`` with each message before it is routed; returns a function that ends it.
 
-        It sees answers to sign-ins, too, which repeat the key and the signature.
+        The memoryview is valid during the call only. Answers to sign-ins are among the messages; they repeat the key and
+        the signature. With two lines it sees the messages of both. What a tap raises is reported as a CallbackError:
+        other taps still get the message, and so does its topic.
         """
-        return self._tap
-
-    @tap.setter
-    def tap(self, tap: Tap | None) -> None:
-        self._tap = tap
-        for session in self._sessions:
-            session.feed.tap = tap
+        return self._taps.add(tap)
 
     @property
     def lanes(self) -> dict[str, int]:
@@ -340,7 +335,7 @@ async def connect(
     asked for everything, and the first copy of each frame and event counts. What one line loses the other brings, and a
     line that ends is not missed; ``client.lines`` tells what each was good for. One of them suffices to begin. Their
     states are held against each other, which finds losses that no number proves. Books are STALE, and streams have a
-    StreamGap, where neither line has what is next. A ``tap`` sees the frames of both.
+    StreamGap, where neither line has what is next. A tap sees the frames of both.
 
     All URLs stand in :mod:`depthwire.endpoints`. At most 500 connections in 5 minutes are made to one host.
 

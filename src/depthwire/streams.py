@@ -19,11 +19,16 @@ class Callbacks(Generic[Callback]):
         self.now: tuple[Callback, ...] = ()
 
     def add(self, callback: Callback) -> Callable[[], None]:
-        """One more, at the end; returns a function that takes it out again."""
+        """One more, at the end; returns a function that takes it out again. One that was added twice is called twice."""
         self.now += (callback,)
+        is_added = True
 
         def remove() -> None:
-            self.now = tuple(other for other in self.now if other is not callback)
+            nonlocal is_added
+            if is_added:
+                is_added = False
+                at = next(at for at, other in enumerate(self.now) if other is callback)
+                self.now = self.now[:at] + self.now[at + 1 :]
 
         return remove
 

@@ -97,7 +97,8 @@ async def _record(arguments: argparse.Namespace) -> int:
     wanted = [*arguments.targets, *map(dialect.trade_topic, symbols)]
     topics = topics_of(wanted, dialect, arguments.depth)
     async with connect(arguments.url) as client:
-        recorder = client.tap = Recorder(arguments.frames)
+        recorder = Recorder(arguments.frames)
+        remove_tap = client.add_tap(recorder)
         # Nobody reads this stream: what it holds is bounded by its capacity.
         await client.subscribe(*(topic.text for topic in topics), capacity=1)
         with _new_tape(path) as tape:
@@ -106,7 +107,7 @@ async def _record(arguments: argparse.Namespace) -> int:
             try:
                 await run_for(arguments.seconds, _keep_flushed(recorder, tape))
             finally:
-                client.tap = None
+                remove_tap()
                 say(f"{recorder} in {path}")
     if recorder.failure is not None:
         raise recorder.failure

@@ -67,7 +67,7 @@ class PlainClient(Client):
         def keep(ts_recv_ns: int, payload: memoryview) -> None:
             self._frame = bytes(payload)
 
-        self.tap = keep
+        self.add_tap(keep)
 
     def message(self) -> Message:
         """The latest frame. To be called by a channel's subscriber."""
