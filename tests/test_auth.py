@@ -2,6 +2,8 @@
 
 import hashlib
 import hmac
+import traceback
+from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
@@ -34,6 +36,38 @@ def test_a_secret_may_be_fetched_each_time() -> None:
         signature("one", 6_000),
         signature("two", 6_000),
     ]
+
+
+def chained(error: BaseException | None) -> list[BaseException]:
+    """An error with every cause and context of it."""
+    return [] if error is None else [error, *chained(error.__cause__), *chained(error.__context__)]
+
+
+@pytest.mark.parametrize("raised", [ValueError("hush-secret"), UnicodeError("hush-secret"), StopIteration("hush-secret")])
+def test_what_a_secret_callable_raises_is_named_and_not_quoted(raised: Exception) -> None:
+    def fetch() -> str:
+        raise raised
+
+    with pytest.raises(AuthError, match=f"raised {type(raised).__name__}") as found:
+        Credentials("key", fetch).query(5.0)
+    assert chained(found.value) == [found.value]
+    assert "hush" not in "".join(traceback.format_exception(found.value))
+
+
+@pytest.mark.parametrize("secret", ["", "hush\udcffsecret", "hush\nsecret", b"hush-secret", None])
+def test_a_secret_that_cannot_sign_is_an_auth_error_that_does_not_show_it(secret: Any) -> None:
+    with pytest.raises(AuthError) as found:
+        Credentials("key", lambda: secret).signed(5.0)
+    assert chained(found.value) == [found.value]
+    assert "hush" not in str(found.value)
+
+
+def test_an_async_secret_callable_is_refused_at_once() -> None:
+    async def fetch() -> str:
+        return "secret"
+
+    with pytest.raises(TypeError, match="a plain function, not the async"):
+        Credentials("key", fetch)  # type: ignore[arg-type]
 
 
 def test_keys_come_from_arguments_or_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlencode
 
+from depthwire.callbacks import checked_callback
 from depthwire.errors import AuthError
 
 KEY_VARIABLE: Final = "DEPTHWIRE_API_KEY"
@@ -25,6 +26,8 @@ class Credentials:
     def __init__(self, api_key: str, api_secret: str | Callable[[], str]) -> None:
         if not api_key or not api_secret:
             raise AuthError("an API key needs its secret, and a secret its key; give both, or neither")
+        if callable(api_secret):
+            checked_callback(api_secret)
         self.api_key = api_key
         self._secret = api_secret
 
@@ -41,13 +44,24 @@ class Credentials:
     def signed(self, window_s: float, now_s: Callable[[], float] = time.time) -> tuple[str, int, str]:
         """(api_key, expires in ms, signature), valid for ``window_s`` from now; AuthError where there is no secret."""
         expires_ms = int((now_s() + window_s) * 1000)
+        return self.api_key, expires_ms, signature(self.secret(), expires_ms)
+
+    def secret(self) -> str:
+        """The secret, fetched now where a callable fetches it; raises AuthError where that fails."""
+        failure = ""
+        secret: object = ""
         try:
             secret = self._secret() if callable(self._secret) else self._secret
         except Exception as error:
-            raise AuthError(f"the callable given as api_secret raised {type(error).__name__}") from error
+            failure = type(error).__name__
+        if failure:
+            # Outside the handler: what was raised may quote the secret, and must not be the context of this error.
+            raise AuthError(f"the callable given as api_secret raised {failure}")
         if not isinstance(secret, str):
             raise AuthError(f"the callable given as api_secret returned {type(secret).__name__}, not a str")
-        return self.api_key, expires_ms, signature(secret, expires_ms)
+        if not secret or not secret.isprintable():
+            raise AuthError("the API secret is empty, or has characters that cannot be printed")
+        return secret
 
     def query(self, window_s: float) -> str:
         """The same as a URL's query."""
