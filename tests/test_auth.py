@@ -43,7 +43,9 @@ def chained(error: BaseException | None) -> list[BaseException]:
     return [] if error is None else [error, *chained(error.__cause__), *chained(error.__context__)]
 
 
-@pytest.mark.parametrize("raised", [ValueError("hush-secret"), UnicodeError("hush-secret"), StopIteration("hush-secret")])
+@pytest.mark.parametrize(
+    "raised", [ValueError("hush-secret"), UnicodeError("hush-secret"), StopIteration("hush-secret")]
+)
 def test_what_a_secret_callable_raises_is_named_and_not_quoted(raised: Exception) -> None:
     def fetch() -> str:
         raise raised

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "depthwire"
 # A module, or a folder of modules, imports what stands above its row: never its own row, never below.
 ROWS = [
     {"errors", "values", "settings", "pacing", "loops", "decimal_text", "parallel_arrays"}
-    | {"garbage", "causes", "phases", "clock"},
+    | {"callbacks", "garbage", "causes", "phases", "clock"},
     {"ladder", "scan_text", "streams", "tape", "polling"},
     {"masked_text"},
     {"kept_text", "level_text"},
@@ -54,6 +54,7 @@ ONLY = {
         "kept_text",
         "level_text",
         "scanner",
+        "callbacks",
         "streams",
         "channel",
     },

@@ -11,6 +11,7 @@ from depthwire.book cimport LIVE, STALE
 from depthwire.clock cimport coarse_ns, now_ns
 from depthwire.frame cimport BookFrame
 
+from depthwire.callbacks import checked_callback
 from depthwire.errors import UNDECODABLE, CallbackError, MalformedFrame, SlowCallback, StreamGap
 from depthwire.streams import changes
 from depthwire.values import BookState
@@ -46,9 +47,9 @@ cdef class LiveBook(Book):
         """Call ``listener(book)`` after each applied frame, inside the frame's own call stack.
 
         ``listener`` is a callable or a :class:`BookListener`. What it raises is reported as a CallbackError and stops
-        nobody else. Returns a function that ends it. O(1).
+        nobody else. Returns a function that ends it. Raises TypeError where it is neither, or async. O(1).
         """
-        self._listeners += (listener,)
+        self._listeners += (checked_listener(listener),)
 
         def remove():
             self._listeners = without(self._listeners, listener)
@@ -57,7 +58,7 @@ cdef class LiveBook(Book):
 
     def on_state(self, listener):
         """Call ``listener(book)`` on each change of :attr:`state`. Returns a function that ends it. O(1)."""
-        self._state_listeners += (listener,)
+        self._state_listeners += (checked_listener(listener),)
 
         def remove():
             self._state_listeners = without(self._state_listeners, listener)
@@ -118,6 +119,10 @@ cdef class LiveBook(Book):
         if self._state_listeners:
             tell(self._state_listeners, self)
         return 0
+
+
+cdef object checked_listener(object listener):
+    return listener if isinstance(listener, BookListener) else checked_callback(listener)
 
 
 cdef tuple without(tuple listeners, object listener):

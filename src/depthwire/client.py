@@ -264,16 +264,18 @@ class Client:
         """Call ``callback(error)`` for each error that no caller waits for: unusable frames, lost connections, failed
         reconnects, subscribers that raised. Without a callback they are logged as warnings of the logger "depthwire".
 
-        Returns a function that ends it.
+        Returns a function that ends it. Raises TypeError where the callback is not callable, or async.
         """
         return self._reports.on_error(callback)
 
     def add_tap(self, tap: Tap) -> Callable[[], None]:
         """Call ``tap(ts_recv_ns, payload)`` with each message before it is routed; returns a function that ends it.
 
-        The memoryview is valid during the call only. Answers to sign-ins are among the messages; they repeat the key and
-        the signature. With two lines it sees the messages of both. What a tap raises is reported as a CallbackError:
-        other taps still get the message, and so does its topic.
+        The memoryview is valid during the call only. Answers to sign-ins are among the messages; they repeat the key
+        and the signature. With two lines it sees the messages of both. What a tap raises is reported as a
+        CallbackError: other taps still get the message, and so does its topic.
+
+        Raises TypeError where ``tap`` is not callable, or async.
         """
         return self._taps.add(tap)
 

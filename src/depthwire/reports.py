@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Callable
 
+from depthwire.callbacks import Callbacks
 from depthwire.channel import log_error
 from depthwire.errors import DepthwireError
-from depthwire.streams import Callbacks
 
 log = logging.getLogger("depthwire")
 

@@ -5,32 +5,11 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+from depthwire.callbacks import Callbacks
 from depthwire.errors import DepthwireError, ReaderOverflow
 from depthwire.values import BookState
 
 Item = TypeVar("Item")
-Callback = TypeVar("Callback", bound=Callable[..., object])
-
-
-class Callbacks(Generic[Callback]):
-    """Callables in the order in which they were added; ``now`` may be iterated over while it changes."""
-
-    def __init__(self) -> None:
-        self.now: tuple[Callback, ...] = ()
-
-    def add(self, callback: Callback) -> Callable[[], None]:
-        """One more, at the end; returns a function that takes it out again. One that was added twice is called twice."""
-        self.now += (callback,)
-        is_added = True
-
-        def remove() -> None:
-            nonlocal is_added
-            if is_added:
-                is_added = False
-                at = next(at for at, other in enumerate(self.now) if other is callback)
-                self.now = self.now[:at] + self.now[at + 1 :]
-
-        return remove
 
 
 class Wakeup:
@@ -146,7 +125,10 @@ class EventStream(AsyncIterator[Item], Generic[Item]):
         return len(self._queue)
 
     def on_event(self, callback: Callable[[Item], object]) -> Callable[[], None]:
-        """Call ``callback(event)`` inside the frame's call stack. Returns a function that ends it."""
+        """Call ``callback(event)`` inside the frame's call stack. Returns a function that ends it.
+
+        Raises TypeError where ``callback`` is not callable, or async.
+        """
         return self._callbacks.add(callback)
 
     def push(self, events: list[Item], report: Callable[[Exception, str], object]) -> None:

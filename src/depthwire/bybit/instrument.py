@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from depthwire.bybit.record import Record
+from depthwire.callbacks import Callbacks
 from depthwire.channel import callback_error, log_error
 from depthwire.errors import (
     BookNotLive,
@@ -14,7 +15,7 @@ from depthwire.errors import (
     SnapshotMissing,
     SymbolMismatch,
 )
-from depthwire.streams import Callbacks, changes
+from depthwire.streams import changes
 from depthwire.values import BookState
 
 ChangeListener = Callable[["Instrument", frozenset[str]], object]
@@ -157,7 +158,8 @@ class Instrument:
         """Call ``listener(instrument, changed)`` after each applied frame, inside the frame's own call stack.
 
         ``changed`` is :attr:`updated`, the names of the fields that the frame changed. What a listener raises is
-        reported as a CallbackError and stops nobody else. Returns a function that ends it. O(1).
+        reported as a CallbackError and stops nobody else. Returns a function that ends it. Raises TypeError where the
+        listener is not callable, or async. O(1).
         """
         return self._listeners.add(listener)
 

@@ -1,0 +1,52 @@
+"""Callables that subscribers give: how they are checked and kept."""
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+Callback = TypeVar("Callback", bound=Callable[..., object])
+
+
+def checked_callback(callback: Callback) -> Callback:
+    """Return a callback; raises TypeError where it is not callable, or async: nothing would await what it returns."""
+    called: Any = callback
+    while isinstance(called, partial):
+        called = called.func
+    if not callable(called):
+        raise TypeError(f"a callback must be callable, not {callback!r}")
+    if any(is_async(each) for each in (called, type(called).__call__)):
+        raise TypeError(
+            f"a callback must be a plain function, not the async {callback!r}: it is called inside the frame's call "
+            "stack, where nothing can be awaited; read changes() or the stream in a task instead"
+        )
+    return callback
+
+
+def is_async(function: Any) -> bool:
+    """Whether a call returns something that must be awaited or iterated over asynchronously."""
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+
+
+class Callbacks(Generic[Callback]):
+    """Callables in the order in which they were added; ``now`` may be iterated over while it changes."""
+
+    def __init__(self) -> None:
+        self.now: tuple[Callback, ...] = ()
+
+    def add(self, callback: Callback) -> Callable[[], None]:
+        """One more, at the end; returns a function that removes it. One that was added twice is called twice.
+
+        Raises as :func:`checked_callback` does.
+        """
+        self.now += (checked_callback(callback),)
+        is_added = True
+
+        def remove() -> None:
+            nonlocal is_added
+            if is_added:
+                is_added = False
+                at = next(at for at, other in enumerate(self.now) if other is callback)
+                self.now = self.now[:at] + self.now[at + 1 :]
+
+        return remove

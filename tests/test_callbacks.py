@@ -1,0 +1,83 @@
+"""What may be registered as a callback, wherever one is."""
+
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from depthwire.bybit.v2_instrument import V2Instrument
+from depthwire.callbacks import Callbacks
+from depthwire.channel import BookListener, LiveBook
+from depthwire.client import Client
+from depthwire.endpoints import endpoint_of
+from depthwire.reports import Reports
+from depthwire.settings import Settings
+from depthwire.streams import EventStream
+
+
+async def coroutine(*_: object) -> None: ...
+
+
+async def generator(*_: object) -> AsyncIterator[int]:
+    yield 1
+
+
+class AsyncCall:
+    async def __call__(self, *_: object) -> None: ...
+
+    async def method(self, *_: object) -> None: ...
+
+
+class PlainCall:
+    def __call__(self, *_: object) -> None: ...
+
+
+def client() -> Client:
+    return Client([endpoint_of("ws://127.0.0.1:1/realtime")], Settings())
+
+
+REGISTRIES: dict[str, Callable[[Any], object]] = {
+    "book.on_change": lambda callback: LiveBook("t", "BTCUSD", 25).on_change(callback),
+    "book.on_state": lambda callback: LiveBook("t", "BTCUSD", 25).on_state(callback),
+    "instrument.on_change": lambda callback: V2Instrument("t", "BTCUSD").on_change(callback),
+    "instrument.on_state": lambda callback: V2Instrument("t", "BTCUSD").on_state(callback),
+    "stream.on_event": lambda callback: EventStream("t", 1, on_close=lambda _: None).on_event(callback),
+    "reports.on_error": lambda callback: Reports().on_error(callback),
+    "client.on_error": lambda callback: client().on_error(callback),
+    "client.add_tap": lambda callback: client().add_tap(callback),
+}
+BAD: list[Any] = [
+    5,
+    "print",
+    coroutine,
+    generator,
+    AsyncCall(),
+    AsyncCall().method,
+    partial(coroutine, 1),
+    partial(partial(AsyncCall(), 1), 2),
+]
+
+
+@pytest.mark.parametrize("name", REGISTRIES)
+@pytest.mark.parametrize("callback", BAD, ids=repr)
+def test_what_can_never_work_is_refused_at_once(name: str, callback: Any) -> None:
+    with pytest.raises(TypeError, match="a callback must be"):
+        REGISTRIES[name](callback)
+
+
+@pytest.mark.parametrize("name", REGISTRIES)
+@pytest.mark.parametrize("callback", [print, PlainCall(), PlainCall, partial(print, 1), [].append], ids=repr)
+def test_what_can_be_called_is_taken(name: str, callback: Any) -> None:
+    REGISTRIES[name](callback)
+
+
+def test_a_compiled_listener_is_taken() -> None:
+    LiveBook("t", "BTCUSD", 25).on_change(BookListener())
+
+
+def test_a_refused_callback_leaves_nothing_behind() -> None:
+    callbacks: Callbacks[Any] = Callbacks()
+    with pytest.raises(TypeError):
+        callbacks.add(coroutine)
+    assert callbacks.now == ()
