@@ -1,7 +1,6 @@
 """Accounts over real sockets: sign-in both ways, its refusals, and a strategy whose books of account must balance."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -339,8 +338,7 @@ def test_secrets_are_shown_nowhere(caplog: pytest.LogCaptureFixture) -> None:
                     raise errors.AuthError("on the URL a refusal shows with the first private topic at the latest")
             told.append(repr(error.value))
 
-    with caplog.at_level(1):
-        logging.getLogger("depthwire").setLevel(1)
+    with caplog.at_level(1, logger="depthwire"):
         run(main)
     text = "\n".join([*told, caplog.text])
     assert len(told) >= 4

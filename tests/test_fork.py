@@ -98,3 +98,51 @@ def test_a_forked_child_is_told_and_its_parent_goes_on(script: str) -> None:
     )
     assert (ended.returncode, ended.stdout) == (0, "done\n"), ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+ENDS = {
+    "exits": ("sys.exit(7)", 7),
+    "fails": ("raise KeyError('on purpose')", 1),
+    "is over": ("return True", 0),
+    "is cut": ("os._exit(7)", 7),
+    "forks again and exits": ("sys.exit(os.waitstatus_to_exitcode(os.waitpid(os.fork() or sys.exit(7), 0)[1]))", 7),
+    "exits from a child of multiprocessing": (None, 7),
+}
+BLOCKING_FACE = """
+def parent():
+    with depthwire.blocking.connect("sim://") as client:
+        client.book("BTCUSD")
+        if fork():
+            return
+        assert client.book("ETHUSD").state == "LIVE"
+parent()
+"""
+FORK = """
+import os, sys
+import depthwire, depthwire.blocking
+def fork():
+    pid = os.fork()
+    if pid == 0:
+        return end()
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == CODE
+def end():
+    END
+"""
+MULTIPROCESSING = """
+import multiprocessing, os, sys
+import depthwire, depthwire.blocking
+def fork():
+    child = multiprocessing.get_context("fork").Process(target=sys.exit, args=(7,))
+    child.start()
+    child.join()
+    assert child.exitcode == 7
+"""
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_child_of_the_blocking_face_ends_with_its_own_exit_code(end: str) -> None:
+    how, code = ENDS[end]
+    fork = MULTIPROCESSING if how is None else FORK.replace("END", how).replace("CODE", str(code))
+    ended = subprocess.run([sys.executable, "-c", fork + BLOCKING_FACE], capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    assert ("Traceback" in ended.stderr) == (end == "fails")

@@ -33,6 +33,7 @@ from depthwire.feed import Feed
 from depthwire.pacing import connection_wait_s
 from depthwire.phases import ConnectionStatus, Phase
 from depthwire.settings import Settings
+from depthwire.socket_log import SocketLog
 from depthwire.sockets import connected_socket, hang_up
 
 # What the venue says to a connection that has stood for long enough; the exchange's advice is to reconnect at once. Not
@@ -40,8 +41,7 @@ from depthwire.sockets import connected_socket, hang_up
 GOODBYES: Final = 1000, 1001
 AuthWay = Literal["op", "url"]
 log = logging.getLogger("depthwire")
-socket_log = log.getChild("socket")
-socket_log.setLevel(logging.INFO)  # below that picows logs the request line, whose query may be signed
+socket_log = SocketLog(log.getChild("socket"))
 
 
 class ConnectionOwner(Protocol):

@@ -8,21 +8,15 @@ from contextlib import suppress
 from depthwire import __version__
 from depthwire.cli import demo, record, replay, topics, venue, watch
 from depthwire.cli.command import FAILURE, INTERRUPTED, OK, TERMINATED, USAGE
-from depthwire.cli.output import OutputClosed, log_levels, log_lines, say
+from depthwire.cli.output import OutputClosed, log_levels, log_lines, open_standard_streams, say
 from depthwire.errors import DepthwireError, InvalidUrl, TopicError
 
 __all__ = ["main"]
 
 _COMMANDS = (watch.COMMAND, topics.COMMAND, record.COMMAND, replay.COMMAND, venue.COMMAND, demo.COMMAND)
 
-# What asyncio has to say of a connection that failed, our own error says better. The loggers of sockets have levels of
-# their own, so that they never tell what was signed.
-_TERSE = {
-    "depthwire": logging.WARNING,
-    "depthwire.socket": logging.WARNING,
-    "depthwire.venue.socket": logging.WARNING,
-    "asyncio": logging.CRITICAL,
-}
+# Our own error describes a failed connection better than asyncio does.
+_TERSE = {"depthwire": logging.WARNING, "asyncio": logging.CRITICAL}
 _VERBOSE = {"depthwire": logging.DEBUG, "asyncio": logging.INFO}
 
 _EXIT_CODES = f"""\
@@ -40,6 +34,7 @@ def main(argv: list[str] | None = None) -> int:
 
     Raises SystemExit, as argparse does, after --help, --version and on arguments that cannot be parsed.
     """
+    open_standard_streams()
     arguments = _parser().parse_args(argv)
     try:
         with log_lines("depthwire", "asyncio"), log_levels(_VERBOSE if arguments.verbose else _TERSE):

@@ -9,12 +9,20 @@ from decimal import Decimal
 from typing import TextIO
 
 from depthwire.bybit.v5_grammar import BOOK as V5_BOOK
+from depthwire.loops import open_standard_fds
 
 _UNITS = ((86_400 * 10**9, "d"), (10**9, "s"), (10**6, "ms"), (10**3, "us"))
 
 
 class OutputClosed(Exception):
     """Whoever read our output has gone, as ``head`` does: there is nothing left to do, and nobody to tell."""
+
+
+def open_standard_streams() -> None:
+    """Replace those of stdin, stdout and stderr that the caller closed by the null device."""
+    open_standard_fds()
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115  # open until the process ends
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
 
 
 def sequences(topic: str, cross_seq: int, update_id: int) -> dict[str, int]:

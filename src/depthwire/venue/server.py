@@ -26,6 +26,7 @@ from picows import (
 from depthwire.bybit.grammar import PRIVATE_KINDS
 from depthwire.bybit.topics import split_topic
 from depthwire.errors import TopicError
+from depthwire.socket_log import SocketLog
 from depthwire.tape import Pace
 from depthwire.venue import service_v2, service_v5
 from depthwire.venue.accounts import Account
@@ -42,8 +43,7 @@ from depthwire.venue.wire_book import WireBook, WirePairs, WireState
 from depthwire.venue.wire_states import state_of
 
 _log = logging.getLogger("depthwire.venue")
-_socket_log = _log.getChild("socket")
-_socket_log.setLevel(logging.INFO)  # below that picows logs the request line, whose query may be signed
+_socket_log = SocketLog(_log.getChild("socket"))
 
 STALL_LIMIT_S = 60.0
 """How long an unpaced market waits for a reader that takes nothing before it is cut off."""
@@ -140,6 +140,8 @@ class Venue:
             enable_auto_pong=False,
             max_frame_size=MAX_REQUEST,
             logger_name=_socket_log,
+            # aiofastnet reports each failed handshake to the loop, in a form that logging cannot print.
+            use_aiofastnet=False if self._ssl else None,
         )
         self._port = self._server.sockets[0].getsockname()[1]
 
