@@ -30,6 +30,7 @@ from depthwire.errors import (
     MalformedFrame,
 )
 from depthwire.feed import Feed
+from depthwire.handshake import refusal_of, refuse_unrequested, secrets_of, timestamp
 from depthwire.pacing import connection_wait_s
 from depthwire.phases import ConnectionStatus, Phase
 from depthwire.settings import Settings
@@ -200,11 +201,12 @@ class Connection:
             return sock
 
         timeout_s = self._settings.timeout_s
+        target = self._signed_target()
         try:
             async with asyncio.timeout(timeout_s):
                 _, listener = await picows.ws_connect(
-                    lambda: self.feed,
-                    self._signed_target(),
+                    self._accept,
+                    target,
                     ssl_context=self._ssl_context,
                     proxy=self._proxy,
                     socket_factory=make_socket,
@@ -215,12 +217,17 @@ class Connection:
                     max_redirects=0,
                     logger_name=socket_log,
                 )
-                refuse_unanswered(listener)
+                self._refuse_unanswered(listener)
                 self._note(Phase.SIGNING_IN)
                 await self._sign_in()
         except TimeoutError:
             hang_up(sock)
             raise ConnectError(f"{self.url}{self._through}: no connection within {timeout_s:g} s") from None
+        except picows.WSHandshakeError as error:
+            hang_up(sock)
+            refusal = refusal_of(error, secrets_of(target, self._proxy))
+            message = f"{self.url}{self._through}: {refusal.text}"
+            raise ConnectError(message, refusal.status, refusal.retry_after_s) from None
         except (OSError, picows.WSError, ProxyError, ValueError) as error:
             hang_up(sock)
             in_tls = sock is not None and self.url.startswith("wss:")
@@ -231,6 +238,17 @@ class Connection:
         self.live_since_s = asyncio.get_running_loop().time()
         self._note(Phase.LIVE)
         self.owner.connection_up()
+
+    def _accept(self, _: picows.WSUpgradeRequest, response: picows.WSUpgradeResponse) -> Feed:
+        """What takes the frames, once the server's answer to the handshake proved to be what was asked for."""
+        refuse_unrequested(response)
+        return self.feed
+
+    def _refuse_unanswered(self, listener: picows.WSListener | None) -> None:
+        """Raise WSError where picows returned because the connection was over before its handshake was."""
+        if listener is None:
+            hint = "; it may speak TLS: try wss://" if self.url.startswith("ws:") else ""
+            raise picows.WSError(f"closed by the other side before it answered the WebSocket handshake{hint}")
 
     async def _take_turn(self) -> None:
         """Wait as long as the exchange wants between so many connections; a connect's deadline begins behind it."""
@@ -276,23 +294,24 @@ class Connection:
 
     def _clock_offset_s(self) -> float | None:
         """This machine's clock less the venue's, by the Date of its handshake; known to a second or two, if at all."""
-        from email.utils import parsedate_to_datetime  # a tenth of what importing depthwire would cost, for a refusal
-
-        date = self._transport.response.headers.get("Date") if self._transport is not None else None
-        return None if date is None else time.time() - parsedate_to_datetime(date).timestamp()
+        date = self._transport.response.headers.get("Date", "") if self._transport is not None else ""
+        venue_s = timestamp(date)
+        return None if venue_s is None else time.time() - venue_s
 
     async def _keep_connected(self) -> None:
         backoff = self._settings.backoff()
         while True:
             await self._live()
             at_once = self.status.close_code in GOODBYES
+            retry_after_s: float | None = None
             while True:
-                await self._wait(backoff.next_s(at_once=at_once))
+                await self._wait(max(backoff.next_s(at_once=at_once), retry_after_s or 0.0))
                 try:
                     await self._connect()
                     break
                 except (AuthError, ConnectError) as error:
                     self.owner.report(error)
+                    retry_after_s = getattr(error, "retry_after_s", None)
 
     async def _live(self) -> None:
         """Send pings until the connection is lost; drop it where a pong fails to come."""
@@ -421,12 +440,6 @@ class Connection:
         """Wait until all has come that was sent before now: the pong comes behind it. Raises as :meth:`ask` does."""
         async with asyncio.timeout(self._settings.timeout_s):
             await self._request(*self._dialect.ping())
-
-
-def refuse_unanswered(listener: picows.WSListener | None) -> None:
-    """Raise WSError where picows returned because the connection was over before its handshake was."""
-    if listener is None:
-        raise picows.WSError("closed by the other side before it answered the WebSocket handshake")
 
 
 def asked_for(future: "asyncio.Future[Any]") -> None:

@@ -4,7 +4,8 @@
 
     DepthwireError
     ├── InvalidUrl (ValueError)           the URL names no endpoint or proxy that depthwire can speak to
-    ├── ConnectError (ConnectionError)    refused, unreachable, TLS or handshake failed, deadline passed
+    ├── ConnectError (ConnectionError)    refused, unreachable, TLS or handshake failed, deadline passed:
+    │                                     ``status``, ``retry_after_s``
     ├── ConnectionLost (ConnectionError)  an established connection ended; the session reconnects by itself. ``code``,
     │                                     ``reason``: of the close frame, where there was one
     ├── ClientClosed                      the client was closed while somebody waited, or is used after it
@@ -106,7 +107,16 @@ class InvalidUrl(DepthwireError, ValueError):
 
 
 class ConnectError(DepthwireError, ConnectionError):
-    """No connection: refused, unreachable, TLS or handshake failed, or the deadline passed."""
+    """No connection: refused, unreachable, TLS or handshake failed, or the deadline passed.
+
+    ``status`` is that of the HTTP response that refused the handshake, ``retry_after_s`` what its ``Retry-After`` asks
+    for, in seconds; None where there was none.
+    """
+
+    def __init__(self, message: str, status: int | None = None, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after_s = retry_after_s
 
 
 class ConnectionLost(DepthwireError, ConnectionError):

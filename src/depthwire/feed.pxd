@@ -12,9 +12,12 @@ cdef class Feed(WSListener):
     cdef Py_ssize_t max_message_size
     cdef object _owner
     cdef bytearray _fragments
+    cdef bint _is_over
 
     cdef int on_message(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1
-    cdef int _assemble(self, WSFrame frame, int64_t ts_recv_ns) except -1
+    cdef int _fail(self, WSTransport transport, code, reason) except -1
+    cdef int _take_close(self, WSTransport transport, WSFrame frame) except -1
+    cdef int _assemble(self, WSTransport transport, WSFrame frame, int64_t ts_recv_ns) except -1
     cdef int _route_slowly(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1
     cdef int _deliver(
         self, object channel, const char* data, Py_ssize_t size, const char* behind_topic, int64_t ts_recv_ns

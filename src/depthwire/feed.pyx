@@ -5,6 +5,7 @@ from cpython.buffer cimport PyBUF_READ, PyBUF_SIMPLE, PyBuffer_Release, PyObject
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.string cimport memchr
+from picows.picows cimport WSCloseCode as WSCloseCode_t
 from picows.picows cimport WSMsgType
 
 from depthwire.channel cimport BookChannel, Channel
@@ -12,7 +13,7 @@ from depthwire.clock cimport now_ns
 from depthwire.scan_text cimport LONGEST_TOPIC, digits, literal
 
 import msgspec
-from picows import WSCloseCode, WSProtocolError
+from picows import WSCloseCode
 
 from depthwire.errors import UNDECODABLE, FrameError, MalformedFrame, UnknownTopic
 
@@ -57,6 +58,7 @@ cdef class Feed(WSListener):
 
     cpdef on_ws_connected(self, WSTransport transport):
         self._fragments = None
+        self._is_over = False
         self._owner.on_connected(transport)
 
     cpdef on_ws_disconnected(self, WSTransport transport):
@@ -64,30 +66,55 @@ cdef class Feed(WSListener):
 
     cpdef on_ws_frame(self, WSTransport transport, WSFrame frame):
         cdef int64_t ts_recv_ns = now_ns()
-        if frame.msg_type == WSMsgType.TEXT and frame.fin and self._fragments is None:
+        if self._is_over:
+            return
+        if frame.rsv1 | frame.rsv2 | frame.rsv3:
+            self._fail(transport, WSCloseCode.PROTOCOL_ERROR, "a reserved bit is set, though no extension was negotiated")
+        elif frame.msg_type == WSMsgType.TEXT and frame.fin and self._fragments is None:
             self.on_message(frame.payload_ptr, frame.payload_size, ts_recv_ns)
         elif frame.msg_type == WSMsgType.CLOSE:
-            if not transport.is_close_frame_sent:
-                transport.send_close(frame.get_close_code(), frame.get_close_message())
-            transport.disconnect()
+            self._take_close(transport, frame)
         elif frame.msg_type == WSMsgType.BINARY and frame.fin:
             self._owner.on_frame_error(
                 MalformedFrame(f"a binary frame of {frame.payload_size} bytes; the exchange sends text")
             )
         elif frame.msg_type <= WSMsgType.BINARY:
-            self._assemble(frame, ts_recv_ns)
+            self._assemble(transport, frame, ts_recv_ns)
 
-    cdef int _assemble(self, WSFrame frame, int64_t ts_recv_ns) except -1:
+    cdef int _fail(self, WSTransport transport, code, reason) except -1:
+        """The venue broke the protocol: end the connection at once; what else it sent on it is not read."""
+        self._is_over = True
+        transport.send_close(code, reason)
+        transport.disconnect()
+        return 0
+
+    cdef int _take_close(self, WSTransport transport, WSFrame frame) except -1:
+        """Answer a close frame, with its own code where that may be sent, and end the connection."""
+        cdef int code = <int>frame.get_close_code()
+        if not transport.is_close_frame_sent:
+            if frame.payload_size == 0:
+                transport.send_close(WSCloseCode.OK)
+            elif not is_close_code(code):
+                return self._fail(transport, WSCloseCode.PROTOCOL_ERROR, f"the venue's close frame has the invalid code {code}")
+            else:
+                transport.send_close(<WSCloseCode_t>code, frame.get_close_message())
+        self._is_over = True
+        transport.disconnect()
+        return 0
+
+    cdef int _assemble(self, WSTransport transport, WSFrame frame, int64_t ts_recv_ns) except -1:
         """Put a fragmented message together; bounded by max_message_size."""
         if frame.msg_type == WSMsgType.CONTINUATION:
             if self._fragments is None:
-                raise WSProtocolError(WSCloseCode.PROTOCOL_ERROR, "a continuation of nothing")
+                return self._fail(transport, WSCloseCode.PROTOCOL_ERROR, "a continuation of nothing")
         elif self._fragments is not None:
-            raise WSProtocolError(WSCloseCode.PROTOCOL_ERROR, "a new message inside a fragmented one")
+            return self._fail(transport, WSCloseCode.PROTOCOL_ERROR, "a new message inside a fragmented one")
         else:
             self._fragments = bytearray()
         if len(self._fragments) + frame.payload_size > self.max_message_size:
-            raise WSProtocolError(WSCloseCode.MESSAGE_TOO_BIG, f"a message of more than {self.max_message_size} bytes")
+            return self._fail(
+                transport, WSCloseCode.MESSAGE_TOO_BIG, f"a message of more than {self.max_message_size} bytes"
+            )
         self._fragments += frame.get_payload_as_memoryview()
         if frame.fin:
             message, self._fragments = self._fragments, None
@@ -177,6 +204,11 @@ cdef class Feed(WSListener):
         if self.channels.find(data, data + size, &behind_topic) is not channel:     # a new one, perhaps
             behind_topic = NULL
         return self._deliver(channel, data, size, behind_topic, ts_recv_ns)
+
+
+cdef inline bint is_close_code(int code) noexcept nogil:
+    """Whether a close frame may carry a code (RFC 6455, section 7.4): 1005, 1006 and 1015 stand for none that was sent."""
+    return 3000 <= code <= 4999 or 1000 <= code <= 1003 or 1007 <= code <= 1014
 
 
 cdef inline const char* stamp(const char* at, const char* end, int64_t* ts_recv_ns) noexcept nogil:

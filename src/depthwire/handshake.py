@@ -1,0 +1,93 @@
+"""What a server answers to the WebSocket handshake, where that is not what was asked for."""
+
+import re
+import time
+from collections.abc import Iterable
+from datetime import UTC
+from http import HTTPStatus
+from typing import Final, NamedTuple
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import picows
+
+UNREQUESTED: Final = {"Sec-WebSocket-Extensions": "extension", "Sec-WebSocket-Protocol": "subprotocol"}
+LONGEST_BODY: Final = 200
+LONGEST_WAIT_S: Final = 900.0  # a server that is wrong about Retry-After costs no more than that
+SHORTEST_SECRET: Final = 4
+
+
+class Refusal(NamedTuple):
+    """A refused handshake: in words, with the HTTP status and the seconds of ``Retry-After`` where there are any."""
+
+    text: str
+    status: int | None = None
+    retry_after_s: float | None = None
+
+
+def refuse_unrequested(response: picows.WSUpgradeResponse) -> None:
+    """Raise WSHandshakeError where a server chose an extension or a subprotocol, of which none is ever offered."""
+    for header, name in UNREQUESTED.items():
+        if value := response.headers.get(header):
+            raise picows.WSHandshakeError(f"it chose the {name} {printable(value)!r}, which was not offered")
+
+
+def refusal_of(error: picows.WSHandshakeError, secrets: Iterable[str] = ()) -> Refusal:
+    """What a refused handshake says, without the ``secrets``, which a server may quote."""
+    lines = (error.raw_header or b"").decode("latin-1").split("\r\n")
+    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
+    match = re.fullmatch(r"HTTP/\d\.\d (\d{3})(?: (.*))?", lines[0])
+    status = int(match[1]) if match else None
+    if match is None or status == HTTPStatus.SWITCHING_PROTOCOLS:
+        return Refusal(f"the server refused the WebSocket handshake: {printable(str(error), secrets)}", status)
+    reason = printable(match[2] or "", secrets)
+    text = f"the server refused the WebSocket handshake with status {status} {reason}".rstrip()
+    retry_after_s = seconds_of(headers.get("retry-after", ""), headers.get("date", ""))
+    if retry_after_s is not None:
+        text += f", to be tried again in {retry_after_s:.0f} s"
+    if body := printable((error.raw_body or b"")[: 16 * LONGEST_BODY].decode("utf-8", "replace"), secrets):
+        text += f": {body}"
+    return Refusal(text, status, retry_after_s)
+
+
+def seconds_of(retry_after: str, date: str = "") -> float | None:
+    """How long a ``Retry-After`` asks to wait, at most ``LONGEST_WAIT_S``; None where it is absent or unreadable.
+
+    A time in it is compared with the server's own clock where that is known.
+    """
+    if retry_after.isascii() and retry_after.isdecimal():
+        return min(float(retry_after[:9]), LONGEST_WAIT_S)
+    until_s = timestamp(retry_after)
+    if until_s is None:
+        return None
+    now_s = timestamp(date)
+    return min(max(until_s - (time.time() if now_s is None else now_s), 0.0), LONGEST_WAIT_S)
+
+
+def timestamp(date: str) -> float | None:
+    """An HTTP date in seconds since the epoch; None where it is none."""
+    from email.utils import parsedate_to_datetime  # a tenth of what importing depthwire would cost, for a refusal
+
+    try:
+        found = parsedate_to_datetime(date)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def secrets_of(*urls: str | None) -> list[str]:
+    """What may be secret in URLs: the values of their queries, and their user parts, as written and as meant."""
+    found: list[str] = []
+    for url in urls:
+        parts = urlsplit(url or "")
+        found += [each for pair in parts.query.split("&") for each in pair.partition("=")[2:]]
+        found += [value for _, value in parse_qsl(parts.query)]
+        found += [each for part in (parts.username, parts.password) if part for each in (part, unquote(part))]
+    return sorted({each for each in found if len(each) >= SHORTEST_SECRET}, key=len, reverse=True)
+
+
+def printable(text: str, secrets: Iterable[str] = ()) -> str:
+    """A foreign text on one short line, with each secret left out."""
+    for secret in secrets:
+        text = text.replace(secret, "…")
+    text = " ".join("".join(each if each.isprintable() else " " for each in text).split())
+    return text if len(text) <= LONGEST_BODY else f"{text[:LONGEST_BODY]}…"
