@@ -13,6 +13,7 @@ from picows.picows import WSUpgradeRequest
 from depthwire.bybit.auth import signature
 from wire import encode
 
+OPTION_PATH = "/v5/public/option"
 KEY, SECRET = "a-key", "hush-hush"
 BOUND_S = 60.0
 
@@ -67,7 +68,8 @@ class V5Connection(WSListener):
 class V5Server:
     """``snapshots`` maps a topic to its first frame; a topic that ``refused`` names is answered with that reason.
 
-    ``names_requests=False`` answers as spot was recorded: without req_id.
+    ``names_requests=False`` answers as spot was recorded: without req_id. Where ``held_answers`` is a list, answers of
+    option wait in it.
     """
 
     def __init__(self, *, args_length: int = 21_000, most_args: int = 10**9, names_requests: bool = True) -> None:
@@ -77,6 +79,7 @@ class V5Server:
         )
         self.refused: dict[str, str] = {}
         self.answers_pings = True
+        self.held_answers: list[Callable[[], None]] | None = None
         self.url = ""
         self._args_length = args_length
         self._most_args = most_args
@@ -101,10 +104,15 @@ class V5Server:
         op, args, req_id = request["op"], request.get("args", []), request["req_id"]
         named = {"req_id": req_id} if self._names_requests else {}
         if op == "ping":
-            if self.answers_pings and connection.path == "/v5/private":
+            if self.answers_pings and connection.path == OPTION_PATH:
+                connection.send({"args": ["1675418560633"], "op": "pong"})
+            elif self.answers_pings and connection.path == "/v5/private":
                 connection.send({**named, "op": "pong", "args": ["1675418560633"], "conn_id": "x"})
             elif self.answers_pings:
                 connection.send({"success": True, "ret_msg": "pong", "conn_id": "x", **named, "op": "ping"})
+            return
+        if connection.path == OPTION_PATH:
+            self._answer_by_topic(connection, op, args)
             return
         reason = self._refusal(connection, op, args)
         found = []
@@ -117,6 +125,26 @@ class V5Server:
         for message in found:
             if message is not None:
                 connection.send(message)
+
+    def _answer_by_topic(self, connection: V5Connection, op: str, args: list[str]) -> None:
+        failed = [topic for topic in args if topic in self.refused]
+        good = [topic for topic in args if topic not in failed]
+        if op == "subscribe":
+            connection.topics += good
+        else:
+            connection.topics = [topic for topic in connection.topics if topic not in good]
+        lists = {"failTopics": failed, "successTopics": good}
+        answer = {"success": True, "conn_id": "x", "data": lists, "type": "COMMAND_RESP"}
+        snapshots = [found for topic in good if op == "subscribe" and (found := self.snapshots(topic)) is not None]
+
+        def send() -> None:
+            for message in (answer, *snapshots):
+                connection.send(message)
+
+        if self.held_answers is None:
+            send()
+        else:
+            self.held_answers.append(send)
 
     def _refusal(self, connection: V5Connection, op: str, args: list[Any]) -> str:
         if op == "auth":

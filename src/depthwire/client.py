@@ -28,7 +28,7 @@ from depthwire.line import NO_CREDENTIALS, Line
 from depthwire.lines import Lines, LineStatus
 from depthwire.polling import busy_polling
 from depthwire.reports import Reports
-from depthwire.session import Session
+from depthwire.session import Session, taken_back_on_failure
 from depthwire.settings import Settings
 from depthwire.simulated import SCHEME, simulated
 from depthwire.status import Status, lanes_of, status_of
@@ -190,7 +190,8 @@ class Client:
         topics sign in first.
 
         Raises TopicError where a topic is malformed (nothing is sent), AuthError where a private one lacks a key, and
-        as :meth:`book` does: where one topic is refused, the others that nobody else asked for are ended, too.
+        as :meth:`book` does, once the venue has answered for all: a SubscriptionRejected names all refused topics.
+        Then, and where it is cancelled, the others that no other caller asked for are ended, too.
         """
         wanted = [topic for text in topics for topic in self.dialect.parse(text)]
         if not wanted:
@@ -205,13 +206,14 @@ class Client:
 
     async def unsubscribe(self, *topics: str) -> None:
         """End topics, such as ``book.topic`` or ``"trade.*"``: their books go STALE for good, their streams end after
-        what waits in them.
+        what waits in them. As few requests are sent as the exchange's limits allow.
 
-        Raises TopicError where one is not subscribed, SubscriptionRejected or SubscriptionTimeout where the venue does
-        not confirm it.
+        Raises TopicError where one is not subscribed (then none is ended), SubscriptionRejected (of all that the venue
+        refuses) or SubscriptionTimeout where it does not answer; then the readers are ended all the same.
         """
-        for text in topics:
-            await self._served.unsubscribe(self.dialect.parse(text))
+        wanted = dict.fromkeys(topic for text in topics for topic in self.dialect.parse(text))
+        if wanted:
+            await self._served.unsubscribe(wanted)
 
     async def _events(self, topic: str, capacity: int) -> EventStream[Any]:
         def stream_of(channel: EventChannel) -> EventStream[Any]:
@@ -244,8 +246,12 @@ class Client:
             assert isinstance(channel, BookChannel | StateChannel)
             found.append(channel.state)
 
-        await self._served.subscribe(self.dialect.parse(topic), keep)
+        held = await self._served.subscribe(self.dialect.parse(topic), keep)
         (state,) = found
+        async with taken_back_on_failure(held):
+            return await self._with_snapshot(topic, state)
+
+    async def _with_snapshot(self, topic: str, state: Any) -> Any:
         timeout_s = self._settings.timeout_s
         try:
             async with asyncio.timeout(timeout_s):

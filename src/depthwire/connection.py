@@ -92,6 +92,7 @@ class Connection:
         self._drop_reason = ""
         self.sign_in_refusal: AuthError | None = None
         self._pending: dict[RequestKey, list[asyncio.Future[Answer]]] = {}
+        self._pending_topics: dict[RequestKey, frozenset[str]] = {}  # of subscribe and unsubscribe requests
         self._tasks: set[asyncio.Task[None]] = set()
         self.closed = self.forked = self.is_kept = False
 
@@ -363,6 +364,7 @@ class Connection:
                 if not future.done():
                     future.set_exception(error)
         self._pending.clear()
+        self._pending_topics.clear()
         if not self.closed:
             self.owner.connection_down(f"connection lost: {loss.text}")
             self.owner.report(error)
@@ -384,7 +386,7 @@ class Connection:
         except MalformedFrame as error:
             self.owner.report(error)
             return
-        future = self._asked_first(answer.key)
+        future = self._asked_first(answer)
         if future is not None:
             future.set_result(answer)
             return
@@ -397,10 +399,18 @@ class Connection:
         else:
             self.owner.report(MalformedFrame(f"the venue refused what nobody asked for: {answer.reason[:200]!r}"))
 
-    def _asked_first(self, key: RequestKey) -> "asyncio.Future[Answer] | None":
-        """The oldest open request that an answer may belong to: the very one, or, if it names none, of its op."""
-        op, name = key
-        asked = [key] if name or key in self._pending else [each for each in self._pending if each[0] == op]
+    def _asked_first(self, answer: Answer) -> "asyncio.Future[Answer] | None":
+        """The oldest open request that an answer may belong to: the very one, or, if it names none, of its op.
+
+        An answer that names topics alone belongs to the request for these topics, or else to one for these and others.
+        """
+        op, name = answer.key
+        if answer.by_topic is not None:
+            about = answer.by_topic.keys()
+            fitting = [key for key, topics in self._pending_topics.items() if about <= topics]
+            asked = sorted(fitting, key=lambda key: about != self._pending_topics[key])
+        else:
+            asked = [answer.key] if name or answer.key in self._pending else [k for k in self._pending if k[0] == op]
         open_ones = (future for each in asked for future in self._pending.get(each, ()) if not future.done())
         return next(open_ones, None)
 
@@ -411,6 +421,7 @@ class Connection:
             futures.remove(future)
             if not futures:
                 del self._pending[key]
+                self._pending_topics.pop(key, None)
 
     # ---- requests
 
@@ -433,8 +444,12 @@ class Connection:
 
     async def ask(self, op: str, topics: Sequence[str]) -> Answer:
         """Send a request and wait for its answer; raises ConnectionLost or TimeoutError."""
+        key, payload = self._dialect.request(op, topics)
         async with asyncio.timeout(self._settings.timeout_s):
-            return await self._request(*self._dialect.request(op, topics))
+            future = self._request(key, payload)
+            if topics and not future.done():
+                self._pending_topics[key] = frozenset(topics)
+            return await future
 
     async def catch_up(self) -> None:
         """Wait until all has come that was sent before now: the pong comes behind it. Raises as :meth:`ask` does."""

@@ -14,7 +14,7 @@
     ├── PinningError (ValueError)         ``cpu=`` names no CPU that the event loop's thread can be pinned to
     ├── TopicError (ValueError)           a topic or symbol that no request may carry; refused before sending
     ├── SubscriptionError
-    │   ├── SubscriptionRejected          the venue said no: ``topic`` and its ``reason``
+    │   ├── SubscriptionRejected          the venue said no: ``topic`` and ``reason``; ``reasons`` of several
     │   └── SubscriptionTimeout (TimeoutError)  no answer, or no snapshot, within the deadline
     ├── FrameError                        a frame that cannot be used; its ``topic`` where one is known
     │   ├── MalformedFrame                not JSON, wrong types, a missing field, binary, too large
@@ -41,6 +41,7 @@
     └── TapeError                         a tape that cannot be opened, is none, or would be overwritten
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -160,15 +161,33 @@ class SubscriptionError(DepthwireError):
 
 
 class SubscriptionRejected(SubscriptionError):
-    """The venue refused ``topic`` and gave ``reason``."""
+    """The venue refused ``topic`` and gave ``reason``; where it refused several, these are the first one's.
 
-    def __init__(self, topic: str, reason: str) -> None:
-        super().__init__(topic, reason)
+    ``reasons`` holds the reason of each refused topic.
+    """
+
+    def __init__(self, topic: str, reason: str, more: Mapping[str, str] | None = None) -> None:
+        super().__init__(topic, reason, more)
         self.topic = topic
         self.reason = reason
+        self.reasons = {topic: reason, **(more or {})}
+
+    @classmethod
+    def of(cls, reasons: Mapping[str, str]) -> "SubscriptionRejected":
+        """One error for all topics that were refused, of which there is at least one."""
+        topic, reason = next(iter(reasons.items()))
+        return cls(topic, reason, reasons)
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The refused topics."""
+        return tuple(self.reasons)
 
     def __str__(self) -> str:
-        return f"{self.topic}: the venue refused the request: {self.reason or 'no reason given'}"
+        shown = [f"{topic}: {reason or 'no reason given'}" for topic, reason in self.reasons.items()]
+        if len(shown) == 1:
+            return f"{self.topic}: the venue refused the request: {self.reason or 'no reason given'}"
+        return shortened(f"the venue refused {len(shown)} topics: {'; '.join(shown)}")
 
 
 class SubscriptionTimeout(SubscriptionError, TimeoutError):

@@ -282,8 +282,9 @@ class Handover:
         for start in range(0, len(names), most):
             some = names[start : start + most]
             answer = await self._new.ask(op, [topic.text for topic in some])
-            if not answer.success:
-                raise SubscriptionRejected(", ".join(topic.text for topic in some), answer.reason)
+            reasons = {topic.text: reason for topic in some if (reason := answer.refusal(topic.text))}
+            if reasons:
+                raise SubscriptionRejected.of(reasons)
             self._carried = self._carried.union(some) if op == "subscribe" else self._carried.difference(some)
 
     def _pair_channels(self) -> None:

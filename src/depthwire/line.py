@@ -9,9 +9,9 @@ from depthwire.bybit.topics import Topic
 from depthwire.channel import Channel
 from depthwire.connection import asked_for
 from depthwire.endpoints import Endpoint
-from depthwire.errors import AuthError, ConnectError, DepthwireError
+from depthwire.errors import AuthError, ConnectError
 from depthwire.health import Health
-from depthwire.session import Session, Subscription
+from depthwire.session import Held, Session, Subscription, raise_all, refuse_unsubscribed, taken_back_on_failure
 from depthwire.sessions import Sessions
 
 NO_CREDENTIALS: Final = (
@@ -90,23 +90,24 @@ class Line:
             placed.setdefault(self.private, []).extend(dict.fromkeys(private))
         return {session: session.add(wanted, on_channel) for session, wanted in placed.items()}
 
-    async def subscribe(self, topics: Sequence[Topic], on_channel: Callable[[Channel], object]) -> None:
-        """Want topics and wait for the venue's word; signs in first where one is private.
+    async def subscribe(self, topics: Sequence[Topic], on_channel: Callable[[Channel], object]) -> Held:
+        """Want topics and wait for the venue's word; signs in first where one is private. Returns what serves them.
 
-        Raises ClientClosed, AuthError, ConnectError, SubscriptionRejected or SubscriptionTimeout; then those that
-        nobody else asked for are ended, too.
+        Raises ClientClosed, AuthError, ConnectError, SubscriptionRejected (of all that are refused) or
+        SubscriptionTimeout; then, and where it is cancelled, those that no other caller asked for are ended, too.
         """
         self.public.connection.refuse_closed()
         if any(topic.is_private for topic in topics):
             await self.sign_in()
         added = self.add(topics, on_channel)
-        try:
-            for session, subscriptions in added.items():
-                await self._publics.opened(session)
-                await session.confirmed(subscriptions)
-        except DepthwireError:
-            await asyncio.gather(*(session.take_back(subscriptions) for session, subscriptions in added.items()))
-            raise
+        async with taken_back_on_failure(added):
+            confirmations = (self._confirmed(*each) for each in added.items())
+            raise_all(await asyncio.gather(*confirmations, return_exceptions=True))
+        return added
+
+    async def _confirmed(self, session: Session, subscriptions: Sequence[Subscription]) -> None:
+        await self._publics.opened(session)
+        await session.confirmed(subscriptions)
 
     def holder(self, topic: Topic) -> Session:
         """The session that a topic is subscribed on; where it is on none, one that it could be on."""
@@ -118,7 +119,9 @@ class Line:
         for topic in topics:
             by_session.setdefault(self.holder(topic), []).append(topic)
         for session, wanted in by_session.items():
-            await session.unsubscribe(wanted)
+            refuse_unsubscribed(wanted, session.subscriptions)
+        works = (session.unsubscribe(wanted) for session, wanted in by_session.items())
+        raise_all(await asyncio.gather(*works, return_exceptions=True))
 
     def health(self) -> dict[str, Health]:
         """How each topic does. O(topics)."""

@@ -24,14 +24,13 @@ from depthwire.errors import (
     OutOfSequence,
     SnapshotMissing,
     SubscriptionTimeout,
-    TopicError,
 )
 from depthwire.health import Health
 from depthwire.line import Line
 from depthwire.merge import LineTally
 from depthwire.merged_topic import MergedEvents, MergedState, MergedTopic
 from depthwire.reports import Reports
-from depthwire.session import Session, Subscription
+from depthwire.session import Held, Session, Subscription, raise_all, refuse_unsubscribed, taken_back_on_failure
 from depthwire.settings import Settings
 
 
@@ -161,7 +160,7 @@ class Lines:
 
     # ---- topics
 
-    async def subscribe(self, topics: Sequence[Topic], on_channel: Callable[[Channel], object]) -> None:
+    async def subscribe(self, topics: Sequence[Topic], on_channel: Callable[[Channel], object]) -> Held:
         """Want topics on both lines, and wait for one venue's word for each; signs in first where one is private.
 
         ``on_channel`` gets what readers see of each topic. Raises as :meth:`Line.subscribe` does, where both fail.
@@ -183,13 +182,13 @@ class Lines:
                 for subscription in subscriptions:
                     served.setdefault(subscription.topic, []).append((session, subscription))
         deadline_s = asyncio.get_running_loop().time() + self._settings.timeout_s
-        try:
-            for by_line in served.values():
-                await self._confirmed(by_line, deadline_s)
-        except DepthwireError:
-            both = [held for by_line in served.values() for held in by_line]
-            await asyncio.gather(*(session.take_back([subscription]) for session, subscription in both))
-            raise
+        by_session: dict[Session, list[Subscription]] = {}
+        for session, subscription in (held for by_line in served.values() for held in by_line):
+            by_session.setdefault(session, []).append(subscription)
+        async with taken_back_on_failure(by_session):
+            confirmations = (self._confirmed(by_line, deadline_s) for by_line in served.values())
+            raise_all(await asyncio.gather(*confirmations, return_exceptions=True))
+        return by_session
 
     async def _confirmed(self, by_line: Sequence[tuple[Session, Subscription]], deadline_s: float) -> None:
         """Wait until a topic is confirmed on one line; raises the first line's error where it is on none."""
@@ -235,13 +234,9 @@ class Lines:
         self._refuse_closed()
         topics = list(topics)
         by_line = [[topic for topic in topics if topic in line.holder(topic).subscriptions] for line in self._lines]
-        for topic in topics:
-            if not any(topic in held for held in by_line):
-                raise TopicError(f"{topic.text!r} is not subscribed")
+        refuse_unsubscribed(topics, {topic for held in by_line for topic in held})
         works = [line.unsubscribe(held) for line, held in zip(self._lines, by_line, strict=True)]
-        for outcome in await asyncio.gather(*works, return_exceptions=True):
-            if isinstance(outcome, BaseException):
-                raise outcome
+        raise_all(await asyncio.gather(*works, return_exceptions=True))
 
     # ---- the end
 

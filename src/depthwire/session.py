@@ -6,8 +6,8 @@ import ssl
 import time
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -25,6 +25,7 @@ from depthwire.errors import (
     SubscriptionRejected,
     SubscriptionTimeout,
     TopicError,
+    shortened,
 )
 from depthwire.feed import Feed
 from depthwire.handover import keep_young
@@ -150,14 +151,14 @@ class Session:
             self.connection.keep_trying()
             self.begin_tasks()
 
-    async def close(self) -> None:
-        """End the connection and all readers."""
+    async def close(self, error: DepthwireError | None = None) -> None:
+        """End the connection and all readers; callers that wait get ``error``, or else a ClientClosed."""
         await self.connection.close()
         for subscription in self.subscriptions.values():
             for channel in subscription.channels.values():
                 channel.finish("the client was closed")
             if not subscription.confirmed.done():
-                subscription.confirmed.set_exception(ClientClosed("the client was closed"))
+                subscription.confirmed.set_exception(error or ClientClosed("the client was closed"))
 
     @property
     def last_recv_ns(self) -> int:
@@ -289,21 +290,31 @@ class Session:
                 message = f"{subscription.topic.text}: the venue did not answer the subscription within {timeout_s:g} s"
                 self.give_up(subscription, SubscriptionTimeout(message))
             return
-        if answer.success or (answer.is_served and len(subscriptions) == 1):
-            for subscription in subscriptions:
-                subscription.confirm()
-                for channel in subscription.channels.values():
-                    self.resyncs.served(channel.topic)
-                    channel.connection_back(time.time_ns())
-        elif len(subscriptions) > 1:
+        if not answer.success and answer.by_topic is None and len(subscriptions) > 1:
             # One bad topic refuses the whole request: ask for each half, down to the bad one alone.
             middle = len(subscriptions) // 2
             for half in (subscriptions[:middle], subscriptions[middle:]):
                 self._subscribe(half)
-        else:
-            topic = subscriptions[0].topic
-            refused_sign_in = self.connection.sign_in_refusal if topic.is_private else None
-            self.give_up(subscriptions[0], refused_sign_in or SubscriptionRejected(topic.text, answer.reason))
+            return
+        for subscription in subscriptions:
+            reason = "" if answer.is_served else answer.refusal(subscription.topic.text)
+            if reason:
+                self._refused(subscription, reason)
+            else:
+                self._served(subscription)
+
+    def _served(self, subscription: Subscription) -> None:
+        """The venue has confirmed a topic."""
+        subscription.confirm()
+        for channel in subscription.channels.values():
+            self.resyncs.served(channel.topic)
+            channel.connection_back(time.time_ns())
+
+    def _refused(self, subscription: Subscription, reason: str) -> None:
+        """The venue has refused a topic."""
+        topic = subscription.topic
+        refused_sign_in = self.connection.sign_in_refusal if topic.is_private else None
+        self.give_up(subscription, refused_sign_in or SubscriptionRejected(topic.text, reason))
 
     def give_up(self, subscription: Subscription, error: DepthwireError) -> None:
         """A subscription failed: tell whoever waits for it. One served before stays wanted, and that is reported."""
@@ -329,67 +340,121 @@ class Session:
                 self.resyncs.remove(topic)
 
     async def confirmed(self, subscriptions: Iterable[Subscription]) -> None:
-        """Wait until the venue has confirmed all; raises SubscriptionRejected or SubscriptionTimeout."""
-        deadline_s = asyncio.get_running_loop().time() + self.settings.timeout_s
-        for subscription in subscriptions:
-            try:
-                async with asyncio.timeout_at(deadline_s):
-                    await asyncio.shield(subscription.confirmed)
-            except TimeoutError:
-                message = f"{subscription.topic.text}: not confirmed within {self.settings.timeout_s:g} s"
-                error = SubscriptionTimeout(message)
-                if not subscription.established:
-                    self.give_up(subscription, error)
-                raise error from None
+        """Wait for the venue's answers; raises SubscriptionRejected, of all refused ones, or SubscriptionTimeout."""
+        subscriptions = list(subscriptions)
+        waiting = [each.confirmed for each in subscriptions if not each.confirmed.done()]
+        if waiting:
+            await asyncio.wait(waiting, timeout=self.settings.timeout_s)
+        raise_all(map(self._failure_of, subscriptions))
+
+    def _failure_of(self, subscription: Subscription) -> BaseException | None:
+        """Why a subscription was not confirmed in time; None where it was."""
+        if subscription.confirmed.done():
+            return subscription.confirmed.exception()
+        error = SubscriptionTimeout(f"{subscription.topic.text}: not confirmed within {self.settings.timeout_s:g} s")
+        if not subscription.established:
+            self.give_up(subscription, error)
+        return error
 
     async def take_back(self, subscriptions: Iterable[Subscription]) -> None:
-        """End what nobody but the caller asked for, to whom another topic was refused; reports what fails."""
-        topics = [
-            each.topic for each in subscriptions if each.callers == 1 and self.subscriptions.get(each.topic) is each
-        ]
-        if topics and not self.connection.closed:
+        """The caller no longer wants these: end those that no other caller asked for. Reports what fails."""
+        unwanted = []
+        for subscription in subscriptions:
+            subscription.callers -= 1
+            if not subscription.callers and self.subscriptions.get(subscription.topic) is subscription:
+                unwanted.append(subscription.topic)
+        if unwanted and not self.connection.closed:
             try:
-                await self.unsubscribe(topics)
+                await self.unsubscribe(unwanted)
             except DepthwireError as error:
                 self.report(error)
 
     async def unsubscribe(self, topics: Sequence[Topic]) -> None:
-        """End topics: their readers end, and the venue is told.
+        """End topics, with as few requests as the limits allow: their readers end, and the venue is told.
 
-        Raises TopicError where one was not subscribed (then none is ended), ClientClosed, SubscriptionRejected or
-        SubscriptionTimeout where the venue refuses or does not answer (the readers are ended all the same).
+        Raises TopicError where one was not subscribed (then none is ended), ClientClosed, SubscriptionRejected (of all
+        that the venue refuses) or SubscriptionTimeout where it does not answer (the readers are ended all the same).
         """
         self.connection.refuse_closed()
-        subscriptions = []
-        for topic in topics:
-            if topic not in self.subscriptions:
-                raise TopicError(f"{topic.text!r} is not subscribed")
-            subscriptions.append(self.subscriptions[topic])
-        text = ", ".join(topic.text for topic in topics)
+        refuse_unsubscribed(topics, self.subscriptions)
+        subscriptions = [self.subscriptions.pop(topic) for topic in topics]
         for subscription in subscriptions:
-            del self.subscriptions[subscription.topic]
             if not subscription.confirmed.done():
                 subscription.confirmed.set_exception(ClientClosed(f"{subscription.topic.text}: unsubscribed"))
+        new = set(self._new)  # the venue has not been asked for them yet
+        names = [subscription.topic.text for subscription in subscriptions if subscription not in new]
+        # The venue ends what a pattern and a name both asked for; ask again for what was wanted before and still is.
+        shared = [
+            other
+            for other in self.subscriptions.values()
+            if other not in new
+            and any(other.topic.covers(ended.text) or ended.covers(other.topic.text) for ended in topics)
+        ]
+        most = self.dialect.limits.args_per_request
+        works = [self._unsubscribe_some(names[start : start + most]) for start in range(0, len(names), most)]
         try:
-            answer = await self.connection.ask("unsubscribe", [topic.text for topic in topics])
-            if not answer.success:
-                raise SubscriptionRejected(text, answer.reason)
-        except ConnectionLost:
-            pass  # a connection that is gone has no subscriptions
-        except TimeoutError:
-            message = f"{text}: the venue did not answer within {self.settings.timeout_s:g} s"
-            raise SubscriptionTimeout(message) from None
+            outcomes = await asyncio.gather(*works, return_exceptions=True)
         finally:
             # Only now: until the answer, frames of the topic were still on their way.
             for subscription in subscriptions:
                 self._forget(subscription, "unsubscribed")
-        # The venue ended what a pattern and a name both asked for; ask again for what is still wanted.
-        shared = [
-            other
-            for other in self.subscriptions.values()
-            if any(other.topic.covers(ended.text) or ended.covers(other.topic.text) for ended in topics)
-        ]
         self._subscribe(shared)
+        raise_all(outcomes)
+
+    async def _unsubscribe_some(self, names: Sequence[str]) -> None:
+        """Unsubscribe with one request; raises SubscriptionRejected or SubscriptionTimeout."""
+        try:
+            answer = await self.connection.ask("unsubscribe", names)
+        except ConnectionLost:
+            return  # a connection that is gone has no subscriptions
+        except TimeoutError:
+            text = shortened(", ".join(names))
+            message = f"{text}: the venue did not answer within {self.settings.timeout_s:g} s"
+            raise SubscriptionTimeout(message) from None
+        reasons = {name: reason for name in names if (reason := answer.refusal(name))}
+        if reasons:
+            raise SubscriptionRejected.of(reasons)
+
+
+Held = Mapping[Session, Sequence[Subscription]]
+"""What one caller has asked for, by the session that serves it."""
+
+
+@asynccontextmanager
+async def taken_back_on_failure(held: Held) -> AsyncIterator[None]:
+    """Where the block fails, end what its caller alone asked for; where it is cancelled, without waiting for that."""
+    try:
+        yield
+    except DepthwireError:
+        await asyncio.gather(*(session.take_back(subscriptions) for session, subscriptions in held.items()))
+        raise
+    except BaseException:
+        for session, subscriptions in held.items():
+            if not session.connection.closed:
+                session.connection.spawn(session.take_back(subscriptions))
+        raise
+
+
+def refuse_unsubscribed(topics: Iterable[Topic], subscribed: Container[Topic]) -> None:
+    """Raise TopicError where a topic is not subscribed."""
+    for topic in topics:
+        if topic not in subscribed:
+            raise TopicError(f"{topic.text!r} is not subscribed")
+
+
+def raise_all(outcomes: Iterable[BaseException | None]) -> None:
+    """Raise the errors among these as one: a refusal names all refused topics; of all others the first one counts."""
+    errors = [error for error in outcomes if error is not None]
+    reasons = {
+        topic: reason
+        for error in errors
+        if isinstance(error, SubscriptionRejected)
+        for topic, reason in error.reasons.items()
+    }
+    if reasons:
+        raise SubscriptionRejected.of(reasons)
+    if errors:
+        raise errors[0]
 
 
 _sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()

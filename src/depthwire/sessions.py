@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from depthwire.bybit.dialect import Room
 from depthwire.bybit.topics import Topic
 from depthwire.connection import asked_for
-from depthwire.errors import ClientClosed, ConnectError
+from depthwire.errors import ClientClosed, ConnectError, DepthwireError
 from depthwire.session import Session
 
 
@@ -63,7 +63,7 @@ class Sessions:
                 session.keep_trying()
                 return
             self.all.remove(session)
-            await session.close()
+            await session.close(error if isinstance(error, DepthwireError) else None)
             raise
         finally:
             del self._opening[session]

@@ -17,13 +17,21 @@ ARGS_PER_REQUEST: Final = 100
 class Answer(msgspec.Struct, frozen=True):
     """The venue's answer to a request. ``key`` is that request's; ``reason`` is "" where it succeeded.
 
-    ``is_served`` tells of a refused subscription that its topic had been subscribed before.
+    ``is_served`` tells of a refused subscription that its topic had been subscribed before. ``by_topic`` holds, where
+    the answer lists topics, why each was refused, "" where it was not; such an answer names no operation, no request.
     """
 
     key: RequestKey
     success: bool
     reason: str
     is_served: bool = False
+    by_topic: Mapping[str, str] | None = None
+
+    def refusal(self, topic: str) -> str:
+        """Why one topic of the request was refused; "" where it was not."""
+        if self.by_topic is None:
+            return self.reason
+        return self.by_topic.get(topic, "the venue's answer does not name it")
 
 
 class Limits(NamedTuple):

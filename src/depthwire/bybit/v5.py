@@ -33,6 +33,7 @@ from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook, Stat
 from depthwire.errors import UNDECODABLE, MalformedFrame, TopicError, shortened
 
 ARGS_LENGTH: Final = 21_000
+BY_TOPIC: Final = "COMMAND_RESP"
 LIMITS: Final = {
     "spot": Limits(args_per_request=10, args_length=ARGS_LENGTH),
     "option": Limits(args_length=ARGS_LENGTH, topics=2000),
@@ -49,12 +50,27 @@ _EVENTS: Final[dict[str, type[msgspec.Struct]]] = {
 
 
 class V5Answer(msgspec.Struct, gc=False):
-    """What an answer of v5 says. Only a private pong lacks ``success``; on spot ``req_id`` may be absent or empty."""
+    """What an answer of v5 says. Pongs of private and option lack ``success``; on spot ``req_id`` may be absent."""
 
-    op: str
+    op: str = ""
     success: bool | None = None
     ret_msg: str | None = None
     req_id: str | None = None
+    type: str | None = None
+
+
+class TopicLists(msgspec.Struct, rename="camel"):
+    """The topics of a request, as option and spread answer it."""
+
+    fail_topics: list[str] | None = None
+    success_topics: list[str] | None = None
+
+
+class TopicsAnswer(msgspec.Struct):
+    """An answer that names topics, and neither operation nor request."""
+
+    data: TopicLists
+    ret_msg: str | None = None
 
 
 class V5Dialect:
@@ -72,6 +88,7 @@ class V5Dialect:
         self.limits = LIMITS.get(category, Limits(args_length=ARGS_LENGTH))
         self.has_public_topics = category != PRIVATE
         self._answers = msgspec.json.Decoder(V5Answer)
+        self._topics_answers = msgspec.json.Decoder(TopicsAnswer)
         self._numbers = itertools.count(1)
 
     # topics
@@ -145,7 +162,7 @@ class V5Dialect:
         return self._numbered("ping")
 
     def request(self, op: str, topics: Sequence[str]) -> tuple[RequestKey, bytes]:
-        """A subscribe or unsubscribe request, and the key that its answer will carry."""
+        """A subscribe or unsubscribe request, and the key that its answer will carry, but for one that lists topics."""
         return self._numbered(op, topics)
 
     def auth_request(self, api_key: str, expires_ms: int, signature: str) -> tuple[RequestKey, bytes]:
@@ -156,16 +173,29 @@ class V5Dialect:
         """Read what is not data; raises MalformedFrame where it is no answer either."""
         try:
             told = self._answers.decode(message)
+            if told.type == BY_TOPIC:
+                return _by_topic(self._topics_answers.decode(message))
         except UNDECODABLE as error:
             raise MalformedFrame(f"not an answer of v5: {error}; it reads {message[:120]!r}") from None
         is_pong = told.op == "pong"
-        if told.success is None and not is_pong:
-            raise MalformedFrame(f"neither data (no topic) nor an answer (no success); it reads {message[:120]!r}")
+        if not told.op or (told.success is None and not is_pong):
+            raise MalformedFrame(
+                f"neither data (no topic) nor an answer (no op or success); it reads {message[:120]!r}"
+            )
         key = ("ping" if is_pong else told.op, (told.req_id,) if told.req_id else ())
         if told.success is not False:
             return Answer(key, True, "")
         reason = shortened(told.ret_msg or "no reason given")
         return Answer(key, False, reason, is_served="already subscribed" in reason)
+
+
+def _by_topic(told: TopicsAnswer) -> Answer:
+    """What the lists say; ``success`` can be true although a topic failed."""
+    failed, good = told.data.fail_topics or [], told.data.success_topics or []
+    reason = shortened(told.ret_msg or "listed as failed, no reason given")
+    by_topic = dict.fromkeys(good, "") | dict.fromkeys(failed, reason)
+    is_success = bool(good) and not failed
+    return Answer(("", ()), is_success, "" if is_success else reason, by_topic=by_topic)
 
 
 def _concrete(text: str) -> Topic | None:
