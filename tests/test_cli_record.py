@@ -2,13 +2,28 @@
 
 import json
 import os
+import shutil
 import signal
-from collections.abc import Iterator
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from cli_process import BOUND_S, NEEDS_SIGNALS, lines_told, objects, started, synthetic, tape_lines, venue, write_tape
+from cli_process import (
+    BOUND_S,
+    COMMAND,
+    NEEDS_SIGNALS,
+    lines_told,
+    objects,
+    started,
+    synthetic,
+    tape_lines,
+    venue,
+    write_tape,
+)
 from depthwire.cli import main
 from depthwire.cli.record import Recorder
 from depthwire.errors import TapeError
@@ -180,6 +195,118 @@ def test_a_tape_that_fails_ends_the_recording_and_not_the_feed(tmp_path: Path) -
     assert isinstance(recorder.failure, TapeError)
     assert recorder.finished.is_set()
     assert recorder.frames == 0
+
+
+def grown(path: Path, process: subprocess.Popen[str]) -> None:
+    """Wait until a recording's file has a few frames."""
+    while not (path.exists() and path.stat().st_size > 2000):
+        assert process.poll() is None
+        time.sleep(0.01)
+
+
+@contextmanager
+def recording(out: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """A recording of a live venue that has begun its file."""
+    with (
+        venue() as urls,
+        started("record", "BTCUSD", "--url", urls["BTCUSD"], "--out", str(out), *options) as process,
+    ):
+        assert process.stderr is not None
+        assert "recording to" in process.stderr.readline()
+        grown(out, process)
+        yield process
+
+
+def remove(out: Path) -> None:
+    out.unlink()
+
+
+def move(out: Path) -> None:
+    out.rename(out.with_name("moved" + "".join(out.suffixes)))
+
+
+def remove_folder(out: Path) -> None:
+    shutil.rmtree(out.parent)
+
+
+@NEEDS_SIGNALS
+@pytest.mark.parametrize("name", ["out.frames", "out.frames.zst"])
+@pytest.mark.parametrize("lose", [remove, move, remove_folder])
+def test_a_file_that_is_lost_is_reported_and_started_again(
+    lose: Callable[[Path], None], name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if name.endswith(".zst"):
+        pytest.importorskip("zstandard")
+    out = tmp_path / "folder" / name
+    out.parent.mkdir()
+    with recording(out) as process:
+        lose(out)
+        assert process.stderr is not None
+        notice = process.stderr.readline()
+        assert f"{out} was removed or moved" in notice
+        assert "starting it again" in notice
+        grown(out, process)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=BOUND_S)
+    assert process.returncode == 130
+    assert err.splitlines()[-1].endswith(f"in {out}")
+    for tape in [out, *out.parent.glob("moved*")]:  # a moved one is whole, too
+        capsys.readouterr()
+        assert main(["replay", "--json", str(tape)]) == 0
+        (report,) = objects(capsys.readouterr().out)
+        assert report["books"][BOOK]["state"] == "LIVE"
+
+
+@NEEDS_SIGNALS
+@pytest.mark.parametrize(
+    ("lose", "options", "what"),
+    [
+        (remove, ["--on-lost", "fail"], "was removed or moved"),
+        (move, ["--on-lost", "fail"], "was removed or moved"),
+        (lambda out: os.truncate(out, 10), [], "was cut short"),
+        (lambda out: os.replace(shutil.copy(out, f"{out}.copy"), out), [], "was replaced by another file"),
+    ],
+    ids=["removed", "moved", "cut", "replaced"],
+)
+def test_a_file_that_is_lost_may_end_the_recording(
+    lose: Callable[[Path], None], options: list[str], what: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.frames"
+    with recording(out, *options) as process:
+        lose(out)
+        _, err = process.communicate(timeout=BOUND_S)
+    assert process.returncode == 1
+    assert f"{out} {what}" in err
+    assert "error:" in err.splitlines()[-1]
+
+
+@NEEDS_SIGNALS
+@pytest.mark.parametrize("name", ["out.frames", "out.frames.zst"])
+def test_a_write_that_fails_is_an_error_and_what_was_written_is_a_tape(name: str, tmp_path: Path) -> None:
+    import resource
+
+    out = tmp_path / name
+    limit = 4000
+    process = subprocess.Popen(
+        [*COMMAND, "record", "BTCUSD", "--sim", "--out", str(out)],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    _, err = process.communicate(timeout=BOUND_S)
+    assert process.returncode == 1
+    assert f"error: {out}: cannot be written: " in err.splitlines()[-1]
+    assert "Traceback" not in err
+    assert out.stat().st_size <= limit
+    assert list(read(out))
+
+
+def test_the_embedded_venue_is_recorded_without_a_url(tmp_path: Path) -> None:
+    out = tmp_path / "out.frames"
+    assert main(["record", "BTCUSDT", "publicTrade.BTCUSDT", "--sim", "--frames", "5", "--out", str(out)]) == 0
+    assert {json.loads(raw)["topic"] for raw in tape_lines(out)} <= {"orderbook.50.BTCUSDT", "publicTrade.BTCUSDT"}
+    with pytest.raises(SystemExit):
+        main(["record", "BTCUSDT", "--sim", "--url", "sim://"])
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")

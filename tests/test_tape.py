@@ -481,3 +481,39 @@ def test_the_recordings_are_read_whole(tapes: Path, tmp_path: Path, caplog: pyte
         assert [b"%d\t%b" % frame for frame in frames] == lines
         assert list(read(write(tmp_path / f"{path.name}.zst", frames))) == frames
     assert not caplog.records
+
+
+# a file that is taken away
+
+
+def test_a_writer_knows_whether_its_path_still_names_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "a.frames"
+    path.parent.mkdir()
+    with TapeWriter(path) as tape:
+        assert tape.lost() is None
+        tape.write(1, b"{}")
+        tape.flush()
+        assert tape.lost() is None
+        path.rename(tmp_path / "moved")
+        assert tape.lost() == "was removed or moved"
+        path.write_text("another")
+        assert tape.lost() == "was replaced by another file"
+        path.unlink()
+        path.parent.rmdir()
+        assert tape.lost() == "was removed or moved"
+        tape.write(2, b"{}")
+    assert [recv_ns for recv_ns, _ in read(tmp_path / "moved")] == [1, 2]
+
+
+@pytest.mark.parametrize("append", [False, True])
+def test_a_file_that_is_cut_short_is_not_written_past_its_end(append: bool, tmp_path: Path) -> None:
+    path = tmp_path / "a.frames"
+    tape = TapeWriter(path, append=append)
+    tape.write(1, b"{}")
+    tape.flush()
+    os.truncate(path, 3)
+    tape.write(2, b"{}")
+    with pytest.raises(TapeError, match="was cut short to 3 bytes"):
+        tape.flush()
+    assert path.stat().st_size == 3
+    tape.close()

@@ -14,6 +14,7 @@ import asyncio
 import logging
 import mmap
 import os
+import stat
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -316,6 +317,18 @@ class TapeWriter:
         self._pending.clear()
         self._put(data)
 
+    def lost(self) -> str | None:
+        """What happened to the file, where a reader of the path would not find what is written; None: all is well.
+
+        The file may have been removed, moved or replaced. Writing goes on meanwhile, out of reach. O(1).
+        """
+        try:
+            at_path = os.stat(self.path)
+        except OSError:
+            return "was removed or moved"
+        written = os.fstat(self._file.fileno())
+        return None if os.path.samestat(at_path, written) else "was replaced by another file"
+
     def close(self) -> None:
         """Flushes and closes. Idempotent."""
         if self._file.closed:
@@ -349,6 +362,10 @@ class TapeWriter:
 
     def _put(self, data: bytes) -> None:
         with _file_errors(self.path, "written"):
+            state = os.fstat(self._file.fileno())
+            # Written past its end, the file would get a hole of zeros.
+            if stat.S_ISREG(state.st_mode) and state.st_size < self._file.tell():
+                raise TapeError(f"{self.path} was cut short to {state.st_size} bytes while it was written")
             self._file.write(data)
             self._file.flush()
 

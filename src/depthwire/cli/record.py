@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import itertools
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -18,9 +19,17 @@ from depthwire.cli.command import (
     whole_number,
 )
 from depthwire.cli.output import say
-from depthwire.cli.targets import KEY_NOTE, add_targets, dialect_of, is_symbol, topics_of
-from depthwire.client import connect
-from depthwire.errors import TapeError
+from depthwire.cli.targets import (
+    KEY_NOTE,
+    add_simulation,
+    add_targets,
+    dialect_of,
+    is_symbol,
+    simulated_url,
+    topics_of,
+)
+from depthwire.client import Client, connect
+from depthwire.errors import SubscriptionTimeout, TapeError
 from depthwire.tape import TapeWriter, is_secret
 
 _FLUSH_EVERY_S = 1.0
@@ -33,11 +42,15 @@ Writes every frame that arrives, answers included, as recv_ns<TAB>raw. A name th
 tape (needs the extra "zstd"). What was received reaches the file within a second, so a crash costs no more.
 Frames that carry keys or signatures are left out. An existing file is never overwritten.
 
+A file that is removed or moved meanwhile is noticed within two seconds, reported and started again, in a new folder
+if need be; the topics are subscribed again, so that it begins with snapshots. With "--on-lost fail" the recording
+ends with an error instead, as it always does where the file was replaced or cut short.
+
 {KEY_NOTE}
 examples:
   depthwire record BTCUSDT ETHUSDT --url wss://stream.bybit.com/v5/public/linear --out monday.frames.zst
-  depthwire record BTCUSD --url sim:// --depth 200 --no-trades --seconds 10
-  depthwire record 'trade.*' klineV2.1.BTCUSD --url sim:// --frames 100
+  depthwire record BTCUSD --sim --depth 200 --no-trades --seconds 10
+  depthwire record 'trade.*' klineV2.1.BTCUSD --sim --frames 100
 """
 
 
@@ -52,22 +65,23 @@ class Recorder:
         self.bytes = 0
         self.finished = asyncio.Event()
         self.failure: TapeError | None = None
+        self.tape: TapeWriter | None = None
         self._most_frames = most_frames
-        self._tape: TapeWriter | None = None
         self._early: list[tuple[int, bytes]] = []
 
     def __call__(self, recv_ns: int, payload: memoryview) -> None:
         """Take one frame; called inside the frame path, so it does not raise."""
         if is_secret(payload):
             return
-        if self._tape is None:
+        if self.tape is None:
             self._early.append((recv_ns, bytes(payload)))
         else:
-            self._write(self._tape, recv_ns, payload)
+            self._write(self.tape, recv_ns, payload)
 
     def begin(self, tape: TapeWriter) -> None:
-        """From now on frames go to a tape, first those that came before."""
-        self._tape = tape
+        """From now on frames go to a tape, and are counted from 0; to the first one also those that came before."""
+        self.tape = tape
+        self.frames = self.bytes = 0
         for recv_ns, payload in self._early:
             self._write(tape, recv_ns, payload)
         self._early.clear()
@@ -90,28 +104,94 @@ class Recorder:
         return f"{self.frames:,} frames, {self.bytes:,} bytes"
 
 
+class Recording:
+    """One recorder's file, which is started again where it is lost."""
+
+    def __init__(self, client: Client, topics: Sequence[str], path: str, recorder: Recorder, on_lost: str) -> None:
+        self._client = client
+        self._topics = topics
+        self._path = path
+        self._recorder = recorder
+        self._on_lost = on_lost
+        self._tape = _new_tape(path)
+        recorder.begin(self._tape)
+        say(f"recording to {path}")
+
+    async def run(self) -> None:
+        """Until the recorder is finished: frames reach the file also when none follow, and progress is reported.
+
+        Raises TapeError where the file cannot be written, or is lost and not started again.
+        """
+        on_terminal = sys.stderr.isatty()
+        for flushes in itertools.count(1):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._recorder.finished.wait(), _FLUSH_EVERY_S)
+            if self._recorder.failure is not None:
+                raise self._recorder.failure
+            self._tape.flush()
+            if loss := self._tape.lost():
+                await self._start_again(loss)
+            if on_terminal:
+                print(f"\r{self._recorder} ", end="", file=sys.stderr, flush=True)
+            elif flushes % _FLUSHES_A_LINE == 0:
+                say(f"{self._recorder} so far")
+            if self._recorder.finished.is_set():
+                break
+        if on_terminal:
+            print(file=sys.stderr)
+
+    async def _start_again(self, loss: str) -> None:
+        if self._on_lost == "fail" or self._recorder.finished.is_set():
+            raise TapeError(f"{self._path} {loss} while it was recorded to; {self._recorder} were in it")
+        say(f"{self._path} {loss}, with {self._recorder} in it: starting it again")
+        former = self._tape
+        try:
+            os.makedirs(os.path.dirname(self._path) or ".", exist_ok=True)
+        except OSError as error:
+            raise TapeError(f"{self._path} {loss}, and its folder cannot be made: {error.strerror}") from None
+        self._tape = _new_tape(self._path)
+        self._recorder.begin(self._tape)
+        former.close()
+        # A connection that does not answer is replaced by the client: that is no reason to stop.
+        with suppress(SubscriptionTimeout):
+            await self._client.unsubscribe(*self._topics)
+        while True:
+            try:
+                await _subscribe(self._client, self._topics)
+                break
+            except SubscriptionTimeout as error:
+                say(f"{error}: asking again")
+
+    def end(self) -> None:
+        """Close the file and report what is in it; raises TapeError where it cannot be written."""
+        loss = self._tape.lost()
+        self._tape.close()
+        say(f"{self._recorder} in {self._path}" + (f", which {loss}" if loss else ""))
+
+
 async def _record(arguments: argparse.Namespace) -> int:
+    url = arguments.url or simulated_url(arguments.targets)
     path = arguments.out or _default_path(arguments.targets)
-    dialect = dialect_of(arguments.url)
+    dialect = dialect_of(url)
     symbols = filter(is_symbol, arguments.targets if arguments.trades else ())
     wanted = [*arguments.targets, *map(dialect.trade_topic, symbols)]
-    topics = topics_of(wanted, dialect, arguments.depth)
-    async with connect(arguments.url) as client:
+    topics = [topic.text for topic in topics_of(wanted, dialect, arguments.depth)]
+    async with connect(url) as client:
         recorder = Recorder(arguments.frames)
         remove_tap = client.add_tap(recorder)
-        # Nobody reads this stream: what it holds is bounded by its capacity.
-        await client.subscribe(*(topic.text for topic in topics), capacity=1)
-        with _new_tape(path) as tape:
-            recorder.begin(tape)
-            say(f"recording to {path}")
-            try:
-                await run_for(arguments.seconds, _keep_flushed(recorder, tape))
-            finally:
-                remove_tap()
-                say(f"{recorder} in {path}")
-    if recorder.failure is not None:
-        raise recorder.failure
+        await _subscribe(client, topics)
+        recording = Recording(client, topics, path, recorder, arguments.on_lost)
+        try:
+            await run_for(arguments.seconds, recording.run())
+        finally:
+            remove_tap()
+            recording.end()
     return OK
+
+
+async def _subscribe(client: Client, topics: Sequence[str]) -> None:
+    # No one reads this stream: its capacity bounds what it holds.
+    await client.subscribe(*topics, capacity=1)
 
 
 def _new_tape(path: str) -> TapeWriter:
@@ -123,23 +203,6 @@ def _new_tape(path: str) -> TapeWriter:
         raise
 
 
-async def _keep_flushed(recorder: Recorder, tape: TapeWriter) -> None:
-    """Until the recorder is finished: frames reach the file also when none follow, and progress is told."""
-    on_terminal = sys.stderr.isatty()
-    for flushes in itertools.count(1):
-        with suppress(TimeoutError):
-            await asyncio.wait_for(recorder.finished.wait(), _FLUSH_EVERY_S)
-        tape.flush()
-        if on_terminal:
-            print(f"\r{recorder} ", end="", file=sys.stderr, flush=True)
-        elif flushes % _FLUSHES_A_LINE == 0:
-            say(f"{recorder} so far")
-        if recorder.finished.is_set():
-            break
-    if on_terminal:
-        print(file=sys.stderr)
-
-
 def _default_path(targets: Sequence[str]) -> str:
     name = re.sub(r"[^\w.-]", "+", "-".join(targets))[:_LONGEST_NAME]
     return f"{name}-{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}.frames"
@@ -147,12 +210,18 @@ def _default_path(targets: Sequence[str]) -> str:
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     add_targets(parser)
-    parser.add_argument(
-        "--url", required=True, help="the endpoint, for example wss://stream.bybit.com/v5/public/linear"
-    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--url", help="the endpoint, for example wss://stream.bybit.com/v5/public/linear")
+    add_simulation(source)
     parser.add_argument("--out", metavar="FILE", help="the tape (default: what is recorded, and the time)")
     parser.add_argument(
         "--trades", action=argparse.BooleanOptionalAction, default=True, help="of symbols record the trades, too"
+    )
+    parser.add_argument(
+        "--on-lost",
+        choices=("restart", "fail"),
+        default="restart",
+        help="where the file is removed or moved: start it again (default), or end with an error",
     )
     add_seconds(parser, None, "stop after S seconds (default: at Ctrl-C)")
     parser.add_argument("--frames", type=whole_number, metavar="N", help="stop after N frames")

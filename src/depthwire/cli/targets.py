@@ -48,6 +48,11 @@ def add_targets(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_simulation(source: argparse._ActionsContainer) -> None:
+    """The choice of the embedded venue instead of a URL."""
+    source.add_argument("--sim", action="store_true", help="the embedded venue: BTCUSD, ETHUSD; BTCUSDT")
+
+
 def _target(text: str) -> str:
     if is_symbol(text):
         try:

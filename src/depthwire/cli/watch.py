@@ -7,7 +7,7 @@ from depthwire.cli.command import OK, Command, add_seconds, run_for, run_until_s
 from depthwire.cli.follow import View, follow, subscribed
 from depthwire.cli.monitor import LATENCY_NOTE
 from depthwire.cli.output import say
-from depthwire.cli.targets import KEY_NOTE, add_targets, dialect_of, simulated_url, topics_of
+from depthwire.cli.targets import KEY_NOTE, add_simulation, add_targets, dialect_of, simulated_url, topics_of
 from depthwire.cli.views import JsonView, LineView
 from depthwire.client import connect
 
@@ -66,7 +66,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         help="the endpoint, for example wss://stream.bybit.com/v5/public/linear; twice for two lines to the venue",
     )
-    source.add_argument("--sim", action="store_true", help="the embedded venue: BTCUSD, ETHUSD; BTCUSDT")
+    add_simulation(source)
     add_seconds(parser, None, "stop after S seconds (default: at Ctrl-C)")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
