@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from depthwire.bybit.auth import Credentials, refusal, signature
+from depthwire.bybit.auth import Credentials, as_query, refusal, signature
 from depthwire.errors import AuthError
 
 
@@ -19,12 +19,12 @@ def test_the_signature_is_the_documents() -> None:
 
 
 def test_a_sign_in_expires_after_its_window() -> None:
-    key, expires_ms, signed = Credentials("key", "secret").signed(5.0, now_s=lambda: 1_000.0)
+    key, expires_ms, signed = Credentials("key", "secret").signed("secret", 5.0, now_s=lambda: 1_000.0)
     assert (key, expires_ms, signed) == ("key", 1_005_000, signature("secret", 1_005_000))
 
 
 def test_the_query_holds_all_three() -> None:
-    found = parse_qs(Credentials("a&b", "secret").query(5.0))
+    found = parse_qs(as_query(Credentials("a&b", "secret").signed("secret", 5.0)))
     assert found["api_key"] == ["a&b"]
     assert found["signature"] == [signature("secret", int(found["expires"][0]))]
 
@@ -32,10 +32,7 @@ def test_the_query_holds_all_three() -> None:
 def test_a_secret_may_be_fetched_each_time() -> None:
     secrets = iter(["one", "two"])
     credentials = Credentials("key", lambda: next(secrets))
-    assert [credentials.signed(5.0, lambda: 1.0)[2] for _ in range(2)] == [
-        signature("one", 6_000),
-        signature("two", 6_000),
-    ]
+    assert [credentials.secret() for _ in range(2)] == ["one", "two"]
 
 
 def chained(error: BaseException | None) -> list[BaseException]:
@@ -51,7 +48,7 @@ def test_what_a_secret_callable_raises_is_named_and_not_quoted(raised: Exception
         raise raised
 
     with pytest.raises(AuthError, match=f"raised {type(raised).__name__}") as found:
-        Credentials("key", fetch).query(5.0)
+        Credentials("key", fetch).secret()
     assert chained(found.value) == [found.value]
     assert "hush" not in "".join(traceback.format_exception(found.value))
 
@@ -59,7 +56,7 @@ def test_what_a_secret_callable_raises_is_named_and_not_quoted(raised: Exception
 @pytest.mark.parametrize("secret", ["", "hush\udcffsecret", "hush\nsecret", b"hush-secret", None])
 def test_a_secret_that_cannot_sign_is_an_auth_error_that_does_not_show_it(secret: Any) -> None:
     with pytest.raises(AuthError) as found:
-        Credentials("key", lambda: secret).signed(5.0)
+        Credentials("key", lambda: secret).secret()
     assert chained(found.value) == [found.value]
     assert "hush" not in str(found.value)
 
@@ -79,7 +76,7 @@ def test_keys_come_from_arguments_or_the_environment(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("DEPTHWIRE_API_SECRET", "env-secret")
     found = Credentials.from_environment()
     assert found is not None
-    assert found.signed(5.0, lambda: 1.0) == ("from-env", 6_000, signature("env-secret", 6_000))
+    assert found.signed(found.secret(), 5.0, lambda: 1.0) == ("from-env", 6_000, signature("env-secret", 6_000))
     assert Credentials.given(None, None) is None
 
 

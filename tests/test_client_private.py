@@ -229,19 +229,6 @@ def test_a_wrong_key_or_secret_is_an_auth_error(key: str, secret: str) -> None:
     run(main)
 
 
-@pytest.mark.parametrize("offset_s", [3600.0])
-def test_a_clock_that_is_off_is_named_with_its_offset(offset_s: float) -> None:
-    async def main() -> None:
-        async with Venue(SyntheticMarket(seed=5)) as venue:
-            venue.account(KEY, secret=SECRET)
-            venue.clock.offset_s = offset_s
-            with pytest.raises(errors.AuthError, match=r"request expired.*clock.*-(3599|3600|3601) s off"):
-                async with depthwire.connect(venue.inverse_url, api_key=KEY, api_secret=SECRET, settings=QUICK):
-                    pass
-
-    run(main)
-
-
 def hidden_in(text: str, *secrets: str) -> bool:
     return any(secret in text for secret in secrets)
 

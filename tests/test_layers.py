@@ -21,7 +21,7 @@ ROWS = [
     {"book_decoder", "scanner"},
     {"channel"},
     {"routes", "bybit", "reports", "inlets", "merge", "taps"},
-    {"feed", "endpoints", "sockets", "health", "event_merge"},
+    {"feed", "endpoints", "sign_in", "sockets", "health", "event_merge"},
     {"connection"},
     {"resync"},
     {"handover"},

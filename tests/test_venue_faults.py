@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from depthwire.bybit.auth import Credentials
+from depthwire.bybit.auth import Credentials, as_query
 from depthwire.venue import Fault, Faults, SyntheticMarket, Venue
 from depthwire.venue.faults import MEANINGS, Moment
 from plain_client import run
@@ -358,9 +358,11 @@ def test_a_connection_ends_within_the_answer_to_a_sign_in(way: str) -> None:
             url = venue.v5_private_url if way == "v5" else venue.inverse_url
             venue.faults.once("close-mid-auth")
             for is_broken in (True, False):
-                wire = await Wire.connect(f"{url}?{credentials.query(5)}" if way == "url" else url)
+                wire = await Wire.connect(
+                    f"{url}?{as_query(credentials.signed(credentials.secret(), 5))}" if way == "url" else url
+                )
                 if way != "url":
-                    wire.send({"op": "auth", "args": credentials.signed(5)})
+                    wire.send({"op": "auth", "args": credentials.signed(credentials.secret(), 5)})
                 if is_broken:
                     got = await wire.reader.read()
                     assert b'"success":true' not in got or not got.endswith(b"}")

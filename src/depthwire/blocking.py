@@ -14,12 +14,12 @@ from depthwire.bybit.v5_private import CoinBalance
 from depthwire.channel import LiveBook
 from depthwire.client import Client, Execution, Order, Position, Trade, Wallet
 from depthwire.client import connect as connect_async
-from depthwire.connection import AuthWay
 from depthwire.errors import ClientClosed, ClientForked
 from depthwire.health import Health
 from depthwire.lines import LineStatus
 from depthwire.loops import loop_factory
 from depthwire.settings import Settings
+from depthwire.sign_in import AuthWay
 from depthwire.status import Status
 from depthwire.streams import EventStream, TopicEvent
 from depthwire.values import BBO, BookSnapshot, BookState

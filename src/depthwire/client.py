@@ -12,7 +12,6 @@ from depthwire.bybit.accounts import AccountStream
 from depthwire.bybit.auth import Credentials
 from depthwire.bybit.instrument import Instrument
 from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
-from depthwire.connection import AuthWay
 from depthwire.endpoints import Endpoint, check_proxy, endpoint_of, masked
 from depthwire.errors import (
     AuthError,
@@ -30,6 +29,7 @@ from depthwire.polling import busy_polling
 from depthwire.reports import Reports
 from depthwire.session import Session, taken_back_on_failure
 from depthwire.settings import Settings
+from depthwire.sign_in import AuthWay
 from depthwire.simulated import SCHEME, simulated
 from depthwire.status import Status, lanes_of, status_of
 from depthwire.streams import EventStream, TopicEvents

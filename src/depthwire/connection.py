@@ -6,15 +6,16 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from functools import partial
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
 import picows
 from python_socks import ProxyError
 
-from depthwire.bybit.auth import Credentials, refusal
+from depthwire.bybit.auth import Credentials, as_query
 from depthwire.bybit.dialect import Answer, Dialect, RequestKey
 from depthwire.causes import Loss, describe, loss_of
 from depthwire.channel import Channel
@@ -34,13 +35,13 @@ from depthwire.handshake import refusal_of, refuse_unrequested, secrets_of, time
 from depthwire.pacing import connection_wait_s
 from depthwire.phases import ConnectionStatus, Phase
 from depthwire.settings import Settings
+from depthwire.sign_in import AuthWay, SignIn
 from depthwire.socket_log import SocketLog
 from depthwire.sockets import connected_socket, hang_up
 
 # What the venue says to a connection that has stood for long enough; the exchange's advice is to reconnect at once. Not
 # so 1012 and 1013, a restart and too much load, where the close codes' registry asks for a delay.
 GOODBYES: Final = 1000, 1001
-AuthWay = Literal["op", "url"]
 log = logging.getLogger("depthwire")
 socket_log = SocketLog(log.getChild("socket"))
 
@@ -50,6 +51,8 @@ class ConnectionOwner(Protocol):
 
     def connection_up(self) -> object: ...
     def connection_down(self, reason: str) -> object: ...
+    def signed_in(self) -> object: ...
+    def sign_in_refused(self, error: AuthError) -> object: ...
     def on_frame_error(self, error: FrameError) -> object: ...
     def on_unrouted(self, topic: str) -> Channel | None: ...
     def report(self, error: DepthwireError) -> object: ...
@@ -59,8 +62,9 @@ class Connection:
     """Keeps a connection to one endpoint alive until it is closed.
 
     Its ``feed`` receives the frames. ``owner`` may change; ``live_since_s`` is when it was connected last, in the
-    loop's time. With ``credentials`` it signs in after each connect, before anything else is asked: with the ``auth``
-    operation, or in the URL's query (``auth_way="url"``).
+    loop's time. ``signing`` says whether and how it signs in: before :meth:`open` returns, and after each reconnect
+    once its owner knows that it is up. One that ``is_private`` serves nothing without a sign-in, and is not connected again
+    before one may be tried.
     """
 
     def __init__(
@@ -85,12 +89,14 @@ class Connection:
         self._ssl_context = ssl_context
         self._proxy = proxy
         self._through = "" if proxy is None else f" through {masked(proxy)}"
-        self.credentials: Credentials | None = None
-        self._auth_way = auth_way
+        self.signing = SignIn(settings.auth_window_s, auth_way)
+        self.is_private = not dialect.has_public_topics
+        self.signed_in = False
+        self._is_up = False
+        self._handshake_s = 0.0
         self._transport: picows.WSTransport | None = None
         self._lost: asyncio.Future[None] | None = None
         self._drop_reason = ""
-        self.sign_in_refusal: AuthError | None = None
         self._pending: dict[RequestKey, list[asyncio.Future[Answer]]] = {}
         self._pending_topics: dict[RequestKey, frozenset[str]] = {}  # of subscribe and unsubscribe requests
         self._tasks: set[asyncio.Task[None]] = set()
@@ -98,8 +104,8 @@ class Connection:
 
     @property
     def connected(self) -> bool:
-        """Whether there is a connection right now, signed in where that is wanted."""
-        return self.status.phase is Phase.LIVE
+        """Whether there is a connection right now, of which the owner knows."""
+        return self._is_up
 
     def another(self, owner: ConnectionOwner) -> "Connection":
         """A new one to the same endpoint, which signs in the same way; yet to be opened."""
@@ -110,9 +116,9 @@ class Connection:
             self._settings,
             ssl_context=self._ssl_context,
             proxy=self._proxy,
-            auth_way=self._auth_way,
+            auth_way=self.signing.way,
         )
-        made.credentials = self.credentials
+        made.signing, made.is_private = self.signing, self.is_private
         return made
 
     def _note(self, phase: Phase, *, wait_s: float | None = None, **changes: Any) -> None:
@@ -129,9 +135,16 @@ class Connection:
         self.refuse_closed()
         try:
             await self._connect()
-        except BaseException:
+            if self._wants_sign_in:
+                self._note(Phase.SIGNING_IN)
+                await self._sign_in()
+        except BaseException as error:
+            self._abandon()
             self._note(Phase.IDLE)  # nothing tries again
+            if isinstance(error, ConnectionLost):
+                raise ConnectError(f"{self.url}{self._through}: lost while signing in: {error}") from None
             raise
+        self._begin()
         self.keep_trying()
 
     def keep_trying(self) -> None:
@@ -155,6 +168,7 @@ class Connection:
     def after_fork(self) -> None:
         """This is a forked child: the socket is its parent's, and is left alone."""
         self.closed = self.forked = True
+        self._is_up = False
         self._note(Phase.CLOSED)
         self._transport = None
 
@@ -219,26 +233,40 @@ class Connection:
                     logger_name=socket_log,
                 )
                 self._refuse_unanswered(listener)
-                self._note(Phase.SIGNING_IN)
-                await self._sign_in()
         except TimeoutError:
-            hang_up(sock)
+            self._abandon(sock)
             raise ConnectError(f"{self.url}{self._through}: no connection within {timeout_s:g} s") from None
         except picows.WSHandshakeError as error:
-            hang_up(sock)
+            self._abandon(sock)
             refusal = refusal_of(error, secrets_of(target, self._proxy))
             message = f"{self.url}{self._through}: {refusal.text}"
             raise ConnectError(message, refusal.status, refusal.retry_after_s) from None
         except (OSError, picows.WSError, ProxyError, ValueError) as error:
-            hang_up(sock)
+            self._abandon(sock)
             in_tls = sock is not None and self.url.startswith("wss:")
             raise ConnectError(f"{self.url}{self._through}: {describe(error, in_tls)}") from None
         except BaseException:
-            hang_up(sock)
+            self._abandon(sock)
             raise
+
+    def _abandon(self, sock: socket.socket | None = None) -> None:
+        """Hang up on a connection that its owner never knew of, and does not hear of."""
+        hang_up(sock)
+        transport, self._transport = self._transport, None
+        self.signed_in = False
+        self._pending.clear()
+        self._pending_topics.clear()
+        if transport is not None:
+            transport.disconnect(graceful=False)
+
+    def _begin(self) -> None:
+        """The connection is of use from now on: its owner asks for what it wants."""
         self.live_since_s = asyncio.get_running_loop().time()
+        self._is_up = True
         self._note(Phase.LIVE)
         self.owner.connection_up()
+        if self._wants_sign_in:
+            self.spawn(self._sign_in_again(0.0))
 
     def _accept(self, _: picows.WSUpgradeRequest, response: picows.WSUpgradeResponse) -> Feed:
         """What takes the frames, once the server's answer to the handshake proved to be what was asked for."""
@@ -264,55 +292,127 @@ class Connection:
         self._note(Phase.WAITING, wait_s=wait_s)
         await asyncio.sleep(wait_s)
 
+    # ---- signing in
+
+    @property
+    def _wants_sign_in(self) -> bool:
+        return self.signing.credentials is not None and not self.signed_in
+
     def _signed_target(self) -> str:
-        if self.credentials is None or self._auth_way == "op":
+        """The URL to connect to, which signs in where that is to be done there and may be tried now."""
+        self.signed_in = False
+        arguments = None
+        if self.signing.credentials is not None and self.signing.way == "url":
+            with suppress(AuthError):  # reported where it is tried again, once connected
+                arguments = self.signing.arguments()
+        if arguments is None:
             return self._target
+        self.signed_in = True
         joint = "&" if "?" in self._target else "?"
-        return f"{self._target}{joint}{self.credentials.query(self._settings.auth_window_s)}"
+        return f"{self._target}{joint}{as_query(arguments)}"
 
     async def _sign_in(self) -> None:
-        """Ask to be let in, where that was not done in the URL; raises AuthError."""
-        if self.credentials is None or self._auth_way == "url":
-            return
-        arguments = self.credentials.signed(self._settings.auth_window_s)
-        answer = await self._request(*self._dialect.auth_request(*arguments))
-        if not answer.success:
-            raise refusal(answer.reason, self._settings.auth_window_s, self._clock_offset_s())
+        """Ask to be let in; raises AuthError, also where a refused key is not to be tried yet, or ConnectionLost."""
+        signing, timeout_s = self.signing, self._settings.timeout_s
+        while True:
+            arguments = signing.arguments()
+            if arguments is None:
+                raise AuthError(str(signing.refusal)) from signing.refusal
+            try:
+                async with asyncio.timeout(timeout_s):
+                    answer = await self._request(*self._dialect.auth_request(*arguments))
+            except TimeoutError:
+                raise signing.unanswered(timeout_s) from None
+            if answer.success:
+                self._signed_in()
+                return
+            error = signing.refused(answer.reason, self._clock_offset_s())
+            if signing.wait_s() != 0.0:
+                raise error
+
+    def _signed_in(self) -> None:
+        self.signed_in = True
+        self.signing.accepted()
+        self._note(self.status.phase, sign_in_refusal="", sign_in_ns=None)
 
     async def sign_in(self, credentials: Credentials) -> None:
         """Sign in where that was not wanted so far, and from now on after each connect; raises AuthError."""
-        self.credentials, self._auth_way = credentials, "op"
+        self.signing.credentials, self.signing.way = credentials, "op"
         try:
-            async with asyncio.timeout(self._settings.timeout_s):
-                await self._sign_in()
+            await self._sign_in()
         except ConnectionLost:
             pass  # done with the next connect
-        except (AuthError, TimeoutError) as error:
-            self.credentials = None
-            if isinstance(error, AuthError):
-                raise
-            raise AuthError(f"{self.url}: no answer to the sign-in within {self._settings.timeout_s:g} s") from None
+        except AuthError:
+            self.signing.credentials = None
+            raise
+
+    async def _sign_in_again(self, wait_s: float | None) -> None:
+        """Sign in after ``wait_s``, and again when that may be tried, until it is accepted or the connection lost.
+
+        None: never.
+        """
+        lost = self._lost
+        backoff = self._settings.backoff()
+        while lost is not None and wait_s is not None:
+            if not lost.done() and wait_s > 0:
+                await asyncio.wait((lost,), timeout=wait_s)
+            if lost.done():
+                return
+            try:
+                self._note(Phase.SIGNING_IN)
+                await self._sign_in()
+            except ConnectionLost:
+                return
+            except AuthError as error:
+                wait_s = self._refused(error)
+                if wait_s == 0.0:  # it was never asked: there was no secret
+                    wait_s = backoff.next_s()
+            else:
+                self._note(Phase.LIVE)
+                self.owner.signed_in()
+                return
+
+    def _refused(self, error: AuthError) -> float | None:
+        """What needs a sign-in has none: tell readers, once for each reason; returns how long until the next try."""
+        self.signed_in = False
+        wait_s = self.signing.wait_s()
+        is_new = str(error) != self.status.sign_in_refusal
+        next_ns = None if wait_s is None else time.time_ns() + round(wait_s * 1e9)
+        self._note(Phase.LIVE, sign_in_refusal=str(error), sign_in_ns=next_ns)
+        if error.__cause__ is None:  # else there was no try: an earlier refusal holds
+            self.owner.report(error)
+        if is_new:
+            self.owner.sign_in_refused(error)
+        return wait_s
 
     def _clock_offset_s(self) -> float | None:
         """This machine's clock less the venue's, by the Date of its handshake; known to a second or two, if at all."""
         date = self._transport.response.headers.get("Date", "") if self._transport is not None else ""
         venue_s = timestamp(date)
-        return None if venue_s is None else time.time() - venue_s
+        return None if venue_s is None else self._handshake_s - venue_s
+
+    # ---- staying connected
 
     async def _keep_connected(self) -> None:
         backoff = self._settings.backoff()
         while True:
             await self._live()
             at_once = self.status.close_code in GOODBYES
-            retry_after_s: float | None = None
-            while True:
-                await self._wait(max(backoff.next_s(at_once=at_once), retry_after_s or 0.0))
+            retry_after_s = 0.0
+            while not self._is_up:
+                sign_in_s = self.signing.wait_s() if self.is_private else 0.0
+                if sign_in_s is None:
+                    self.is_kept = False
+                    self._note(Phase.IDLE)  # another key needs another client
+                    return
+                await self._wait(max(backoff.next_s(at_once=at_once), retry_after_s, sign_in_s))
                 try:
                     await self._connect()
-                    break
-                except (AuthError, ConnectError) as error:
+                except ConnectError as error:
                     self.owner.report(error)
-                    retry_after_s = getattr(error, "retry_after_s", None)
+                    retry_after_s = error.retry_after_s or 0.0
+                else:
+                    self._begin()
 
     async def _live(self) -> None:
         """Send pings until the connection is lost; drop it where a pong fails to come."""
@@ -340,7 +440,7 @@ class Connection:
         self._transport = transport
         self._lost = asyncio.get_running_loop().create_future()
         self._drop_reason = ""
-        self.sign_in_refusal = None
+        self._handshake_s = time.time()
         self._note(Phase.CONNECTING, connects=self.status.connects + 1)
 
     def on_disconnected(self, transport: picows.WSTransport) -> None:
@@ -349,7 +449,10 @@ class Connection:
         # Asked for, so that asyncio does not warn of an exception that nobody asked for.
         end = asyncio.ensure_future(transport.wait_disconnected())
         end.add_done_callback(asked_for)
+        if transport is not self._transport:
+            return  # abandoned, or its client was
         self._transport = None
+        self._is_up = self.signed_in = False
         self._note(
             Phase.WAITING,
             losses=self.status.losses + 1,
@@ -390,13 +493,14 @@ class Connection:
         if future is not None:
             future.set_result(answer)
             return
-        if answer.success:
-            return
-        if self.credentials is not None and self._auth_way == "url" and self.sign_in_refusal is None:
-            # A sign-in by URL has no request of its own: what nobody asked for is its refusal.
-            self.sign_in_refusal = refusal(answer.reason, self._settings.auth_window_s, self._clock_offset_s())
-            self.owner.report(self.sign_in_refusal)
-        else:
+        if self.signed_in and self.signing.way == "url":
+            # A sign-in by URL has no request of its own: what nobody asked for is its answer.
+            if answer.success:
+                self._signed_in()
+            else:
+                refused = self.signing.refused(answer.reason, self._clock_offset_s())
+                self.spawn(self._sign_in_again(self._refused(refused)))
+        elif not answer.success:
             self.owner.report(MalformedFrame(f"the venue refused what nobody asked for: {answer.reason[:200]!r}"))
 
     def _asked_first(self, answer: Answer) -> "asyncio.Future[Answer] | None":

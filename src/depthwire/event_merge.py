@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import Any, Final, NamedTuple, Protocol
 
 from depthwire.channel import EventChannel
-from depthwire.errors import DepthwireError, FrameError
+from depthwire.errors import AuthError, DepthwireError, FrameError
 from depthwire.merge import LineTally
 
 MOST_AWAITED: Final = 10_000
@@ -82,9 +82,11 @@ class EventStrand:
         self._merge.push(self._line, events)
 
     def break_off(self, error: DepthwireError) -> None:
-        """A frame could not be read; of a lost connection the watcher knows already."""
+        """A frame could not be read, or a sign-in was refused; of a lost connection the watcher knows already."""
         if isinstance(error, FrameError):
             self._merge.fail(self._line, error)
+        elif isinstance(error, AuthError):
+            self._merge.shut_out(self._line, error)
 
     def finish(self) -> None:
         """No more events will come."""
@@ -198,6 +200,12 @@ class EventMerge:
             self.channel.refuse(error)
 
     # ---- connections
+
+    def shut_out(self, line: int, error: AuthError) -> None:
+        """A line's sign-in was refused: readers are told where the other line does not serve them."""
+        _, other = self._pair(line)
+        if not other.is_up:
+            self.channel.refuse(error)
 
     def lost(self, line: int, reason: str, since_ns: int) -> None:
         """A line brings nothing any more; what it brought ends at ``since_ns``."""

@@ -17,7 +17,14 @@ from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.topics import Topic
 from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
 from depthwire.connection import Connection
-from depthwire.errors import ConnectionLost, DepthwireError, FrameError, SubscriptionRejected, SubscriptionTimeout
+from depthwire.errors import (
+    AuthError,
+    ConnectionLost,
+    DepthwireError,
+    FrameError,
+    SubscriptionRejected,
+    SubscriptionTimeout,
+)
 from depthwire.feed import Feed
 from depthwire.resync import Resyncs
 from depthwire.settings import Settings
@@ -51,6 +58,8 @@ class Old(Protocol):
     def begin_tasks(self) -> None: ...
     def connection_up(self) -> object: ...
     def connection_down(self, reason: str) -> object: ...
+    def signed_in(self) -> object: ...
+    def sign_in_refused(self, error: AuthError) -> object: ...
     def on_frame_error(self, error: FrameError) -> object: ...
     def on_unrouted(self, topic: str) -> Channel | None: ...
 
@@ -364,6 +373,13 @@ class Handover:
     def connection_down(self, reason: str) -> None:
         """It was lost."""
         self._lost = reason
+
+    def signed_in(self) -> None:
+        """It was when it was opened."""
+
+    def sign_in_refused(self, error: AuthError) -> None:
+        """It cannot serve what the old one does."""
+        self._lost = str(error)
 
     def report(self, error: DepthwireError) -> None:
         """Nobody reads from it yet: it matters if the handover fails, which is then reported."""

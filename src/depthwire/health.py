@@ -25,7 +25,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     often because nothing came, ``stale_ns`` is the time spent STALE so far, this moment's included, ``dropped`` counts
     deltas that came while it was, ``outdated`` copies of frames that an order book had in it already and left out.
     ``lanes`` tells how many frames of an order book each decoder took, and how many could not be used, as
-    ``client.lanes`` does of all books together.
+    ``client.lanes`` does of all books together. ``refusal`` tells why a topic is not served though its connection
+    lives: the sign-in that it needs was refused.
     """
 
     state: BookState | None
@@ -39,6 +40,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     dropped: int
     outdated: int
     lanes: dict[str, int]
+    refusal: str | None = None
 
     def of_lines(self, lines: "Sequence[Health]") -> "Health":
         """This one, which is what readers see of a topic, with all that was counted on the lines behind it."""
@@ -48,7 +50,9 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         sums = {name: sum(getattr(line, name) for line in lines) for name in COUNTS}
         ages_ns = [line.age_ns for line in lines if line.age_ns is not None]
         age_ns = min(ages_ns, default=None) if self.state is None else self.age_ns
-        return msgspec.structs.replace(self, lanes=dict(lanes), age_ns=age_ns, **sums)
+        refusals = [line.refusal for line in lines]
+        refusal = "; ".join(map(str, refusals)) if all(refusals) else None
+        return msgspec.structs.replace(self, lanes=dict(lanes), age_ns=age_ns, refusal=refusal, **sums)
 
 
 class TopicRecord:
@@ -61,6 +65,7 @@ class TopicRecord:
         self.gaps = self.resyncs = self.silences = 0
         self.backoff: Backoff = settings.backoff()
         self.refused_again = False
+        self.refusal: str | None = None
         self.task: asyncio.Task[None] | None = None
         self._stale_ns = 0
         self._stale_since_ns: int | None = None
@@ -143,4 +148,5 @@ class TopicRecord:
             dropped=dropped,
             outdated=outdated,
             lanes=lanes,
+            refusal=self.refusal,
         )

@@ -37,7 +37,8 @@ class Line:
         self._publics = Sessions(lambda: make(endpoint.public_url), persistent=persistent)
         self.public = self._publics.first
         self.private = self.public if endpoint.public_url == endpoint.private_url else make(endpoint.private_url)
-        self.private.connection.credentials = credentials
+        self.private.connection.signing.credentials = credentials
+        self.private.connection.is_private |= self.private is not self.public
         self._credentials = credentials
         self._signing_in: asyncio.Task[None] | None = None
 
@@ -71,7 +72,7 @@ class Line:
         if credentials is None:
             raise AuthError(NO_CREDENTIALS)
         if self.private is not self.public:
-            self.private.connection.credentials = credentials
+            self.private.connection.signing.credentials = credentials
             if not self.private.connection.is_kept:
                 await self.private.open()
         elif self._credentials is None:

@@ -21,7 +21,9 @@ class ConnectionStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     ``until_ns`` is when the next attempt begins, None but while WAITING. ``attempts`` counts those so far, ``connects``
     those that succeeded. ``last_loss`` tells why the latest connection that was lost ended, ``lost_ns`` when, and
-    ``close_code`` and ``close_reason`` are those of its close frame, None and "" where there was none.
+    ``close_code`` and ``close_reason`` are those of its close frame, None and "" where there was none. A LIVE
+    connection whose sign-in was refused serves its public topics alone: ``sign_in_refusal`` tells why, ``sign_in_ns``
+    when it is tried again, None where it is not.
     """
 
     url: str
@@ -34,3 +36,5 @@ class ConnectionStatus(msgspec.Struct, frozen=True, kw_only=True):
     lost_ns: int = 0
     close_code: int | None = None
     close_reason: str = ""
+    sign_in_refusal: str = ""
+    sign_in_ns: int | None = None

@@ -46,6 +46,11 @@ class Resyncs:
     def served(self, topic: str) -> None:
         """The venue serves a topic from now on."""
         self.records[topic].listen(asyncio.get_running_loop().time())
+        self.records[topic].refusal = None
+
+    def sign_in_refused(self, topic: str, reason: str) -> None:
+        """The venue does not serve a topic until a sign-in is accepted."""
+        self.records[topic].refusal = reason
 
     def connection_down(self) -> None:
         """No topic is served."""

@@ -15,9 +15,10 @@ import picows
 
 from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.topics import Topic
-from depthwire.channel import Channel
-from depthwire.connection import AuthWay, Connection, asked_for
+from depthwire.channel import Channel, EventChannel
+from depthwire.connection import Connection, asked_for
 from depthwire.errors import (
+    AuthError,
     ClientClosed,
     ConnectionLost,
     DepthwireError,
@@ -32,6 +33,7 @@ from depthwire.handover import keep_young
 from depthwire.reports import Reports
 from depthwire.resync import Resyncs
 from depthwire.settings import Settings
+from depthwire.sign_in import AuthWay
 
 
 class FeedOwner(Protocol):
@@ -180,9 +182,22 @@ class Session:
     # ---- what the connection and the feed tell
 
     def connection_up(self) -> None:
-        """Ask again for all that is wanted."""
+        """Ask again for all that is wanted; for private topics once the connection has signed in."""
         self._new.clear()
         self._subscribe(list(self.subscriptions.values()))
+
+    def signed_in(self) -> None:
+        """Ask for the private topics, for which :meth:`connection_up` came too early."""
+        self._subscribe([each for each in self.subscriptions.values() if each.topic.is_private])
+
+    def sign_in_refused(self, error: AuthError) -> None:
+        """Private topics bring nothing until a later sign-in is accepted: tell all who read them or wait for them."""
+        for subscription in [each for each in self.subscriptions.values() if each.topic.is_private]:
+            for channel in subscription.channels.values():
+                assert isinstance(channel, EventChannel), "private topics bring events"
+                channel.refuse(error)
+                self.resyncs.sign_in_refused(channel.topic, str(error))
+            self._settle(subscription, error)
 
     def connection_down(self, reason: str) -> None:
         """Every channel learns it at once; who subscribes from now on waits for the resubscription."""
@@ -241,6 +256,9 @@ class Session:
         new, self._new = self._new, []
         if self.connection.connected:
             self._subscribe(new)
+        if self.connection.signing.refusal is not None and not self.connection.signed_in:
+            for subscription in [each for each in new if each.topic.is_private]:
+                self._settle(subscription, AuthError(str(self.connection.signing.refusal)))
 
     def new_channel(self, topic: str) -> Channel | None:
         """A channel for a concrete topic, which nobody reads yet; None where the dialect has no such topic."""
@@ -265,12 +283,17 @@ class Session:
         return channel
 
     def _subscribe(self, subscriptions: Sequence[Subscription]) -> None:
-        wanted = [each for each in subscriptions if self.subscriptions.get(each.topic) is each]
+        wanted = [each for each in subscriptions if self.subscriptions.get(each.topic) is each and self._may_ask(each)]
         for subscription in wanted:
             subscription.await_again()
         most = self.dialect.limits.args_per_request
-        for start in range(0, len(wanted), most):
-            self.connection.spawn(self._subscribe_some(wanted[start : start + most]))
+        for part in ([each for each in wanted if each.topic.is_private is private] for private in (False, True)):
+            for start in range(0, len(part), most):
+                self.connection.spawn(self._subscribe_some(part[start : start + most]))
+
+    def _may_ask(self, subscription: Subscription) -> bool:
+        """Whether the venue would serve a topic now: private ones need a sign-in."""
+        return self.connection.signed_in or not subscription.topic.is_private
 
     async def _subscribe_some(self, subscriptions: Sequence[Subscription]) -> None:
         """Subscribe with one request; settles the subscriptions' ``confirmed``."""
@@ -313,16 +336,20 @@ class Session:
     def _refused(self, subscription: Subscription, reason: str) -> None:
         """The venue has refused a topic."""
         topic = subscription.topic
-        refused_sign_in = self.connection.sign_in_refusal if topic.is_private else None
+        refused_sign_in = self.connection.signing.refusal if topic.is_private else None
         self.give_up(subscription, refused_sign_in or SubscriptionRejected(topic.text, reason))
 
     def give_up(self, subscription: Subscription, error: DepthwireError) -> None:
         """A subscription failed: tell whoever waits for it. One served before stays wanted, and that is reported."""
         if subscription.established:
             self.report(error)
-        elif not subscription.confirmed.done():
-            self._forget(subscription, str(error))
+        self._settle(subscription, error)
+
+    def _settle(self, subscription: Subscription, error: DepthwireError) -> None:
+        """Tell whoever waits for a subscription that it failed; one that was never served is wanted no more."""
         if not subscription.confirmed.done():
+            if not subscription.established:
+                self._forget(subscription, str(error))
             subscription.confirmed.set_exception(error)
 
     def _forget(self, subscription: Subscription, reason: str) -> None:
@@ -382,7 +409,7 @@ class Session:
             if not subscription.confirmed.done():
                 subscription.confirmed.set_exception(ClientClosed(f"{subscription.topic.text}: unsubscribed"))
         new = set(self._new)  # the venue has not been asked for them yet
-        names = [subscription.topic.text for subscription in subscriptions if subscription not in new]
+        names = [each.topic.text for each in subscriptions if each not in new and self._may_ask(each)]
         # The venue ends what a pattern and a name both asked for; ask again for what was wanted before and still is.
         shared = [
             other

@@ -7,8 +7,10 @@ Source: the exchange's inverse WebSocket document, "Authentication": the signatu
 import hashlib
 import hmac
 import os
+import re
 import time
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Final
 from urllib.parse import urlencode
 
@@ -18,6 +20,12 @@ from depthwire.errors import AuthError
 KEY_VARIABLE: Final = "DEPTHWIRE_API_KEY"
 SECRET_VARIABLE: Final = "DEPTHWIRE_API_SECRET"  # noqa: S105 - the name of the variable
 ANY_REASON: Final = "Params Error"  # v5's refusal of a sign-in
+_CLOCK: Final = re.compile(r"expired|timestamp|recv_window", re.IGNORECASE)
+_BUSY: Final = re.compile(
+    r"busy|too many|too frequent|rate limit|try again|timed? ?out|internal|(server|system) error|unavailable",
+    re.IGNORECASE,
+)
+_VENUE_TIME: Final = re.compile(r"server[_ ]?time(?:stamp)?\W{0,4}(\d{13})\b", re.IGNORECASE)
 
 
 class Credentials:
@@ -41,10 +49,10 @@ class Credentials:
         """From DEPTHWIRE_API_KEY and DEPTHWIRE_API_SECRET, as :meth:`given`."""
         return cls.given(os.environ.get(KEY_VARIABLE), os.environ.get(SECRET_VARIABLE))
 
-    def signed(self, window_s: float, now_s: Callable[[], float] = time.time) -> tuple[str, int, str]:
-        """(api_key, expires in ms, signature), valid for ``window_s`` from now; AuthError where there is no secret."""
+    def signed(self, secret: str, window_s: float, now_s: Callable[[], float] = time.time) -> tuple[str, int, str]:
+        """(api_key, expires in ms, signature), valid for ``window_s`` from now."""
         expires_ms = int((now_s() + window_s) * 1000)
-        return self.api_key, expires_ms, signature(self.secret(), expires_ms)
+        return self.api_key, expires_ms, signature(secret, expires_ms)
 
     def secret(self) -> str:
         """The secret, fetched now where a callable fetches it; raises AuthError where that fails."""
@@ -63,13 +71,18 @@ class Credentials:
             raise AuthError("the API secret is empty, or has characters that cannot be printed")
         return secret
 
-    def query(self, window_s: float) -> str:
-        """The same as a URL's query."""
-        api_key, expires_ms, signed = self.signed(window_s)
-        return urlencode({"api_key": api_key, "expires": expires_ms, "signature": signed})
+    @property
+    def may_change(self) -> bool:
+        """Whether the secret is fetched each time."""
+        return callable(self._secret)
 
     def __repr__(self) -> str:
         return "<Credentials, not shown>"
+
+
+def as_query(arguments: tuple[str, int, str]) -> str:
+    """What :meth:`Credentials.signed` gives, as a URL's query."""
+    return urlencode(dict(zip(("api_key", "expires", "signature"), arguments, strict=True)))
 
 
 def signature(secret: str, expires_ms: int) -> str:
@@ -77,15 +90,36 @@ def signature(secret: str, expires_ms: int) -> str:
     return hmac.new(secret.encode(), f"GET/realtime{expires_ms}".encode(), hashlib.sha256).hexdigest()
 
 
-def refusal(reason: str, window_s: float, clock_offset_s: float | None) -> AuthError:
-    """The error for a refused sign-in; speaks of the clock where that is the cause.
+class Cause(StrEnum):
+    """Why a sign-in was refused: CLOCK, BUSY (the venue cannot decide now), or KEY: key, signature or permission."""
+
+    CLOCK = "CLOCK"
+    BUSY = "BUSY"
+    KEY = "KEY"
+
+
+def cause_of(reason: str, window_s: float, clock_offset_s: float | None) -> Cause:
+    """The cause that a refusal names; KEY where it names none.
 
     v5 has one text for every reason: there the clock is the cause if it lags by more than the window.
     """
     lags = clock_offset_s is not None and clock_offset_s < -window_s
-    if "expired" not in reason and not (lags and reason == ANY_REASON):
+    if _CLOCK.search(reason) or (lags and reason == ANY_REASON):
+        return Cause.CLOCK
+    return Cause.BUSY if _BUSY.search(reason) else Cause.KEY
+
+
+def venue_time_s(reason: str) -> float | None:
+    """The venue's time that a refusal names, in seconds since the epoch; None where it names none."""
+    match = _VENUE_TIME.search(reason)
+    return int(match[1]) / 1000 if match else None
+
+
+def refusal(reason: str, window_s: float, clock_offset_s: float | None) -> AuthError:
+    """The error for a refused sign-in; speaks of the clock where that is the cause."""
+    if cause_of(reason, window_s, clock_offset_s) is not Cause.CLOCK:
         return AuthError(f"the venue refused the sign-in: {reason}")
-    offset = "" if clock_offset_s is None else f"; by the venue's Date header this clock is {clock_offset_s:+.0f} s off"
+    offset = "" if clock_offset_s is None else f"; by the venue's clock this one is {clock_offset_s:+.0f} s off"
     return AuthError(
         f"the venue refused the sign-in: {reason}: this machine's clock is off, or the window of {window_s:g} s is too "
         f"small (auth_window_s){offset}"
