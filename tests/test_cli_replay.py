@@ -3,6 +3,7 @@
 import io
 import json
 from collections import Counter
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,12 @@ BOOK, TRADES, LINEAR_BOOK = "orderBookL2_25.BTCUSD", "trade.BTCUSD", "orderBookL
 DEEP_BOOK = "orderBook_200.100ms.BTCUSD"
 
 
-def replay(capsys: pytest.CaptureFixture[str], *tapes: Path) -> tuple[dict[str, Any], str]:
+def replay(
+    capsys: pytest.CaptureFixture[str], *tapes: Path, topics: Sequence[str] = ("*",), code: int = 0
+) -> tuple[dict[str, Any], str]:
     """The object that replay prints, and what it says on stderr."""
-    assert main(["replay", "--json", *map(str, tapes)]) == 0
+    asked = [option for topic in topics for option in ("--topics", topic)]
+    assert main(["replay", "--json", *asked, *map(str, tapes)]) == code
     out, err = capsys.readouterr()
     (report,) = objects(out)
     return report, err
@@ -139,7 +143,7 @@ def test_single_frames_of_other_topics_and_dialects_are_skipped_by_name(
     if not singles.is_file():
         pytest.skip(f"no {singles}")
     raws = [raw for raw in singles.read_bytes().splitlines() if b"BTCPERP" in raw]
-    report, err = replay(capsys, write_tape(tmp_path / "a.frames", list(enumerate(raws))))
+    report, err = replay(capsys, write_tape(tmp_path / "a.frames", list(enumerate(raws))), code=1)
     assert report["skipped"] == report["frames"] == len(raws) > 0
     assert err.count(" orderBookL2_25.BTCPERP: ") == err.count(" trade.BTCPERP: ") == 1
     assert report["books"]["orderBookL2_25.BTCPERP"]["state"] == "EMPTY"
@@ -153,7 +157,9 @@ def test_books_of_both_dialects_and_depths_and_trades(tape: Path, capsys: pytest
     assert err == ""
     assert_equal_books(report["books"], oracle(tape))
     assert report["books"].keys() == {BOOK, DEEP_BOOK, LINEAR_BOOK}
-    assert list(report) == ["frames", "seconds", "frames_per_s", "skipped", "lanes", "books", "trades"]
+    assert list(report) == [
+        *("frames", "seconds", "frames_per_s", "decoded", "left_out", "skipped", "lanes", "books", "trades")
+    ]
     assert list(report["books"][BOOK]) == ["state", "cross_seq", "applied", "bids", "asks"]
     assert report["frames"] == 300
     assert report["skipped"] == 0
@@ -209,10 +215,11 @@ def test_a_frame_that_stands_twice_is_left_out(tmp_path: Path, capsys: pytest.Ca
 def test_refused_frames_are_told_once_by_topic_and_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     delta = synthetic(2, BOOK)[1]
     tape = write_tape(tmp_path / "a.frames", [delta, delta, delta, (1, b"{"), (2, b'{"no":"topic"}'), (3, b"[]")])
-    report, err = replay(capsys, tape)
+    report, err = replay(capsys, tape, code=1)
     assert report["skipped"] == report["frames"] == 6
     assert report["books"][BOOK] == {"state": "EMPTY", "cross_seq": 0, "applied": 0, "bids": [], "asks": []}
-    first, second = err.splitlines()
+    first, second, error = err.splitlines()
+    assert error == f"depthwire: error: {tape}: not one of its 6 frames could be used"
     assert "SnapshotMissing" in first
     assert first.endswith("(and 2 more)")
     assert "MalformedFrame" in second
@@ -221,14 +228,14 @@ def test_refused_frames_are_told_once_by_topic_and_kind(tmp_path: Path, capsys: 
 
 def test_many_kinds_are_summed_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tape = write_tape(tmp_path / "a.frames", [(i, b'{"topic":"t.%d","data":[]}' % (i % 500)) for i in range(1000)])
-    report, err = replay(capsys, tape)
+    report, err = replay(capsys, tape, code=1)
     assert report["skipped"] == 1000
-    assert len(err.splitlines()) == 21
+    assert len(err.splitlines()) == 22
     assert "960 frames of 480 other kinds" in err
 
 
 def test_the_table_for_people(tape: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["replay", str(tape)]) == 0
+    assert main(["replay", "--topics", "trade.*", str(tape)]) == 0
     out, _ = capsys.readouterr()
     expected = oracle(tape)[BOOK]
     (line,) = (line for line in out.splitlines() if line.startswith(BOOK + " "))
@@ -270,21 +277,91 @@ def test_malformed_lines_are_counted(tape: Path, tmp_path: Path, capsys: pytest.
     assert "line 101 skipped" in capsys.readouterr().err
 
 
-def test_an_empty_tape_is_no_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "empty.frames").touch()
-    report, err = replay(capsys, tmp_path / "empty.frames")
-    assert err == ""
+@pytest.mark.parametrize("name", ["empty.frames", "empty.frames.zst"])
+def test_an_empty_tape_is_an_error(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if name.endswith(".zst"):
+        pytest.importorskip("zstandard")
+    empty = write_tape(tmp_path / name, [])
+    report, err = replay(capsys, empty, code=1)
+    assert err == f"depthwire: error: {empty}: no frame in it\n"
     del report["seconds"]
     assert report == {
         "frames": 0,
         "frames_per_s": 0.0,
+        "decoded": 0,
+        "left_out": 0,
         "skipped": 0,
         "lanes": {"scanner": 0, "msgspec": 0, "rejected": 0},
         "books": {},
         "trades": {},
     }
-    assert main(["replay", str(tmp_path / "empty.frames")]) == 0
+    assert main(["replay", str(empty)]) == 1
     assert capsys.readouterr().out.startswith("0 frames in ")
+
+
+def test_one_useless_tape_among_several_is_an_error_and_the_others_are_shown(
+    tape: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deltas = write_tape(tmp_path / "deltas.frames", synthetic(9, "orderBookL2_25.ETHUSD")[1:])
+    alone, _ = replay(capsys, tape)
+    for jobs in ("1", "2"):
+        report, err = replay(capsys, tape, deltas, Path("--jobs"), Path(jobs), code=1)
+        assert report["books"] == {**alone["books"], "orderBookL2_25.ETHUSD": report["books"]["orderBookL2_25.ETHUSD"]}
+        assert err.splitlines()[-1] == f"depthwire: error: {deltas}: not one of its 8 frames could be used"
+
+
+def test_answers_alone_are_not_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = b'{"success":true,"ret_msg":"","conn_id":"x","request":{"op":"subscribe","args":["order"]}}'
+    tape = write_tape(tmp_path / "a.frames", [(1, answer)])
+    _, err = replay(capsys, tape, code=1)
+    assert err == f"depthwire: error: {tape}: not one of its 1 frames could be used\n"
+
+
+@pytest.mark.parametrize("frames", [[], [(1, b"{"), (2, b'{"no":"topic"}')], synthetic(9, BOOK)[1:]])
+def test_a_venue_does_not_play_a_tape_of_no_use(
+    frames: list[tuple[int, bytes]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["venue", "--tape", str(write_tape(tmp_path / "a.frames", frames))]) == 1
+    assert "error: " in capsys.readouterr().err
+
+
+# what is decoded
+
+
+def test_books_alone_are_decoded_unless_more_is_asked_for(tape: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    everything, _ = replay(capsys, tape)
+    assert (everything["decoded"], everything["left_out"]) == (300, 0)
+    books, err = replay(capsys, tape, topics=())
+    assert (books["books"], books["trades"], err) == (everything["books"], {}, "")
+    trade_frames = sum(json.loads(raw)["topic"] == TRADES for raw in frames(tape))
+    assert (books["frames"], books["left_out"], books["skipped"]) == (300, trade_frames, 0)
+    assert books["decoded"] == 300 - trade_frames
+    for patterns in ([TRADES], ["trade.*"], ["nothing.*", "*.BTCUSD"]):
+        assert replay(capsys, tape, topics=patterns)[0]["trades"] == everything["trades"], patterns
+    assert main(["replay", str(tape)]) == 0
+    assert f", {300 - trade_frames} decoded, 0 skipped" in capsys.readouterr().out
+
+
+def test_what_is_not_asked_for_is_not_decoded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither a topic that depthwire knows nor another, whatever is in its frames, and wherever their topic is."""
+    odd = [
+        (1, b'{"topic":"trade.BTCUSD","data":[{"size":"not a number"}]}'),
+        (1, b'{"topic":"trade.BTCUSD","data":[{"size":'),
+        (2, b'{"topic":"tickers.BTCUSDT","type":"snapshot","data":7}'),
+        (3, b'{"topic":"no.such.topic","data":{}}'),
+        (4, b'{"id":"1","topic":"order","creationTime":1,"data":[{}]}'),
+        (5, b'{"id":"2","topic":"order","creationTime":2,"data":[{}]}'),
+    ]
+    tape = write_tape(tmp_path / "a.frames", [*synthetic(2, BOOK), *odd])
+    report, err = replay(capsys, tape, topics=())
+    assert (report["frames"], report["decoded"], report["left_out"], report["skipped"], err) == (8, 2, 6, 0, "")
+
+
+def test_a_tape_without_a_book_names_the_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tape = write_tape(tmp_path / "a.frames", synthetic(3, TRADES))
+    _, err = replay(capsys, tape, topics=(), code=1)
+    assert err == (f"depthwire: error: {tape}: no order book among its 3 frames; --topics '*' decodes the others\n")
+    assert replay(capsys, tape)[0]["trades"][TRADES] > 0
 
 
 @pytest.mark.parametrize("name", ["missing.frames", ".", "no.frames", "corrupt.zst"])

@@ -32,6 +32,10 @@ cdef class Channel:
     cdef int on_frame(self, const char* data, Py_ssize_t size, const char* behind_topic, int64_t ts_recv_ns) except -1
 
 
+cdef class IgnoredChannel(Channel):
+    pass
+
+
 cdef enum:
     REMEMBERED = 8              # frames
 

@@ -1,6 +1,6 @@
 from collections.abc import AsyncIterator, Callable
 from logging import Logger
-from typing import Any, Self
+from typing import Any, Self, final
 
 from depthwire.book import Book
 from depthwire.book_decoder import BookDecoder
@@ -42,6 +42,9 @@ class Channel:
     def connection_lost(self, reason: str, since_ns: int) -> None: ...
     def connection_back(self, until_ns: int) -> None: ...
     def finish(self, reason: str) -> None: ...
+
+@final
+class IgnoredChannel(Channel): ...
 
 class BookChannel(Channel):
     def __init__(self, book: LiveBook, decoder: BookDecoder, scanner: Scanner | None = None) -> None: ...

@@ -11,15 +11,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from itertools import islice
+from fnmatch import fnmatchcase
+from itertools import chain, islice
 from typing import Any, Final
 
 import picows
 
 from depthwire.bybit import v2, v5
 from depthwire.bybit.dialect import Dialect
-from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook
-from depthwire.cli.command import OK, Command, whole_number
+from depthwire.channel import BookChannel, Channel, EventChannel, IgnoredChannel, LiveBook
+from depthwire.cli.command import FAILURE, OK, Command, whole_number
 from depthwire.cli.output import log_levels, price_text, say, sequences, size_text, table, write
 from depthwire.errors import FrameError, MalformedFrame, UnknownTopic
 from depthwire.feed import Feed
@@ -35,21 +36,26 @@ Applies tapes, one after the other, to one set of books, as fast as it goes and 
 as a live connection, and prints what stands at their end. Topics are learnt from the tapes, and all dialects
 are understood.
 
+Only order books are decoded, and what --topics names: a pattern of topics such as 'publicTrade.*', several times if
+need be, or '*' for all. A tape without a frame that could be used is an error.
+
 With --json one object is printed:
   frames     frames read from the tapes
   seconds    how long they took; frames_per_s is the one by the other
+  decoded    frames of topics that were asked for, and answers
+  left_out   frames of all other topics
   skipped    lines and frames that could not be used; stderr says which and why
   lanes      order-book frames by the decoder that took them, and how many of them were rejected
   books      by topic: state, cross_seq (of v5: u and seq), applied (frames), bids and asks as [price, size],
              best first, as exact decimal text; and the reason, where the state is STALE
-  trades     how many, by topic
+  trades     how many, by topic, where --topics names it
 
 With --jobs N tapes are applied side by side, N at a time, each by itself to books of its own; of a topic that
 several hold, the last tape's book is shown.
 
 examples:
   depthwire replay monday.frames
-  depthwire replay --json monday.frames.zst tuesday.frames.zst
+  depthwire replay --topics 'publicTrade.*' --json monday.frames.zst tuesday.frames.zst
   depthwire replay --jobs 4 *.frames
 """
 
@@ -88,11 +94,15 @@ class Refusals:
 class Replay:
     """A feed without a socket, and the owner that it tells what is not a topic's data."""
 
-    def __init__(self, *, scanner: bool = True) -> None:
+    def __init__(self, patterns: Sequence[str] = (), *, scanner: bool = True) -> None:
         self.feed = Feed(self)
+        self._patterns = patterns
         self._scanner = scanner
         self.refusals = Refusals()
+        self.complaints: list[str] = []
+        """Why a tape was of no use."""
         self.seconds = 0.0
+        self._answers = 0
         self._skipped_lines = 0
         self._dialects = V2_FIRST
 
@@ -113,6 +123,8 @@ class Replay:
                 self._dialects = V2_FIRST
             except MalformedFrame as error:
                 self.refusals.add(error)
+                return
+        self._answers += 1
 
     def on_unrouted(self, topic: str) -> Channel | None:
         """A topic's first frame. Both v2 dialects' channels understand both, but each has its own topics of candles.
@@ -122,11 +134,17 @@ class Replay:
         for dialect in self._dialects:
             channel = dialect.channel(topic, scanner=self._scanner)
             if channel is not None:
-                self.feed.channels.add(channel)
                 if not _is_shared(topic):
                     self._dialects = V5_FIRST if dialect is v5.LINEAR else V2_FIRST
-                return channel
-        return None
+                break
+        if not isinstance(channel, BookChannel) and not self._is_asked_for(topic):
+            channel = IgnoredChannel(topic)
+        if channel is not None:
+            self.feed.channels.add(channel)
+        return channel
+
+    def _is_asked_for(self, topic: str) -> bool:
+        return any(fnmatchcase(topic, pattern) for pattern in self._patterns)
 
     def on_connected(self, transport: picows.WSTransport) -> None:
         """Never: there is no socket."""
@@ -138,12 +156,21 @@ class Replay:
 
     def apply(self, path: str) -> None:
         """Apply all frames of a tape; raises TapeError. O(bytes)."""
-        start = time.perf_counter()
+        start, frames, used = time.perf_counter(), self.feed.frames, self.used
         with TapeReader(path) as tape, _progress(tape) as tell_progress:
             for _ in tape.feed_to(self.feed.receive_lines, self.feed.receive):
                 tell_progress()
             self._count_lines(tape)
         self.seconds += time.perf_counter() - start
+        if self.used <= used:
+            self.complaints.append(f"{path}: {self._nothing_in(self.feed.frames - frames)}")
+
+    def _nothing_in(self, frames: int) -> str:
+        if not frames:
+            return "no frame in it"
+        if self.left_out:
+            return f"no order book among its {frames} frames; --topics '*' decodes the others"
+        return f"not one of its {frames} frames could be used"
 
     def _count_lines(self, tape: TapeReader) -> None:
         if tape.skipped:
@@ -165,10 +192,24 @@ class Replay:
         return [channel for channel in self.feed.channels if isinstance(channel, EventChannel)]
 
     @property
+    def left_out(self) -> int:
+        """Frames of topics that were not asked for."""
+        return sum(channel.frames for channel in self.feed.channels if isinstance(channel, IgnoredChannel))
+
+    @property
+    def used(self) -> int:
+        """Frames that changed a book or brought an event."""
+        unusable = self._answers + self.refusals.counts.total() + self._dropped
+        return self.feed.frames - self.left_out - unusable
+
+    @property
+    def _dropped(self) -> int:
+        return sum(channel.dropped + channel.outdated for channel in self.books)
+
+    @property
     def skipped(self) -> int:
         """Lines and frames that could not be used."""
-        dropped = sum(channel.dropped + channel.outdated for channel in self.books)
-        return self._skipped_lines + self.refusals.counts.total() + dropped
+        return self._skipped_lines + self.refusals.counts.total() + self._dropped
 
     def report(self) -> dict[str, Any]:
         """The object that --json prints."""
@@ -176,6 +217,8 @@ class Replay:
             "frames": self.feed.frames,
             "seconds": round(self.seconds, 6),
             "frames_per_s": round(rate(self.feed.frames, self.seconds), 1),
+            "decoded": self.feed.frames - self.left_out,
+            "left_out": self.left_out,
             "skipped": self.skipped,
             "lanes": self.feed.lanes,
             "books": {channel.topic: _report_book(channel.book) for channel in self.books},
@@ -213,7 +256,7 @@ def merged(reports: Sequence[dict[str, Any]], seconds: float) -> dict[str, Any]:
         "frames": frames,
         "seconds": round(seconds, 6),
         "frames_per_s": round(rate(frames, seconds), 1),
-        "skipped": sum(report["skipped"] for report in reports),
+        **{name: sum(report[name] for report in reports) for name in ("decoded", "left_out", "skipped")},
         "lanes": dict(counts["lanes"]),
         "books": books,
         "trades": dict(counts["trades"]),
@@ -227,7 +270,7 @@ def summary(report: dict[str, Any]) -> str:
     lines += [f"{topic}: {trades:,} trades\n" for topic, trades in report["trades"].items()]
     lines.append(
         f"{report['frames']:,} frames in {report['seconds']:.3f} s ({report['frames_per_s']:,.0f} frames/s), "
-        f"{report['skipped']:,} skipped\n"
+        f"{report['decoded']:,} decoded, {report['skipped']:,} skipped\n"
     )
     return "".join(lines)
 
@@ -289,34 +332,46 @@ def _progress(tape: TapeReader) -> Iterator[Callable[[], object]]:
 def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("tapes", nargs="+", metavar="TAPE", help="a recording, plain or zstd")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--topics", action="append", default=[], metavar="PATTERN", help="decode these, too, not only order books"
+    )
     parser.add_argument("--lane", choices=("scanner", "msgspec"), default="scanner", help="msgspec: scan no frame")
     parser.add_argument("--jobs", type=whole_number, default=1, metavar="N", help="each tape by itself, N at a time")
 
 
-def apply_all(tapes: Sequence[str], lane: str, verbose: bool) -> dict[str, Any]:
-    """Apply tapes one after the other to one set of books, say what could not be used, and report."""
-    replay = Replay(scanner=lane == "scanner")
+def apply_all(
+    tapes: Sequence[str], patterns: Sequence[str], lane: str, verbose: bool
+) -> tuple[dict[str, Any], list[str]]:
+    """Apply tapes one after the other to one set of books and report skipped frames; returns the report, and why tapes
+    were of no use.
+    """
+    replay = Replay(patterns, scanner=lane == "scanner")
     # A reader's own words about each line are too many where the file turns out to be no tape.
     with log_levels({} if verbose else {"depthwire.tape": logging.ERROR}):
         for path in tapes:
             replay.apply(path)
     replay.tell()
-    return replay.report()
+    return replay.report(), replay.complaints
 
 
-def _side_by_side(tapes: Sequence[str], lane: str, verbose: bool, jobs: int) -> dict[str, Any]:
+def _side_by_side(
+    tapes: Sequence[str], patterns: Sequence[str], lane: str, verbose: bool, jobs: int
+) -> tuple[dict[str, Any], list[str]]:
     start = time.perf_counter()
     # Not forked: a fork copies whatever threads and locks its parent has.
     with ProcessPoolExecutor(min(jobs, len(tapes)), multiprocessing.get_context("spawn")) as processes:
-        waiting = [processes.submit(apply_all, [tape], lane, verbose) for tape in tapes]
-        return merged([each.result() for each in waiting], time.perf_counter() - start)
+        waiting = [processes.submit(apply_all, [tape], patterns, lane, verbose) for tape in tapes]
+        reports, complaints = zip(*(each.result() for each in waiting), strict=True)
+        return merged(reports, time.perf_counter() - start), list(chain.from_iterable(complaints))
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    how = arguments.tapes, arguments.lane, arguments.verbose
-    report = apply_all(*how) if arguments.jobs == 1 else _side_by_side(*how, arguments.jobs)
+    how = arguments.tapes, arguments.topics, arguments.lane, arguments.verbose
+    report, complaints = apply_all(*how) if arguments.jobs == 1 else _side_by_side(*how, arguments.jobs)
     write(json.dumps(report) + "\n" if arguments.json else summary(report))
-    return OK
+    for complaint in complaints:
+        say(f"error: {complaint}")
+    return FAILURE if complaints else OK
 
 
 COMMAND = Command("replay", "apply tapes offline and print how they end", _DETAILS, _configure, _run)
