@@ -308,8 +308,11 @@ class Client:
         await self._served.open()
 
     async def close(self) -> None:
-        """Close the connections and end all readers. Closing twice is fine; in a forked child it does nothing."""
-        if not self._public.connection.forked:
+        """Close the connections and end all readers. Closing twice is fine.
+
+        It does nothing in a forked child, or once the client's event loop was closed.
+        """
+        if not self._public.connection.is_stranded:
             await self._served.close()
 
     def __repr__(self) -> str:

@@ -63,8 +63,8 @@ class Connection:
 
     Its ``feed`` receives the frames. ``owner`` may change; ``live_since_s`` is when it was connected last, in the
     loop's time. ``signing`` says whether and how it signs in: before :meth:`open` returns, and after each reconnect
-    once its owner knows that it is up. One that ``is_private`` serves nothing without a sign-in, and is not connected again
-    before one may be tried.
+    once its owner knows that it is up. One that ``is_private`` serves nothing without a sign-in, and is not connected
+    again before one may be tried.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Connection:
         self._pending: dict[RequestKey, list[asyncio.Future[Answer]]] = {}
         self._pending_topics: dict[RequestKey, frozenset[str]] = {}  # of subscribe and unsubscribe requests
         self._tasks: set[asyncio.Task[None]] = set()
-        self.closed = self.forked = self.is_kept = False
+        self.closed = self.forked = self.is_stranded = self.is_kept = False
 
     @property
     def connected(self) -> bool:
@@ -167,8 +167,13 @@ class Connection:
 
     def after_fork(self) -> None:
         """This is a forked child: the socket is its parent's, and is left alone."""
-        self.closed = self.forked = True
-        self._is_up = False
+        self.forked = True
+        self.strand()
+
+    def strand(self) -> None:
+        """Its loop does not run, here or anywhere: there is nothing to be done any more, and nothing to wait for."""
+        self.closed = self.is_stranded = True
+        self._is_up = self.signed_in = False
         self._note(Phase.CLOSED)
         self._transport = None
 
@@ -182,8 +187,8 @@ class Connection:
     async def close(self) -> None:
         """Close, and wait until all is over; a venue that does not let go is hung up on after a second."""
         self.begin_close()
-        if self.forked:
-            return  # its tasks belong to a loop that does not run here
+        if self.is_stranded:
+            return  # its tasks belong to a loop that does not run
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._transport is not None and self._lost is not None:
             try:

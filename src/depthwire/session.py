@@ -30,6 +30,7 @@ from depthwire.errors import (
 )
 from depthwire.feed import Feed
 from depthwire.handover import keep_young
+from depthwire.loop_end import when_closed
 from depthwire.reports import Reports
 from depthwire.resync import Resyncs
 from depthwire.settings import Settings
@@ -113,6 +114,7 @@ class Session:
         self._scanner = scanner
         self._book_decoder = dialect.book_decoder()
         self._new: list[Subscription] = []
+        self._forget_loop: Callable[[], None] = lambda: None
         self._holders: Counter[str] = Counter()  # how many subscriptions each channel serves
         self.connection = Connection(
             self,
@@ -138,6 +140,8 @@ class Session:
 
     async def open(self) -> None:
         """Connect, and from then on stay so; raises ConnectError or AuthError where the first attempt fails."""
+        self._forget_loop()
+        self._forget_loop = when_closed(asyncio.get_running_loop(), self.loop_closed)
         await self.connection.open()
         self.begin_tasks()
 
@@ -155,6 +159,7 @@ class Session:
 
     async def close(self, error: DepthwireError | None = None) -> None:
         """End the connection and all readers; callers that wait get ``error``, or else a ClientClosed."""
+        self._forget_loop()
         await self.connection.close()
         for subscription in self.subscriptions.values():
             for channel in subscription.channels.values():
@@ -174,10 +179,19 @@ class Session:
     def after_fork(self) -> None:
         """This is a forked child: what its parent's feed keeps current stands still here, and must not look alive."""
         self.connection.after_fork()
+        self._finish_all("this process was forked from the client's")
+
+    def loop_closed(self) -> None:
+        """The event loop was closed under the client: nothing comes any more, and none of it must look alive."""
+        if not self.connection.closed:
+            self.connection.strand()
+            self._finish_all("the event loop was closed before the client")
+
+    def _finish_all(self, reason: str) -> None:
         for channel in self.channels.values():
-            # A debugging loop refuses to wake readers from another thread; its own thread does not run here anyway.
+            # A loop that does not run, or runs in another thread, may refuse to wake readers; none of them runs anyway.
             with suppress(RuntimeError):
-                channel.finish("this process was forked from the client's")
+                channel.finish(reason)
 
     # ---- what the connection and the feed tell
 

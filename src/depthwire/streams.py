@@ -21,7 +21,11 @@ class Wakeup:
     def set(self, *_: object) -> None:
         """Wake the reader, if one waits. O(1)."""
         if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+            try:
+                self._waiter.set_result(None)
+            except RuntimeError:
+                if not self._waiter.get_loop().is_closed():  # else no reader runs any more
+                    raise
 
     async def wait(self) -> None:
         """Wait for the next ``set``. Raises RuntimeError where another task waits already."""
@@ -104,7 +108,8 @@ class EventStream(AsyncIterator[Item], Generic[Item]):
     Events are kept from the subscription on. At most ``capacity`` wait for the ``async for`` reader; those beyond are
     lost, and the reader meets a :class:`~depthwire.errors.ReaderOverflow` that counts them at the place where they
     are missing. A :class:`~depthwire.errors.StreamGap` stands where the connection was lost, a
-    :class:`~depthwire.errors.FrameError` where a frame could not be decoded. Reading goes on behind any of them.
+    :class:`~depthwire.errors.FrameError` where a frame could not be decoded, an :class:`~depthwire.errors.AuthError`
+    where a sign-in was refused after a reconnect. Reading goes on behind any of them.
     """
 
     def __init__(self, topic: str, capacity: int, *, on_close: Callable[["EventStream[Item]"], object]) -> None:

@@ -25,7 +25,8 @@ class View(Mapping[Key, Item], Generic[Key, Item, Event]):
     """A read-only mapping that each event keeps true. ``version`` counts the events that changed it.
 
     ``gap`` is None while the view follows from all events, and else the first error since which some may be missing: a
-    :class:`~depthwire.errors.StreamGap`, or a FrameError of a frame that could not be read. :meth:`reconcile` ends it.
+    :class:`~depthwire.errors.StreamGap`, a FrameError of a frame that could not be read, or the AuthError of a
+    sign-in that was refused after a reconnect. :meth:`reconcile` ends it.
     """
 
     def __init__(self) -> None:
