@@ -22,7 +22,7 @@ ROWS = [
     {"channel"},
     {"routes", "bybit", "reports", "inlets", "merge", "taps"},
     {"feed", "endpoints", "sign_in", "sockets", "health", "event_merge"},
-    {"connection"},
+    {"connection", "proxies"},
     {"resync"},
     {"handover"},
     {"session"},

@@ -1,11 +1,8 @@
-"""Connections through an HTTP proxy: a real one, that opens tunnels when it is asked with CONNECT."""
+"""Connections through proxies, real ones: HTTP, HTTPS and SOCKS5."""
 
 import asyncio
-import base64
 import logging
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,76 +10,14 @@ import pytest
 
 import depthwire
 from depthwire import blocking, errors
+from depthwire.proxies import proxy_for
 from depthwire.settings import Settings
 from depthwire.values import BookState
 from depthwire.venue import SyntheticMarket, Venue
 from plain_client import run, until
+from proxy_servers import ConnectProxy, Proxy, SocksProxy, connect_proxy, running
 
 QUICK = Settings(timeout_s=5.0, backoff_first_s=0.01, backoff_cap_s=0.05)
-
-
-class ConnectProxy:
-    """Tunnels for those who know the password; ``asked`` holds the targets that were asked for."""
-
-    def __init__(self, credentials: str, status: int = 200) -> None:
-        self.asked: list[str] = []
-        self.port = 0
-        self._wanted = f"Basic {base64.b64encode(credentials.encode()).decode()}" if credentials else None
-        self._status = status
-        self._tunnels: set[asyncio.Task[None]] = set()
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tunnels.add(task)
-        try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            line, *lines = head.split("\r\n")
-            verb, target, _ = line.split(" ")
-            fields = dict(each.split(": ", 1) for each in lines if each)
-            assert verb == "CONNECT"
-            self.asked.append(target)
-            status = self._status if fields.get("Proxy-Authorization") == self._wanted else 407
-            if status != 200:
-                writer.write(f"HTTP/1.1 {status} No\r\n\r\n".encode())
-                return
-            host, _, port = target.rpartition(":")
-            far_reader, far_writer = await asyncio.open_connection(host, int(port))
-            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            try:
-                await asyncio.gather(pump(reader, far_writer), pump(far_reader, writer))
-            finally:
-                far_writer.close()
-        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass
-        finally:
-            writer.close()
-            self._tunnels.discard(task)
-
-    async def end_tunnels(self) -> None:
-        tunnels = tuple(self._tunnels)
-        for tunnel in tunnels:
-            tunnel.cancel()
-        await asyncio.gather(*tunnels, return_exceptions=True)
-
-
-async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65536):
-        writer.write(data)
-        await writer.drain()
-    writer.close()
-
-
-@asynccontextmanager
-async def connect_proxy(credentials: str = "", status: int = 200) -> AsyncIterator[ConnectProxy]:
-    proxy = ConnectProxy(credentials, status)
-    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
-    proxy.port = server.sockets[0].getsockname()[1]
-    try:
-        yield proxy
-    finally:
-        server.close()
-        await proxy.end_tunnels()
 
 
 def test_books_come_through_the_tunnel_and_again_after_it_broke(caplog: pytest.LogCaptureFixture) -> None:
@@ -176,9 +111,184 @@ def test_a_proxy_that_never_answers_is_a_connect_error() -> None:
 )  # fmt: skip
 def test_what_is_no_proxy_is_refused_before_anything_is_sent(proxy: Any) -> None:
     async def main() -> None:
-        with pytest.raises(errors.InvalidUrl, match="is no proxy; one looks like") as refused:
+        with pytest.raises(
+            errors.InvalidUrl, match=r"not a proxy: .*expected one of 'http://host:port', 'https:"
+        ) as refused:
             async with depthwire.connect("ws://venue.invalid/realtime", proxy=proxy):
                 pass
         assert "hush" not in str(refused.value)
+
+    run(main)
+
+
+# SOCKS5 and HTTPS
+
+
+def tls_of(certificate: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """A server's context, and a client's that trusts it."""
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+    return serving, ssl.create_default_context(cafile=str(certificate / "cert.pem"))
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
+@pytest.mark.parametrize("credentials", ["", "me:hu%sh"])
+def test_books_come_through_a_socks_proxy_that_looks_up_the_name(
+    scheme: str, credentials: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with Venue(SyntheticMarket(seed=1), speed=20) as venue, running(SocksProxy(credentials)) as proxy:
+            user = "me:hu%25sh@" if credentials else ""
+            url = venue.inverse_url.replace("127.0.0.1", "venue.test")
+            options: dict[str, Any] = {"settings": QUICK, "proxy": f"{scheme}://{user}127.0.0.1:{proxy.port}"}
+            async with depthwire.connect(url, **options) as client:
+                found: list[errors.DepthwireError] = []
+                client.on_error(found.append)
+                book = await client.book("BTCUSD")
+                await proxy.end_tunnels()
+                await until(lambda: client.status().connects == 2 and book.state is BookState.LIVE)
+                assert proxy.asked == [url.removeprefix("ws://").partition("/")[0]] * 2
+                assert "sh@" not in f"{client!r} {client.status()} {found} {caplog.text}"
+
+    with caplog.at_level(logging.DEBUG):
+        run(main)
+
+
+@pytest.mark.parametrize(
+    ("proxy", "user", "shown"),
+    [
+        (SocksProxy("me:other"), "me:hush@", "authentication failure"),
+        (SocksProxy("me:other"), "", "No acceptable authentication methods"),
+        (SocksProxy("", reply=5), "me:hush@", "refused"),
+        (SocksProxy("", reply=99), "me:hush@", "0x63"),
+    ],
+)
+def test_a_socks_proxy_that_refuses_is_a_connect_error_that_keeps_the_password(
+    proxy: Proxy, user: str, shown: str
+) -> None:
+    async def main() -> None:
+        async with running(proxy):
+            with pytest.raises(
+                errors.ConnectError, match=rf"through socks5://127\.0\.0\.1:\d+: (?i:.*{shown})"
+            ) as refused:
+                async with depthwire.connect(
+                    "ws://venue.test/realtime", settings=QUICK, proxy=f"socks5://{user}127.0.0.1:{proxy.port}"
+                ):
+                    pass
+            assert "hush" not in str(refused.value)
+
+    run(main)
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+def test_a_proxy_that_hangs_up_is_a_connect_error(scheme: str) -> None:
+    async def main() -> None:
+        async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read(1)
+            writer.close()
+
+        server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+            with pytest.raises(errors.ConnectError, match=f"through {scheme}://"):
+                async with depthwire.connect(
+                    "ws://venue.test/realtime", settings=QUICK, proxy=f"{scheme}://127.0.0.1:{port}"
+                ):
+                    pass
+
+    run(main)
+
+
+@pytest.mark.parametrize("is_secure", [False, True], ids=["ws", "wss"])
+def test_an_https_proxy_is_verified_and_so_is_the_venue_behind_it(certificate: Path, is_secure: bool) -> None:
+    serving, trusting = tls_of(certificate)
+
+    async def main() -> None:
+        async with (
+            Venue(SyntheticMarket(), ssl=serving if is_secure else None, speed=20) as venue,
+            running(ConnectProxy("me:hush"), tls=serving) as proxy,
+        ):
+            url = venue.inverse_url.replace("127.0.0.1", "localhost")
+            options: dict[str, Any] = {"settings": QUICK, "proxy": f"https://me:hush@localhost:{proxy.port}"}
+            async with depthwire.connect(url, ssl_context=trusting, **options) as client:
+                assert (await client.book("BTCUSD")).state is BookState.LIVE
+            assert proxy.asked == [url.partition("://")[2].partition("/")[0]]
+            with pytest.raises(errors.ConnectError, match="certificate") as refused:
+                async with depthwire.connect(url, **options):
+                    pass
+            assert "hush" not in str(refused.value)
+            assert len(proxy.asked) == 1
+
+    run(main)
+
+
+# the environment's
+
+
+VARIABLES = [f"{name}_PROXY" for name in ("WS", "WSS", "HTTP", "HTTPS", "ALL", "NO")]
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    ("url", "variables", "expected"),
+    [
+        ("wss://venue.test/x", {}, None),
+        ("wss://venue.test/x", {"HTTPS_PROXY": "http://one:1"}, "http://one:1"),
+        ("wss://venue.test/x", {"HTTPS_PROXY": "http://one:1", "https_proxy": "http://two:2"}, "http://two:2"),
+        ("wss://venue.test/x", {"HTTPS_PROXY": "http://one:1", "WSS_PROXY": "http://two:2"}, "http://two:2"),
+        ("wss://venue.test/x", {"HTTP_PROXY": "http://one:1"}, None),
+        ("wss://venue.test/x", {"ALL_PROXY": "socks5h://one:1", "HTTP_PROXY": "http://two:2"}, "socks5://one:1"),
+        ("ws://venue.test/x", {"HTTPS_PROXY": "http://one:1", "http_proxy": "two:2"}, "http://two:2"),
+        ("ws://venue.test/x", {"all_proxy": "socks://one"}, "socks5://one:1080"),
+        ("wss://venue.test/x", {"HTTPS_PROXY": "https://me:pass@one"}, "https://me:pass@one:443"),
+        ("wss://venue.test/x", {"HTTPS_PROXY": "one"}, "http://one:80"),
+        ("wss://venue.test/x", {"HTTPS_PROXY": ""}, None),
+        ("wss://venue.test/x", {"HTTPS_PROXY": "one:1", "NO_PROXY": "venue.test"}, None),
+        ("wss://a.venue.test/x", {"HTTPS_PROXY": "one:1", "no_proxy": "x, .venue.test"}, None),
+        ("wss://venue.test/x", {"HTTPS_PROXY": "one:1", "NO_PROXY": "venue.test:444"}, "http://one:1"),
+        ("wss://venue.test:444/x", {"HTTPS_PROXY": "one:1", "NO_PROXY": "venue.test:444"}, None),
+        ("wss://venue.test/x", {"HTTPS_PROXY": "one:1", "NO_PROXY": "*"}, None),
+        ("wss://localhost:5/x", {"HTTPS_PROXY": "one:1"}, None),
+        ("ws://127.0.0.1:5/x", {"ALL_PROXY": "one:1"}, None),
+    ],
+)
+def test_the_environment_names_a_proxy(
+    url: str, variables: dict[str, str], expected: str | None, environment: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        environment.setenv(name, value)
+    assert proxy_for(url, True) == expected
+    assert proxy_for(url, None) is None
+    assert proxy_for(url, False) is None
+
+
+@pytest.mark.parametrize("value", ["ftp://me:hush@one:1", "http://me:hush@one:port", "http://me:hush@one:1/path"])
+def test_a_proxy_of_the_environment_that_is_none_is_refused_without_its_password(
+    value: str, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("HTTPS_PROXY", value)
+    with pytest.raises(errors.InvalidUrl, match="not a proxy") as refused:
+        proxy_for("wss://venue.test/realtime", True)
+    assert "hush" not in str(refused.value)
+
+
+def test_a_client_goes_through_the_environments_proxy(environment: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with Venue(SyntheticMarket(seed=1), speed=20) as venue, running(SocksProxy("")) as proxy:
+            environment.setenv("ALL_PROXY", f"socks5://127.0.0.1:{proxy.port}")
+            url = venue.inverse_url.replace("127.0.0.1", "venue.test")
+            async with depthwire.connect(url, settings=QUICK, proxy=True) as client:
+                await client.book("BTCUSD")
+            assert len(proxy.asked) == 1
+            async with depthwire.connect(venue.inverse_url, settings=QUICK, proxy=True) as client:
+                await client.book("BTCUSD")
+            assert len(proxy.asked) == 1
 
     run(main)

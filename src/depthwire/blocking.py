@@ -246,7 +246,7 @@ def connect(
     api_secret: str | Callable[[], str] | None = None,
     auth_way: AuthWay = "op",
     ssl_context: ssl.SSLContext | None = None,
-    proxy: str | None = None,
+    proxy: str | bool | None = None,
     settings: Settings | None = None,
     scanner: bool = True,
     busy_poll: bool = False,

@@ -12,7 +12,7 @@ from depthwire.bybit.accounts import AccountStream
 from depthwire.bybit.auth import Credentials
 from depthwire.bybit.instrument import Instrument
 from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
-from depthwire.endpoints import Endpoint, check_proxy, endpoint_of, masked
+from depthwire.endpoints import Endpoint, endpoint_of, masked
 from depthwire.errors import (
     AuthError,
     DepthwireError,
@@ -26,6 +26,7 @@ from depthwire.inlets import connect_inlet
 from depthwire.line import NO_CREDENTIALS, Line
 from depthwire.lines import Lines, LineStatus
 from depthwire.polling import busy_polling
+from depthwire.proxies import proxy_for
 from depthwire.reports import Reports
 from depthwire.session import Session, taken_back_on_failure
 from depthwire.settings import Settings
@@ -59,7 +60,7 @@ class Client:
         settings: Settings,
         *,
         ssl_context: ssl.SSLContext | None = None,
-        proxy: str | None = None,
+        proxy: str | bool | None = None,
         credentials: Credentials | None = None,
         auth_way: AuthWay = "op",
         scanner: bool = True,
@@ -69,6 +70,9 @@ class Client:
         self._reports = Reports()
         self._taps = Taps(self._reports.report, lambda: [session.feed for session in self._sessions])
 
+        urls = {url for endpoint in endpoints for url in (endpoint.public_url, endpoint.private_url)}
+        proxies = {url: proxy_for(url, proxy) for url in urls}
+
         def line(number: int, reports: Reports) -> Line:
             def session(url: str) -> Session:
                 made = Session(
@@ -77,7 +81,7 @@ class Client:
                     settings,
                     reports,
                     ssl_context=ssl_context,
-                    proxy=proxy,
+                    proxy=proxies[url],
                     auth_way=auth_way,
                     scanner=scanner,
                 )
@@ -327,7 +331,7 @@ async def connect(
     api_secret: str | Callable[[], str] | None = None,
     auth_way: AuthWay = "op",
     ssl_context: ssl.SSLContext | None = None,
-    proxy: str | None = None,
+    proxy: str | bool | None = None,
     settings: Settings | None = None,
     scanner: bool = True,
     busy_poll: bool = False,
@@ -362,9 +366,13 @@ async def connect(
     the last such client of the loop is closed (Linux); threads that it starts meanwhile inherit that.
 
     TLS is verified with the system's certificates; ``ssl_context`` replaces them, as in
-    ``ssl.create_default_context(cafile="ca.pem")``. ``proxy``, ``"http://user:password@host:port"``, is asked with
-    CONNECT for a tunnel, in which TLS is verified as ever. ``settings`` holds deadlines, heartbeat, backoff and socket
+    ``ssl.create_default_context(cafile="ca.pem")``. ``settings`` holds deadlines, heartbeat, backoff and socket
     options.
+
+    ``proxy``, such as ``"http://user:password@host:port"`` (also ``https://``, ``socks5://`` and ``socks5h://``), is
+    asked for a tunnel, in which TLS is verified as ever. An ``ssl_context`` verifies an HTTPS proxy, too; a SOCKS proxy
+    looks up the host's name itself. ``proxy=True`` takes the environment's: ``HTTPS_PROXY`` (for ws:// ``HTTP_PROXY``),
+    ``ALL_PROXY``, ``NO_PROXY``; this machine itself needs none.
 
     Once connected, the client reconnects by itself until it is closed, at the block's end. A process forked meanwhile
     cannot use it: there its books are STALE, its streams end, and asking is a ClientForked.
@@ -376,8 +384,6 @@ async def connect(
         raise PinningError(f"cpu={cpu!r} is for a loop that never sleeps; give busy_poll=True too, or leave cpu out")
     if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
         raise TypeError(f"ssl_context must be an ssl.SSLContext or None, not {ssl_context!r}")
-    if proxy is not None:
-        check_proxy(proxy)
     settings = settings or Settings()
     async with AsyncExitStack() as stack:
         credentials = Credentials.given(api_key, api_secret)

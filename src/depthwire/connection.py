@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 import msgspec
 import picows
-from python_socks import ProxyError
 
 from depthwire.bybit.auth import Credentials, as_query
 from depthwire.bybit.dialect import Answer, Dialect, RequestKey
@@ -88,6 +87,7 @@ class Connection:
         self._settings = settings
         self._ssl_context = ssl_context
         self._proxy = proxy
+        self._is_proxy_in_tls = proxy is not None and proxy.startswith("https:")
         self._through = "" if proxy is None else f" through {masked(proxy)}"
         self.signing = SignIn(settings.auth_window_s, auth_way)
         self.is_private = not dialect.has_public_topics
@@ -229,6 +229,7 @@ class Connection:
                     target,
                     ssl_context=self._ssl_context,
                     proxy=self._proxy,
+                    proxy_ssl_context=self._ssl_context if self._is_proxy_in_tls else None,
                     socket_factory=make_socket,
                     disconnect_on_exception=False,
                     websocket_handshake_timeout=None,
@@ -246,9 +247,12 @@ class Connection:
             refusal = refusal_of(error, secrets_of(target, self._proxy))
             message = f"{self.url}{self._through}: {refusal.text}"
             raise ConnectError(message, refusal.status, refusal.retry_after_s) from None
-        except (OSError, picows.WSError, ProxyError, ValueError) as error:
+        except Exception as error:
             self._abandon(sock)
-            in_tls = sock is not None and self.url.startswith("wss:")
+            # What fails at a SOCKS proxy has no base in common, and not all of it a public name.
+            if self._proxy is None and not isinstance(error, OSError | picows.WSError | ValueError):
+                raise
+            in_tls = sock is not None and (self.url.startswith("wss:") or self._is_proxy_in_tls)
             raise ConnectError(f"{self.url}{self._through}: {describe(error, in_tls)}") from None
         except BaseException:
             self._abandon(sock)

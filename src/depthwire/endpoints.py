@@ -93,17 +93,6 @@ def _with_public_topics(parts: SplitResult) -> str:
     return (parts._replace(netloc=mainnet.netloc) if parts.hostname == demo.hostname else parts).geturl()
 
 
-def check_proxy(url: str) -> None:
-    """Raise InvalidUrl where a text is no URL of a proxy that can be asked with CONNECT."""
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme == "http" and bool(parts.hostname) and bool(parts.port) and parts.path in ("", "/")
-    except (AttributeError, TypeError, ValueError):
-        valid = False
-    if not valid:
-        raise InvalidUrl(f"{masked(url)!r} is no proxy; one looks like 'http://host:port'")
-
-
 def masked(url: str) -> str:
     """The URL without its query and user part, which may hold secrets, for messages and logs."""
     bare = str(url).partition("?")[0]
