@@ -289,7 +289,11 @@ def test_a_conditional_order_waits_for_the_last_price(floor: Floor, account: Acc
     trigger = last + SIGNS[push] * 20
     stop = account.submit("BTCUSD", side, 100, order_type="Market", trigger_price=trigger)
     assert (stop.status, account.stop_orders, account.orders) == ("Untriggered", {stop.order_id: stop}, {})
-    floor.push_price("BTCUSD", push, lambda: stop.status == "Triggered")
+    floor.push_price("BTCUSD", push, lambda: stop.status != "Untriggered")
+    assert (stop.status, stop.cum_exec_qty, stop.leaves_qty) == ("Filled", 100, 0), (
+        "the order that was returned goes on"
+    )
+    assert stop.cum_exec_value > 0
     assert account.stop_orders == {}
     desk = floor.exchange.desks["BTCUSD"]
     assert any(SIGNS[push] * (desk.instrument.price_of(trade.tick) - trigger) >= 0 for trade in desk.trades)

@@ -356,11 +356,16 @@ class Desk:
                 break
         else:
             return False
-        del self._stops[stop]
         account = account_of(stop)
-        self._close(stop, "Triggered", "")
-        self._tell(stop)
-        order = replace(stop, status="Created", leaves=stop.lots)
+        del self._stops[stop]
+        account.changes.stop_orders.pop(stop, None)
+        for position in account.positions_in(self.instrument):
+            position.guards = {name: guard for name, guard in position.guards.items() if guard is not stop}
+        triggered = replace(stop)  # what is told of the trigger; the order itself shows what becomes of it
+        self._close(triggered, "Triggered", "")
+        self._tell(triggered)
+        order = stop
+        order.status = "Created"
         if order.close_on_trigger:
             position = account.position_for(self.instrument, order.sign, only_closes=True)
             for other in self._closing_orders(account, position):
