@@ -266,7 +266,7 @@ def test_recorded_private_frames_make_the_account_they_tell_of(tapes: Path) -> N
     }
     assert positions["BNBUSDT", "Buy"].position_value == Decimal("32.329002")
     assert dict(fed_by_frames(LINEAR, "order", recorded(path, "order")).view) == {}  # it came filled
-    assert fed_by_frames(LINEAR, "wallet", recorded(path, "wallet")).view[""].wallet_balance == Decimal("211.18776")
+    assert fed_by_frames(LINEAR, "wallet", recorded(path, "wallet")).view["USDT"].wallet_balance == Decimal("211.18776")
     executions = fed_by_frames(LINEAR, "execution", recorded(path, "execution"))
     assert (executions.view, executions.events) == (None, 1)
 
@@ -278,7 +278,7 @@ def test_the_documents_examples_make_views(tapes: Path, dialect: V2Dialect, name
     positions = fed_by_frames(dialect, "position", recorded(tapes / name, "position")).view
     assert [key[1] for key in positions] == ["Buy"]
     wallet = fed_by_frames(dialect, "wallet", recorded(tapes / name, "wallet")).view
-    assert list(wallet) == (["BTC"] if dialect is INVERSE else [""])
+    assert list(wallet) == (["BTC"] if dialect is INVERSE else ["USDT"])
 
 
 def test_a_stream_finds_its_view_up_to_date_with_each_frame(tapes: Path) -> None:

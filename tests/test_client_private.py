@@ -84,9 +84,8 @@ def test_a_market_makers_account_equals_the_venues_ledger(dialect: str, symbols:
             }
             for key, position in account.positions.items():
                 assert abs(held[key].entry_price - position.entry_price) <= position.entry_price * Decimal("1e-8")
-            coins = {"BTC": "BTC", "ETH": "ETH"} if dialect == "inverse" else {"USDT": ""}
-            for coin, shown in coins.items():
-                assert wallet.view[shown].wallet_balance == account.wallet[coin].wallet
+            for coin in ("BTC", "ETH") if dialect == "inverse" else ("USDT",):
+                assert wallet.view[coin].wallet_balance == account.wallet[coin].wallet
 
             assert len(fills) > 50
             assert len({fill.exec_id for fill in fills}) == len(fills), "each execution once"

@@ -419,7 +419,7 @@ def test_a_full_side_is_left_full(linear: bool) -> None:
 def test_a_bad_trade_frame_is_met_by_its_reader() -> None:
     offline = Offline("trade.BTCUSD")
     stream = offline.stream("trade.BTCUSD")
-    offline.send({"topic": "trade.BTCUSD", "data": [{"price": "abc"}]})
+    offline.send({"topic": "trade.BTCUSD", "data": "abc"})
     (error,) = offline.errors
     assert type(error) is errors.MalformedFrame
     assert list(stream._queue) == [error]

@@ -176,7 +176,8 @@ def test_a_delta_before_the_snapshot_is_an_error() -> None:
         (delta(symbol="ETHUSD", last_price_e4=1), errors.SymbolMismatch),
         ({**snapshot(), "data": {"symbol": "ETHUSD"}}, errors.SymbolMismatch),
         ({**delta(), "data": {"delete": [{"symbol": "BTCUSD"}]}}, errors.MalformedFrame),
-        (delta(last_price_e4="much"), errors.MalformedFrame),
+        (delta(symbol=5, last_price_e4=1), errors.MalformedFrame),
+        ({**delta(), "data": {"update": "all"}}, errors.MalformedFrame),
         ({**delta(), "cross_seq": None}, errors.MalformedFrame),
     ],
 )

@@ -105,7 +105,9 @@ def compare_record(record: Struct, wire: dict[str, Any], where: str) -> None:
             compare(getattr(record, name), wire[key], f"{where}.{key}")
         elif name not in DERIVED.get(kind, ()):
             default = next(field for field in fields(record) if field.name == name)
-            assert getattr(record, name) in (None, "", []), f"{where}.{key} is not on the wire: {default}"
+            assert getattr(record, name) in (None, "", [], msgspec.UNSET), (
+                f"{where}.{key} is not on the wire: {default}"
+            )
 
 
 # recordings
@@ -240,7 +242,7 @@ def info(**values: Any) -> InstrumentInfo:
 def test_every_scaled_field_has_its_exact_value_under_its_plain_name() -> None:
     scaled = [name for name in InstrumentInfo.__struct_fields__ if name[-3:] in ("_e4", "_e6", "_e8", "_e9")]
     assert len(scaled) > 20
-    for name in scaled:
+    for name in set(scaled) - {"created_at_e9", "updated_at_e9"}:  # the plain names of these are texts
         plain, exponent = name[:-3], int(name[-1])
         number = 220_614_611_978_549_345
         value = getattr(info(**{name: str(number)}), plain)

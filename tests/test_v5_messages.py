@@ -180,13 +180,14 @@ def test_a_price_that_is_none_is_refused(price: Any) -> None:
 
 
 @pytest.mark.parametrize("number", [b"1e9999999999999999999", b"1E-9999999999999999999999"])
-def test_a_number_beyond_all_bounds_is_a_malformed_frame(number: bytes) -> None:
+def test_a_number_beyond_all_bounds_is_a_malformed_event(number: bytes) -> None:
     owner = Offline()
     channel = v5.LINEAR.channel("order")
     assert channel is not None
+    channel.attach(owner.errors.append)
     owner.feed.channels.add(channel)
     owner.send(b'{"topic":"order","data":[{"price":' + number + b"}]}")
-    assert [type(error) for error in owner.errors] == [errors.MalformedFrame]
+    assert [type(error) for error in owner.errors] == [errors.MalformedEvent]
 
 
 def test_unknown_members_and_unknown_fields_are_no_error() -> None:
@@ -250,7 +251,7 @@ def test_a_snapshot_replaces_all_fields() -> None:
         (ticker({"symbol": "ETHUSDT", "lastPrice": "1"}), errors.SymbolMismatch),
         (ticker({"lastPrice": "1"}), errors.SymbolMismatch),
         (ticker({"symbol": "BTCUSDT", "lastPrice": "1"}, cs=0), errors.OutOfSequence),
-        (ticker({"symbol": "BTCUSDT", "lastPrice": "one"}), errors.MalformedFrame),
+        (ticker({"symbol": "BTCUSDT", "lastPrice": "2"}, cs="two"), errors.MalformedFrame),
         (ticker({"symbol": "BTCUSDT"}, "update"), errors.MalformedFrame),
     ],
 )

@@ -61,6 +61,7 @@ cdef class BookChannel(Channel):
 
 cdef class StateChannel(Channel):
     cdef readonly object state
+    cdef object _message_type
     cdef object _decode
     cdef FrameBytes _bytes
 
@@ -68,12 +69,16 @@ cdef class StateChannel(Channel):
 cdef class EventChannel(Channel):
     cdef readonly object view
     cdef readonly uint64_t events
+    cdef readonly uint64_t odd_fields
+    cdef readonly uint64_t refused_events
     cdef public object watcher
     cdef readonly int64_t ts_recv_ns
     cdef readonly object latest
+    cdef object _message_type
     cdef object _decode
     cdef FrameBytes _bytes
     cdef list _streams
     cdef object _gap            # (reason, since_ns, the streams that stood then) while the connection is lost
 
     cdef int _hand(self, list events) except -1
+    cdef int _hand_some(self, list events) except -1

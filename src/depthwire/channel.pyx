@@ -14,7 +14,8 @@ from depthwire.clock cimport coarse_ns, now_ns
 from depthwire.frame cimport BookFrame
 
 from depthwire.callbacks import checked_callback
-from depthwire.errors import UNDECODABLE, CallbackError, MalformedFrame, SlowCallback, StreamGap
+from depthwire.errors import UNDECODABLE, CallbackError, MalformedEvent, MalformedFrame, SlowCallback, StreamGap
+from depthwire.repair import Refused, repaired_events, repaired_message
 from depthwire.streams import changes
 from depthwire.values import BookState
 
@@ -288,11 +289,14 @@ cdef object decoder_of(message_type):
     return msgspec.json.Decoder(message_type, strict=False).decode
 
 
-cdef object decoded(object decode, FrameBytes frame, const char* data, Py_ssize_t size):
-    """A frame as its typed message; raises MalformedFrame."""
+cdef tuple HOPELESS = (*UNDECODABLE, Refused)
+
+
+cdef object repaired(object repair, object message_type, const char* data, Py_ssize_t size, object error):
+    """What is left of a frame that was refused with ``error``; raises MalformedFrame where that is nothing."""
     try:
-        return decode(frame.over(data, size))
-    except UNDECODABLE as error:
+        return repair(message_type, data[:size])
+    except HOPELESS:
         raise MalformedFrame(f"{error}; it reads {bytes(data[: min(size, 120)])!r}") from None
 
 
@@ -300,18 +304,25 @@ cdef class StateChannel(Channel):
     """StateChannel(topic, message_type, state)
 
     Keeps ``state`` current, which is anything with ``apply(message, ts_recv_ns)`` that raises FrameError, ``state``,
-    ``mark_stale(reason)``, ``finish(reason)`` and an attribute ``report`` for its subscribers' errors.
+    ``mark_stale(reason)``, ``finish(reason)``, an attribute ``report`` for its subscribers' errors, and a count ``odd_fields``
+    of those whose value was left out because it was odd.
     """
 
     def __init__(self, str topic not None, message_type, state not None):
         super().__init__(topic)
         self.state = state
+        self._message_type = message_type
         self._decode = decoder_of(message_type)
         self._bytes = FrameBytes()
 
     cdef int on_frame(self, const char* data, Py_ssize_t size, const char* behind_topic, int64_t ts_recv_ns) except -1:
         self.frames += 1
-        self.state.apply(decoded(self._decode, self._bytes, data, size), ts_recv_ns)
+        try:
+            message = self._decode(self._bytes.over(data, size))
+        except UNDECODABLE as error:
+            message, odd_fields = repaired(repaired_message, self._message_type, data, size, error)
+            self.state.odd_fields += odd_fields
+        self.state.apply(message, ts_recv_ns)
         if self.slow_callback_ns:
             check_time(self.slow_callback_ns, ts_recv_ns, self.topic, self.report)
         return 0
@@ -338,7 +349,9 @@ cdef class EventChannel(Channel):
     """EventChannel(topic, message_type, view=None)
 
     Hands the items of each frame's ``data`` to its streams. ``events`` counts them, ``latest`` is the last of them,
-    ``ts_recv_ns`` when its frame came, None and 0 before the first. ``view``, if given, is joined before any of them, so
+    ``ts_recv_ns`` when its frame came, None and 0 before the first. An event that cannot be used is a MalformedEvent in its
+    place; ``refused_events`` counts those, ``odd_fields`` the fields of other events that were left out because their value
+    is odd. ``view``, if given, is joined before any of them, so
     that they find it up to date with each frame. ``watcher``, if set, is called ``asked()``, ``lost(reason, since_ns)`` and
     ``back(until_ns)`` when its connection is.
     """
@@ -346,6 +359,7 @@ cdef class EventChannel(Channel):
     def __init__(self, str topic not None, message_type, view=None):
         super().__init__(topic)
         self.view = view
+        self._message_type = message_type
         self._decode = decoder_of(message_type)
         self._bytes = FrameBytes()
         self._streams = [] if view is None else [view]
@@ -361,14 +375,38 @@ cdef class EventChannel(Channel):
 
     cdef int on_frame(self, const char* data, Py_ssize_t size, const char* behind_topic, int64_t ts_recv_ns) except -1:
         self.frames += 1
-        events = decoded(self._decode, self._bytes, data, size).data
+        refused = False
+        try:
+            events = self._decode(self._bytes.over(data, size)).data
+        except UNDECODABLE as error:
+            events, odd_fields = repaired(repaired_events, self._message_type, data, size, error)
+            self.odd_fields += odd_fields
+            refused = True
         self.ts_recv_ns = ts_recv_ns
         if self._gap is not None:
             self.connection_back(ts_recv_ns)
-        self._hand(events)
+        if refused:
+            self._hand_some(events)
+        else:
+            self._hand(events)
         if self.slow_callback_ns:
             check_time(self.slow_callback_ns, ts_recv_ns, self.topic, self.report)
         return 0
+
+    cdef int _hand_some(self, list events) except -1:
+        """Hand out a frame's events, and in their places the errors of those that cannot be used."""
+        cdef list good = []
+        for event in events:
+            if not isinstance(event, MalformedEvent):
+                good.append(event)
+                continue
+            self._hand(good)
+            good = []
+            event.topic = self.topic
+            self.refused_events += 1
+            self.refuse(event)
+            self.report(event)
+        return self._hand(good)
 
     cdef int _hand(self, list events) except -1:
         self.events += len(events)

@@ -18,6 +18,7 @@
     │   └── SubscriptionTimeout (TimeoutError)  no answer, or no snapshot, within the deadline
     ├── FrameError                        a frame that cannot be used; its ``topic`` where one is known
     │   ├── MalformedFrame                not JSON, wrong types, a missing field, binary, too large
+    │   │   └── MalformedEvent            one event of a frame is left out; the others were delivered: ``raw``
     │   ├── UnknownTopic                  data for a topic that nobody asked for
     │   ├── SymbolMismatch                a level of another symbol
     │   ├── PriceMismatch                 price text and price id that disagree
@@ -64,6 +65,7 @@ __all__ = [
     "InvalidLevel",
     "InvalidUrl",
     "LinesDisagree",
+    "MalformedEvent",
     "MalformedFrame",
     "OutOfSequence",
     "PinningError",
@@ -209,6 +211,18 @@ class FrameError(DepthwireError):
 
 class MalformedFrame(FrameError):
     """Not JSON, wrong types, a missing field, a binary frame, or a frame that is too large."""
+
+
+class MalformedEvent(MalformedFrame):
+    """One event of a frame has an odd value in a field that it needs. The frame's other events were delivered.
+
+    ``raw`` holds the event's bytes as they came.
+    """
+
+    def __init__(self, message: str, topic: str = "", raw: bytes = b"") -> None:
+        super().__init__(message, topic)
+        self.args = (self.message, topic, raw)
+        self.raw = raw
 
 
 class UnknownTopic(FrameError):

@@ -11,13 +11,15 @@ from operator import attrgetter
 from typing import Any, Final, NamedTuple, Protocol
 
 from depthwire.channel import EventChannel
-from depthwire.errors import AuthError, DepthwireError, FrameError
+from depthwire.errors import AuthError, DepthwireError, FrameError, MalformedEvent
 from depthwire.merge import LineTally
 
 MOST_AWAITED: Final = 10_000
 """How many events a line may be behind the other; beyond that, copies are told again."""
 MOST_PASSED: Final = 32
 """How far behind its place an event may still come on its own line."""
+MOST_FAULTS: Final = 32
+"""How many frames or events that one line could not read wait for what the other line brings of them."""
 MOST_IDS: Final = 256
 """How many events' ids are remembered: a new subscriber is told the last ones again."""
 ID_FIELDS: Final = ("trade_id", "exec_id")
@@ -34,7 +36,7 @@ class EventSource(Protocol):
 class Awaited(NamedTuple):
     """An event that one line brought and the other is yet to bring.
 
-    ``behind_fault`` tells that the one line could not read a frame before it, and that it is not known what that held.
+    ``behind_fault`` tells that the one line could not read something before it, and that it is not known what that was.
     """
 
     key: Any
@@ -53,7 +55,7 @@ class EventStrand:
         self.reached_ns = 0  # until when it was up, the last time
         self.alone_since_ns = 0  # for what was told from then on until the other came back, there is this line alone
         self.reason = ""
-        self.fault: FrameError | None = None
+        self.faults: list[FrameError] = []  # what it could not read and the other line may still bring
         self.awaited: deque[Awaited] = deque(maxlen=MOST_AWAITED)
         self.passed: deque[Any] = deque(maxlen=MOST_PASSED)
         self.latest: list[Any] = []  # its last frame's events
@@ -82,7 +84,7 @@ class EventStrand:
         self._merge.push(self._line, events)
 
     def break_off(self, error: DepthwireError) -> None:
-        """A frame could not be read, or a sign-in was refused; of a lost connection the watcher knows already."""
+        """Something could not be read, or a sign-in was refused; of a lost connection the watcher knows already."""
         if isinstance(error, FrameError):
             self._merge.fail(self._line, error)
         elif isinstance(error, AuthError):
@@ -109,7 +111,7 @@ class EventStrand:
         self.awaited.clear()
         self.passed.clear()
         self.latest = []
-        self.fault = None
+        self.faults = []
         self.has_caught_up = _always
 
 
@@ -147,7 +149,7 @@ class EventMerge:
                 if len(self._ids) > MOST_IDS:
                     del self._ids[next(iter(self._ids))]
             if other.may_bring:
-                other.awaited.append(Awaited(key, ts_recv_ns, mine.fault is not None))
+                other.awaited.append(Awaited(key, ts_recv_ns, bool(mine.faults)))
         if new:
             mine.tally.wins += len(new)
             self.channel.hand(new)
@@ -179,25 +181,33 @@ class EventMerge:
         for strand, keys in ((mine, missed), (other, lacking)):
             strand.passed.extend(keys)
             strand.tally.losses += len(keys)
-        if mine.fault is not None:
-            self._settle(mine, is_filled=bool(missed))
-        if other.fault is not None and met.behind_fault:
-            self._settle(other, is_filled=bool(lacking))
+        self._settle(mine, len(missed))
+        if met.behind_fault:
+            self._settle(other, len(lacking))
 
-    # ---- frames that could not be read
+    # ---- frames and events that could not be read
 
     def fail(self, line: int, error: FrameError) -> None:
-        """A line's frame could not be read: readers are told, unless the other line fills the hole."""
+        """A line could not read something: readers are told, unless the other line fills the hole.
+
+        An event that neither line can read is the venue's doing, which readers are told once.
+        """
         mine, other = self._pair(line)
-        if mine.fault is None and other.is_up:
-            mine.fault = error
+        copy = next((fault for fault in other.faults if is_copy(error, fault)), None)
+        if copy is not None:
+            other.faults.remove(copy)
+            self.channel.refuse(copy)
+        elif other.is_up and len(mine.faults) < MOST_FAULTS:
+            mine.faults.append(error)
         else:
             self.channel.refuse(error)
 
-    def _settle(self, strand: EventStrand, *, is_filled: bool) -> None:
-        error, strand.fault = strand.fault, None
-        if error is not None and not is_filled:
-            self.channel.refuse(error)
+    def _settle(self, strand: EventStrand, brought: int) -> None:
+        """The other line ``brought`` so many events that ``strand`` lacks: each may be one that it could not read."""
+        faults, strand.faults = strand.faults, []
+        if brought < len(faults):
+            for error in faults:
+                self.channel.refuse(error)
 
     # ---- connections
 
@@ -216,7 +226,7 @@ class EventMerge:
             return
         mine.is_up, mine.reached_ns, mine.reason = False, since_ns, reason
         for strand in (mine, other):
-            self._settle(strand, is_filled=bool(strand.awaited))
+            self._settle(strand, len(strand.awaited))
         has_caught_up = mine.has_caught_up()
         mine.forget()
         if has_caught_up and other.is_up:
@@ -244,6 +254,11 @@ class EventMerge:
             other.vouch(mine.reached_ns)
         else:
             self.channel.connection_back(until_ns)
+
+
+def is_copy(error: FrameError, other: FrameError) -> bool:
+    """Whether two lines' errors are of one event."""
+    return isinstance(error, MalformedEvent) and isinstance(other, MalformedEvent) and error.raw == other.raw
 
 
 def _itself(event: Any) -> Any:

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import msgspec
 
-from depthwire.channel import BookChannel, Channel, StateChannel
+from depthwire.channel import BookChannel, Channel, EventChannel, StateChannel
 from depthwire.settings import Backoff, Settings
 from depthwire.values import BookState
 
 MOST_DOUBLINGS: Final = 4
-COUNTS: Final = ("gaps", "resyncs", "silences", "dropped", "outdated")
+COUNTS: Final = ("gaps", "resyncs", "silences", "dropped", "outdated", "odd_fields", "refused_events")
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +24,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     counts frames that did not follow from the state, ``resyncs`` how often the state was fetched anew, ``silences`` how
     often because nothing came, ``stale_ns`` is the time spent STALE so far, this moment's included, ``dropped`` counts
     deltas that came while it was, ``outdated`` copies of frames that an order book had in it already and left out.
+    ``odd_fields`` counts fields that were left out, since they may be and their value made no sense, ``refused_events``
+    events that were left out for such a value: each is a MalformedEvent in its stream.
     ``lanes`` tells how many frames of an order book each decoder took, and how many could not be used, as
     ``client.lanes`` does of all books together. ``refusal`` tells why a topic is not served though its connection
     lives: the sign-in that it needs was refused.
@@ -39,6 +41,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     stale_ns: int
     dropped: int
     outdated: int
+    odd_fields: int
+    refused_events: int
     lanes: dict[str, int]
     refusal: str | None = None
 
@@ -130,12 +134,15 @@ class TopicRecord:
         stale_ns = self._stale_ns
         if self._stale_since_ns is not None:
             stale_ns += time.monotonic_ns() - self._stale_since_ns
-        dropped, outdated, lanes = 0, 0, dict[str, int]()
+        dropped = outdated = odd_fields = refused_events = 0
+        lanes: dict[str, int] = {}
         if isinstance(channel, BookChannel):
             dropped, outdated = channel.dropped, channel.outdated
             lanes = {"scanner": channel.scanned, "msgspec": channel.decoded, "rejected": channel.rejected}
+        elif isinstance(channel, EventChannel):
+            odd_fields, refused_events = channel.odd_fields, channel.refused_events
         elif state is not None:
-            dropped = state.dropped
+            dropped, odd_fields = state.dropped, state.odd_fields
         return Health(
             state=None if state is None else state.state,
             stale_reason=None if state is None else state.stale_reason,
@@ -147,6 +154,8 @@ class TopicRecord:
             stale_ns=stale_ns,
             dropped=dropped,
             outdated=outdated,
+            odd_fields=odd_fields,
+            refused_events=refused_events,
             lanes=lanes,
             refusal=self.refusal,
         )

@@ -94,6 +94,7 @@ class LiveState(Protocol):
     """What a channel of a merged state keeps current."""
 
     report: Callable[[DepthwireError], object]
+    odd_fields: int
 
     @property
     def state(self) -> BookState: ...
@@ -108,8 +109,9 @@ class EventStream(AsyncIterator[Item], Generic[Item]):
     Events are kept from the subscription on. At most ``capacity`` wait for the ``async for`` reader; those beyond are
     lost, and the reader meets a :class:`~depthwire.errors.ReaderOverflow` that counts them at the place where they
     are missing. A :class:`~depthwire.errors.StreamGap` stands where the connection was lost, a
-    :class:`~depthwire.errors.FrameError` where a frame could not be decoded, an :class:`~depthwire.errors.AuthError`
-    where a sign-in was refused after a reconnect. Reading goes on behind any of them.
+    :class:`~depthwire.errors.FrameError` where a frame could not be decoded, a
+    :class:`~depthwire.errors.MalformedEvent` where one of its events could not, an
+    :class:`~depthwire.errors.AuthError` where a sign-in was refused after a reconnect. Reading goes on after any.
     """
 
     def __init__(self, topic: str, capacity: int, *, on_close: Callable[["EventStream[Item]"], object]) -> None:

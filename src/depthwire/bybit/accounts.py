@@ -25,8 +25,8 @@ class View(Mapping[Key, Item], Generic[Key, Item, Event]):
     """A read-only mapping that each event keeps true. ``version`` counts the events that changed it.
 
     ``gap`` is None while the view follows from all events, and else the first error since which some may be missing: a
-    :class:`~depthwire.errors.StreamGap`, a FrameError of a frame that could not be read, or the AuthError of a
-    sign-in that was refused after a reconnect. :meth:`reconcile` ends it.
+    :class:`~depthwire.errors.StreamGap`, a FrameError of a frame, or a MalformedEvent of an event, that could not be
+    read, or the AuthError of a sign-in that was refused after a reconnect. :meth:`reconcile` ends it.
     """
 
     def __init__(self) -> None:
@@ -85,6 +85,10 @@ class OrderLike(Protocol):
     def order_status(self) -> str: ...
     @property
     def changed_ns(self) -> int | None: ...
+    @property
+    def cum_exec_qty(self) -> Decimal | None: ...
+    @property
+    def leaves_qty(self) -> Decimal | None: ...
 
 
 AnyOrder = TypeVar("AnyOrder", bound=OrderLike)
@@ -126,20 +130,20 @@ class Open(View[str, AnyOrder, AnyOrder]):
 
     def _is_older(self, event: AnyOrder, known: AnyOrder) -> bool:
         filled, known_filled = self._filled(event), self._filled(known)
-        if filled != known_filled:
+        if filled is not None and known_filled is not None and filled != known_filled:
             return filled < known_filled
         if event.changed_ns is not None and known.changed_ns is not None and event.changed_ns != known.changed_ns:
             return event.changed_ns < known.changed_ns
         known_rank = self.RANKS.get(known.order_status, 0)
         return self.RANKS.get(event.order_status, known_rank) < known_rank
 
-    def _filled(self, order: AnyOrder) -> Decimal:
+    def _filled(self, order: AnyOrder) -> Decimal | None:
         """The quantity that is filled, where an order says it."""
-        return Decimal(0)
+        return order.cum_exec_qty
 
     def _unfilled(self, order: AnyOrder) -> bool:
         """Whether something of it is open, as far as an order says it."""
-        return True
+        return order.leaves_qty is None or order.leaves_qty > 0
 
 
 class OpenOrders(Open[Order]):
@@ -147,12 +151,6 @@ class OpenOrders(Open[Order]):
 
     RANKS: ClassVar[Mapping[str, int]] = {"Created": 0, "New": 1, "PartiallyFilled": 2, "PendingCancel": 3}
     CLOSING = frozenset({"Filled", "Cancelled", "Rejected", "Deactivated"})
-
-    def _filled(self, order: Order) -> Decimal:
-        return order.cum_exec_qty
-
-    def _unfilled(self, order: Order) -> bool:
-        return order.leaves_qty > 0
 
 
 class OpenStopOrders(Open[StopOrder]):
@@ -194,10 +192,14 @@ class Positions(View[tuple[str, str], Position, Position]):
 
 
 class Balances(View[str, Wallet, Wallet]):
-    """Balances by coin; "" where the wire does not name the coin, as on linear, whose coin is USDT."""
+    """Balances by coin. An event that does not name its coin is of ``unnamed``: USDT on linear, "" on inverse."""
+
+    def __init__(self, *, unnamed: str = "") -> None:
+        super().__init__()
+        self._unnamed = unnamed
 
     def _apply(self, event: Wallet) -> bool:
-        self._items[event.coin] = event
+        self._items[event.coin or self._unnamed] = event
         return True
 
 

@@ -39,7 +39,9 @@ class Instrument:
 
     It is EMPTY until its first snapshot, LIVE while each frame follows from the one before, and STALE from the moment
     one does not, or the connection is lost, until the next snapshot. Reading a field while it is not LIVE raises
-    :class:`~depthwire.errors.BookNotLive`.
+    :class:`~depthwire.errors.BookNotLive`. A field whose latest value is odd (another type, no number, a null) is None,
+    or "" where it is text that may be absent, until the next good value: the one before is not true any more.
+    ``odd_fields`` counts such values.
 
     ``updated`` names the fields that the last frame changed: on v2 as the wire does, on v5 as the attributes.
     ``frame_seq`` is the ``cross_seq`` of that frame, v5's ``cs`` (v2's field ``cross_seq`` is that of the symbol's
@@ -58,7 +60,7 @@ class Instrument:
         self.stale_reason: str | None = None
         self.updated: frozenset[str] = frozenset()
         self.frame_seq = self.ts_exchange_us = self.ts_recv_ns = 0
-        self.version = self.dropped = 0
+        self.version = self.dropped = self.odd_fields = 0
         self.finished = False
         self.report: Callable[[DepthwireError], object] = log_error
         self.names = names

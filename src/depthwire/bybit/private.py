@@ -13,7 +13,8 @@ from decimal import Decimal
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
-from depthwire.bybit.record import Nanoseconds, Record
+from depthwire.bybit.record import Nanoseconds, Record, time_ns
+from depthwire.repair import OddValue
 
 
 class Position(Record, frozen=True, kw_only=True, gc=False):
@@ -24,6 +25,8 @@ class Position(Record, frozen=True, kw_only=True, gc=False):
     an int on inverse, a name on linear. ``position_idx`` is 0 for one position a symbol, 1 for the Buy side of two and
     2 for the Sell side.
     """
+
+    NEEDED = frozenset({"position_idx"})
 
     symbol: str
     side: str
@@ -94,7 +97,7 @@ class Execution(Record, frozen=True, kw_only=True, gc=False):
 
 
 class TimedOrder(Record, frozen=True, kw_only=True, gc=False):
-    """What tells when an order came to stand so; one whose text is no time is refused with its frame."""
+    """What tells when an order came to stand so. A text that is no time is an odd value."""
 
     timestamp_ns = Nanoseconds("timestamp")
     create_time_ns = Nanoseconds("create_time")
@@ -102,7 +105,13 @@ class TimedOrder(Record, frozen=True, kw_only=True, gc=False):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _ = self.changed_ns  # what tells which of two is older has to be a time
+        for field in ("update_time", "timestamp"):  # what tells which of two is older has to be a time
+            text = getattr(self, field)
+            if text:
+                try:
+                    time_ns(text)
+                except ValueError as error:
+                    raise OddValue(field, f"`{field}`: {error}") from None
 
     @property
     def changed_ns(self) -> int | None:
@@ -148,7 +157,7 @@ class Order(TimedOrder, frozen=True, kw_only=True, gc=False):
 
 
 class StopOrder(TimedOrder, frozen=True, kw_only=True, gc=False):
-    """A conditional order as it stands now.
+    """A conditional order as it stands now, with its fills where the wire tells of them.
 
     Linear names its id ``stop_order_id``; ``order_id`` is the id on either dialect. Linear sends ``create_time`` and
     ``update_time`` for inverse's ``timestamp``.
@@ -161,6 +170,11 @@ class StopOrder(TimedOrder, frozen=True, kw_only=True, gc=False):
     qty: Decimal
     order_status: str
     trigger_price: Decimal
+    leaves_qty: Decimal | None = None
+    cum_exec_qty: Decimal | None = None
+    cum_exec_value: Decimal | None = None
+    cum_exec_fee: Decimal | None = None
+    last_exec_price: Decimal | None = None
     order_id: str = ""
     stop_order_id: str | None = None
     order_link_id: str = ""
@@ -191,6 +205,8 @@ class StopOrder(TimedOrder, frozen=True, kw_only=True, gc=False):
 
 class Wallet(Record, frozen=True, kw_only=True, gc=False):
     """A coin's balances. ``coin`` is "" in frames that do not name it: all of linear's, and older ones of inverse."""
+
+    NEEDED = frozenset({"coin"})
 
     wallet_balance: Decimal
     available_balance: Decimal

@@ -7,9 +7,9 @@ Source of the shapes: the exchange's inverse and linear WebSocket documents, and
 """
 
 from decimal import Context, Decimal
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, defstruct, field
 from msgspec.structs import fields
 
 from depthwire.bybit.record import Nanoseconds, Record
@@ -111,15 +111,17 @@ class InstrumentInfo(Record, frozen=True, kw_only=True, gc=False):
     ``total_volume`` and ``volume_24h`` are in USD contracts on inverse, which sends them unscaled (``…_contracts``
     here), and in the base coin on linear, which sends them as ``…_e8``; the plain name is either dialect's value.
     Turnovers and ``open_value`` are in the base coin on inverse, in USDT on linear. A ``…_pcnt`` is a ratio: 0.01 is
-    1 %. ``created_at``, ``updated_at`` and ``next_funding_time`` are texts, with ``…_ns`` beside them.
+    1 %. ``created_at``, ``updated_at`` and ``next_funding_time`` are texts, with ``…_ns`` beside them; futures send
+    ``created_at_e9`` and ``updated_at_e9`` instead, which ``…_ns`` give, too.
 
     Since 2021 prices come twice: as ``…_e4``, and as text, which is ``…_text`` here. The two do not always agree. The
     document's texts are the very digits of ``…_e4``; and for a symbol of five decimals ``…_e4`` is the price times
     10**5 (recorded: XLMUSDT ``"28765"`` beside ``"0.28765"``). So ``info.last_price`` is the text where that has the
     digits of ``…_e4`` with the point further left, and ``…_e4`` / 10**4 otherwise.
 
-    ``start_trading_time_e9`` and ``settle_time_e9`` are ns since the epoch, ``time_to_settle`` is in s; they and
-    ``fair_basis…`` belong to futures.
+    ``import_time_e9``, ``start_trading_time_e9`` and ``settle_time_e9`` are ns since the epoch, ``time_to_settle`` is
+    in s; they, ``contract_status``, ``fair_basis…``, ``settle_fee_rate…``, ``system_subsidy…`` and
+    ``is_up_borrowable`` belong to futures.
     """
 
     symbol: str
@@ -151,7 +153,8 @@ class InstrumentInfo(Record, frozen=True, kw_only=True, gc=False):
     mark_price_text: Decimal | None = field(default=None, name="mark_price")
     index_price_e4: int | None = None
     index_price_text: Decimal | None = field(default=None, name="index_price")
-    expect_price: Decimal | None = None
+    expect_price_e4: int | None = None
+    expect_price_text: Decimal | None = field(default=None, name="expect_price")
     open_interest_contracts: int | None = field(default=None, name="open_interest")
     open_interest_e8: int | None = None
     open_value_e8: int | None = None
@@ -169,16 +172,24 @@ class InstrumentInfo(Record, frozen=True, kw_only=True, gc=False):
     funding_rate_interval: int | None = None
     cross_seq: int | None = None
     created_at: str | None = None
+    created_at_e9: int | None = None
     updated_at: str | None = None
+    updated_at_e9: int | None = None
     next_funding_time: str | None = None
     countdown_hour: int | None = None
     count_down_hour: int | None = None
+    import_time_e9: int | None = None
     start_trading_time_e9: int | None = None
     settle_time_e9: int | None = None
+    settle_fee_rate_e8: int | None = None
     time_to_settle: int | None = None
+    contract_status: str | None = None
+    delisting_status: str | None = None
+    system_subsidy_e8: int | None = None
+    is_up_borrowable: int | None = None
 
-    created_at_ns = Nanoseconds("created_at")
-    updated_at_ns = Nanoseconds("updated_at")
+    created_at_ns = Nanoseconds("created_at", or_ns="created_at_e9")
+    updated_at_ns = Nanoseconds("updated_at", or_ns="updated_at_e9")
     next_funding_time_ns = Nanoseconds("next_funding_time")
 
     def __getattr__(self, name: str) -> Decimal | None:
@@ -194,9 +205,13 @@ class InstrumentInfo(Record, frozen=True, kw_only=True, gc=False):
 
 
 def _scaled_fields() -> dict[str, tuple[int, str]]:
-    """Of each scaled field's plain name: the exponent, and the field of what the wire sends under that very name."""
+    """Of each scaled field's plain name: the exponent, and the field of what the wire sends under that very name.
+
+    Not of a time that comes as text, too: there the plain name is the text.
+    """
     by_key = {each.encode_name: each.name for each in fields(InstrumentInfo)}
-    return {name[:-3]: (int(name[-1]), by_key.get(name[:-3], "")) for name in by_key if name[-3:-1] == "_e"}
+    scaled = [name for name in by_key if name[-3:-1] == "_e" and name[:-3] not in InstrumentInfo.__struct_fields__]
+    return {name[:-3]: (int(name[-1]), by_key.get(name[:-3], "")) for name in scaled}
 
 
 _SCALED: Final = _scaled_fields()
@@ -218,12 +233,32 @@ class InstrumentSnapshot(Struct, tag_field="type", tag="snapshot", gc=False):
     timestamp_e6: int
 
 
+def _partial(info: type[Record]) -> type[Struct]:
+    """The same Struct, but a field that the wire leaves out is UNSET: None is what came as null, or was odd."""
+    columns: list[Any] = [
+        (each.name, each.type)
+        if each.required
+        else (each.name, each.type | UnsetType, field(default=UNSET, name=each.encode_name))
+        for each in fields(info)
+    ]
+    return defstruct(f"{info.__name__}Update", columns, bases=(Record,), frozen=True, kw_only=True, gc=False)
+
+
+if TYPE_CHECKING:
+
+    class InstrumentUpdate(InstrumentInfo, frozen=True):
+        """What a delta tells of a symbol."""
+
+else:
+    InstrumentUpdate = _partial(InstrumentInfo)
+
+
 class InstrumentChanges(Struct, gc=False):
     """A delta's content. In every recorded frame ``update`` holds one item, and the others are empty or absent."""
 
-    update: list[InstrumentInfo] = []
-    insert: list[InstrumentInfo] = []
-    delete: list[InstrumentInfo] = []
+    update: list[InstrumentUpdate] = []
+    insert: list[InstrumentUpdate] = []
+    delete: list[InstrumentUpdate] = []
 
 
 class InstrumentDelta(Struct, tag_field="type", tag="delta", gc=False):

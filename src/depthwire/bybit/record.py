@@ -9,10 +9,12 @@ import re
 from datetime import date
 from decimal import Decimal
 from functools import cache
-from typing import Final, Self, overload
+from typing import ClassVar, Final, Self, get_args, overload
 
 from msgspec import Struct
 from msgspec.structs import fields
+
+from depthwire.repair import OddValue
 
 LARGEST_EXPONENT: Final = 64
 """Beyond 10**±64 a number is no price, size or amount, and printing it could fill the memory."""
@@ -50,11 +52,13 @@ def time_ns(text: str) -> int:
 class Nanoseconds:
     """A read-only attribute: the time that another field holds as text, in ns since the epoch.
 
-    None where the field is absent or empty; raises ValueError where its text is no time. O(1).
+    Where that is absent or empty, it is what the field ``or_ns`` holds if there is one, else None. Raises ValueError
+    where the text is no time. O(1).
     """
 
-    def __init__(self, field: str) -> None:
+    def __init__(self, field: str, or_ns: str = "") -> None:
         self.field = field
+        self.or_ns = or_ns
 
     @overload
     def __get__(self, record: None, owner: type) -> Self: ...
@@ -64,19 +68,33 @@ class Nanoseconds:
         if record is None:
             return self
         text = getattr(record, self.field)
-        return time_ns(text) if text else None
+        if text:
+            return time_ns(text)
+        return getattr(record, self.or_ns) if self.or_ns else None
 
 
 @cache
 def _decimal_fields(record: type[Struct]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(record) if field.type in (Decimal, Decimal | None))
+    return tuple(field.name for field in fields(record) if Decimal in (field.type, *get_args(field.type)))
+
+
+def odd_amount(name: str, number: Decimal) -> OddValue:
+    """What to raise of a Decimal that is not finite, or beyond LARGEST_EXPONENT."""
+    return OddValue(name, f"`{name}` is {number!s:.40}, which is no price, size or amount")
 
 
 class Record(Struct, frozen=True, kw_only=True, gc=False):
-    """The base of a typed item. Fields that it does not name are ignored: the exchange adds some without notice."""
+    """The base of a typed item. Fields that it does not name are ignored: the exchange adds some without notice.
+
+    A field whose default is None, or "" for text, may be absent. Where its value is odd (another type, no number, a
+    null), it is at that default. An odd value of any other field, or of one in ``NEEDED``, refuses the item.
+    """
+
+    NEEDED: ClassVar[frozenset[str]] = frozenset()
+    """Fields that may be absent, but without whose value an item cannot be told from another one."""
 
     def __post_init__(self) -> None:
         for name in _decimal_fields(type(self)):
             number = getattr(self, name)
-            if number is not None and not (number.is_finite() and abs(number.adjusted()) <= LARGEST_EXPONENT):
-                raise ValueError(f"`{name}` is {number!s:.40}, which is no price, size or amount")
+            if isinstance(number, Decimal) and not (number.is_finite() and abs(number.adjusted()) <= LARGEST_EXPONENT):
+                raise odd_amount(name, number)

@@ -130,7 +130,7 @@ class V2Dialect:
         if topic == "stop_order":
             return EventChannel(topic, StopOrderMessage, OpenStopOrders())
         if topic == "wallet":
-            return EventChannel(topic, WalletMessage, Balances())
+            return EventChannel(topic, WalletMessage, Balances(unnamed="USDT" if self.name == "linear" else ""))
         return None
 
     def ping(self) -> tuple[RequestKey, bytes]:

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from msgspec import UNSET
 from msgspec.structs import fields, replace
 
 from depthwire.bybit.instrument import Head, Instrument
@@ -21,15 +22,16 @@ class V2Instrument(Instrument):
         return Head(isinstance(message, InstrumentSnapshot), message.cross_seq, message.timestamp_e6)
 
     def _merged(self, message: InstrumentSnapshot | InstrumentDelta) -> InstrumentInfo:
-        parts = [message.data] if isinstance(message, InstrumentSnapshot) else message.data.update + message.data.insert
+        if isinstance(message, InstrumentSnapshot):
+            self._check_symbol(message.data.symbol)
+            return message.data
+        parts = message.data.update + message.data.insert
         for part in parts:
             self._check_symbol(part.symbol)
-        if isinstance(message, InstrumentSnapshot):
-            return message.data
         if message.data.delete:
             raise MalformedFrame("a delta that deletes; one updates or inserts fields", self.topic)
         sent: dict[str, Any] = {}
         for part in parts:
-            sent |= {name: value for name, _ in NAMES if (value := getattr(part, name)) is not None}
+            sent |= {name: value for name, _ in NAMES if (value := getattr(part, name)) is not UNSET}
         merged: InstrumentInfo = replace(self._info, **sent)
         return merged

@@ -1,7 +1,6 @@
 """Live views of a v5 account: open orders by id, positions by symbol and index, balances by coin."""
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import ClassVar
 
 from depthwire.bybit.accounts import Open, View
@@ -24,12 +23,6 @@ class OpenOrders(Open[Order]):
         "PendingCancel": 6,
     }
     CLOSING = frozenset({"Filled", "Cancelled", "PartiallyFilledCanceled", "Rejected", "Deactivated"})
-
-    def _filled(self, order: Order) -> Decimal:
-        return order.cum_exec_qty or Decimal(0)
-
-    def _unfilled(self, order: Order) -> bool:
-        return order.leaves_qty is None or order.leaves_qty > 0
 
 
 class Positions(View[tuple[str, int], Position, Position]):

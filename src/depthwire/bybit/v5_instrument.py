@@ -7,7 +7,6 @@ import msgspec
 from depthwire.bybit.instrument import Head, Instrument
 from depthwire.bybit.v5_public import Ticker, TickerMessage
 from depthwire.bybit.v5_record import told
-from depthwire.errors import MalformedFrame
 
 NAMES: Final = tuple((name, name) for name in Ticker.__struct_fields__)
 US_PER_MS: Final = 1000
@@ -34,7 +33,18 @@ class V5Instrument(Instrument):
         wire = message.data if message.type == "snapshot" else self._wire | message.data
         try:
             ticker = msgspec.convert(told(wire), Ticker, strict=False)
-        except msgspec.ValidationError as error:
-            raise MalformedFrame(f"not a ticker: {error}", self.topic) from None
+        except msgspec.ValidationError:
+            odd = {name for name, value in message.data.items() if not self._fits(name, value)}
+            wire = {name: value for name, value in wire.items() if name not in odd}
+            ticker = msgspec.convert(told(wire), Ticker, strict=False)
+            self.odd_fields += len(odd)
         self._wire = wire
         return ticker
+
+    def _fits(self, name: str, value: Any) -> bool:
+        """Whether a field's value is one that it takes."""
+        try:
+            msgspec.convert(told({"symbol": self.symbol, name: value}), Ticker, strict=False)
+        except msgspec.ValidationError:
+            return False
+        return True

@@ -9,7 +9,7 @@ Source of the shapes: the exchange's v5 document.
 
 from decimal import Decimal
 
-from depthwire.bybit.record import Record
+from depthwire.bybit.record import LARGEST_EXPONENT, Record, odd_amount
 from depthwire.bybit.v5_record import V5Message, wire_name
 
 NS_PER_MS = 1_000_000
@@ -30,6 +30,7 @@ class Order(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
     order_status: str
     qty: Decimal
     price: Decimal | None = None
+    broker_order_price: Decimal | None = None
     order_link_id: str = ""
     parent_order_link_id: str = ""
     block_trade_id: str = ""
@@ -75,6 +76,12 @@ class Order(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
     rpi_matched_qty: Decimal | None = None
     created_time_ms: int | None = None
     updated_time_ms: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for fee in (self.cum_fee_detail or {}).values():
+            if not (fee.is_finite() and abs(fee.adjusted()) <= LARGEST_EXPONENT):
+                raise odd_amount("cum_fee_detail", fee)
 
     @property
     def changed_ns(self) -> int | None:
@@ -157,6 +164,8 @@ class Position(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
     margin, ``…_by_mp`` the same by the mark price.
     """
 
+    NEEDED = frozenset({"side"})
+
     category: str
     symbol: str
     size: Decimal
@@ -197,6 +206,7 @@ class Position(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
     leverage_sys_updated_time_ms: int | None = None
     created_time_ms: int | None = None
     updated_time_ms: int | None = None
+    open_time_ms: int | None = None
     seq: int | None = None
 
 
@@ -222,6 +232,8 @@ class CoinBalance(Record, frozen=True, kw_only=True, gc=False, rename=wire_name)
     spot_hedging_qty: Decimal | None = None
     collateral_switch: bool | None = None
     margin_collateral: bool | None = None
+    col_res: str = ""
+    free: Decimal | None = None
 
 
 class Wallet(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
@@ -258,7 +270,7 @@ class Greeks(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
 class PrivateMessage(V5Message, gc=False, rename=wire_name):
     """The envelope of the private topics; ``creation_time_ms`` since the epoch."""
 
-    creation_time_ms: int = 0
+    creation_time_ms: int | None = None
     id: str = ""
 
 

@@ -45,7 +45,7 @@ class TradeMessage(V5Message, gc=False):
     """``publicTrade.SYMBOL``, on option ``publicTrade.BASECOIN``: the trades since the frame before."""
 
     data: list[Trade]
-    ts: int = 0
+    ts: int | None = None
 
 
 class Ticker(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
@@ -154,7 +154,7 @@ class KlineMessage(V5Message, gc=False):
     """``kline.INTERVAL.SYMBOL``."""
 
     data: list[Kline]
-    ts: int = 0
+    ts: int | None = None
 
 
 class Liquidation(Record, frozen=True, kw_only=True, gc=False):
@@ -171,7 +171,7 @@ class LiquidationMessage(V5Message, gc=False):
     """``allLiquidation.SYMBOL``, the liquidations of half a second."""
 
     data: list[Liquidation]
-    ts: int = 0
+    ts: int | None = None
 
 
 class Insurance(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
@@ -187,4 +187,4 @@ class InsuranceMessage(V5Message, gc=False):
     """``insurance.POOL``: the pools that changed."""
 
     data: list[Insurance]
-    ts: int = 0
+    ts: int | None = None

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 from msgspec import Struct
+
+from depthwire.repair import Reading
 
 _WORDS: Final = {"im": "IM", "mm": "MM", "ltv": "LTV", "upl": "UPL"}
 
@@ -34,8 +36,15 @@ def told(wire: Any) -> Any:
     return [told(item) for item in wire] if isinstance(wire, list) else wire
 
 
+def read_value(raw: msgspec.Raw, kind: Any) -> Any:
+    """One value as a type, read as whole frames are; raises msgspec's errors."""
+    return msgspec.convert(told(_read(raw)), kind, strict=False)
+
+
 class V5Message(Struct, gc=False):
     """The base of v5's messages but order books: fields are absent, hence at their default, where the wire has ""."""
+
+    reading: ClassVar[Reading] = Reading(read_value, absent=b'""')
 
     topic: str
 

@@ -97,6 +97,7 @@ def _(order: StopOrder) -> Cells:
         "trigger": order.trigger_price,
         "price": order.price,
         "qty": order.qty,
+        "filled": order.cum_exec_qty,
         "status": order.order_status,
     }
 

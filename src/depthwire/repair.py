@@ -1,0 +1,182 @@
+"""Reads a frame that its typed decoder refused field by field, so that one odd value costs no more than it has to.
+
+An odd value of a field that may be absent leaves that field out. Of any other field it refuses the innermost event that
+it belongs to. A good frame never comes here.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, Final, NamedTuple, get_args, get_origin
+
+import msgspec
+from msgspec import Raw, Struct
+from msgspec.structs import FieldInfo, fields
+
+from depthwire.errors import UNDECODABLE, MalformedEvent
+
+EXCERPT: Final = 120
+
+
+class OddValue(ValueError):
+    """What a Struct raises of a ``field`` whose value has the right type and still makes no sense."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class Refused(Exception):
+    """A Struct that cannot be made: what it lacks, or which value is odd."""
+
+
+class Reading(NamedTuple):
+    """How a dialect reads one value: ``value(raw, type)`` raises UNDECODABLE; ``absent`` is JSON that means nothing."""
+
+    value: Callable[[Raw, Any], Any]
+    absent: bytes | None = None
+
+
+def _lax(raw: Raw, kind: Any) -> Any:
+    return msgspec.json.decode(raw, type=kind, strict=False)
+
+
+PLAIN: Final = Reading(_lax)
+
+
+class Repaired(NamedTuple):
+    """What is left of a frame, and how many of its fields were left out. Refused events are errors in their places."""
+
+    found: Any
+    odd_fields: int
+
+
+def repaired_events(message: type[Struct], frame: bytes) -> Repaired:
+    """The events of a frame whose ``data`` holds them, each an item or a MalformedEvent. O(size).
+
+    Raises one of UNDECODABLE, or Refused, where the frame is not even a list of events.
+    """
+    repair = _Repair(getattr(message, "reading", PLAIN))
+    wire = msgspec.json.decode(frame, type=dict[str, Raw])
+    of_data = next(field for field in fields(message) if field.name == "data")
+    item, many, one = _nested(of_data.type)
+    raw = wire.pop(of_data.encode_name, None)
+    if item is None or raw is None:
+        raise Refused("no `data`")
+    repair.envelope(message, wire)
+    if one and bytes(raw)[:1] == b"{":
+        return Repaired([repair.event(item, raw)], repair.odd_fields)
+    if not many:
+        raise Refused("`data` is no object")
+    events = [repair.event(item, each) for each in msgspec.json.decode(raw, type=list[Raw])]
+    return Repaired(events, repair.odd_fields)
+
+
+def repaired_message(message: Any, frame: bytes) -> Repaired:
+    """A frame as one of the Structs of ``message``, a type or a tagged union. O(size).
+
+    Raises one of UNDECODABLE, or Refused, where a value that the frame cannot do without is odd.
+    """
+    kinds: Sequence[type[Struct]] = get_args(message) or (message,)
+    repair = _Repair(getattr(kinds[0], "reading", PLAIN))
+    wire = msgspec.json.decode(frame, type=dict[str, Raw])
+    for kind in kinds:
+        config = kind.__struct_config__
+        if config.tag is None or wire.get(config.tag_field or "") == Raw(msgspec.json.encode(config.tag)):
+            return Repaired(repair.struct(kind, wire), repair.odd_fields)
+    raise Refused("a `type` that is not known")
+
+
+class _Repair:
+    """One frame's repair."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self.odd_fields = 0
+
+    def event(self, kind: type[Struct], raw: Raw) -> Struct | MalformedEvent:
+        """One item of ``data``. Fields that a refused one left out do not count."""
+        before = self.odd_fields
+        try:
+            return self.item(kind, raw)
+        except Refused as refusal:
+            self.odd_fields = before
+            text = bytes(raw)
+            shown = f"{text[:EXCERPT]!r}" + ("" if len(text) <= EXCERPT else f"… ({len(text)} bytes)")
+            return MalformedEvent(f"an event is left out: {refusal}; it reads {shown}", raw=text)
+
+    def envelope(self, kind: type[Struct], wire: dict[str, Raw]) -> None:
+        """Count the odd fields of a frame that are next to its events, which need none of them."""
+        for field in fields(kind):
+            raw = wire.get(field.encode_name)
+            if raw is not None and bytes(raw) != self._reading.absent:
+                try:
+                    self._value(field.type, raw)
+                except UNDECODABLE:
+                    self.odd_fields += 1
+
+    def item(self, kind: type[Struct], raw: Raw) -> Struct:
+        """An object as a Struct; raises Refused."""
+        try:
+            wire = msgspec.json.decode(raw, type=dict[str, Raw])
+        except UNDECODABLE as error:
+            raise Refused(str(error)) from None
+        return self.struct(kind, wire)
+
+    def struct(self, kind: type[Struct], wire: dict[str, Raw]) -> Struct:
+        """An object's members as a Struct; raises Refused."""
+        by_name = {field.name: field for field in fields(kind)}
+        found: dict[str, Any] = {}
+        for name, field in by_name.items():
+            raw = wire.get(field.encode_name)
+            if raw is None or bytes(raw) == self._reading.absent:
+                if field.required:
+                    raise Refused(f"`{field.encode_name}` is missing")
+                continue
+            try:
+                found[name] = self._value(field.type, raw)
+            except UNDECODABLE as error:
+                self._leave_out(kind, field, found, error)
+        while True:
+            try:
+                return kind(**found)
+            except OddValue as error:
+                if found.get(error.field) is None:
+                    raise Refused(str(error)) from None
+                self._leave_out(kind, by_name[error.field], found, error)
+            except ValueError as error:
+                raise Refused(str(error)) from None
+
+    def _leave_out(self, kind: type[Struct], field: FieldInfo, found: dict[str, Any], error: Exception) -> None:
+        """Do without an odd value: None where the field takes it, "" where it is text that may be absent."""
+        may_be_none = type(None) in get_args(field.type)
+        may_be_empty = field.type is str and field.default == ""
+        if field.required or field.name in getattr(kind, "NEEDED", ()) or not (may_be_none or may_be_empty):
+            raise Refused(f"`{field.encode_name}` is odd: {error}") from None
+        found[field.name] = None if may_be_none else ""
+        self.odd_fields += 1
+
+    def _value(self, kind: Any, raw: Raw) -> Any:
+        item, many, one = _nested(kind)
+        opening = bytes(raw)[:1]
+        if item is not None and many and opening == b"[":
+            return [self.item(item, each) for each in msgspec.json.decode(raw, type=list[Raw])]
+        if item is not None and one and opening == b"{":
+            return self.item(item, raw)
+        return self._reading.value(raw, kind)
+
+
+@cache
+def _nested(kind: Any) -> tuple[type[Struct] | None, bool, bool]:
+    """The Struct that a type holds, whether in a list, and whether by itself."""
+    options = (kind,) if get_origin(kind) is list or isinstance(kind, type) else get_args(kind)
+    item, many, one = None, False, False
+    for option in options:
+        if get_origin(option) is list and _is_struct(get_args(option)[0]):
+            item, many = get_args(option)[0], True
+        elif _is_struct(option):
+            item, one = option, True
+    return item, many, one
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Struct)
