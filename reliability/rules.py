@@ -14,6 +14,8 @@ DEPTHS = {"orderBookL2_25": 25, "orderBook_200.100ms": 200}
 REMEMBERED = 32
 """Frames: a copy of one of these is no sign of a loss."""
 SNAPSHOT_MISSING = "a delta before any snapshot"
+SNAPSHOT_LATE = "a snapshot from before the last frame"
+LEVELS_DIFFER = "a snapshot of the book's own number that has other levels"
 
 Sides = tuple[dict[float, float], dict[float, float]]
 Numbers = tuple[int, int, int]
@@ -47,6 +49,8 @@ class Rules(ABC):
             numbers = self.numbers_of(frame)
             if not is_snapshot and self.is_copy(numbers):
                 return None
+            if is_snapshot and self.is_late(numbers):
+                return None if self.is_live else SNAPSHOT_LATE
             broken, sides = self.misplaced(numbers, is_snapshot=is_snapshot), self.sides
             if broken is None:
                 before: Sides = ({}, {}) if is_snapshot else (dict(sides[0]), dict(sides[1]))
@@ -54,6 +58,9 @@ class Rules(ABC):
                 broken = broken or out_of_bounds(sides, self.depth)
                 if broken is None and not is_snapshot and self.is_unbalanced(sides):
                     broken = "inserts and deletes that do not balance on a full side"
+                if broken is None and is_snapshot and self.is_live and self.is_same(numbers):
+                    broken = LEVELS_DIFFER if sides != self.sides else None
+                    numbers = max(numbers, self.numbers)
                 if broken is None:
                     self.sides, self.numbers, self.is_live = sides, numbers, True
                     self.applied.append(numbers)
@@ -70,6 +77,27 @@ class Rules(ABC):
     def is_copy(self, numbers: Numbers) -> bool:
         """Whether the book has a delta in it already."""
         return numbers in self.applied and all(late <= now for late, now in zip(numbers, self.numbers, strict=True))
+
+    def is_newer(self, numbers: Numbers) -> bool:
+        """Whether a frame's sequence or time is above the book's; one that is 0 says nothing."""
+        return any(after > before > 0 for before, after in zip(self.numbers[::2], numbers[::2], strict=True))
+
+    def is_late(self, numbers: Numbers) -> bool:
+        """Whether a snapshot is from before the book."""
+        number, known = self.number_of(numbers), self.number_of(self.numbers)
+        if number == known or self.is_newer(numbers):
+            return False
+        return number < known or any(
+            before > after > 0 for before, after in zip(self.numbers[::2], numbers[::2], strict=True)
+        )
+
+    def is_same(self, numbers: Numbers) -> bool:
+        """Whether a snapshot must have the book's levels."""
+        return self.number_of(numbers) == self.number_of(self.numbers)
+
+    @abstractmethod
+    def number_of(self, numbers: Numbers) -> int:
+        """The number that a snapshot's levels belong to."""
 
     @abstractmethod
     def numbers_of(self, frame: Any) -> Numbers:
@@ -95,6 +123,10 @@ class V2Rules(Rules):
     def __init__(self, topic: str) -> None:
         self.depth = DEPTHS[topic.rpartition(".")[0]]
         super().__init__()
+
+    def number_of(self, numbers: Numbers) -> int:
+        """See `Rules.number_of`."""
+        return numbers[0]
 
     def numbers_of(self, frame: Any) -> Numbers:
         """See `Rules.numbers_of`."""
@@ -132,9 +164,17 @@ class V5Rules(Rules):
         self.depth = int(topic.split(".")[1])
         super().__init__()
 
+    def number_of(self, numbers: Numbers) -> int:
+        """See `Rules.number_of`."""
+        return numbers[1]
+
+    def is_same(self, numbers: Numbers) -> bool:
+        """See `Rules.is_same`."""
+        return super().is_same(numbers) and not (numbers[1] <= 1 and self.is_newer(numbers))
+
     def numbers_of(self, frame: Any) -> Numbers:
         """See `Rules.numbers_of`."""
-        return frame["data"]["seq"], frame["data"]["u"], frame["ts"] * 1000
+        return frame["data"].get("seq", 0), frame["data"]["u"], frame["ts"] * 1000
 
     def misplaced(self, numbers: Numbers, *, is_snapshot: bool) -> str | None:
         """See `Rules.misplaced`."""

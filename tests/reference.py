@@ -49,6 +49,7 @@ class ReferenceBook:
         self.cross_seq = 0
         self.timestamp_e6 = 0
         self.version = 0
+        self.starts_over = False  # whether the next snapshot counts, whatever its numbers
         self.sides: Sides = {BUY: {}, SELL: {}}
 
     # frames as they stand on the wire
@@ -58,12 +59,34 @@ class ReferenceBook:
         data, when = frame["data"], (int(frame["cross_seq"]), int(frame["timestamp_e6"]))
         if frame["type"] == "snapshot":
             levels = data if isinstance(data, list) else data["order_book"]
-            self._frame([], [], [_wire_change(item) for item in levels], when, snapshot=True)
+            changes = [_wire_change(item) for item in levels]
+            if self._is_news(changes, when):
+                self._frame([], [], changes, when, snapshot=True)
         else:
             delete, update, insert = (
                 [_wire_change(item) for item in data[action]] for action in ("delete", "update", "insert")
             )
             self._frame(delete, update, insert, when, snapshot=False)
+
+    def _is_news(self, levels: Sequence[Change], when: tuple[int, int]) -> bool:
+        """Whether a snapshot must be applied: not if it is late, or what the book has."""
+        cross_seq, time = when
+        if self.state == "EMPTY" or self.starts_over:
+            self.starts_over = False
+            return True
+        if cross_seq < self.cross_seq and time <= self.timestamp_e6:
+            if self.state == "LIVE":
+                return False
+            raise Rejected("OutOfSequence", f"a snapshot of {when} after {(self.cross_seq, self.timestamp_e6)}")
+        if cross_seq != self.cross_seq or self.state != "LIVE":
+            return True
+        sides = _changed({BUY: {}, SELL: {}}, [], [], levels)
+        _check_sides(sides, self.depth)
+        if sides != self.sides:
+            self.state = "STALE"
+            raise Rejected("SnapshotMismatch", f"other levels at {cross_seq}")
+        self.timestamp_e6 = max(time, self.timestamp_e6)
+        return False
 
     # the same without JSON: prices as ids
 
@@ -288,9 +311,11 @@ def depth_of(topic: str) -> int:
     return int(topic.partition(".")[0].rpartition("_")[2])
 
 
-def play(raw_frames: Iterable[bytes]) -> Iterator[tuple[str, ReferenceBook]]:
+def play(
+    raw_frames: Iterable[bytes], books: dict[str, ReferenceBook] | None = None
+) -> Iterator[tuple[str, ReferenceBook]]:
     """(topic, book) after each v2 book frame; after a frame that the book refused, the book is STALE."""
-    books: dict[str, ReferenceBook] = {}
+    books = {} if books is None else books
     for raw in raw_frames:
         topic = json.loads(raw).get("topic", "")
         if not topic.startswith("orderBook"):

@@ -686,3 +686,38 @@ def test_repr_of_a_deep_book_is_short() -> None:
     assert len(repr(book)) < 2_000
     assert len(repr(book).splitlines()) <= 30
     assert "101" in repr(book)
+
+
+def test_a_delta_without_numbers_leaves_them_as_they_are() -> None:
+    book = Book("BTCUSD", price_decimals=1)
+    book.apply_snapshot([(999, 1.0)], [(1001, 1.0)], cross_seq=100, ts_exchange_us=5_000, ts_recv_ns=7)
+    book.apply_delta(update=[("Buy", 999, 2.0)])
+    assert (book.state, book.size_at_id(999), book.version) == (BookState.LIVE, 2.0, 2)
+    assert (book.cross_seq, book.ts_exchange_us, book.ts_recv_ns) == (100, 5_000, 7)
+    book.apply_delta(update=[("Buy", 999, 3.0)], cross_seq=101)
+    assert (book.cross_seq, book.ts_exchange_us) == (101, 5_000)
+    with pytest.raises(errors.OutOfSequence):
+        book.apply_delta(update=[("Buy", 999, 4.0)], cross_seq=99)
+
+
+def test_levels_without_numbers_leave_them_as_they_are() -> None:
+    book = Book("BTCUSDT", depth=50, price_decimals=1)
+    book.apply_snapshot([(999, 1.0)], [(1001, 1.0)], cross_seq=100, update_id=7, ts_exchange_us=5_000)
+    book.apply_levels([(998, 1.0)])
+    assert (book.state, book.update_id, book.cross_seq, book.ts_exchange_us) == (BookState.LIVE, 7, 100, 5_000)
+    book.apply_levels([(998, 0)], update_id=8, cross_seq=90)
+    assert (book.update_id, book.cross_seq) == (8, 90)
+    book.apply_delta(update=[("Buy", 999, 2.0)])
+    book.apply_levels(asks=[(1002, 1.0)], update_id=9)
+    with pytest.raises(errors.OutOfSequence, match="update 9 was followed by 11"):
+        book.apply_levels(update_id=11)
+
+
+def test_a_snapshot_is_applied_whatever_its_numbers() -> None:
+    book = Book("BTCUSD", price_decimals=1)
+    book.apply_snapshot([(999, 1.0)], [], cross_seq=100, update_id=7)
+    book.apply_snapshot([(998, 1.0)], [])
+    assert (book.best_bid_id, book.cross_seq, book.update_id) == (998, 0, 0)
+    book.apply_levels([(997, 1.0)], update_id=1)
+    with pytest.raises(errors.OutOfSequence):
+        book.apply_levels([(997, 1.0)], update_id=1)

@@ -52,8 +52,9 @@ def test_a_u_that_is_not_one_more_fetches_that_book_alone_anew(u: int) -> None:
             found, other = await asyncio.gather(client.book("BTCUSDT"), client.book("ETHUSDT"))
             server.push(book("BTCUSDT", kind="delta", u=2, b=[["100.40", "3"]]))
             await until(lambda: found.update_id == 2)
+            server.snapshots = lambda topic: book("BTCUSDT", u=u)
             server.push(book("BTCUSDT", kind="delta", u=u))
-            await until(lambda: found.state is BookState.LIVE and found.update_id == 1)
+            await until(lambda: found.state is BookState.LIVE and found.update_id == u)
             assert [type(error) for error in told] == [errors.OutOfSequence]
             health = client.health()
             shown = {topic: (each.state, each.gaps, each.resyncs) for topic, each in health.items()}

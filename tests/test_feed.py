@@ -327,7 +327,7 @@ def test_a_bad_frame_costs_its_own_topic_only(name: str) -> None:
     offline.send(GOOD)
     assert book.state is BookState.STALE
     assert len(offline.errors) == 1, "deltas that come while the book waits for its snapshot are no errors"
-    offline.send(snapshot("BTCUSD", seq=1))
+    offline.send(snapshot("BTCUSD"))
     offline.send(GOOD)
     assert book.state is BookState.LIVE
     assert book.size_at_id(BIDS[0][0]) == 5

@@ -18,7 +18,7 @@ ROWS = [
     {"kept_text", "level_text"},
     {"frame"},
     {"book"},
-    {"book_decoder", "scanner"},
+    {"book_decoder", "scanner", "snapshot_order"},
     {"repair"},
     {"channel"},
     {"routes", "bybit", "reports", "inlets", "merge", "taps"},

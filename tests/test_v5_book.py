@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from depthwire import errors
+from depthwire.bybit.v5 import OPTION
 from depthwire.bybit.v5_book import V5BookDecoder
 from depthwire.channel import BookChannel, LiveBook
 from depthwire.values import BookState
@@ -140,8 +141,8 @@ def test_every_frame_that_is_removed_is_noticed_at_the_next_one(tapes: Path, nam
 # continuity
 
 
-def outdated(offline: V5Offline) -> int:
-    channel = offline.feed.channels.get(TOPIC)
+def outdated(offline: V5Offline, topic: str = TOPIC) -> int:
+    channel = offline.feed.channels.get(topic)
     assert isinstance(channel, BookChannel)
     return channel.outdated
 
@@ -183,15 +184,16 @@ def test_an_update_that_is_not_one_more_makes_the_book_stale(u: int) -> None:
     assert shown(book) == before
 
 
-def test_a_snapshot_may_come_at_any_time_and_starts_the_numbers_anew() -> None:
+def test_a_snapshot_may_come_at_any_time_and_starts_the_numbers_over() -> None:
     offline, book = live()
-    offline.send(snapshot([("50", "1")], [("51", "2")], u=1))
-    offline.send(frame([("49", "5")], u=2))
+    later = {"ts": 1_700_000_001_000}
+    offline.send(snapshot([("50", "1")], [("51", "2")], u=1, **later))
+    offline.send(frame([("49", "5")], u=2, **later))
     assert offline.errors == []
     assert shown(book) == ([("50", 1.0), ("49", 5.0)], [("51", 2.0)])
-    offline.send(frame(u=9))
+    offline.send(frame(u=9, **later))
     assert book.state is BookState.STALE
-    offline.send(snapshot(u=3))
+    offline.send(snapshot(u=3, **later))
     assert book.state is BookState.LIVE
 
 
@@ -273,8 +275,8 @@ def test_a_finer_price_restates_the_book_exactly() -> None:
     assert shown(book) == ([("100", 1.0), ("99.625", 7.0), ("99.5", 2.5)], [("100.5", 3.0), ("101", 4.0)])
     assert (book.best_bid, book.best_bid_id, book.size_at("100.5")) == (100.0, 100_000, 3.0)
     book._check()
-    offline.send(snapshot(u=3))
-    assert book.price_decimals == 3  # ids keep their meaning
+    offline.send(snapshot(u=9))
+    assert book.price_decimals == 1  # each snapshot sets the scale
     assert shown(book)[0] == [("100", 1.0), ("99.5", 2.5)]
 
 
@@ -377,11 +379,11 @@ def test_a_size_that_is_none_is_refused_with_its_text(size: str, kind: str) -> N
         (frame([("1", 1)], u=8), errors.MalformedFrame),
         (frame(u=8, kind="update"), errors.MalformedFrame),
         (frame(u=8, data=None), errors.MalformedFrame),
-        (frame(u=8, data={"s": "BTCUSDT", "b": [], "a": [], "u": 8}), errors.MalformedFrame),
+        (frame(u=8, data={"s": "BTCUSDT", "b": [], "a": []}), errors.MalformedFrame),
         (frame(u=8, ts="1"), errors.MalformedFrame),
         (frame(u=8, ts=2**63), errors.InvalidLevel),
         (frame(u=8, cts=-1), errors.InvalidLevel),
-        (frame(u=0), errors.InvalidLevel),
+        (frame(u=-1), errors.InvalidLevel),
         (frame(u=2**70), errors.InvalidLevel),
         (snapshot([("100", "1"), ("100.0", "2")]), errors.DuplicateLevel),
         (snapshot([("100", "0")]), errors.InvalidLevel),
@@ -424,9 +426,13 @@ def random_frames(rng: Random) -> list[Any]:
             zero = not new and rng.random() < 0.4
             return price, rng.choice(("0", "0.0")) if zero else f"{rng.random() * 10:.3f}"
 
-        u += rng.choice((1, 1, 1, 1, 1, 1, 1, 1, 0, 2))
+        u += rng.choice((1, 1, 1, 1, 1, 1, 1, 1, 0, 2, -3))
         sides = [[pair(middle, away) for _ in range(rng.randint(0, 6))] for middle, away in ((100, -1), (101, 1))]
-        made.append(frame(*sides, u=u or 1, kind="snapshot" if new else "delta", topic="orderbook.5.BTCUSDT"))
+        u = max(u, 0)
+        snapshots = [each for each in made if each["type"] == "snapshot"]
+        if new and snapshots and rng.random() < 0.5:
+            sides = [snapshots[-1]["data"][side] for side in "ba"]
+        made.append(frame(*sides, u=u, kind="snapshot" if new else "delta", topic="orderbook.5.BTCUSDT"))
     return made
 
 
@@ -443,9 +449,54 @@ def test_book_and_oracle_agree_on_any_frames(seed: int) -> None:
             oracle.receive(json.dumps(message))
             refusal = None
         except Rejected as refused:
-            # what comes while a stale book waits for its snapshot is dropped in silence
+            # deltas that come while a stale book waits for its snapshot are dropped in silence
             refusal = None if waiting and refused.kind == "SnapshotMissing" else refused.kind
         assert [type(error).__name__ for error in offline.errors[told:]] == ([refusal] if refusal else [])
         book._check()
         assert (book.state, book.version) == (oracle.state, oracle.version)
+        assert outdated(offline, topic) == oracle.outdated
         assert shown(book) == oracle.levels_text()
+
+
+# options
+
+
+@pytest.mark.parametrize("scanner", [True, False], ids=["scanner", "msgspec"])
+def test_a_book_needs_neither_seq_nor_cts(scanner: bool) -> None:
+    topic = "orderbook.25.SOL-28APR23-30-C"
+    offline = Offline(topic, dialect=OPTION)
+    for u, kind, asks in ((2001, "snapshot", [["1.70", "45"]]), (2002, "delta", [["1.70", "0"], ["1.75", "45"]])):
+        data = {"s": "SOL-28APR23-30-C", "b": [["0.02", "40"]][: u == 2001], "a": asks, "u": u}
+        message = {"topic": topic, "ts": u, "data": data, "type": kind}
+        offline.send({"id": f"{topic}-{u}"} | message if scanner else message)
+    book = offline.book(topic)
+    assert (offline.errors, book.state, book.update_id, book.cross_seq) == ([], BookState.LIVE, 2002, 0)
+    assert (shown(book), book.ts_matching_us) == (([("0.02", 40.0)], [("1.75", 45.0)]), 0)
+    offline.send(message | {"ts": 1})
+    assert (book.state, offline.errors) == (BookState.LIVE, [])
+    offline.send(message | {"ts": 3000, "data": message["data"] | {"u": 2004}})
+    assert book.state is BookState.STALE
+    assert isinstance(offline.errors[-1], errors.OutOfSequence)
+
+
+@pytest.mark.parametrize("scanner", [True, False], ids=["scanner", "msgspec"])
+def test_an_empty_book_of_u_0_is_a_book_and_goes_on_with_1(scanner: bool) -> None:
+    topic = "orderbook.25.BTC-25JUN27-106000-P-USDT"
+    option: dict[str, Any] = {"topic": topic, "symbol": topic.rpartition(".")[2]}
+    offline = Offline(dialect=OPTION)
+    channel = OPTION.channel(topic, scanner=scanner)
+    assert isinstance(channel, BookChannel)
+    channel.attach(offline.errors.append)
+    offline.feed.channels.add(channel)
+    book = offline.book(topic)
+    offline.send(snapshot([], [], u=0, **option))
+    assert (book.state, len(book), book.update_id, book.bbo) == (BookState.LIVE, 0, 0, None)
+    offline.send(snapshot([], [], u=0, **option))
+    assert book.version == 1, "sent again"
+    offline.send(frame([("5", "0.96")], u=1, **option))
+    assert (book.best_bid, book.update_id) == (5.0, 1)
+    offline.send(snapshot([], [], u=0, ts=1_700_000_001_000, **option))
+    assert (book.state, len(book), book.update_id) == (BookState.LIVE, 0, 0)
+    offline.send(frame([("5", "1")], u=2, ts=1_700_000_001_000, **option))
+    assert book.state is BookState.STALE
+    assert [type(error) for error in offline.errors] == [errors.OutOfSequence]

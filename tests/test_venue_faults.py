@@ -272,6 +272,18 @@ def test_a_delta_from_before_comes_again(topic: str) -> None:
     run(main)
 
 
+def test_a_snapshot_from_before_comes_again() -> None:
+    async def main() -> None:
+        topic = "orderbook.1.BTCUSDT"
+        async with pair(topic) as both:
+            both.venue.faults.once("stale", topic)
+            raws = [await both.step() for _ in range(3)]
+            assert {json.loads(raw)["type"] for raw in raws} == {"snapshot"}
+            assert [(await both.wire.receive()).payload for _ in range(4)] == [*raws[:2], raws[0], raws[2]]
+
+    run(main)
+
+
 @BOOKS
 def test_a_trickle_is_whole_in_the_end(topic: str) -> None:
     async def main() -> None:

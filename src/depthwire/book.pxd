@@ -14,7 +14,7 @@ cdef class Book:
     cdef readonly str symbol
     cdef readonly Py_ssize_t depth
     cdef readonly int64_t cross_seq
-    cdef readonly int64_t update_id         # 0: the dialect does not number its frames
+    cdef readonly int64_t update_id         # 0 where the dialect does not number its frames
     cdef readonly int64_t ts_exchange_us
     cdef readonly int64_t ts_matching_us    # 0: the dialect does not tell it
     cdef readonly int64_t ts_recv_ns
@@ -22,6 +22,7 @@ cdef class Book:
     cdef readonly str stale_reason
 
     cdef State status
+    cdef bint is_numbered           # whether update_id counts the topic's frames, as its last snapshot said
     cdef int decimals               # -1: not learnt yet
     cdef double unit                # 10**decimals: price = price_id / unit
     cdef Ladder bid_ladder
@@ -37,6 +38,8 @@ cdef class Book:
     cdef int on_state_changed(self) except -1               # a hook for subclasses
 
     cdef int require_live(self) except -1
+    cdef object arrange(self, BookFrame frame)
+    cdef bint holds(self, BookFrame frame) noexcept
     cdef object _load(self, BookFrame frame)
     cdef object _change(self, BookFrame frame)
     cdef bint is_late(self, BookFrame frame) noexcept
@@ -53,5 +56,6 @@ cdef class Book:
     cdef str _name(self, int64_t price_id)
     cdef bint _touch(self, int64_t* bid_id, int64_t* ask_id) noexcept
     cdef double _sweep(self, object side, double size, int64_t* last_id) except? -1
-    cdef _frame(self, bint is_snapshot, int64_t cross_seq, int64_t update_id, int64_t ts_exchange_us)
+    cdef int _apply_stated(self, BookFrame frame, object update_id, object cross_seq, object ts_exchange_us, object ts_recv_ns) except -1
+    cdef BookFrame _frame(self, bint is_snapshot)
     cdef int _add(self, BookFrame frame, int side, int action, object price_id, object size) except -1

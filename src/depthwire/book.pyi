@@ -14,7 +14,7 @@ class Book:
         asks: Iterable[tuple[int, float]],
         *,
         cross_seq: int = 0,
-        update_id: int = 0,
+        update_id: int | None = None,
         ts_exchange_us: int = 0,
         ts_recv_ns: int = 0,
     ) -> None: ...
@@ -23,10 +23,10 @@ class Book:
         bids: Iterable[tuple[int, float]] = (),
         asks: Iterable[tuple[int, float]] = (),
         *,
-        update_id: int = 0,
-        cross_seq: int = 0,
-        ts_exchange_us: int = 0,
-        ts_recv_ns: int = 0,
+        update_id: int | None = None,
+        cross_seq: int | None = None,
+        ts_exchange_us: int | None = None,
+        ts_recv_ns: int | None = None,
     ) -> None: ...
     def apply_delta(
         self,
@@ -34,9 +34,9 @@ class Book:
         update: Iterable[tuple[Side, int, float]] = (),
         insert: Iterable[tuple[Side, int, float]] = (),
         *,
-        cross_seq: int = 0,
-        ts_exchange_us: int = 0,
-        ts_recv_ns: int = 0,
+        cross_seq: int | None = None,
+        ts_exchange_us: int | None = None,
+        ts_recv_ns: int | None = None,
     ) -> None: ...
     def mark_stale(self, reason: str) -> None: ...
     @property

@@ -52,9 +52,9 @@ cdef class Book:
     The order book of one symbol, ``depth`` levels a side at most.
 
     Prices are integers inside: ``price_id = price × 10**price_decimals``. The scale is learnt from the wire; give
-    ``price_decimals`` where you apply levels of your own. The v2 dialects state each level's id and price, and their
-    scale holds from snapshot to snapshot. v5 states prices alone: a finer one than all before raises the scale, and the
-    price ids with it, exactly.
+    ``price_decimals`` where you apply levels of your own. Each snapshot from the wire sets the scale; one without levels
+    leaves it unknown until the first level. The v2 dialects state each level's id and price, so their scale holds until
+    the next snapshot. v5 states prices alone: a finer price raises the scale, and the price ids with it, exactly.
 
     ``cross_seq`` is the exchange's sequence over all its topics (v5: ``seq``), ``update_id`` numbers the frames of this
     book's topic (v5: ``u``; 0 on v2). ``ts_exchange_us`` is when the venue sent the frame (v2: ``timestamp_e6``, v5:
@@ -90,14 +90,21 @@ cdef class Book:
     # ---- applying frames
 
     def apply_snapshot(
-        self, bids, asks, *, int64_t cross_seq=0, int64_t update_id=0, int64_t ts_exchange_us=0, int64_t ts_recv_ns=0
+        self, bids, asks, *, int64_t cross_seq=0, update_id=None, int64_t ts_exchange_us=0, int64_t ts_recv_ns=0
     ):
         """Replace all levels. ``bids`` and ``asks`` are iterables of (price_id, size), in any order. The book is LIVE.
+
+        The book takes the numbers as they are given, whatever they were before: only a feed's books leave out snapshots
+        that are late. With ``update_id`` the frames are numbered from here on.
 
         Raises DuplicateLevel, DepthExceeded, CrossedBook or InvalidLevel; then the levels are as they were and a LIVE
         book is STALE. O(n), O(n log n) where a side is not sorted.
         """
-        cdef BookFrame frame = self._frame(True, cross_seq, update_id, ts_exchange_us)
+        cdef BookFrame frame = self._frame(True)
+        frame.is_numbered = update_id is not None
+        frame.update_id = update_id or 0
+        frame.cross_seq = cross_seq
+        frame.ts_exchange_us = ts_exchange_us
         for side, levels in enumerate((bids, asks)):
             for price_id, size in levels:
                 self._add(frame, side, INSERT, price_id, size)
@@ -106,18 +113,19 @@ cdef class Book:
         self.apply(frame, ts_recv_ns)
 
     def apply_delta(
-        self, delete=(), update=(), insert=(), *, int64_t cross_seq=0, int64_t ts_exchange_us=0, int64_t ts_recv_ns=0
+        self, delete=(), update=(), insert=(), *, cross_seq=None, ts_exchange_us=None, ts_recv_ns=None
     ):
         """Apply one frame's changes: deletes, then updates, then inserts; all of them or none.
 
         ``delete`` holds (side, price_id), ``update`` and ``insert`` hold (side, price_id, size); side is "Buy" or "Sell".
+        A number or time that is not given stays as it is, and is not checked.
 
         Raises UnknownLevel, DuplicateLevel, DepthExceeded, CrossedBook, UnbalancedFrame (a side with ``depth`` levels is
         left with fewer, which v2 never does), OutOfSequence or InvalidLevel; then the levels are as they were and a LIVE
         book is STALE. SnapshotMissing where the book is not LIVE, which leaves it as it is. O(k (log n + moved))
         for k changes, where moved is the distance to the best price.
         """
-        cdef BookFrame frame = self._frame(False, cross_seq, 0, ts_exchange_us)
+        cdef BookFrame frame = self._frame(False)
         frame.keeps_sides_full = True
         for side, price_id in delete:
             self._add(frame, side_index(side), DELETE, price_id, 0.0)
@@ -125,35 +133,49 @@ cdef class Book:
             self._add(frame, side_index(side), UPDATE, price_id, size)
         for side, price_id, size in insert:
             self._add(frame, side_index(side), INSERT, price_id, size)
-        self.apply(frame, ts_recv_ns)
+        self._apply_stated(frame, None, cross_seq, ts_exchange_us, ts_recv_ns)
 
     def apply_levels(
-        self, bids=(), asks=(), *, int64_t update_id=0, int64_t cross_seq=0, int64_t ts_exchange_us=0, int64_t ts_recv_ns=0
+        self, bids=(), asks=(), *, update_id=None, cross_seq=None, ts_exchange_us=None, ts_recv_ns=None
     ):
         """Apply one frame of (price_id, size) pairs, in their order: a size of 0 removes a level, another one sets it.
 
-        A level that is removed need not stand. ``update_id``, where it is not 0, must be one more than the book's.
+        A level that is removed need not exist. ``update_id`` must be one more than the book's. A number or time that is
+        not given stays as it is, and is not checked.
 
         Raises DepthExceeded, CrossedBook, OutOfSequence or InvalidLevel; then the levels are as they were and a LIVE
         book is STALE. SnapshotMissing where the book is not LIVE, which leaves it as it is. O(k (log n + moved)).
         """
-        cdef BookFrame frame = self._frame(False, cross_seq, update_id, ts_exchange_us)
+        cdef BookFrame frame = self._frame(False)
         for side, levels in enumerate((bids, asks)):
             for price_id, size in levels:
                 self._add(frame, side, SET if size else REMOVE, price_id, size)
-        self.apply(frame, ts_recv_ns)
+        self._apply_stated(frame, update_id, cross_seq, ts_exchange_us, ts_recv_ns)
 
     def mark_stale(self, str reason not None):
         """Say that the book can no longer be trusted, and why. An EMPTY book stays EMPTY. O(1)."""
         self.go_stale(reason)
 
-    cdef _frame(self, bint is_snapshot, int64_t cross_seq, int64_t update_id, int64_t ts_exchange_us):
+    cdef BookFrame _frame(self, bint is_snapshot):
         cdef BookFrame frame = BookFrame()
         frame.start(is_snapshot, self.decimals)
-        frame.cross_seq = cross_seq
-        frame.update_id = update_id
-        frame.ts_exchange_us = ts_exchange_us
         return frame
+
+    cdef int _apply_stated(
+        self, BookFrame frame, object update_id, object cross_seq, object ts_exchange_us, object ts_recv_ns
+    ) except -1:
+        """Apply a delta whose numbers are those that are not None; the others stay the book's."""
+        cdef bint was_numbered = self.is_numbered
+        frame.update_id = self.update_id if update_id is None else update_id
+        frame.cross_seq = self.cross_seq if cross_seq is None else cross_seq
+        frame.ts_exchange_us = self.ts_exchange_us if ts_exchange_us is None else ts_exchange_us
+        frame.ts_matching_us = self.ts_matching_us
+        self.is_numbered = update_id is not None
+        try:
+            self.apply(frame, self.ts_recv_ns if ts_recv_ns is None else ts_recv_ns)
+        finally:
+            self.is_numbered = was_numbered
+        return 0
 
     cdef int _add(self, BookFrame frame, int side, int action, object price_id, object size) except -1:
         cdef LevelChange* change
@@ -225,12 +247,12 @@ cdef class Book:
         """Whether a delta's numbers are those that come next."""
         if self.status != LIVE:
             return False
-        if frame.update_id:
+        if self.is_numbered:
             return frame.update_id == self.update_id + 1
         return frame.cross_seq >= self.cross_seq and frame.ts_exchange_us >= self.ts_exchange_us
 
     cdef bint is_late(self, BookFrame frame) noexcept:
-        """Whether a LIVE book stands where a delta was made, or beyond it, by all of the numbers that both have."""
+        """Whether a LIVE book is where a delta was made, or beyond it, by all of the numbers that both have."""
         return (
             self.status == LIVE
             and frame.update_id <= self.update_id
@@ -241,7 +263,7 @@ cdef class Book:
     cdef object _why_not_following(self, BookFrame frame):
         if self.status != LIVE:
             return SnapshotMissing(f"a delta came while the book is {STATES[self.status]}; it needs a snapshot", self.symbol)
-        if frame.update_id:
+        if self.is_numbered:
             return OutOfSequence(
                 f"update {self.update_id} was followed by {frame.update_id}; each is one more than the one before", self.symbol
             )
@@ -274,11 +296,10 @@ cdef class Book:
                 changes[count].action = INSERT - changes[count].action
                 self.ladder(changes[count].side).apply(&changes[count])
 
-    cdef object _load(self, BookFrame frame):
-        """Replace all levels by a snapshot's. Returns None, or the error that says why nothing was replaced."""
+    cdef object arrange(self, BookFrame frame):
+        """Sort a snapshot's levels as ladders hold them. Returns None, or the error that says why they are no book."""
         cdef LevelChange* levels = frame.changes
         cdef Py_ssize_t i, bids = 0, count = frame.count
-        cdef object refusal
         while bids < count and levels[bids].side == BID:
             bids += 1
         worst_to_best(levels, bids)
@@ -294,18 +315,49 @@ cdef class Book:
             if i and levels[i].side == levels[i - 1].side and levels[i].price_id == levels[i - 1].price_id:
                 return DuplicateLevel(f"{self._name(levels[i].price_id)} stands twice on a side of a snapshot", self.symbol)
             bids += levels[i].side == BID
-        refusal = self._out_of_bounds(
+        return self._out_of_bounds(
             bids,
             count - bids,
             levels[bids - 1].price_id if bids else 0,
             levels[count - 1].price_id if count > bids else 0,
         )
+
+    cdef bint holds(self, BookFrame frame) noexcept:
+        """Whether the book has exactly the levels of a snapshot that is arranged. O(n)."""
+        cdef int64_t mine = 1, theirs = 1
+        cdef Py_ssize_t i, at, bids = self.bid_ladder.count
+        cdef Ladder ladder
+        cdef LevelChange* level
+        if frame.count != bids + self.ask_ladder.count:
+            return False
+        if frame.count and frame.price_decimals < self.decimals:
+            theirs = POWERS_OF_TEN[self.decimals - frame.price_decimals]
+        elif frame.count:
+            mine = POWERS_OF_TEN[frame.price_decimals - self.decimals]
+        for i in range(frame.count):
+            level = &frame.changes[i]
+            ladder = self.ladder(i >= bids)
+            at = i - bids if i >= bids else i
+            if level.side != (i >= bids) or level.size != ladder.lots[at]:
+                return False
+            # Ids at the coarser scale are compared, so that no product overflows.
+            if ladder.ids[at] // theirs != level.price_id // mine or ladder.ids[at] % theirs or level.price_id % mine:
+                return False
+        return True
+
+    cdef object _load(self, BookFrame frame):
+        """Replace all levels by a snapshot's. Returns None, or the error that says why nothing was replaced."""
+        cdef LevelChange* levels = frame.changes
+        cdef Py_ssize_t i, bids = 0, count = frame.count
+        cdef object refusal = self.arrange(frame)
         if refusal is not None:
             return refusal
+        while bids < count and levels[bids].side == BID:
+            bids += 1
         self.bid_ladder.reserve(bids)
         self.ask_ladder.reserve(count - bids)
-        if frame.price_decimals >= 0:
-            self._learn(frame.price_decimals)
+        self.is_numbered = frame.is_numbered
+        self._learn(frame.price_decimals)
         self.bid_ladder.empty()
         self.ask_ladder.empty()
         for i in range(count):
@@ -353,7 +405,7 @@ cdef class Book:
 
     cdef int _learn(self, int decimals) except -1:
         self.decimals = decimals
-        self.unit = <double>POWERS_OF_TEN[decimals]
+        self.unit = <double>POWERS_OF_TEN[max(decimals, 0)]
         return 0
 
     cdef str _name(self, int64_t price_id):

@@ -9,12 +9,22 @@ from logging import getLogger
 
 import msgspec
 
-from depthwire.book cimport LIVE, STALE
+from depthwire.book cimport EMPTY, LIVE, STALE
 from depthwire.clock cimport coarse_ns, now_ns
 from depthwire.frame cimport BookFrame
+from depthwire.snapshot_order cimport LATE, SAME_NUMBER, Order, is_restart, order_of
 
 from depthwire.callbacks import checked_callback
-from depthwire.errors import UNDECODABLE, CallbackError, MalformedEvent, MalformedFrame, SlowCallback, StreamGap
+from depthwire.errors import (
+    UNDECODABLE,
+    CallbackError,
+    MalformedEvent,
+    MalformedFrame,
+    OutOfSequence,
+    SlowCallback,
+    SnapshotMismatch,
+    StreamGap,
+)
 from depthwire.repair import Refused, repaired_events, repaired_message
 from depthwire.streams import changes
 from depthwire.values import BookState
@@ -28,10 +38,16 @@ def log_error(error):
 
 
 cdef class BookListener:
-    """A subscriber in Cython: subclass it, override ``on_book`` and give it to :meth:`LiveBook.on_change`."""
+    """A subscriber in Cython: subclass it, override ``on_book`` and give it to :meth:`LiveBook.on_change`.
+
+    ``on_sent_again`` is called where a snapshot came once more without a change: the book has newer times.
+    """
 
     cdef int on_book(self, LiveBook book) except -1:
         raise NotImplementedError
+
+    cdef int on_sent_again(self, LiveBook book) except -1:
+        return 0
 
 
 cdef class LiveBook(Book):
@@ -100,6 +116,7 @@ cdef class LiveBook(Book):
     cdef void number_as(self, LiveBook other) noexcept:
         """Take over the numbers that go with another book's levels."""
         self.decimals, self.unit = other.decimals, other.unit
+        self.is_numbered = other.is_numbered
         self.cross_seq, self.update_id = other.cross_seq, other.update_id
         self.ts_exchange_us, self.ts_matching_us = other.ts_exchange_us, other.ts_matching_us
 
@@ -110,6 +127,18 @@ cdef class LiveBook(Book):
         if self.status != LIVE:
             self._enter(LIVE, None)
         return self.applied()
+
+    cdef int sent_again(self, BookFrame frame, int64_t ts_recv_ns) except -1:
+        """A snapshot came once more: that is no change, so only the times move, and they never move back."""
+        if frame.cross_seq >= self.cross_seq and frame.ts_exchange_us >= self.ts_exchange_us:
+            self.cross_seq = frame.cross_seq
+            self.ts_exchange_us = frame.ts_exchange_us
+            self.ts_matching_us = frame.ts_matching_us
+            self.ts_recv_ns = ts_recv_ns
+            for listener in self._listeners:
+                if isinstance(listener, BookListener):
+                    (<BookListener>listener).on_sent_again(self)
+        return 0
 
     cdef int applied(self) except -1:
         if self._listeners:
@@ -218,8 +247,13 @@ cdef class BookChannel(Channel):
 
     Keeps ``book``, also called ``state``, current. Each frame takes the scanner's lane, or, where that knows no such
     shape, the decoder's: ``scanned``, ``decoded`` and ``rejected`` (by either lane, or by the book) count them.
-    ``dropped`` counts deltas that came while the book waited for its snapshot, ``outdated`` those that the book has in it
-    already, which it leaves out: copies of one of its last frames, on v5 all that are not beyond its own ``u`` and ``seq``.
+    ``dropped`` counts deltas that came while the book waited for its snapshot. ``outdated`` counts late frames, which it
+    leaves out: snapshots as ``snapshot_order.pxd`` defines them, copies of one of its last deltas, on v5 all deltas that are
+    not beyond its own ``u`` and ``seq``.
+
+    A venue may start over with older numbers, after a restart on an older clock. More late frames in a row than a LIVE
+    book remembers make it STALE. A late snapshot for a STALE book is refused, so that it is fetched again; the third one
+    in a row is applied, where nothing newer came in between.
     """
 
     def __init__(self, LiveBook book not None, BookDecoder decoder not None, Scanner scanner=None):
@@ -238,20 +272,100 @@ cdef class BookChannel(Channel):
         else:
             self._decoder.decode(data, size, self.book)
             self.decoded += 1
-        if self.book.status == STALE and not frame.is_snapshot:
-            self.dropped += 1
-            return 0
-        if not frame.is_snapshot and self.book.is_late(frame) and self._was_applied(frame):
-            self.outdated += 1
-            return 0
+        if frame.is_snapshot:
+            return self._take_snapshot(frame, ts_recv_ns)
+        if self.book.status == STALE:
+            return self._drop(frame)
+        if self.book.is_late(frame) and self._was_applied(frame):
+            return self._leave_out(frame)
+        return self._apply(frame, ts_recv_ns)
+
+    def start_over(self):
+        """What comes next is from elsewhere: apply its first snapshot, whatever the numbers are."""
+        self._starts_over = True
+
+    cdef inline int _apply(self, BookFrame frame, int64_t ts_recv_ns) except -1:
         self.book.apply(frame, ts_recv_ns)
         self._applied[self.book.version % REMEMBERED] = FrameNumbers(frame.cross_seq, frame.ts_exchange_us)
         return self.book.applied()
 
+    cdef int _take_snapshot(self, BookFrame frame, int64_t ts_recv_ns) except -1:
+        """Apply a snapshot, or do what its numbers say instead."""
+        cdef Order order
+        if self.book.status == EMPTY or self._starts_over:
+            self._starts_over = False
+            return self._apply(frame, ts_recv_ns)
+        order = order_of(frame, self.book)
+        if self.book.status == STALE:
+            return self._hold_back(frame, ts_recv_ns) if order == LATE else self._apply(frame, ts_recv_ns)
+        if order == LATE:
+            return self._leave_out(frame)
+        if order == SAME_NUMBER:
+            refusal = self.book.arrange(frame)
+            if refusal is not None:
+                raise refusal
+            if self.book.holds(frame):
+                return self.book.sent_again(frame, ts_recv_ns)
+            if not is_restart(frame, self.book):
+                raise SnapshotMismatch(
+                    f"a snapshot of {self._numbers(frame)} has other levels than the book has at that number; one of the two "
+                    "is damaged",
+                    self.topic,
+                )
+        return self._apply(frame, ts_recv_ns)
+
+    cdef int _hold_back(self, BookFrame frame, int64_t ts_recv_ns) except -1:
+        """A late snapshot came while the book waits for one: have it fetched again, unless the venue insists."""
+        self._begin_count()
+        self._late_snapshots += 1
+        if self._late_snapshots >= CONVINCING:
+            return self._apply(frame, ts_recv_ns)
+        raise OutOfSequence(
+            f"a snapshot of {self._numbers(frame)} is older than the book, which was at {self._numbers(None)}; it is fetched again",
+            self.topic,
+        )
+
+    cdef int _leave_out(self, BookFrame frame) except -1:
+        """A late frame came while the book is LIVE: count it. Too many in a row are no copies."""
+        self._begin_count()
+        self.outdated += 1
+        self._late += 1
+        if self._late > REMEMBERED:
+            self._late_snapshots = CONVINCING
+            raise OutOfSequence(
+                f"{self._late} frames in a row are older than the book at {self._numbers(None)}, the last one of "
+                f"{self._numbers(frame)}; the venue may have started over",
+                self.topic,
+            )
+        return 0
+
+    cdef int _drop(self, BookFrame frame) except -1:
+        """A delta came while the book waits for its snapshot. A newer one shows that the venue did not start over."""
+        self.dropped += 1
+        if frame.cross_seq > self.book.cross_seq or frame.ts_exchange_us > self.book.ts_exchange_us:
+            self._late_snapshots = 0
+        return 0
+
+    cdef int _begin_count(self) noexcept:
+        """Count late frames from 0, where the book has applied one since the last count."""
+        if self._counted_at != self.book.version:
+            self._counted_at = self.book.version
+            self._late = self._late_snapshots = 0
+        return 0
+
+    cdef str _numbers(self, BookFrame frame):
+        """The numbers of a frame, of the book where it is None, as an error shows them."""
+        cdef bint is_frame = frame is not None
+        cdef int64_t cross_seq = frame.cross_seq if is_frame else self.book.cross_seq
+        cdef int64_t ts_us = frame.ts_exchange_us if is_frame else self.book.ts_exchange_us
+        if not self.book.is_numbered:
+            return f"cross_seq {cross_seq} at {ts_us} µs"
+        return f"u {frame.update_id if is_frame else self.book.update_id}, seq {cross_seq} at {ts_us} µs"
+
     cdef bint _was_applied(self, BookFrame frame) noexcept:
         """Whether a late delta's changes are in the book; on v2, whose frames are not counted, where it is remembered."""
         cdef int i
-        if frame.update_id:
+        if self.book.is_numbered:
             return True
         for i in range(REMEMBERED):
             if self._applied[i].cross_seq == frame.cross_seq and self._applied[i].ts_exchange_us == frame.ts_exchange_us:

@@ -72,6 +72,7 @@ __all__ = [
     "PriceMismatch",
     "ReaderOverflow",
     "SlowCallback",
+    "SnapshotMismatch",
     "SnapshotMissing",
     "StreamGap",
     "SubscriptionError",
@@ -249,6 +250,10 @@ class SnapshotMissing(ContinuityError):
     """A delta came, but there is no snapshot to apply it to."""
 
 
+class SnapshotMismatch(ContinuityError):
+    """A snapshot has the book's own number (v5: ``u``, v2: ``cross_seq``) but other levels: one is damaged."""
+
+
 class UnknownLevel(ContinuityError):
     """Delete or update of a price id that is not in the book."""
 
@@ -270,7 +275,10 @@ class CrossedBook(ContinuityError):
 
 
 class OutOfSequence(ContinuityError):
-    """``cross_seq`` or the exchange's time is lower than the book's; on v5, ``u`` is not one more than the book's."""
+    """``cross_seq`` or the exchange's time is lower than the book's; on v5, ``u`` is not one more than the book's.
+
+    Also a snapshot that is older than the STALE book that waits for one.
+    """
 
 
 class LinesDisagree(ContinuityError):

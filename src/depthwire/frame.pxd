@@ -13,7 +13,8 @@ cdef class BookFrame:
     cdef int64_t cross_seq
     cdef int64_t ts_exchange_us
     cdef int64_t ts_matching_us     # 0: the dialect does not tell it
-    cdef int64_t update_id          # one more than the frame's before; 0: the dialect does not number its frames
+    cdef bint is_numbered           # whether update_id counts the topic's frames; a decoder sets it once
+    cdef int64_t update_id          # one more than that of the frame before
     cdef int price_decimals         # scale of the frame's price ids; -1: no level told it
     cdef LevelChange* changes       # a delta's, in the order in which they are to be applied
     cdef Py_ssize_t count

@@ -111,9 +111,7 @@ class StateTwin:
             self._stop = self.twin.state.on_change(lambda *_: self.join(feed))
 
     def _caught_up(self) -> bool:
-        if self.twin.needs_snapshot:
-            return False
-        return self.channel.needs_snapshot or sequence(self.twin.state) >= sequence(self.channel.state)
+        return not self.twin.needs_snapshot and sequence(self.twin.state) >= sequence(self.channel.state)
 
     def _take_over(self, feed: Feed) -> None:
         self.leave()
@@ -137,7 +135,7 @@ def sequence(state: LiveBook | Instrument) -> tuple[int, int]:
     """By which states of one topic compare, whichever connection they are from."""
     if isinstance(state, Instrument):
         return state.frame_seq, state.ts_exchange_us  # it changes with the clock, too, where nobody trades
-    return state.cross_seq, 0
+    return (state.cross_seq, 0) if state.cross_seq else (0, state.ts_exchange_us)  # option frames of 2023 have no seq
 
 
 class Overlap(NamedTuple):

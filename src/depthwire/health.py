@@ -23,7 +23,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     counts all that arrived, ``age_ns`` is the time since the last one that was of use, None before the first. ``gaps``
     counts frames that did not follow from the state, ``resyncs`` how often the state was fetched anew, ``silences`` how
     often because nothing came, ``stale_ns`` is the time spent STALE so far, this moment's included, ``dropped`` counts
-    deltas that came while it was, ``outdated`` copies of frames that an order book had in it already and left out.
+    deltas that came while it was, ``outdated`` late frames that an order book left out: old snapshots, old deltas.
     ``odd_fields`` counts fields that were left out, since they may be and their value made no sense, ``refused_events``
     events that were left out for such a value: each is a MalformedEvent in its stream.
     ``lanes`` tells how many frames of an order book each decoder took, and how many could not be used, as

@@ -46,6 +46,8 @@ cdef extern from *:
         for (i = 0; i < shape->size_at; i++) shape->head.mask[i] = (unsigned)(pair[i] - '0') <= 9 ? 0xF0 : 0xFF;
     }
 
+    static inline int depthwire_shape_decimals(const depthwire_pair_shape* shape) { return shape->decimals; }
+
     /* Behind a pair whose price is in that shape, and whose size is short; 32 bytes are left at least. */
     static inline const char* depthwire_shaped_pair(
         const char* at, const char* end, const depthwire_pair_shape* shape, int scale, int64_t* price_id, int64_t* mantissa, int* decimals
@@ -131,6 +133,7 @@ cdef extern from *:
 
     const char* scan_side "depthwire_side"(const char* at, const char* end, bint is_sized, int8_t* side) nogil
     void learn_pair "depthwire_learn_pair"(PairShape* shape, const char* pair, int digits, int decimals) nogil
+    int shape_decimals "depthwire_shape_decimals"(const PairShape* shape) nogil     # of the price that was learnt last
     const char* shaped_pair "depthwire_shaped_pair"(
         const char* at, const char* end, const PairShape* shape, int scale, int64_t* price_id, int64_t* mantissa, int* decimals
     ) nogil

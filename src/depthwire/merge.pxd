@@ -87,6 +87,8 @@ cdef class BookMerge(StateMerge):
     cdef object _on_accused
     cdef list _books
 
+    cdef int sent_again(self, int line, LiveBook book) except -1
+
 
 cdef class BookStrand(BookListener):
     cdef BookMerge _merge

@@ -322,6 +322,13 @@ cdef class BookMerge(StateMerge):
         if is_told:
             shown.renewed(book.ts_recv_ns)
 
+    cdef int sent_again(self, int line, LiveBook book) except -1:
+        """A line's venue has sent its state once more: readers who see it see its times."""
+        if self._is_live and self._source == line:
+            self._shown.number_as(book)
+            self._shown.ts_recv_ns = book.ts_recv_ns
+        return 0
+
     cpdef hide(self, str reason):
         self._shown.go_stale(reason)
 
@@ -337,10 +344,14 @@ cdef class BookStrand(BookListener):
         self._line = line
 
     cdef int on_book(self, LiveBook book) except -1:
-        cdef int64_t seq = book.cross_seq if book.cross_seq else book.update_id
+        cdef int64_t seq = book.cross_seq if book.cross_seq else book.ts_exchange_us
         cdef uint64_t factor = <uint64_t>POWERS_OF_TEN[MAX_DIGITS - book.decimals] if book.decimals >= 0 else 1
         cdef uint64_t digest = digest_of(book.bid_ladder, factor) * 0xD6E8FEB86659FD93ULL ^ digest_of(book.ask_ladder, factor)
-        self._merge.took(self._line, seq, digest, book.ts_exchange_us, book.ts_recv_ns, book.update_id != 0)
+        self._merge.took(self._line, seq, digest, book.ts_exchange_us, book.ts_recv_ns, book.is_numbered)
+        return 0
+
+    cdef int on_sent_again(self, LiveBook book) except -1:
+        self._merge.sent_again(self._line, book)
         return 0
 
 

@@ -1,6 +1,6 @@
 """Order-book frames of the v5 dialect: msgspec's typed messages to level changes.
 
-v5 states prices alone, so the price scale is that of the finest price seen. The messages live only for one call, so
+v5 states prices alone, so the price scale is that of the finest price since the last snapshot, which is judged alone. The messages live only for one call, so
 their fields are read from the Structs' slots directly.
 
 msgspec need not make two texts and a pair of each level: it proves that they are JSON, and they are read where they are
@@ -68,6 +68,7 @@ cdef class V5BookDecoder(BookDecoder):
 
     def __init__(self):
         super().__init__()
+        self.frame.is_numbered = True
         self._decode, self._decode_texts = [
             msgspec.json.Decoder(v5_orderbook.OrderBookSnapshot[levels] | v5_orderbook.OrderBookDelta[levels]).decode
             for levels in (msgspec.Raw, list[v5_orderbook.PricePoint])
@@ -84,7 +85,7 @@ cdef class V5BookDecoder(BookDecoder):
         cdef PyObject* content = slot(fields, slots.data)
         if not same_text(slot(content, SYMBOL_SLOT), <PyObject*>book.symbol):
             raise SymbolMismatch(f"data of {<object>slot(content, SYMBOL_SLOT)!r} on the topic of {book.symbol}", book.symbol)
-        frame.start(type(message) is SNAPSHOT, book.decimals)
+        frame.start(type(message) is SNAPSHOT, -1 if type(message) is SNAPSHOT else book.decimals)
         if not (
             self._take_written(slot(content, BIDS_SLOT), BID, data, end)
             and self._take_written(slot(content, ASKS_SLOT), ASK, data, end)
@@ -92,10 +93,10 @@ cdef class V5BookDecoder(BookDecoder):
             message = self._message(self._decode_texts, data, size, book)
             fields = <PyObject*>message
             content = slot(fields, slots.data)
-            frame.start(frame.is_snapshot, book.decimals)
+            frame.start(frame.is_snapshot, -1 if frame.is_snapshot else book.decimals)
             self._take_texts(slot(content, BIDS_SLOT), BID, book.symbol)
             self._take_texts(slot(content, ASKS_SLOT), ASK, book.symbol)
-        frame.update_id = integer(slot(content, UPDATE_ID_SLOT), "u", 1, book.symbol)
+        frame.update_id = integer(slot(content, UPDATE_ID_SLOT), "u", 0, book.symbol)
         frame.cross_seq = integer(slot(content, SEQ_SLOT), "seq", 0, book.symbol)
         frame.ts_exchange_us = milliseconds(slot(fields, slots.ts), "ts", book.symbol)
         frame.ts_matching_us = milliseconds(slot(fields, slots.cts), "cts", book.symbol)

@@ -18,14 +18,15 @@ Levels = TypeVar("Levels")
 class OrderBookContent(Struct, Generic[Levels], gc=False):
     """Bids ``b``, best first; asks ``a``, best first; ``u`` is one more than in the topic's frame before.
 
-    ``seq``, by which books of several depths and connections compare, stands in every frame recorded so far.
+    ``u`` is 0 in an empty option book. Books of several depths and connections compare by ``seq``; option frames of
+    2023 have none, and no ``cts``.
     """
 
     s: str
     b: Levels
     a: Levels
     u: int
-    seq: int
+    seq: int = 0
 
 
 class OrderBookSnapshot(Struct, Generic[Levels], tag_field="type", tag="snapshot", gc=False):

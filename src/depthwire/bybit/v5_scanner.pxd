@@ -15,6 +15,7 @@ cdef class V5Scanner(Scanner):
     cdef PairShape _shape
 
     cdef const char* _before(self, const char* begin, const char* end, Book book, BookFrame frame, int64_t* ts_ms) noexcept
+    cdef const char* _start(self, const char* at, const char* end, Book book, BookFrame frame) noexcept
     cdef const char* _other_before(self, const char* begin, const char* end, Book book, BookFrame frame, int64_t* ts_ms) noexcept
     cdef const char* _behind(self, const char* at, const char* end, BookFrame frame, int64_t* cts_ms) noexcept
     cdef const char* _other_behind(self, const char* begin, const char* end, BookFrame frame, int64_t* cts_ms) noexcept

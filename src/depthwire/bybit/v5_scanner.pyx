@@ -19,7 +19,7 @@ from depthwire.decimal_text cimport UNITS, DecimalText, rounded
 from depthwire.frame cimport BookFrame
 from depthwire.kept_text cimport KEPT_NUMBERS, keep, keep_number, kept_text
 from depthwire.ladder cimport ASK, BID, INSERT, REMOVE, SET, LevelChange
-from depthwire.level_text cimport learn_pair, shaped_pair
+from depthwire.level_text cimport learn_pair, shape_decimals, shaped_pair
 from depthwire.scan_text cimport known, literal, scan_decimal, scan_integer
 from depthwire.scanner cimport Scanner
 
@@ -45,7 +45,7 @@ cdef class V5Scanner(Scanner):
         at = literal(at, end, b'],"a":[')
         at = self._levels(at, end, ASK, frame)
         at = self._behind(at, end, frame, &cts_ms)
-        if at != end or max(ts_ms, cts_ms) > LATEST_MS or frame.update_id == 0:
+        if at != end or max(ts_ms, cts_ms) > LATEST_MS:
             return False
         frame.ts_exchange_us = ts_ms * US_PER_MS
         frame.ts_matching_us = cts_ms * US_PER_MS
@@ -61,6 +61,12 @@ cdef class V5Scanner(Scanner):
         frame.start(False, book.decimals)
         return at
 
+    cdef inline const char* _start(self, const char* at, const char* end, Book book, BookFrame frame) noexcept:
+        """Begin the frame of the type that is named here. A snapshot sets the scale: most often that of the last price."""
+        cdef const char* after = literal(at, end, b'delta",')
+        frame.start(after == NULL, book.decimals if after != NULL else shape_decimals(&self._shape))
+        return after if after != NULL else literal(at, end, b'snapshot",')
+
     cdef const char* _other_before(
         self, const char* begin, const char* end, Book book, BookFrame frame, int64_t* ts_ms
     ) noexcept:
@@ -68,14 +74,14 @@ cdef class V5Scanner(Scanner):
         cdef const char* ts_end
         cdef const char* at = literal(begin, end, b',"type":"')
         if at != NULL:
-            at = start(at, end, frame, book.decimals)
+            at = self._start(at, end, book, frame)
             ts_at = literal(at, end, b'"ts":')
             ts_end = scan_integer(ts_at, end, ts_ms)
             at = literal(ts_end, end, b',')
         else:
             ts_at = literal(begin, end, b',"ts":')
             ts_end = scan_integer(ts_at, end, ts_ms)
-            at = start(literal(ts_end, end, b',"type":"'), end, frame, book.decimals)
+            at = self._start(literal(ts_end, end, b',"type":"'), end, book, frame)
         at = known(at, end, self._symbol)
         if at != NULL and not frame.is_snapshot:
             keep(&self._delta_before, begin, at - begin)
@@ -113,6 +119,8 @@ cdef class V5Scanner(Scanner):
         cdef int of_nothing = INSERT if frame.is_snapshot else REMOVE
         cdef const char* begin
         if at == NULL or end - at < 1 or at[0] == c']':
+            if frame.is_snapshot and frame.count == 0:
+                frame.price_decimals = -1   # no price so far said it
             return at
         while True:
             begin = at
@@ -139,6 +147,8 @@ cdef class V5Scanner(Scanner):
         """Scan a pair whose price is in another shape than the last one's, or whose size is long."""
         cdef DecimalText price, size
         cdef const char* at = scan_decimal(literal(begin, end, b'["'), end, &price)
+        if frame.is_snapshot and frame.count == 0:
+            frame.price_decimals = -1
         if at == NULL or not frame.set_price(change, &price):
             return NULL
         at = scan_decimal(literal(at, end, b'","'), end, &size)
@@ -151,8 +161,3 @@ cdef class V5Scanner(Scanner):
         return at
 
 
-cdef inline const char* start(const char* at, const char* end, BookFrame frame, int price_decimals) noexcept:
-    """Begin the frame of the type that stands here."""
-    cdef const char* behind = literal(at, end, b'delta",')
-    frame.start(behind == NULL, price_decimals)
-    return behind if behind != NULL else literal(at, end, b'snapshot",')

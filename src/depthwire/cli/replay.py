@@ -157,6 +157,8 @@ class Replay:
     def apply(self, path: str) -> None:
         """Apply all frames of a tape; raises TapeError. O(bytes)."""
         start, frames, used = time.perf_counter(), self.feed.frames, self.used
+        for channel in self.books:
+            channel.start_over()  # a tape may be older than the one before
         with TapeReader(path) as tape, _progress(tape) as tell_progress:
             for _ in tape.feed_to(self.feed.receive_lines, self.feed.receive):
                 tell_progress()
@@ -233,7 +235,7 @@ class Replay:
             if channel.dropped:
                 say(f"skipped: {book.topic}: {channel.dropped} deltas came while the book waited for a snapshot")
             if channel.outdated:
-                say(f"skipped: {book.topic}: {channel.outdated} deltas were in the book already")
+                say(f"skipped: {book.topic}: {channel.outdated} frames came late and were left out")
             if book.state is BookState.STALE:
                 say(f"{book.topic} is STALE: {book.stale_reason}")
 

@@ -64,7 +64,7 @@ MEANINGS: Mapping[Fault, str] = {
     Fault.SPLIT_TCP: "it comes in several TCP segments",
     Fault.SPLIT_FRAMES: "it comes in several WebSocket fragments",
     Fault.WRONG_TYPE: "one value in it, but the topic, is of another JSON type",
-    Fault.STALE: "an order-book delta from before is sent again behind it",
+    Fault.STALE: "an earlier order-book frame, snapshot or delta, is sent again after it",
     Fault.TRICKLE: "it comes in 20 pieces, 10 ms apart",
     Fault.SILENT: "half-open: from now on nothing is sent or heard",
     Fault.CLOSE_MID_FRAME: "the connection ends within the frame",

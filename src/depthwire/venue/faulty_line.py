@@ -28,6 +28,7 @@ class FaultyLine:
         self._waiting: deque[tuple[float, bytes]] = deque()  # the pause before each, in seconds
         self._held: dict[str, bytes] = {}
         self._deltas: defaultdict[str, deque[bytes]] = defaultdict(lambda: deque(maxlen=2))
+        self._snapshots: dict[str, bytes] = {}
         self._timer: asyncio.TimerHandle | None = None
         self.is_silent = False
         """Whether nothing is sent or heard any more."""
@@ -55,10 +56,12 @@ class FaultyLine:
             self._write(held)
         if is_book and _is_type(b"delta", raw):
             self._deltas[topic].append(raw)
+        elif is_book and _is_type(b"snapshot", raw):
+            self._snapshots[topic] = raw
 
     def _draw(self, topic: str, raw: bytes, held: bytes | None) -> Fault | None:
         without = set()
-        if len(self._deltas.get(topic, ())) < 2:
+        if not self._earlier(topic):
             without.add(Fault.STALE)
         if held is not None:
             without.add(Fault.REORDER)
@@ -88,7 +91,7 @@ class FaultyLine:
             case Fault.WRONG_TYPE:
                 self._write(_encoded(self._retyped(raw), kind))
             case Fault.STALE:
-                self._write(frame + _encoded(self._deltas[topic][0], kind))
+                self._write(frame + _encoded(chance.choice(self._earlier(topic)), kind))
             case Fault.SPLIT_TCP:
                 self._write_pieces(self._pieces(frame, chance.randint(2, 5)), _SPLIT_S)
             case Fault.SPLIT_FRAMES:
@@ -107,6 +110,12 @@ class FaultyLine:
                 self._transport.send_close(WSCloseCode.GOING_AWAY, b"the connection is 24 hours old")
                 self._transport.disconnect()
                 self.stop()
+
+    def _earlier(self, topic: str) -> list[bytes]:
+        """A book's last snapshot, and its delta before the last one."""
+        found = [self._snapshots[topic]] if topic in self._snapshots else []
+        deltas = self._deltas[topic]
+        return [*found, deltas[0]] if len(deltas) == 2 else found
 
     def break_off(self, raw: bytes, kind: WSMsgType = WSMsgType.TEXT) -> None:
         """Ends the connection within this frame."""

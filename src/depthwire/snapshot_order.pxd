@@ -1,0 +1,54 @@
+# Whether a snapshot is newer than a LIVE book, by their numbers.
+#
+#   number                      others              the snapshot is           the channel
+#   lower, or 0 or 1            one of them newer   a restart                 applies it
+#   lower                       none newer          a late copy               leaves it out and counts it
+#   equal, same levels          any                 sent again                refreshes the times
+#   equal, other levels         any                 proof of a damaged frame  refuses it: the book is STALE
+#   higher                      older, none newer   from before a restart     leaves it out and counts it
+#   higher                      else                the next one              applies it
+#
+# On v5 the number is `u`, the others are `seq` and `ts`. v2 has no `u`: its number is `cross_seq`, the others are
+# `cross_seq` once more and `timestamp_e6`; 0 and 1 mean nothing there. An absent number, 0, is neither newer nor older.
+
+from libc.stdint cimport int64_t
+
+from depthwire.book cimport Book
+from depthwire.frame cimport BookFrame
+
+
+cdef enum Order:
+    NEXT
+    LATE
+    SAME_NUMBER
+
+
+cdef inline bint is_above(int64_t number, int64_t other) noexcept:
+    return number > other > 0
+
+
+cdef inline bint is_newer(BookFrame frame, Book book) noexcept:
+    """Whether one of a snapshot's other numbers is above the book's."""
+    return is_above(frame.cross_seq, book.cross_seq) or is_above(frame.ts_exchange_us, book.ts_exchange_us)
+
+
+cdef inline bint is_restart(BookFrame frame, Book book) noexcept:
+    """Whether a snapshot starts the numbers over, even where the book's number is the same."""
+    return frame.is_numbered and frame.update_id <= 1 and is_newer(frame, book)
+
+
+cdef inline Order order_of(BookFrame frame, Book book) noexcept:
+    """How a snapshot's number relates to that of a book that has one. O(1)."""
+    cdef int64_t number = frame.update_id if frame.is_numbered else frame.cross_seq
+    cdef int64_t known = book.update_id if frame.is_numbered else book.cross_seq
+    if number == known:
+        return SAME_NUMBER
+    if is_newer(frame, book):
+        return NEXT
+    if (
+        number < known
+        or is_above(book.cross_seq, frame.cross_seq)
+        or is_above(book.ts_exchange_us, frame.ts_exchange_us)
+    ):
+        return LATE
+    return NEXT
