@@ -36,7 +36,6 @@ def test_each_dialect_has_its_own_topics() -> None:
     [
         (["BTCUSD"], "sim://inverse"),
         (["BTCUSDT", "trade.BTCUSDT"], "sim://linear"),
-        (["BTCUSDT", "trade.BTCUSD"], "sim://inverse"),
         (["trade.*"], "sim://inverse"),
         (["candle.1.BTCUSDT", "order"], "sim://linear"),
         (["order"], "sim://inverse"),

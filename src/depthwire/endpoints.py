@@ -5,6 +5,7 @@ public topics of a category; private topics are asked for on the private endpoin
 finds itself. The demo host serves private topics alone: their public side is the main host's.
 """
 
+import re
 from typing import Final, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
@@ -23,6 +24,13 @@ _V5_PATHS: Final = {
     f"/v5/public/{dialect.category}": dialect for dialect in (v5.LINEAR, v5.INVERSE, v5.SPOT, v5.OPTION)
 }
 _V5_PRIVATE_PATH: Final = "/v5/private"
+_V2_PATHS: Final = {"inverse": _INVERSE_PATH, "linear": _LINEAR_PATHS[0]}
+_FORMS: Final = (
+    (re.compile(r"[A-Z0-9]+-\d{1,2}[A-Z]{3}\d{2}-[\d.]+-[CP](-USD[TC])?"), ("option",)),
+    (re.compile(r"[A-Z0-9]+USD([FGHJKMNQUVXZ]\d{2})?"), ("inverse",)),
+    (re.compile(r"[A-Z0-9]+(PERP|-\d{1,2}[A-Z]{3}\d{2})"), ("linear",)),
+    (re.compile(r"[A-Z0-9]+USDT"), ("linear", "spot")),
+)
 
 INVERSE_MAINNET: Final = _MAINNET + _INVERSE_PATH
 INVERSE_BYTICK: Final = _BYTICK + _INVERSE_PATH
@@ -85,6 +93,22 @@ def endpoint_of(url: str) -> Endpoint:
         return Endpoint(_V5_PATHS[path], _with_public_topics(parts), parts._replace(path=_V5_PRIVATE_PATH).geturl())
     known = ", ".join((_INVERSE_PATH, *_LINEAR_PATHS, *_V5_PATHS, _V5_PRIVATE_PATH))
     raise InvalidUrl(f"{masked(url)!r} is no known endpoint; its path must be one of {known}")
+
+
+def categories_of(symbol: str) -> tuple[str, ...]:
+    """The categories that a symbol may belong to, by its form; none where it could be any."""
+    return next((categories for form, categories in _FORMS if form.fullmatch(symbol)), ())
+
+
+def elsewhere(symbol: str, dialect: Dialect) -> str:
+    """Where a symbol is served, if by its form not in this dialect; else ""."""
+    category = getattr(dialect, "category", dialect.name)
+    served = categories_of(symbol)
+    if not served or category in served:
+        return ""
+    is_v2 = dialect in (v2.INVERSE, v2.LINEAR)
+    paths = [_V2_PATHS[each] if is_v2 and each in _V2_PATHS else f"/v5/public/{each}" for each in served]
+    return f"{symbol} is a symbol of {' or '.join(served)}, not of {category}: connect to {' or '.join(paths)}"
 
 
 def _with_public_topics(parts: SplitResult) -> str:

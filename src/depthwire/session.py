@@ -17,6 +17,7 @@ from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.topics import Topic
 from depthwire.channel import Channel, EventChannel
 from depthwire.connection import Connection, asked_for
+from depthwire.endpoints import elsewhere
 from depthwire.errors import (
     AuthError,
     ClientClosed,
@@ -351,6 +352,8 @@ class Session:
         """The venue has refused a topic."""
         topic = subscription.topic
         refused_sign_in = self.connection.signing.refusal if topic.is_private else None
+        if hint := elsewhere(topic.filter, self.dialect):
+            reason = f"{reason}; {hint}"
         self.give_up(subscription, refused_sign_in or SubscriptionRejected(topic.text, reason))
 
     def give_up(self, subscription: Subscription, error: DepthwireError) -> None:

@@ -35,6 +35,27 @@ PRIVATE_KINDS: Final = tuple(_PRIVATE)
 CANDLE_KINDS: Final = {"inverse": "klineV2", "linear": "candle"}
 
 
+_OF_V5: Final = {
+    "orderbook": "order books are orderBookL2_25.SYMBOL",
+    "publicTrade": "trades are trade.SYMBOL",
+    "tickers": "what it tells of a symbol is instrument_info.100ms.SYMBOL",
+    "kline": "candles are {candles}.INTERVAL.SYMBOL",
+    "allLiquidation": "liquidations are liquidation.SYMBOL",
+    "greeks": "there are no greeks",
+}
+
+
+def _elsewhere(word: str, dialect: str) -> str:
+    """Which dialect has topics that begin with a word, "" where this one does or none."""
+    if word in _OF_V5:
+        here = _OF_V5[word].format(candles=CANDLE_KINDS[dialect])
+        return f"is a topic of v5, whose endpoints are '/v5/public/…'; on {dialect} {here}"
+    other = next((name for name, kind in CANDLE_KINDS.items() if kind == word), dialect)
+    if other == dialect:
+        return ""
+    return f"is a topic of {other}; on {dialect} candles are {CANDLE_KINDS[dialect]}.INTERVAL.SYMBOL"
+
+
 def kinds_of(dialect: str) -> tuple[str, ...]:
     """Every kind of topic that a dialect has, with its intervals."""
     candles = tuple(f"{CANDLE_KINDS[dialect]}.{interval}" for interval in CANDLE_INTERVALS)
@@ -79,5 +100,7 @@ def _kind_of(text: str, dialect: str) -> str:
         # An interval left out or misspelt, or the other dialect's name for candles.
         if re.match(rf"{re.escape(kind.partition('.')[0])}(\.|$)", text):
             raise TopicError(f"{text[:60]!r} lacks a valid interval; write it as '{kind}.BTCUSD'")
+    if hint := _elsewhere(text.partition(".")[0], dialect):
+        raise TopicError(f"{text[:60]!r} {hint}")
     shown = ", ".join((*_PUBLIC, f"{CANDLE_KINDS[dialect]}.INTERVAL", *PRIVATE_KINDS))
     raise TopicError(f"{text[:60]!r} is no topic of the {dialect} dialect, which has {shown}")

@@ -9,7 +9,7 @@ from depthwire.bybit.auth import KEY_VARIABLE, SECRET_VARIABLE, Credentials
 from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.topics import Topic, checked_symbol
 from depthwire.cli.command import whole_number
-from depthwire.endpoints import endpoint_of
+from depthwire.endpoints import categories_of, endpoint_of
 from depthwire.errors import AuthError, TopicError
 from depthwire.simulated import SCHEME, simulated_dialect
 
@@ -73,9 +73,16 @@ def dialect_of(url: str) -> Dialect:
 
 
 def simulated_url(targets: Iterable[str]) -> str:
-    """The embedded venue that has what is asked for."""
-    public = [target for target in targets if not Topic(target, "").is_private]
-    category = "linear" if public and all(target.endswith("USDT") for target in public) else "inverse"
+    """The embedded venue that has what is asked for; raises TopicError where no single one has."""
+    found: dict[str, str] = {}
+    for target in targets:
+        for symbol in target.rpartition(".")[2].split("|"):
+            for category in categories_of(symbol)[:1]:
+                found.setdefault(category, symbol)
+    if len(found) > 1:
+        named = " and ".join(f"{symbol} on {category}" for category, symbol in found.items())
+        raise TopicError(f"a venue serves one category, but {named} are asked for: run one command for each")
+    category = "linear" if "linear" in found else "inverse"
     speaks_v5 = any(target.partition(".")[0] in _V5_WORDS for target in targets)
     return f"sim://v5/{category}" if speaks_v5 else f"sim://{category}"
 
