@@ -62,7 +62,7 @@ class V5Connection(WSListener):
 
     def send(self, message: Any) -> None:
         if self.transport is not None:
-            self.transport.send(WSMsgType.TEXT, encode(message))
+            self.transport.send(WSMsgType.TEXT, message if isinstance(message, bytes) else encode(message))
 
 
 class V5Server:

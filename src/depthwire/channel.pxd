@@ -28,6 +28,7 @@ cdef class LiveBook(Book):
 cdef class Channel:
     cdef readonly str topic
     cdef readonly uint64_t frames
+    cdef public Channel raw     # that of the topic's raw frames, or None
     cdef object report
     cdef int64_t slow_callback_ns
 
@@ -97,3 +98,7 @@ cdef class EventChannel(Channel):
 
     cdef int _hand(self, list events) except -1
     cdef int _hand_some(self, list events) except -1
+
+
+cdef class RawChannel(EventChannel):
+    pass

@@ -567,3 +567,33 @@ cdef class EventChannel(Channel):
     def finish(self, reason):
         for stream in self._streams:
             stream.finish()
+
+
+cdef class RawChannel(EventChannel):
+    """RawChannel(topic)
+
+    Hands each frame of a topic to its streams as it came, as bytes. A topic that is also read as what it means has it as
+    the ``raw`` of its own channel; of any other it is the channel.
+    """
+
+    def __init__(self, str topic not None):
+        Channel.__init__(self, topic)
+        self._streams = []
+
+    cdef int on_frame(self, const char* data, Py_ssize_t size, const char* behind_topic, int64_t ts_recv_ns) except -1:
+        self.frames += 1
+        self.ts_recv_ns = ts_recv_ns
+        if self._gap is not None:
+            self.connection_back(ts_recv_ns)
+        self._hand([data[:size]])
+        if self.slow_callback_ns:
+            check_time(self.slow_callback_ns, ts_recv_ns, self.topic, self.report)
+        return 0
+
+
+def with_raw(channels):
+    """Each channel, and after it that of its raw frames, where there is one."""
+    for channel in channels:
+        yield channel
+        if channel.raw is not None:
+            yield channel.raw

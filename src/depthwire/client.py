@@ -11,6 +11,7 @@ from depthwire.bybit import accounts, messages, private, v5_accounts, v5_private
 from depthwire.bybit.accounts import AccountStream
 from depthwire.bybit.auth import Credentials
 from depthwire.bybit.instrument import Instrument
+from depthwire.bybit.topics import Topic, raw_topic
 from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
 from depthwire.endpoints import Endpoint, endpoint_of, masked
 from depthwire.errors import (
@@ -197,12 +198,39 @@ class Client:
         as :meth:`book` does, once the venue has answered for all: a SubscriptionRejected names all refused topics.
         Then, and where it is cancelled, the others that no other caller asked for are ended, too.
         """
-        wanted = [topic for text in topics for topic in self.dialect.parse(text)]
+        return await self._topic_events(topics, self.dialect.parse, capacity)
+
+    async def subscribe_raw(self, *topics: str, capacity: int = 10_000) -> TopicEvents:
+        """Subscribe to any topics, those that depthwire has no types for as well; patterns as in :meth:`subscribe`.
+
+        The stream yields TopicEvent(topic, data) with the bytes of each frame, exactly as they came. Of a topic that is
+        also read in another way both get each frame; one of which only raw frames are read is not decoded, checked or
+        fetched again. Events come as in :class:`EventStream`, with a StreamGap where frames may be missing: those after
+        it are of a new connection, or follow an unusable frame.
+
+        With two lines the first copy of each frame counts; frames are copies where their bytes are equal. Those that a
+        line words in its own way, such as the snapshot that answers its subscription, come from both.
+
+        Raises as :meth:`subscribe` does, TopicError only where no request could carry a text.
+        """
+        return await self._topic_events(topics, self._any_topics, capacity, raw=True)
+
+    def _any_topics(self, text: str) -> tuple[Topic, ...]:
+        """The topics that a text names by the grammar, or else the one that it is."""
+        try:
+            return self.dialect.parse(text)
+        except TopicError:
+            return (raw_topic(text),)
+
+    async def _topic_events(
+        self, texts: Sequence[str], parse: Callable[[str], Sequence[Topic]], capacity: int, *, raw: bool = False
+    ) -> TopicEvents:
+        wanted = [topic for text in texts for topic in parse(text)]
         if not wanted:
             raise TopicError("name at least one topic, such as 'trade.BTCUSD'")
-        stream = TopicEvents(", ".join(topics), capacity, on_close=lambda closed: None)
+        stream = TopicEvents(", ".join(texts), capacity, on_close=lambda closed: None)
         try:
-            await self._served.subscribe(wanted, partial(connect_inlet, stream, self._reports.report))
+            await self._served.subscribe(wanted, partial(connect_inlet, stream, self._reports.report), raw=raw)
         except BaseException:
             stream.close()
             raise
@@ -215,7 +243,7 @@ class Client:
         Raises TopicError where one is not subscribed (then none is ended), SubscriptionRejected (of all that the venue
         refuses) or SubscriptionTimeout where it does not answer; then the readers are ended all the same.
         """
-        wanted = dict.fromkeys(topic for text in topics for topic in self.dialect.parse(text))
+        wanted = dict.fromkeys(topic for text in topics for topic in self._any_topics(text))
         if wanted:
             await self._served.unsubscribe(wanted)
 

@@ -176,6 +176,8 @@ cdef class Feed(WSListener):
     cdef int _deliver(
         self, object channel, const char* data, Py_ssize_t size, const char* behind_topic, int64_t ts_recv_ns
     ) except -1:
+        if (<Channel>channel).raw is not None:
+            (<Channel>channel).raw.on_frame(data, size, behind_topic, ts_recv_ns)
         try:
             (<Channel>channel).on_frame(data, size, behind_topic, ts_recv_ns)
         except FrameError as error:

@@ -15,7 +15,7 @@ import msgspec
 from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.topics import Topic
-from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
+from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook, RawChannel, StateChannel
 from depthwire.connection import Connection
 from depthwire.errors import (
     AuthError,
@@ -212,6 +212,55 @@ class EventTwin:
         self.twin.leave(self._new)
 
 
+class RawTwin:
+    """A channel of raw frames, its twin on the new connection, and the frames that this one brought so far.
+
+    Bytes of two connections cannot be joined: readers meet a StreamGap, and after it all frames of the new connection.
+    """
+
+    is_ready = True
+
+    def __init__(self, channel: RawChannel, twin: RawChannel) -> None:
+        self.channel, self.twin = channel, twin
+        self._new = Recorder([])
+        twin.join(self._new)
+
+    def join(self, feed: Feed) -> None:
+        """Hand out what the new connection brought, and lead its frames to the readers' channel.
+
+        A channel that belongs to another one is fed by the twin until that other one joins the feed.
+        """
+        self.leave()
+        now_ns = time.time_ns()
+        self.channel.connection_lost("the connection was replaced by a new one, whose frames follow", now_ns)
+        self.channel.connection_back(now_ns)
+        if self._new.events:
+            self.channel.hand(self._new.events)
+        if feed.channels.get(self.channel.topic) is self.twin:
+            feed.channels.add(self.channel)
+        else:
+            self.twin.join(self)
+
+    def push(self, events: list[Any], report: object) -> None:
+        """A frame of the new connection."""
+        self.channel.hand(events)
+
+    def break_off(self, error: DepthwireError) -> None:
+        """Frames may be missing here."""
+        if isinstance(error, FrameError):
+            self.channel.refuse(error)
+
+    def finish(self) -> None:
+        """No more frames will come."""
+
+    def force(self, feed: Feed) -> None:
+        """It has joined already."""
+
+    def leave(self) -> None:
+        """Record no more."""
+        self.twin.leave(self._new)
+
+
 def overlap(old: list[Any], new: list[Any]) -> Overlap | None:
     """Behind which events two parts of one stream, of which ``new`` begins later, have both brought the same.
 
@@ -230,7 +279,8 @@ class Handover:
     def __init__(self, session: Old) -> None:
         self._session = session
         self._new = session.connection.another(self)
-        self._twins: dict[str, StateTwin | EventTwin] = {}
+        self._twins: dict[str, StateTwin | EventTwin | RawTwin] = {}
+        self._raw_twins: dict[str, RawTwin] = {}  # of raw channels that belong to others
         self._carried: set[Topic] = set()
         self._lost = ""
         self._taped: list[tuple[int, bytes]] = []
@@ -252,7 +302,7 @@ class Handover:
             session.report(error)
         finally:
             if self._new is not session.connection:
-                for twin in self._twins.values():
+                for twin in (*self._twins.values(), *self._raw_twins.values()):
                     twin.leave()
                 await self._new.close()
 
@@ -299,11 +349,21 @@ class Handover:
         channels = self._session.channels
         for topic in [topic for topic, twin in self._twins.items() if channels.get(topic) is not twin.channel]:
             self._twins.pop(topic).leave()
+            self._raw_twins.pop(topic, None)
             self._new.feed.channels.remove(topic)
         for topic in channels.keys() - self._twins.keys():
             self._pair(channels[topic])
+        for topic, channel in channels.items():
+            if topic not in self._raw_twins and isinstance(channel.raw, RawChannel):
+                twin = self._twins[topic].twin.raw = RawChannel(topic)
+                self._raw_twins[topic] = RawTwin(channel.raw, twin)
 
     def _pair(self, channel: Channel) -> Channel:
+        if isinstance(channel, RawChannel):
+            raw = RawChannel(channel.topic)
+            self._twins[channel.topic] = RawTwin(channel, raw)
+            self._new.feed.channels.add(raw)
+            return raw
         twin = self._session.new_channel(channel.topic)
         if isinstance(channel, EventChannel):
             assert isinstance(twin, EventChannel)
@@ -335,7 +395,7 @@ class Handover:
         if tap is not None:
             for ts_recv_ns, payload in self._taped:
                 tap(ts_recv_ns, memoryview(payload))
-        for twin in self._twins.values():
+        for twin in (*self._raw_twins.values(), *self._twins.values()):
             twin.join(new.feed)
         for subscription in session.subscriptions.values():
             subscription.confirm()
@@ -357,7 +417,7 @@ class Handover:
                 return
             await asyncio.sleep(POLL_S)
 
-    def _is_left(self, twin: StateTwin | EventTwin) -> bool:
+    def _is_left(self, twin: StateTwin | EventTwin | RawTwin) -> bool:
         """Whether a channel is still read, and does not get the new feed's frames yet."""
         channel = twin.channel
         is_read = self._session.channels.get(channel.topic) is channel

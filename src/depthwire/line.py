@@ -81,7 +81,7 @@ class Line:
     # ---- topics
 
     def add(
-        self, topics: Iterable[Topic], on_channel: Callable[[Channel], object]
+        self, topics: Iterable[Topic], on_channel: Callable[[Channel], object], *, raw: bool = False
     ) -> dict[Session, list[Subscription]]:
         """Want topics, of which private ones need a sign-in before; what serves each. Raises ClientClosed."""
         topics = list(topics)
@@ -89,9 +89,11 @@ class Line:
         private = [topic for topic in topics if topic.is_private]
         if private:
             placed.setdefault(self.private, []).extend(dict.fromkeys(private))
-        return {session: session.add(wanted, on_channel) for session, wanted in placed.items()}
+        return {session: session.add(wanted, on_channel, raw=raw) for session, wanted in placed.items()}
 
-    async def subscribe(self, topics: Sequence[Topic], on_channel: Callable[[Channel], object]) -> Held:
+    async def subscribe(
+        self, topics: Sequence[Topic], on_channel: Callable[[Channel], object], *, raw: bool = False
+    ) -> Held:
         """Want topics and wait for the venue's word; signs in first where one is private. Returns what serves them.
 
         Raises ClientClosed, AuthError, ConnectError, SubscriptionRejected (of all that are refused) or
@@ -100,7 +102,7 @@ class Line:
         self.public.connection.refuse_closed()
         if any(topic.is_private for topic in topics):
             await self.sign_in()
-        added = self.add(topics, on_channel)
+        added = self.add(topics, on_channel, raw=raw)
         async with taken_back_on_failure(added):
             confirmations = (self._confirmed(*each) for each in added.items())
             raise_all(await asyncio.gather(*confirmations, return_exceptions=True))

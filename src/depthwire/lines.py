@@ -13,7 +13,7 @@ import msgspec
 
 from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.topics import Topic
-from depthwire.channel import BookChannel, Channel, EventChannel, StateChannel
+from depthwire.channel import BookChannel, Channel, EventChannel, RawChannel, StateChannel, with_raw
 from depthwire.connection import asked_for
 from depthwire.errors import (
     AuthError,
@@ -77,6 +77,8 @@ class Lines:
         self._tallies = (LineTally(), LineTally())
         self._lines = [make(number, LineReports(reports, partial(self._heard, number))) for number in range(2)]
         self._topics: dict[str, MergedTopic] = {}
+        self._raw_tallies = (LineTally(), LineTally())  # not shown: each counts a message that others count, too
+        self._raw_topics: dict[str, MergedTopic] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -109,7 +111,8 @@ class Lines:
     def health(self) -> dict[str, Health]:
         """How each topic does for its readers. O(topics)."""
         lines = [line.health() for line in self._lines]
-        return {topic: merged.health(lines) for topic, merged in self._topics.items()}
+        topics = self._raw_topics | self._topics
+        return {topic: merged.health(lines) for topic, merged in topics.items()}
 
     def _heard(self, number: int, error: DepthwireError) -> None:
         if not isinstance(error, ContinuityError):
@@ -160,7 +163,9 @@ class Lines:
 
     # ---- topics
 
-    async def subscribe(self, topics: Sequence[Topic], on_channel: Callable[[Channel], object]) -> Held:
+    async def subscribe(
+        self, topics: Sequence[Topic], on_channel: Callable[[Channel], object], *, raw: bool = False
+    ) -> Held:
         """Want topics on both lines, and wait for one venue's word for each; signs in first where one is private.
 
         ``on_channel`` gets what readers see of each topic. Raises as :meth:`Line.subscribe` does, where both fail.
@@ -178,7 +183,7 @@ class Lines:
 
         served: dict[Topic, list[tuple[Session, Subscription]]] = {}
         for number, line in enumerate(self._lines):
-            for session, subscriptions in line.add(topics, partial(found, number)).items():
+            for session, subscriptions in line.add(topics, partial(found, number), raw=raw).items():
                 for subscription in subscriptions:
                     served.setdefault(subscription.topic, []).append((session, subscription))
         deadline_s = asyncio.get_running_loop().time() + self._settings.timeout_s
@@ -215,19 +220,26 @@ class Lines:
     def _merged(self, number: int, channel: Channel) -> MergedTopic:
         """What readers see of a topic, fed by one more line's channel of it."""
         topic = channel.topic
-        merged = self._topics.get(topic)
+        topics = self._raw_topics if isinstance(channel, RawChannel) else self._topics
+        merged = topics.get(topic)
         if merged is None:
-            shown = self._dialect.channel(topic)
-            assert isinstance(shown, BookChannel | StateChannel | EventChannel), "a line has one"
-            shown.attach(self._report)
-            if isinstance(shown, EventChannel):
-                merged = MergedEvents(shown, self._tallies, self._settings, self._topics.pop)
-            else:
-                merged = MergedState(shown, self._tallies, self._settings, self._topics.pop)
-            self._topics[topic] = merged
-        session = next(each for each in self._lines[number].sessions if each.channels.get(topic) is channel)
+            merged = topics[topic] = self._shown_to_readers(channel)
+        session = next(each for each in self._lines[number].sessions if channel in with_raw(each.held(topic)))
         merged.feed(number, channel, session)
         return merged
+
+    def _shown_to_readers(self, channel: Channel) -> MergedTopic:
+        topic = channel.topic
+        if isinstance(channel, RawChannel):
+            raw = RawChannel(topic)
+            raw.attach(self._report)
+            return MergedEvents(raw, self._raw_tallies, self._settings, self._raw_topics.pop)
+        shown = self._dialect.channel(topic)
+        assert isinstance(shown, BookChannel | StateChannel | EventChannel), "a line has one"
+        shown.attach(self._report)
+        if isinstance(shown, EventChannel):
+            return MergedEvents(shown, self._tallies, self._settings, self._topics.pop)
+        return MergedState(shown, self._tallies, self._settings, self._topics.pop)
 
     async def unsubscribe(self, topics: Iterable[Topic]) -> None:
         """End topics on both lines; raises as :meth:`Line.unsubscribe` does."""
@@ -251,7 +263,7 @@ class Lines:
         """Close both lines and end all readers."""
         self.begin_close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for merged in self._topics.values():
+        for merged in (*self._topics.values(), *self._raw_topics.values()):
             merged.finish("the client was closed")
         await asyncio.gather(*(line.close() for line in self._lines))
 

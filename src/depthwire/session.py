@@ -9,13 +9,14 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Container, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import picows
 
 from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.topics import Topic
-from depthwire.channel import Channel, EventChannel
+from depthwire.channel import Channel, EventChannel, RawChannel, with_raw
 from depthwire.connection import Connection, asked_for
 from depthwire.endpoints import elsewhere
 from depthwire.errors import (
@@ -53,13 +54,15 @@ class Subscription:
     """A topic that is wanted, the channels that serve it, and whether the venue has confirmed it.
 
     ``confirmed`` is of the connection at hand, ``established`` of any so far. ``callers`` counts who asked for it.
-    ``on_channel`` is called with each channel that a pattern's frames bring.
+    ``on_channel`` is called with each channel that a pattern's frames bring. ``is_typed`` tells that a caller wants
+    what the frames mean, not only their bytes.
     """
 
     topic: Topic
     confirmed: "asyncio.Future[None]"
     established: bool = False
     callers: int = 0
+    is_typed: bool = False
     channels: dict[str, Channel] = field(default_factory=dict)
     on_channel: list[Callable[[Channel], object]] = field(default_factory=list)
 
@@ -72,6 +75,11 @@ class Subscription:
         """What the venue has said of it holds no more."""
         if self.confirmed.done():
             self.confirmed = confirmation()
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the connection at hand serves it."""
+        return self.confirmed.done() and self.confirmed.exception() is None
 
     def confirm(self) -> None:
         """The venue serves it."""
@@ -163,7 +171,7 @@ class Session:
         self._forget_loop()
         await self.connection.close()
         for subscription in self.subscriptions.values():
-            for channel in subscription.channels.values():
+            for channel in with_raw(subscription.channels.values()):
                 channel.finish("the client was closed")
             if not subscription.confirmed.done():
                 subscription.confirmed.set_exception(error or ClientClosed("the client was closed"))
@@ -189,7 +197,7 @@ class Session:
             self._finish_all("the event loop was closed before the client")
 
     def _finish_all(self, reason: str) -> None:
-        for channel in self.channels.values():
+        for channel in with_raw(self.channels.values()):
             # A loop that does not run, or runs in another thread, may refuse to wake readers; none of them runs anyway.
             with suppress(RuntimeError):
                 channel.finish(reason)
@@ -219,7 +227,7 @@ class Session:
         self.resyncs.connection_down()
         for subscription in self.subscriptions.values():
             subscription.await_again()
-        for channel in self.channels.values():
+        for channel in with_raw(self.channels.values()):
             channel.connection_lost(reason, self.feed.last_recv_ns or time.time_ns())
 
     def on_unrouted(self, topic: str) -> Channel | None:
@@ -240,25 +248,32 @@ class Session:
     # ---- subscribing
 
     def add(
-        self, topics: Iterable[Topic], on_channel: Callable[[Channel], object] = lambda channel: None
+        self,
+        topics: Iterable[Topic],
+        on_channel: Callable[[Channel], object] = lambda channel: None,
+        *,
+        raw: bool = False,
     ) -> list[Subscription]:
         """Want topics; new ones are asked for in the loop's next turn.
 
-        ``on_channel`` gets each channel that serves one. Raises ClientClosed or ClientForked.
+        ``on_channel`` gets each channel that serves one; with ``raw`` that of its raw frames, which any topic has.
+        Raises ClientClosed or ClientForked.
         """
         self.connection.refuse_closed()
+        hand = partial(self._hand_raw, on_channel) if raw else on_channel
         found, new = [], []
         for topic in topics:
             subscription = self.subscriptions.get(topic)
             if subscription is None:
                 subscription = self.subscriptions[topic] = Subscription.to(topic)
-                if not topic.is_pattern:
-                    self._serve(topic.text, subscription)
                 new.append(subscription)
+            subscription.is_typed |= not raw
+            for name in tuple(subscription.channels) if topic.is_pattern else (topic.text,):
+                self._serve(name, subscription)
             if topic.is_pattern:
-                subscription.on_channel.append(on_channel)
+                subscription.on_channel.append(hand)
             for channel in subscription.channels.values():
-                on_channel(channel)
+                hand(channel)
             subscription.callers += 1
             found.append(subscription)
         if new and not self._new:
@@ -275,27 +290,59 @@ class Session:
             for subscription in [each for each in new if each.topic.is_private]:
                 self._settle(subscription, AuthError(str(self.connection.signing.refusal)))
 
+    def held(self, topic: str) -> tuple[Channel, ...]:
+        """The channel of a concrete topic, if there is one."""
+        channel = self.channels.get(topic)
+        return () if channel is None else (channel,)
+
     def new_channel(self, topic: str) -> Channel | None:
         """A channel for a concrete topic, which nobody reads yet; None where the dialect has no such topic."""
         return self.dialect.channel(topic, scanner=self._scanner, decoder=self._book_decoder)
 
     def _serve(self, topic: str, subscription: Subscription) -> Channel | None:
         """The channel of a concrete topic, made where there is none yet, as one of the subscription's."""
-        channel = self.channels.get(topic)
-        if channel is None:
-            channel = self.new_channel(topic)
+        known = channel = self.channels.get(topic)
+        if known is None or (subscription.is_typed and isinstance(known, RawChannel)):
+            channel = self.new_channel(topic) if subscription.is_typed else RawChannel(topic)
             if channel is None:
                 return None
-            self.channels[topic] = channel
-            channel.attach(self.report, self.settings.slow_callback_s or 0.0)
-            self.feed.channels.add(channel)
-            self.resyncs.add(channel)
+            self._route(channel)
+            if known is not None:
+                self._replace(known, channel)
+        assert channel is not None
         if topic not in subscription.channels:
             self._holders[topic] += 1
         subscription.channels[topic] = channel
         for callback in subscription.on_channel:
             callback(channel)
         return channel
+
+    def _route(self, channel: Channel) -> None:
+        self.channels[channel.topic] = channel
+        channel.attach(self.report, self.settings.slow_callback_s or 0.0)
+        self.feed.channels.add(channel)
+        self.resyncs.add(channel)
+
+    def _replace(self, raw: Channel, channel: Channel) -> None:
+        """A topic of which only raw frames were read so far is read as what it means from now on, too."""
+        channel.raw, topic = raw, raw.topic
+        for subscription in self.subscriptions.values():
+            if topic in subscription.channels:
+                subscription.channels[topic] = channel
+                if subscription.is_confirmed:
+                    self.resyncs.served(topic)
+                    if channel.needs_snapshot:
+                        self.resyncs.fetch(topic)
+
+    def _hand_raw(self, on_channel: Callable[[Channel], object], channel: Channel) -> None:
+        """Hand on the channel of a topic's raw frames, made where there is none yet."""
+        if isinstance(channel, RawChannel):
+            on_channel(channel)
+            return
+        if channel.raw is None:
+            channel.raw = RawChannel(channel.topic)
+            channel.raw.attach(self.report, self.settings.slow_callback_s or 0.0)
+        on_channel(channel.raw)
 
     def _subscribe(self, subscriptions: Sequence[Subscription]) -> None:
         wanted = [each for each in subscriptions if self.subscriptions.get(each.topic) is each and self._may_ask(each)]
@@ -314,7 +361,7 @@ class Session:
         """Subscribe with one request; settles the subscriptions' ``confirmed``."""
         timeout_s = self.settings.timeout_s
         for subscription in subscriptions:
-            for channel in subscription.channels.values():
+            for channel in with_raw(subscription.channels.values()):
                 channel.asked()
         try:
             answer = await self.connection.ask("subscribe", [subscription.topic.text for subscription in subscriptions])
@@ -344,7 +391,7 @@ class Session:
     def _served(self, subscription: Subscription) -> None:
         """The venue has confirmed a topic."""
         subscription.confirm()
-        for channel in subscription.channels.values():
+        for channel in with_raw(subscription.channels.values()):
             self.resyncs.served(channel.topic)
             channel.connection_back(time.time_ns())
 
@@ -378,7 +425,8 @@ class Session:
             self._holders[topic] -= 1
             if not self._holders[topic]:
                 del self._holders[topic]
-                channel.finish(reason)
+                for each in with_raw((channel,)):
+                    each.finish(reason)
                 del self.channels[topic]
                 self.feed.channels.remove(topic)
                 self.resyncs.remove(topic)

@@ -7,7 +7,10 @@ from depthwire.errors import TopicError
 
 ALL: Final = "*"
 LONGEST_TEXT: Final = 100_000
-_PRIVATE_WORDS: Final = frozenset({"position", "execution", "order", "stop_order", "wallet", "greeks"})
+_PRIVATE_WORDS: Final = frozenset(
+    {"position", "execution", "order", "stop_order", "wallet", "greeks", "dcp", "strategy", "spread"}
+)
+_PRIVATE_TEXTS: Final = frozenset({"rfq.open.rfqs", "rfq.open.quotes", "rfq.open.trades"})
 _SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,39}")
 
 
@@ -47,7 +50,7 @@ class Topic(NamedTuple):
     @property
     def is_private(self) -> bool:
         """Whether it needs authentication."""
-        return self.kind.partition(".")[0] in _PRIVATE_WORDS
+        return self.kind.partition(".")[0] in _PRIVATE_WORDS or self.text in _PRIVATE_TEXTS
 
     @property
     def is_pattern(self) -> bool:
@@ -57,3 +60,11 @@ class Topic(NamedTuple):
     def covers(self, topic: str) -> bool:
         """Whether a frame of this concrete topic belongs to it."""
         return topic == self.text or (self.is_pattern and topic.startswith(f"{self.kind}."))
+
+
+def raw_topic(text: str) -> Topic:
+    """The topic that a text names, whatever it is; raises TopicError where no request can carry it."""
+    if not isinstance(text, str) or not 0 < len(text) <= LONGEST_TEXT or not text.isprintable():
+        raise TopicError(f"a topic is a text of 1 to {LONGEST_TEXT} printable characters, not {str(text)[:60]!r}")
+    kind, _, last = text.rpartition(".")
+    return Topic(kind, last) if kind and last else Topic(text, "")
