@@ -28,6 +28,7 @@ from depthwire.cli import main
 from depthwire.cli.record import Recorder
 from depthwire.errors import TapeError
 from depthwire.tape import TapeWriter, read
+from v5_server import V5Server, book, served
 
 BOOK, TRADES = "orderBookL2_25.BTCUSD", "trade.BTCUSD"
 FRAMES = 200
@@ -318,3 +319,30 @@ def test_a_full_disk_is_one_line_and_exit_code_1(
     assert record("sim://", tmp_path / "unused.frames", "--seconds", "3") == 1
     *_, last = lines_told(capsys.readouterr().err)
     assert last.startswith("depthwire: error: /dev/full")
+
+
+# topics that depthwire has no types for
+
+
+def any_topic(server: V5Server) -> None:
+    def frames_of(topic: str) -> dict[str, object]:
+        return book("BTCUSDT") if topic == "orderbook.50.BTCUSDT" else {"topic": topic, "data": {"any": 1}}
+
+    server.snapshots = frames_of
+
+
+def test_topics_without_a_type_are_recorded_with_the_others(tmp_path: Path) -> None:
+    out = tmp_path / "out.frames"
+    topics = ["priceLimit.BTCUSDT", "orderbook.rpi.BTCUSDT", "adlAlert.USDT", "orderbook.50.BTCUSDT"]
+    with served(any_topic) as server:
+        assert main(["record", *topics, "--url", server.url, "--out", str(out), "--frames", "6"]) == 0
+    told = [json.loads(raw) for _, raw in read(out)]
+    assert sorted(message["topic"] for message in told if "topic" in message) == sorted(topics)
+
+
+def test_a_private_word_is_a_topic_and_another_word_a_symbol(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with served(any_topic) as server:
+        assert main(["record", "strategy", "--url", server.url, "--out", str(tmp_path / "a"), "--seconds", "1"]) == 1
+        assert "strategy: needs an API key" in capsys.readouterr().err

@@ -220,7 +220,7 @@ def test_topics_that_come_and_go_meanwhile() -> None:
             assert client.health().keys() == {kept.topic}
             version = kept.version
             await at.until(lambda: kept.version > version)
-            assert [error for error in at.errors if not isinstance(error, errors.UnknownTopic)] == []
+            assert [error for error in at.errors if not isinstance(error, errors.UnexpectedTopic)] == []
 
     run(main)
 

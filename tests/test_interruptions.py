@@ -93,7 +93,7 @@ def test_a_venue_that_is_gone_is_tried_again_until_it_is_back() -> None:
         (b'{"topic":"orderBookL2_25.BTCUSD","type":"del', False, errors.MalformedFrame, False),
         (b"\x00\x01\x02", True, errors.MalformedFrame, True),
         (b"hello", False, errors.MalformedFrame, True),
-        (encode({"topic": "trade.XRPUSD", "data": []}), False, errors.UnknownTopic, True),
+        (encode({"topic": "trade.XRPUSD", "data": []}), False, errors.UnexpectedTopic, True),
         (encode({"success": False, "ret_msg": "why not"}), False, errors.MalformedFrame, True),
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 
 import depthwire
 from depthwire import errors
+from depthwire.bybit import v2, v5
 from depthwire.settings import Settings
 from depthwire.values import BookState
 from plain_client import run, until
@@ -318,5 +319,45 @@ def test_after_a_handover_all_frames_of_the_new_connection_follow_a_gap(typed: b
                     break
                 except errors.StreamGap:
                     continue  # it was handed over again meanwhile
+
+    run(main)
+
+
+# topics that no type is known of, asked for as what they mean
+
+
+@pytest.mark.parametrize(
+    ("dialect", "topic", "nearest"),
+    [
+        (v5.LINEAR, "publictrade.BTCUSDT", "did you mean 'publicTrade.BTCUSDT'?"),
+        (v5.LINEAR, "ticker.BTCUSDT", "did you mean 'tickers.BTCUSDT'?"),
+        (v5.LINEAR, "orderbook.500.BTCUSDT", "'orderbook.50.SYMBOL'"),
+        (v5.LINEAR, "orderbook.rpi.BTCUSDT", "'orderbook.50.SYMBOL'"),
+        (v5.LINEAR, "kline.7.BTCUSDT", "'kline.1.SYMBOL'"),
+        (v5.LINEAR, "trade.BTCUSDT", "trades are publicTrade.SYMBOL"),
+        (v5.LINEAR, "priceLimit.BTCUSDT", "which has orderbook"),
+        (v5.PRIVATE_ONLY, "strategy", "which has execution"),
+        (v5.OPTION, "kline.1.BTC-27MAR26-70000-C", "which has orderbook"),
+        (v2.INVERSE, "trades.BTCUSD", "did you mean 'trade.BTCUSD'?"),
+        (v2.INVERSE, "klineV2.2.BTCUSD", "'klineV2.1.BTCUSD'"),
+        (v2.LINEAR, "moon", "which has orderBookL2_25"),
+        (v2.INVERSE, "x" * 90_000, "which has orderBookL2_25"),
+    ],
+)
+def test_an_unknown_topic_names_the_nearest_one_and_what_takes_any(dialect: Any, topic: str, nearest: str) -> None:
+    with pytest.raises(errors.UnknownTopic) as refused:
+        dialect.parse(topic)
+    assert isinstance(refused.value, errors.TopicError)
+    assert nearest in str(refused.value)
+    assert "subscribe_raw" in str(refused.value)
+    assert len(str(refused.value)) < 500
+
+
+def test_subscribing_to_an_unknown_topic_sends_nothing() -> None:
+    async def main() -> None:
+        async with v5_server() as server, depthwire.connect(server.url, settings=QUICK) as client:
+            with pytest.raises(errors.UnknownTopic, match=r"priceLimit\.BTCUSDT.*subscribe_raw"):
+                await client.subscribe(BOOK, LIMIT)
+            assert server.connections[0].requests == []
 
     run(main)

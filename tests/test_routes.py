@@ -5,7 +5,7 @@ import random
 import pytest
 
 from depthwire.channel import Channel, StateChannel
-from depthwire.errors import UnknownTopic
+from depthwire.errors import UnexpectedTopic
 from offline import Offline
 
 
@@ -37,7 +37,7 @@ def test_topics_come_and_go_and_each_frame_finds_its_channel(seed: int) -> None:
         before = channel.frames
         owner.send({"topic": name, "data": []})
         assert channel.frames == before + 1
-    assert [type(error) for error in owner.errors] == [UnknownTopic] * unknown
+    assert [type(error) for error in owner.errors] == [UnexpectedTopic] * unknown
 
 
 @pytest.mark.parametrize("length", [*range(1, 20), 255, 256, 257, 1000])

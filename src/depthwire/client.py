@@ -10,8 +10,9 @@ from typing import Any, Final, TypeVar
 from depthwire.bybit import accounts, messages, private, v5_accounts, v5_private, v5_public
 from depthwire.bybit.accounts import AccountStream
 from depthwire.bybit.auth import Credentials
+from depthwire.bybit.dialect import any_topics
 from depthwire.bybit.instrument import Instrument
-from depthwire.bybit.topics import Topic, raw_topic
+from depthwire.bybit.topics import Topic
 from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
 from depthwire.endpoints import Endpoint, endpoint_of, masked
 from depthwire.errors import (
@@ -213,14 +214,7 @@ class Client:
 
         Raises as :meth:`subscribe` does, TopicError only where no request could carry a text.
         """
-        return await self._topic_events(topics, self._any_topics, capacity, raw=True)
-
-    def _any_topics(self, text: str) -> tuple[Topic, ...]:
-        """The topics that a text names by the grammar, or else the one that it is."""
-        try:
-            return self.dialect.parse(text)
-        except TopicError:
-            return (raw_topic(text),)
+        return await self._topic_events(topics, partial(any_topics, self.dialect), capacity, raw=True)
 
     async def _topic_events(
         self, texts: Sequence[str], parse: Callable[[str], Sequence[Topic]], capacity: int, *, raw: bool = False
@@ -243,7 +237,7 @@ class Client:
         Raises TopicError where one is not subscribed (then none is ended), SubscriptionRejected (of all that the venue
         refuses) or SubscriptionTimeout where it does not answer; then the readers are ended all the same.
         """
-        wanted = dict.fromkeys(topic for text in topics for topic in self._any_topics(text))
+        wanted = dict.fromkeys(topic for text in topics for topic in any_topics(self.dialect, text))
         if wanted:
             await self._served.unsubscribe(wanted)
 

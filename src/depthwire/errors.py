@@ -13,13 +13,14 @@
     ├── AuthError                         signing in was refused, or needs a key and secret that are not given
     ├── PinningError (ValueError)         ``cpu=`` names no CPU that the event loop's thread can be pinned to
     ├── TopicError (ValueError)           a topic or symbol that no request may carry; refused before sending
+    │   └── UnknownTopic                  a topic that depthwire has no types for: ``subscribe_raw`` takes it
     ├── SubscriptionError
     │   ├── SubscriptionRejected          the venue said no: ``topic`` and ``reason``; ``reasons`` of several
     │   └── SubscriptionTimeout (TimeoutError)  no answer, or no snapshot, within the deadline
     ├── FrameError                        a frame that cannot be used; its ``topic`` where one is known
     │   ├── MalformedFrame                not JSON, wrong types, a missing field, binary, too large
     │   │   └── MalformedEvent            one event of a frame is left out; the others were delivered: ``raw``
-    │   ├── UnknownTopic                  data for a topic that nobody asked for
+    │   ├── UnexpectedTopic               data for a topic that no caller has subscribed to
     │   ├── SymbolMismatch                a level of another symbol
     │   ├── PriceMismatch                 price text and price id that disagree
     │   ├── InvalidLevel                  a price or size out of range: zero, negative, not finite, beyond int64
@@ -83,6 +84,7 @@ __all__ = [
     "TopicError",
     "TopicSilent",
     "UnbalancedFrame",
+    "UnexpectedTopic",
     "UnknownLevel",
     "UnknownTopic",
 ]
@@ -159,6 +161,10 @@ class TopicError(DepthwireError, ValueError):
     """A topic or symbol that no request may carry. Nothing was sent."""
 
 
+class UnknownTopic(TopicError):
+    """A topic that depthwire has no types for; ``client.subscribe_raw`` takes it. Nothing was sent."""
+
+
 class SubscriptionError(DepthwireError):
     """A subscription that did not come about."""
 
@@ -226,8 +232,8 @@ class MalformedEvent(MalformedFrame):
         self.raw = raw
 
 
-class UnknownTopic(FrameError):
-    """Data for a topic that nobody subscribed to."""
+class UnexpectedTopic(FrameError):
+    """Data for a topic that no caller has subscribed to."""
 
 
 class SymbolMismatch(FrameError):

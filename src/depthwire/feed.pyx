@@ -15,7 +15,7 @@ from depthwire.scan_text cimport LONGEST_TOPIC, digits, literal
 import msgspec
 from picows import WSCloseCode
 
-from depthwire.errors import UNDECODABLE, FrameError, MalformedFrame, UnknownTopic
+from depthwire.errors import UNDECODABLE, FrameError, MalformedFrame, UnexpectedTopic
 
 
 class Routing(msgspec.Struct, gc=False):
@@ -201,7 +201,7 @@ cdef class Feed(WSListener):
             return 0
         channel = self.channels.get(topic) or self._owner.on_unrouted(topic)
         if channel is None:
-            self._owner.on_frame_error(UnknownTopic("nobody subscribed to it; the frame was dropped", topic[:LONGEST_TOPIC]))
+            self._owner.on_frame_error(UnexpectedTopic("nobody subscribed to it; the frame was dropped", topic[:LONGEST_TOPIC]))
             return 0
         if self.channels.find(data, data + size, &behind_topic) is not channel:     # a new one, perhaps
             behind_topic = NULL

@@ -6,8 +6,9 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 
 from depthwire.book_decoder import BookDecoder
-from depthwire.bybit.topics import About, Topic
+from depthwire.bybit.topics import About, Topic, raw_topic
 from depthwire.channel import Channel
+from depthwire.errors import TopicError
 
 RequestKey = tuple[str, tuple[str, ...]]
 """A request's operation, and what tells it apart from others of that operation; () where its answer does not say."""
@@ -125,3 +126,11 @@ class Dialect(Protocol):
 
     def answer(self, message: bytes) -> Answer:
         """Read what is not data; raises MalformedFrame where it is no answer either."""
+
+
+def any_topics(dialect: Dialect, text: str) -> tuple[Topic, ...]:
+    """The topics that a text names by the dialect's grammar, or else the one that it is; raises TopicError."""
+    try:
+        return dialect.parse(text)
+    except TopicError:
+        return (raw_topic(text),)

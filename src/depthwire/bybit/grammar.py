@@ -9,7 +9,7 @@ pipes are written out before they are sent, which both dialects take. Private to
 import re
 from typing import Final
 
-from depthwire.bybit.topics import ALL, LONGEST_TEXT, About, Topic, checked_symbol
+from depthwire.bybit.topics import ALL, LONGEST_TEXT, About, Topic, checked_symbol, unknown_topic
 from depthwire.errors import TopicError
 
 CANDLE_INTERVALS: Final = ("1", "3", "5", "15", "30", "60", "120", "240", "360", "720", "D", "W", "M")
@@ -99,8 +99,8 @@ def _kind_of(text: str, dialect: str) -> str:
     for kind in kinds:
         # An interval left out or misspelt, or the other dialect's name for candles.
         if re.match(rf"{re.escape(kind.partition('.')[0])}(\.|$)", text):
-            raise TopicError(f"{text[:60]!r} lacks a valid interval; write it as '{kind}.BTCUSD'")
+            raise unknown_topic(text, f"lacks a valid interval; write it as '{kind}.BTCUSD'")
     if hint := _elsewhere(text.partition(".")[0], dialect):
-        raise TopicError(f"{text[:60]!r} {hint}")
+        raise unknown_topic(text, hint)
     shown = ", ".join((*_PUBLIC, f"{CANDLE_KINDS[dialect]}.INTERVAL", *PRIVATE_KINDS))
-    raise TopicError(f"{text[:60]!r} is no topic of the {dialect} dialect, which has {shown}")
+    raise unknown_topic(text, f"is not a topic of the {dialect} dialect, which has {shown}", kinds)

@@ -1,9 +1,11 @@
 """Topics: how their names are built, and what a symbol may look like."""
 
+import difflib
 import re
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from depthwire.errors import TopicError
+from depthwire.errors import TopicError, UnknownTopic
 
 ALL: Final = "*"
 LONGEST_TEXT: Final = 100_000
@@ -68,3 +70,11 @@ def raw_topic(text: str) -> Topic:
         raise TopicError(f"a topic is a text of 1 to {LONGEST_TEXT} printable characters, not {str(text)[:60]!r}")
     kind, _, last = text.rpartition(".")
     return Topic(kind, last) if kind and last else Topic(text, "")
+
+
+def unknown_topic(text: str, complaint: str, kinds: Iterable[str] = ()) -> UnknownTopic:
+    """The error for a text that names no known kind of topic: it names the nearest of ``kinds``, and what takes any."""
+    kind, last = split_topic(text)
+    near = difflib.get_close_matches(kind[:60], list(kinds), 1)
+    hint = f"; did you mean '{near[0]}{'.' + last[:40] if last else ''}'?" if near else "."
+    return UnknownTopic(f"{text[:60]!r} {complaint}{hint} client.subscribe_raw() brings the frames of any topic")

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from depthwire.bybit.grammar import CANDLE_INTERVALS
-from depthwire.bybit.topics import ALL, LONGEST_TEXT, About, Topic, checked_symbol
+from depthwire.bybit.topics import ALL, LONGEST_TEXT, About, Topic, checked_symbol, unknown_topic
 from depthwire.errors import TopicError
 
 BOOK: Final = "orderbook"
@@ -104,7 +104,7 @@ def parse_topic(text: str, category: str) -> Topic:
         raise TopicError(f"{shown}: v5 takes neither pipes nor stars; name each topic, as in 'publicTrade.BTCUSDT'")
     kind = kind_of(text, kinds_of(category))
     if not kind:
-        raise TopicError(f"{shown} {_complaint(text, category)}")
+        raise unknown_topic(text, *_complaint(text, category))
     rest = text[len(kind) + 1 :]
     if kind in PRIVATE_KINDS:
         return _private(shown, kind, rest, is_bare=text == kind)
@@ -141,20 +141,21 @@ def _example(kind: str, category: str) -> str:
     return "BTCUSD" if category == "inverse" else "BTCUSDT"
 
 
-def _complaint(text: str, category: str) -> str:
-    """What is wrong with a text that begins with no kind of the category."""
+def _complaint(text: str, category: str) -> tuple[str, tuple[str, ...]]:
+    """What is wrong with a text that begins with no kind of the category, and the kinds that may have been meant."""
     word = text.partition(".")[0]
     if word in _OF_V2:
-        return f"is no topic of v5: {_OF_V2[word]}"
+        return f"is not a topic of v5: {_OF_V2[word]}", ()
     if category == PRIVATE and word in _PUBLIC_WORDS:
-        return "is a public topic; connect to '/v5/public/linear', inverse, spot or option for it"
+        return "is a public topic; connect to '/v5/public/linear', inverse, spot or option for it", ()
     if word == BOOK and category != PRIVATE:
         depths = ", ".join(map(str, sorted(DEPTHS[category])))
-        return f"names no depth of {category}'s order books, which are {depths}: '{BOOK}.{DEPTHS[category][0]}.SYMBOL'"
+        nearest = f"{BOOK}.{DEPTHS[category][0]}.SYMBOL"
+        return f"names no depth of {category}'s order books, which are {depths}: '{nearest}'", ()
     if word == KLINE and category not in (PRIVATE, "option"):
-        return f"names no interval of candles, which are {', '.join(CANDLE_INTERVALS)}: '{KLINE}.1.SYMBOL'"
+        return f"names no interval of candles, which are {', '.join(CANDLE_INTERVALS)}: '{KLINE}.1.SYMBOL'", ()
     words = dict.fromkeys(re.sub(r"\.\w+$", ".…", kind) for kind in kinds_of(category) if kind not in PRIVATE_KINDS)
-    return f"is no topic of v5 {category}, which has {', '.join((*words, *PRIVATE_KINDS))}"
+    return f"is not a topic of v5 {category}, which has {', '.join((*words, *PRIVATE_KINDS))}", kinds_of(category)
 
 
 _PUBLIC_WORDS: Final = (BOOK, TRADE, TICKERS, KLINE, LIQUIDATION, INSURANCE)

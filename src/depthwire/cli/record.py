@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
+from depthwire.bybit.dialect import Dialect
 from depthwire.cli.command import (
     OK,
     Command,
@@ -29,7 +30,7 @@ from depthwire.cli.targets import (
     topics_of,
 )
 from depthwire.client import Client, connect
-from depthwire.errors import SubscriptionTimeout, TapeError
+from depthwire.errors import SubscriptionTimeout, TapeError, TopicError
 from depthwire.tape import TapeWriter, is_secret
 
 _FLUSH_EVERY_S = 1.0
@@ -37,7 +38,8 @@ _FLUSHES_A_LINE = 60  # where stderr is no terminal
 _LONGEST_NAME = 100
 
 _DETAILS = f"""\
-Of a symbol its book and its trades are recorded, of a topic what it says ("depthwire topics" lists them).
+Of a symbol its book and its trades are recorded, of a topic what it says ("depthwire topics" lists those that
+depthwire can read; any other that the exchange has is recorded, too).
 Writes every frame that arrives, answers included, as recv_ns<TAB>raw. A name that ends in .zst compresses the
 tape (needs the extra "zstd"). What was received reaches the file within a second, so a crash costs no more.
 Frames that carry keys or signatures are left out. An existing file is never overwritten.
@@ -175,7 +177,7 @@ async def _record(arguments: argparse.Namespace) -> int:
     dialect = dialect_of(url)
     symbols = filter(is_symbol, arguments.targets if arguments.trades else ())
     wanted = [*arguments.targets, *map(dialect.trade_topic, symbols)]
-    topics = [topic.text for topic in topics_of(wanted, dialect, arguments.depth)]
+    topics = [topic.text for topic in topics_of(wanted, dialect, arguments.depth, any_text=True)]
     async with connect(url) as client:
         recorder = Recorder(arguments.frames)
         remove_tap = client.add_tap(recorder)
@@ -190,8 +192,22 @@ async def _record(arguments: argparse.Namespace) -> int:
 
 
 async def _subscribe(client: Client, topics: Sequence[str]) -> None:
-    # No one reads this stream: its capacity bounds what it holds.
-    await client.subscribe(*topics, capacity=1)
+    """Ask for topics: as raw frames for those that no type is known of, and the others so that gaps are repaired."""
+    known = [topic for topic in topics if _is_known(topic, client.dialect)]
+    unknown = [topic for topic in topics if topic not in known]
+    # No one reads these streams: their capacity bounds what they hold.
+    if known:
+        await client.subscribe(*known, capacity=1)
+    if unknown:
+        await client.subscribe_raw(*unknown, capacity=1)
+
+
+def _is_known(topic: str, dialect: Dialect) -> bool:
+    try:
+        dialect.parse(topic)
+    except TopicError:
+        return False
+    return True
 
 
 def _new_tape(path: str) -> TapeWriter:

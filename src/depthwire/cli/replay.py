@@ -22,7 +22,7 @@ from depthwire.bybit.dialect import Dialect
 from depthwire.channel import BookChannel, Channel, EventChannel, IgnoredChannel, LiveBook
 from depthwire.cli.command import FAILURE, OK, Command, whole_number
 from depthwire.cli.output import log_levels, price_text, say, sequences, size_text, table, write
-from depthwire.errors import FrameError, MalformedFrame, UnknownTopic
+from depthwire.errors import FrameError, MalformedFrame, UnexpectedTopic
 from depthwire.feed import Feed
 from depthwire.tape import TapeReader
 from depthwire.values import BookState
@@ -76,7 +76,7 @@ class Refusals:
         kind = error.topic, type(error).__name__
         self.counts[kind] += 1
         if kind not in self._first:
-            if isinstance(error, UnknownTopic):
+            if isinstance(error, UnexpectedTopic):
                 self._first[kind] = f"{error.topic}: no topic that depthwire knows"
             else:
                 self._first[kind] = f"{type(error).__name__}: {error}"

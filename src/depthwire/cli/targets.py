@@ -2,11 +2,12 @@
 
 import argparse
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Final
 
 from depthwire.bybit import v2, v5
 from depthwire.bybit.auth import KEY_VARIABLE, SECRET_VARIABLE, Credentials
-from depthwire.bybit.dialect import Dialect
+from depthwire.bybit.dialect import Dialect, any_topics
 from depthwire.bybit.topics import Topic, checked_symbol
 from depthwire.cli.command import whole_number
 from depthwire.endpoints import categories_of, endpoint_of
@@ -64,7 +65,7 @@ def _target(text: str) -> str:
 
 def is_symbol(target: str) -> bool:
     """Whether an argument is meant as a symbol rather than a topic."""
-    return "." not in target and target not in _FIRST_WORDS
+    return "." not in target and target not in _FIRST_WORDS and not Topic(target, "").is_private
 
 
 def dialect_of(url: str) -> Dialect:
@@ -87,13 +88,14 @@ def simulated_url(targets: Iterable[str]) -> str:
     return f"sim://v5/{category}" if speaks_v5 else f"sim://{category}"
 
 
-def topics_of(targets: Sequence[str], dialect: Dialect, depth: int | None) -> list[Topic]:
-    """The topics that the arguments ask for, none of them twice.
+def topics_of(targets: Sequence[str], dialect: Dialect, depth: int | None, *, any_text: bool = False) -> list[Topic]:
+    """The topics that the arguments ask for, none of them twice; with ``any_text`` also those that no type is known of.
 
     Raises TopicError, and AuthError where a private one is asked for and the environment has no key.
     """
     texts = [dialect.book_topic(target, depth) if is_symbol(target) else target for target in targets]
-    topics = dict.fromkeys(topic for text in texts for topic in dialect.parse(text))
+    parse = partial(any_topics, dialect) if any_text else dialect.parse
+    topics = dict.fromkeys(topic for text in texts for topic in parse(text))
     private = [topic.text for topic in topics if topic.is_private]
     if private and Credentials.from_environment() is None:
         raise AuthError(f"{', '.join(private)}: needs an API key; set {KEY_VARIABLE} and {SECRET_VARIABLE}")
