@@ -72,14 +72,18 @@ def test_the_dialect_of_a_url() -> None:
         dialect_of("ws://h/elsewhere")
 
 
-@pytest.mark.parametrize("command", [["watch"], ["record", "--out", "never.frames"]])
+RECORD = ["record", "--out", "never.frames"]
+
+
 @pytest.mark.parametrize(
-    ("target", "code", "said"),
+    ("command", "target", "code", "said"),
     [
-        ("trades.BTCUSD", 2, "no topic of the inverse dialect, which has orderBookL2_25"),
-        ("klineV2.2.BTCUSD", 2, "lacks a valid interval"),
-        ("order.BTCUSD", 2, "takes no filter"),
-        ("order", 1, "order: needs an API key; set DEPTHWIRE_API_KEY and DEPTHWIRE_API_SECRET"),
+        (["watch"], "trades.BTCUSD", 2, "not a topic of the inverse dialect, which has orderBookL2_25"),
+        (["watch"], "klineV2.2.BTCUSD", 2, "lacks a valid interval"),
+        (["watch"], "order.BTCUSD", 2, "takes no filter"),
+        (["watch"], "order", 1, "order: needs an API key; set DEPTHWIRE_API_KEY and DEPTHWIRE_API_SECRET"),
+        (RECORD, "order", 1, "order: needs an API key; set DEPTHWIRE_API_KEY and DEPTHWIRE_API_SECRET"),
+        (RECORD, "strategy", 1, "strategy: needs an API key; set DEPTHWIRE_API_KEY and DEPTHWIRE_API_SECRET"),
     ],
 )
 def test_what_cannot_be_asked_for_is_one_line_before_anything_is_sent(

@@ -104,8 +104,8 @@ def test_live_views_belong_to_one_channel_each() -> None:
         (v5.OPTION, "orderbook.50.BTC-30DEC22-18000-C", "which are 25, 100"),
         (v5.LINEAR, "orderbook.rpi.BTCUSDT", "names no depth"),
         (v5.LINEAR, "kline.2.BTCUSDT", "1, 3, 5, 15"),
-        (v5.OPTION, "kline.1.BTC-30DEC22-18000-C", "no topic of v5 option"),
-        (v5.SPOT, "allLiquidation.BTCUSDT", "no topic of v5 spot"),
+        (v5.OPTION, "kline.1.BTC-30DEC22-18000-C", "not a topic of v5 option"),
+        (v5.SPOT, "allLiquidation.BTCUSDT", "not a topic of v5 spot"),
         (v5.LINEAR, "tickers.btcusdt", "looks like 'BTCUSDT'"),
         (v5.OPTION, "publicTrade.BTC-30DEC22-18000-C", "write 'publicTrade.BTC'"),
         (v5.LINEAR, "insurance.BTC", "'insurance.USDT'"),
@@ -119,7 +119,7 @@ def test_live_views_belong_to_one_channel_each() -> None:
         (v5.LINEAR, "x" * 200_000, "a topic is a text"),
         (v5.LINEAR, None, "a topic is a text"),
         (v5.LINEAR, "nonsense", "which has orderbook"),
-        (v2.INVERSE, "orderbook.50.BTCUSD", "no topic of the inverse dialect"),
+        (v2.INVERSE, "orderbook.50.BTCUSD", "not a topic of the inverse dialect"),
     ],
 )
 def test_what_cannot_be_asked_for_is_refused_with_the_reason(dialect: Dialect, text: Any, hint: str) -> None:

@@ -216,7 +216,7 @@ class Session:
     def sign_in_refused(self, error: AuthError) -> None:
         """Private topics bring nothing until a later sign-in is accepted: tell all who read them or wait for them."""
         for subscription in [each for each in self.subscriptions.values() if each.topic.is_private]:
-            for channel in subscription.channels.values():
+            for channel in with_raw(subscription.channels.values()):
                 assert isinstance(channel, EventChannel), "private topics bring events"
                 channel.refuse(error)
                 self.resyncs.sign_in_refused(channel.topic, str(error))
