@@ -82,7 +82,7 @@ def test_a_book_of_another_dialect_is_refused_with_where_it_is(url: str, symbol:
         (v2.LINEAR, "kline.1.BTCUSDT", r"a topic of v5.*candles are candle\.INTERVAL"),
         (v2.INVERSE, "candle.1.BTCUSD", r"a topic of linear; on inverse candles are klineV2\.INTERVAL"),
         (v2.LINEAR, "klineV2.1.BTCUSDT", r"a topic of inverse; on linear candles are candle\.INTERVAL"),
-        (v2.INVERSE, "nonsense.BTCUSD", "no topic of the inverse dialect, which has"),
+        (v2.INVERSE, "nonsense.BTCUSD", "not a topic of the inverse dialect, which has"),
         (v5.LINEAR, "trade.BTCUSDT", r"trades are publicTrade\.SYMBOL"),
     ],
 )
