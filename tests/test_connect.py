@@ -83,11 +83,51 @@ def test_an_unknown_host_is_a_connect_error() -> None:
     refused("ws://no-such-host.invalid/realtime", r"no-such-host\.invalid")
 
 
-def test_tls_to_a_plain_port_is_a_connect_error() -> None:
+def test_tls_to_a_plain_port_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The venue waits for the end of an HTTP request, and so answers nothing that is TLS."""
+    monkeypatch.setattr("depthwire.connection.PLAIN_AFTER_S", 0.01)
+
     async def main() -> None:
         async with Venue(SyntheticMarket()) as venue:
-            with pytest.raises(errors.ConnectError, match=r"no connection within 1 s|does the port speak TLS"):
-                async with depthwire.connect(venue.inverse_url.replace("ws:", "wss:"), settings=Settings(timeout_s=1)):
+            url = venue.inverse_url.replace("ws:", "wss:") + "?token=hush-hush"
+            with pytest.raises(errors.ConnectError, match="the port speaks WebSocket without TLS: use ws://") as found:
+                async with depthwire.connect(url, settings=Settings(timeout_s=50)):
+                    pass
+            assert "hush" not in str(found.value)
+
+    run(main)
+
+
+def test_tls_to_an_http_port_is_reported_at_once() -> None:
+    async def main() -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read(1)
+            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            writer.close()
+
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            with pytest.raises(errors.ConnectError, match="does the port speak TLS"):
+                async with depthwire.connect(f"wss://127.0.0.1:{port}/realtime", settings=Settings(timeout_s=50)):
+                    pass
+
+    run(main)
+
+
+def test_a_silent_port_that_speaks_nothing_meets_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("depthwire.connection.PLAIN_AFTER_S", 0.01)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        refused(f"wss://127.0.0.1:{silent.getsockname()[1]}/realtime", r"no connection within 0\.5 s")
+
+
+def test_a_plain_handshake_to_a_tls_port_is_reported_at_once(certificate: Path) -> None:
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+
+    async def main() -> None:
+        async with Venue(SyntheticMarket(), ssl=serving) as venue:
+            with pytest.raises(errors.ConnectError, match=r"before it answered .*; it may speak TLS: try wss://"):
+                async with depthwire.connect(venue.inverse_url.replace("wss:", "ws:"), settings=Settings(timeout_s=50)):
                     pass
 
     run(main)

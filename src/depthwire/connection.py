@@ -41,6 +41,8 @@ from depthwire.sockets import connected_socket, hang_up
 # What the venue says to a connection that has stood for long enough; the exchange's advice is to reconnect at once. Not
 # so 1012 and 1013, a restart and too much load, where the close codes' registry asks for a delay.
 GOODBYES: Final = 1000, 1001
+PLAIN_AFTER_S: Final = 1.0
+PLAIN: Final = "the port speaks WebSocket without TLS: use ws://"
 log = logging.getLogger("depthwire")
 socket_log = SocketLog(log.getChild("socket"))
 
@@ -97,6 +99,7 @@ class Connection:
         self._transport: picows.WSTransport | None = None
         self._lost: asyncio.Future[None] | None = None
         self._drop_reason = ""
+        self._is_plain = False
         self._pending: dict[RequestKey, list[asyncio.Future[Answer]]] = {}
         self._pending_topics: dict[RequestKey, frozenset[str]] = {}  # of subscribe and unsubscribe requests
         self._tasks: set[asyncio.Task[None]] = set()
@@ -134,7 +137,7 @@ class Connection:
         """Connect, and from then on keep connected; raises ConnectError or AuthError where the first attempt fails."""
         self.refuse_closed()
         try:
-            await self._connect()
+            await self._connect(is_first=True)
             if self._wants_sign_in:
                 self._note(Phase.SIGNING_IN)
                 await self._sign_in()
@@ -210,14 +213,17 @@ class Connection:
             context = {"message": f"{task.get_name()} failed", "exception": error, "task": task}
             task.get_loop().call_exception_handler(context)
 
-    async def _connect(self) -> None:
+    async def _connect(self, *, is_first: bool = False) -> None:
         await self._take_turn()
         self._note(Phase.CONNECTING, attempts=self.status.attempts + 1)
         sock: socket.socket | None = None
+        doubt: asyncio.Task[None] | None = None
 
         async def make_socket(url: picows.WSParsedURL) -> socket.socket:
-            nonlocal sock
+            nonlocal sock, doubt
             sock = await connected_socket(url.host, url.port, self._settings)
+            if is_first and url.scheme == "wss":
+                doubt = self.spawn(self._doubt_tls(sock))
             return sock
 
         timeout_s = self._settings.timeout_s
@@ -253,10 +259,28 @@ class Connection:
             if self._proxy is None and not isinstance(error, OSError | picows.WSError | ValueError):
                 raise
             in_tls = sock is not None and (self.url.startswith("wss:") or self._is_proxy_in_tls)
-            raise ConnectError(f"{self.url}{self._through}: {describe(error, in_tls)}") from None
+            text = PLAIN if self._is_plain else describe(error, in_tls)
+            raise ConnectError(f"{self.url}{self._through}: {text}") from None
         except BaseException:
             self._abandon(sock)
             raise
+        finally:
+            if doubt is not None:
+                doubt.cancel()
+                await asyncio.wait((doubt,))
+
+    async def _doubt_tls(self, sock: socket.socket) -> None:
+        """Hang up on a server that does not answer TLS, but would open a WebSocket without it.
+
+        A server that waits for the end of an HTTP request that never comes would else be silent until the deadline.
+        """
+        await asyncio.sleep(PLAIN_AFTER_S)
+        parts = urlsplit(self.url)  # without its query, which may be secret
+        port = parts.port or 443
+        plain = parts._replace(scheme="ws", netloc=f"{parts.netloc.removesuffix(f':{port}')}:{port}").geturl()
+        if await opens_websocket(plain, self._settings):
+            self._is_plain = True
+            hang_up(sock)
 
     def _abandon(self, sock: socket.socket | None = None) -> None:
         """Hang up on a connection that its owner never knew of, and does not hear of."""
@@ -568,6 +592,32 @@ class Connection:
         """Wait until all has come that was sent before now: the pong comes behind it. Raises as :meth:`ask` does."""
         async with asyncio.timeout(self._settings.timeout_s):
             await self._request(*self._dialect.ping())
+
+
+async def opens_websocket(url: str, settings: Settings) -> bool:
+    """Whether a server accepts a WebSocket at a URL; the connection is ended at once."""
+    sock: socket.socket | None = None
+
+    async def make_socket(parsed: picows.WSParsedURL) -> socket.socket:
+        nonlocal sock
+        sock = await connected_socket(parsed.host, parsed.port, settings)
+        return sock
+
+    try:
+        transport, listener = await picows.ws_connect(
+            picows.WSListener,
+            url,
+            socket_factory=make_socket,
+            websocket_handshake_timeout=settings.timeout_s,
+            max_redirects=0,
+            logger_name=socket_log,
+        )
+    except (OSError, picows.WSError, ValueError):
+        return False
+    finally:
+        hang_up(sock)
+    transport.disconnect(graceful=False)
+    return listener is not None
 
 
 def asked_for(future: "asyncio.Future[Any]") -> None:
