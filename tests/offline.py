@@ -6,7 +6,8 @@ from typing import Any
 from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.v2 import INVERSE
 from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook
-from depthwire.errors import DepthwireError
+from depthwire.damage import is_answer
+from depthwire.errors import DepthwireError, MalformedFrame
 from depthwire.feed import Feed
 from depthwire.streams import EventStream
 
@@ -59,6 +60,11 @@ class Offline:
 
     def on_control(self, message: bytes) -> None:
         self.answers.append(message)
+        try:
+            self.dialect.answer(message)
+        except MalformedFrame as error:
+            if not is_answer(message):
+                self.feed.damaged(message, error.message)
 
     def on_unrouted(self, topic: str) -> Channel | None:
         return self.add(topic) if self.adopts else None

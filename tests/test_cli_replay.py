@@ -228,7 +228,7 @@ def test_refused_frames_are_told_once_by_topic_and_kind(tmp_path: Path, capsys: 
     assert error == f"depthwire: error: {tape}: not one of its 6 frames could be used"
     assert "SnapshotMissing" in first
     assert first.endswith("(and 2 more)")
-    assert "MalformedFrame" in second
+    assert "DamagedFrame" in second
     assert second.endswith("(and 2 more)")
 
 

@@ -340,29 +340,18 @@ def test_the_good_frame_of_these_tests_is_good() -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw", "expected"),
+    "raw",
     [
-        (b"not JSON", errors.MalformedFrame),
-        (b"", errors.MalformedFrame),
-        (b"{", errors.MalformedFrame),
-        (b"[1,2,3]", errors.MalformedFrame),
-        (b"null", errors.MalformedFrame),
-        (b'{"topic":7}', errors.MalformedFrame),
-        (b'{"topic":"', errors.MalformedFrame),
-        (b'{"topic":"\xff"}', errors.MalformedFrame),
-        (b'{"topic":"\\ud800"}', errors.MalformedFrame),
-        (b"[" * 100_000, errors.MalformedFrame),
-        (b'{"a":' + b"[" * 100_000, errors.MalformedFrame),
-        (b'{"topic":"orderBookL2_25.XRPUSD","type":"delta"}', errors.UnexpectedTopic),
-        (b'{"topic":"","data":[]}', errors.UnexpectedTopic),
-        (b'{"topic":"' + b"x" * 100_000 + b'"}', errors.UnexpectedTopic),
+        b'{"topic":"orderBookL2_25.XRPUSD","type":"delta"}',
+        b'{"topic":"","data":[]}',
+        b'{"topic":"' + b"x" * 100_000 + b'"}',
     ],
 )
-def test_a_frame_of_no_topic_costs_no_book(raw: bytes, expected: type[errors.FrameError]) -> None:
+def test_a_frame_of_a_topic_that_is_not_served_costs_no_book(raw: bytes) -> None:
     offline = both_books()
     offline.send(raw)
     (error,) = offline.errors
-    assert type(error) is expected, error
+    assert type(error) is errors.UnexpectedTopic, error
     assert len(str(error)) < 600
     assert offline.book(BTC).state is offline.book(EOS).state is BookState.LIVE
 

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "depthwire"
 # A module, or a folder of modules, imports what stands above its row: never its own row, never below.
 ROWS = [
     {"errors", "values", "settings", "pacing", "loops", "decimal_text", "parallel_arrays"}
-    | {"callbacks", "garbage", "causes", "handshake", "loop_end", "phases", "clock", "socket_log"},
+    | {"callbacks", "garbage", "causes", "handshake", "loop_end", "phases", "clock", "socket_log", "damage"},
     {"ladder", "scan_text", "streams", "tape", "polling"},
     {"masked_text"},
     {"kept_text", "level_text"},
@@ -24,6 +24,7 @@ ROWS = [
     {"routes", "bybit", "reports", "inlets", "merge", "taps"},
     {"feed", "endpoints", "sign_in", "sockets", "health", "event_merge"},
     {"connection", "proxies"},
+    {"resubscription"},
     {"resync"},
     {"handover"},
     {"session"},

@@ -1,6 +1,7 @@
 """Topics that are fetched anew, each alone, over real sockets: what repeats, and what is silent though it lives."""
 
 import asyncio
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -81,25 +82,43 @@ def test_the_watch_runs_by_itself() -> None:
     run(main)
 
 
-def test_deltas_without_a_snapshot_are_silence() -> None:
+@pytest.mark.parametrize("book_silence_s", [60.0, None])
+def test_a_resync_whose_snapshot_is_lost_is_repeated(book_silence_s: float | None) -> None:
     """Frames come, but none that a STALE book can use."""
 
     async def main() -> None:
-        async with v5_server() as server, depthwire.connect(server.url, settings=PATIENT) as client:
+        settings = replace(PATIENT, timeout_s=0.2, book_silence_s=book_silence_s)
+        async with v5_server() as server, depthwire.connect(server.url, settings=settings) as client:
             found: list[errors.DepthwireError] = []
             client.on_error(found.append)
             btc = await client.book("BTCUSDT")
-            snapshots, server.snapshots = server.snapshots, lambda topic: None
-            server.push(book("BTCUSDT", u=9, kind="delta"))
-            await until(lambda: client.health()[BTC].resyncs == 1 and subscribes(server, BTC) == 2)
-            await later(client, 1)
-            server.snapshots = snapshots
-            for _ in range(5):
-                server.push(book("BTCUSDT", u=10, kind="delta"))
-            await until(lambda: client.health()[BTC].dropped >= 5)
-            await later(client, 7)  # above timeout_s, below book_silence_s
-            assert [type(error) for error in found] == [errors.OutOfSequence, errors.TopicSilent]
-            await until(lambda: btc.state is BookState.LIVE)
+            lost = iter((None, None))
+            snapshots, server.snapshots = server.snapshots, lambda topic: next(lost, snapshots(topic))
+            for _ in range(3):
+                server.push(book("BTCUSDT", u=9, kind="delta"))
+            await until(lambda: client.health()[BTC].resyncs == 3 and btc.state is BookState.LIVE)
+            health = client.health()[BTC]
+            assert (health.resyncs, health.silences, health.dropped) == (3, 2, 2)
+            assert [type(error) for error in found] == [errors.OutOfSequence, errors.TopicSilent, errors.TopicSilent]
+
+    run(main)
+
+
+def test_a_first_snapshot_that_is_lost_is_asked_for_again_without_a_bound_of_silence() -> None:
+    """Nobody waits for it in ``book()``: a stream of the topic does."""
+
+    async def main() -> None:
+        settings = replace(PATIENT, book_silence_s=None, instrument_silence_s=None)
+        async with v5_server() as server, depthwire.connect(server.url, settings=settings) as client:
+            client.on_error(lambda error: None)
+            lost = iter((None,))
+            snapshots, server.snapshots = server.snapshots, lambda topic: next(lost, snapshots(topic))
+            stream = await client.subscribe(BTC)
+            await later(client, 0)
+            watching = asyncio.create_task(later(client, 6))  # above timeout_s
+            assert (await anext(stream)).data.state is BookState.LIVE
+            await watching
+            assert subscribes(server, BTC) == 2
 
     run(main)
 

@@ -14,6 +14,7 @@ cdef class BookListener:
 cdef class LiveBook(Book):
     cdef readonly str topic
     cdef readonly bint finished
+    cdef readonly object failure        # the error with which the topic ended, or None
     cdef object report
     cdef int64_t slow_callback_ns       # 0: what callbacks take is not looked at
     cdef tuple _listeners
@@ -29,6 +30,7 @@ cdef class Channel:
     cdef readonly str topic
     cdef readonly uint64_t frames
     cdef public Channel raw     # that of the topic's raw frames, or None
+    cdef readonly object failure        # the error with which it ended, or None
     cdef object report
     cdef int64_t slow_callback_ns
 

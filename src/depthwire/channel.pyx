@@ -53,7 +53,8 @@ cdef class BookListener:
 cdef class LiveBook(Book):
     """A book that a feed keeps current, and that tells its subscribers. Made by ``client.book(...)``.
 
-    ``topic`` is the topic that feeds it; ``finished`` tells that its client was closed or the topic unsubscribed.
+    ``topic`` is the topic that feeds it; ``finished`` tells that its client was closed or the topic unsubscribed, or that
+    the venue serves it no more: then ``failure`` is the error that says why, else None.
     """
 
     def __init__(self, str topic not None, str symbol not None, Py_ssize_t depth):
@@ -88,7 +89,7 @@ cdef class LiveBook(Book):
         """Iterate asynchronously over the book itself: now, and after each change, always its latest state.
 
         Changes that come while the reader works are one. Only a LIVE book is yielded; the iteration ends when the
-        client is closed.
+        client is closed, and raises :attr:`failure` where the venue serves the topic no more.
         """
         return changes(self)
 
@@ -101,6 +102,12 @@ cdef class LiveBook(Book):
             self.go_stale(reason)
         else:
             self.on_state_changed()
+
+    def fail(self, error not None):
+        """The venue serves the topic no more: the book is finished, and iterations over it raise ``error``."""
+        if not self.finished:
+            self.failure = error
+            self.finish(str(error))
 
     def adopt(self, LiveBook other not None):
         """Take over the levels of another, LIVE book of the topic, as a frame's, and call the subscribers. O(1).
@@ -210,6 +217,10 @@ cdef class Channel:
         """A frame of this topic could not be used."""
         raise NotImplementedError
 
+    def damaged(self, reason, since_ns, until_ns):
+        """A frame that may have been of this topic arrived damaged at ``until_ns``; ``since_ns``: the connection's begin."""
+        raise NotImplementedError
+
     @property
     def needs_snapshot(self):
         """Whether its state is not LIVE, so that only a new snapshot helps."""
@@ -229,6 +240,14 @@ cdef class Channel:
         """No frames any more."""
         raise NotImplementedError
 
+    def fail(self, error):
+        """No frames any more, and readers meet the error that says why."""
+        self.failure = error
+        self._fail(error)
+
+    def _fail(self, error):
+        raise NotImplementedError
+
 
 @cython.final
 cdef class IgnoredChannel(Channel):
@@ -240,6 +259,9 @@ cdef class IgnoredChannel(Channel):
 
     def refuse(self, error):
         """Nothing is kept that a lost frame could make wrong."""
+
+    def damaged(self, reason, since_ns, until_ns):
+        """As :meth:`refuse`."""
 
 
 cdef class BookChannel(Channel):
@@ -385,6 +407,9 @@ cdef class BookChannel(Channel):
         self.rejected += 1
         self.book.go_stale(error.message)
 
+    def damaged(self, reason, since_ns, until_ns):
+        self.book.go_stale(reason)
+
     @property
     def needs_snapshot(self):
         return self.book.status != LIVE
@@ -394,6 +419,9 @@ cdef class BookChannel(Channel):
 
     def finish(self, reason):
         self.book.finish(reason)
+
+    def _fail(self, error):
+        self.book.fail(error)
 
 
 cdef object decoder_of(message_type):
@@ -418,8 +446,8 @@ cdef class StateChannel(Channel):
     """StateChannel(topic, message_type, state)
 
     Keeps ``state`` current, which is anything with ``apply(message, ts_recv_ns)`` that raises FrameError, ``state``,
-    ``mark_stale(reason)``, ``finish(reason)``, an attribute ``report`` for its subscribers' errors, and a count ``odd_fields``
-    of those whose value was left out because it was odd.
+    ``mark_stale(reason)``, ``finish(reason)``, ``fail(error)``, an attribute ``report`` for its subscribers' errors, and a count
+    ``odd_fields`` of those whose value was left out because it was odd.
     """
 
     def __init__(self, str topic not None, message_type, state not None):
@@ -448,6 +476,9 @@ cdef class StateChannel(Channel):
     def refuse(self, error):
         self.state.mark_stale(error.message)
 
+    def damaged(self, reason, since_ns, until_ns):
+        self.state.mark_stale(reason)
+
     @property
     def needs_snapshot(self):
         return self.state.state != BookState.LIVE
@@ -458,6 +489,9 @@ cdef class StateChannel(Channel):
     def finish(self, reason):
         self.state.finish(reason)
 
+    def _fail(self, error):
+        self.state.fail(error)
+
 
 cdef class EventChannel(Channel):
     """EventChannel(topic, message_type, view=None)
@@ -467,7 +501,7 @@ cdef class EventChannel(Channel):
     place; ``refused_events`` counts those, ``odd_fields`` the fields of other events that were left out because their value
     is odd. ``view``, if given, is joined before any of them, so
     that they find it up to date with each frame. ``watcher``, if set, is called ``asked()``, ``lost(reason, since_ns)`` and
-    ``back(until_ns)`` when its connection is.
+    ``back(until_ns)`` when its connection is, and ``damaged(gap)`` where a damaged frame may have held events.
     """
 
     def __init__(self, str topic not None, message_type, view=None):
@@ -540,7 +574,19 @@ cdef class EventChannel(Channel):
         self.report(callback_error(error, topic))
 
     def refuse(self, error):
-        for stream in self._streams:
+        self.break_off(error)
+
+    def damaged(self, reason, since_ns, until_ns):
+        if self._gap is not None:
+            return  # the lost connection's gap covers it
+        error = StreamGap(self.topic, reason, self.ts_recv_ns or since_ns, until_ns)
+        if self.watcher is not None:
+            self.watcher.damaged(error)
+        self.break_off(error)
+
+    def break_off(self, error):
+        """Events may be missing here: each reader meets the error at this place. O(streams)."""
+        for stream in tuple(self._streams):
             stream.break_off(error)
 
     def asked(self):
@@ -568,6 +614,9 @@ cdef class EventChannel(Channel):
         for stream in self._streams:
             stream.finish()
 
+    def _fail(self, error):
+        self.break_off(error)
+        self.finish(str(error))
 
 cdef class RawChannel(EventChannel):
     """RawChannel(topic)

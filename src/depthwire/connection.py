@@ -18,6 +18,7 @@ from depthwire.bybit.auth import Credentials, as_query
 from depthwire.bybit.dialect import Answer, Dialect, RequestKey
 from depthwire.causes import Loss, describe, loss_of
 from depthwire.channel import Channel
+from depthwire.damage import DAMAGE_CALM_S, DAMAGE_WINDOW_S, MOST_DAMAGED, DamageCount, is_answer
 from depthwire.endpoints import masked
 from depthwire.errors import (
     AuthError,
@@ -25,6 +26,7 @@ from depthwire.errors import (
     ClientForked,
     ConnectError,
     ConnectionLost,
+    DamagedFrame,
     DepthwireError,
     FrameError,
     MalformedFrame,
@@ -96,6 +98,8 @@ class Connection:
         self.signed_in = False
         self._is_up = False
         self._handshake_s = 0.0
+        self.damage = DamageCount()
+        self._backoff = settings.backoff()
         self._transport: picows.WSTransport | None = None
         self._lost: asyncio.Future[None] | None = None
         self._drop_reason = ""
@@ -122,6 +126,7 @@ class Connection:
             auth_way=self.signing.way,
         )
         made.signing, made.is_private = self.signing, self.is_private
+        made._backoff = self._backoff
         return made
 
     def _note(self, phase: Phase, *, wait_s: float | None = None, **changes: Any) -> None:
@@ -427,7 +432,6 @@ class Connection:
     # ---- staying connected
 
     async def _keep_connected(self) -> None:
-        backoff = self._settings.backoff()
         while True:
             await self._live()
             at_once = self.status.close_code in GOODBYES
@@ -438,7 +442,7 @@ class Connection:
                     self.is_kept = False
                     self._note(Phase.IDLE)  # another key needs another client
                     return
-                await self._wait(max(backoff.next_s(at_once=at_once), retry_after_s, sign_in_s))
+                await self._wait(max(self._backoff.next_s(at_once=at_once), retry_after_s, sign_in_s))
                 try:
                     await self._connect()
                 except ConnectError as error:
@@ -474,6 +478,7 @@ class Connection:
         self._lost = asyncio.get_running_loop().create_future()
         self._drop_reason = ""
         self._handshake_s = time.time()
+        self.damage.clear()
         self._note(Phase.CONNECTING, connects=self.status.connects + 1)
 
     def on_disconnected(self, transport: picows.WSTransport) -> None:
@@ -508,8 +513,12 @@ class Connection:
             self._lost.set_result(None)
 
     def on_frame_error(self, error: FrameError) -> None:
-        """A frame could not be used."""
+        """A frame could not be used; too many of which nobody can tell whose they were replace the connection."""
         self.owner.on_frame_error(error)
+        if isinstance(error, DamagedFrame):
+            self._backoff.disturb(DAMAGE_CALM_S)
+            if self.damage.add():
+                self.drop(f"{MOST_DAMAGED} damaged frames within {DAMAGE_WINDOW_S:g} s")
 
     def on_unrouted(self, topic: str) -> Channel | None:
         """A topic's frame that no channel stands for."""
@@ -520,7 +529,10 @@ class Connection:
         try:
             answer = self._dialect.answer(message)
         except MalformedFrame as error:
-            self.owner.report(error)
+            if is_answer(message):
+                self.owner.report(error)
+            else:
+                self.feed.damaged(message, error.message)
             return
         future = self._asked_first(answer)
         if future is not None:

@@ -18,7 +18,8 @@
     │   ├── SubscriptionRejected          the venue said no: ``topic`` and ``reason``; ``reasons`` of several
     │   └── SubscriptionTimeout (TimeoutError)  no answer, or no snapshot, within the deadline
     ├── FrameError                        a frame that cannot be used; its ``topic`` where one is known
-    │   ├── MalformedFrame                not JSON, wrong types, a missing field, binary, too large
+    │   ├── MalformedFrame                not JSON, wrong types, a missing field, too large
+    │   │   ├── DamagedFrame              its topic is unknown: binary, empty, cut or damaged in it; ``topics``
     │   │   └── MalformedEvent            one event of a frame is left out; the others were delivered: ``raw``
     │   ├── UnexpectedTopic               data for a topic that no caller has subscribed to
     │   ├── SymbolMismatch                a level of another symbol
@@ -36,7 +37,8 @@
     ├── BookNotLive                       prices read from a book that is EMPTY or STALE
     ├── InsufficientDepth                 the book holds less than the size asked for
     ├── ReaderOverflow                    events were lost because their reader was too slow: ``lost``
-    ├── StreamGap                         events were lost with the connection: ``since_ns``, ``until_ns``, ``reason``
+    ├── StreamGap                         events may be missing: the connection was lost, or a frame that arrived
+    │                                     damaged may have held some: ``since_ns``, ``until_ns``, ``reason``
     ├── TopicSilent                       a topic says nothing, though its connection lives: ``topic``, ``silent_s``
     ├── CallbackError                     a subscriber's callback raised; its exception is the ``__cause__``
     ├── SlowCallback                      a frame's callbacks held up the socket: ``topic``, ``took_s``, ``bound_s``
@@ -58,6 +60,7 @@ __all__ = [
     "ConnectionLost",
     "ContinuityError",
     "CrossedBook",
+    "DamagedFrame",
     "DepthExceeded",
     "DepthwireError",
     "DuplicateLevel",
@@ -217,7 +220,20 @@ class FrameError(DepthwireError):
 
 
 class MalformedFrame(FrameError):
-    """Not JSON, wrong types, a missing field, a binary frame, or a frame that is too large."""
+    """Not JSON, wrong types, a missing field, or a frame that is too large."""
+
+
+class DamagedFrame(MalformedFrame):
+    """A frame arrived of which nobody can tell whose it was: binary, empty, not JSON, cut or damaged in its topic.
+
+    ``topics`` are those that it may have been of: all of its connection that its readable part does not exclude. Their
+    books and instruments are STALE and refetched; their streams carry a :class:`StreamGap`. The third one within 60 s
+    replaces the connection.
+    """
+
+    def __init__(self, message: str, topics: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.topics = topics
 
 
 class MalformedEvent(MalformedFrame):
@@ -319,9 +335,11 @@ class ReaderOverflow(DepthwireError):
 
 
 class StreamGap(DepthwireError):
-    """The connection was lost: events between ``since_ns`` and ``until_ns`` (ns since the epoch) may be missing.
+    """Events between ``since_ns`` and ``until_ns`` (ns since the epoch) may be missing; ``reason`` says why.
 
-    ``since_ns`` is when the last frame came before the loss, ``until_ns`` when the topic was served again. There is no
+    After a lost connection ``since_ns`` is when the last frame came before the loss, ``until_ns`` when the topic was
+    served again. Where a frame arrived damaged that may have held events of the topic (see :class:`DamagedFrame`),
+    ``since_ns`` is when the topic's last frame came before it, ``until_ns`` when it arrived itself. There is no
     snapshot of events: reconcile by other means.
     """
 

@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import Any, Final, NamedTuple, Protocol
 
 from depthwire.channel import EventChannel
-from depthwire.errors import AuthError, DepthwireError, FrameError, MalformedEvent
+from depthwire.errors import AuthError, DepthwireError, FrameError, MalformedEvent, StreamGap
 from depthwire.merge import LineTally
 
 MOST_AWAITED: Final = 10_000
@@ -56,6 +56,8 @@ class EventStrand:
         self.alone_since_ns = 0  # for what was told from then on until the other came back, there is this line alone
         self.reason = ""
         self.faults: list[FrameError] = []  # what it could not read and the other line may still bring
+        self.doubt: StreamGap | None = None  # of a damaged frame, which may have held what the other is yet to bring
+        self.is_made_up: Callable[[], bool] = _always  # the other has got so far
         self.awaited: deque[Awaited] = deque(maxlen=MOST_AWAITED)
         self.passed: deque[Any] = deque(maxlen=MOST_PASSED)
         self.latest: list[Any] = []  # its last frame's events
@@ -84,7 +86,7 @@ class EventStrand:
         self._merge.push(self._line, events)
 
     def break_off(self, error: DepthwireError) -> None:
-        """Something could not be read, or a sign-in was refused; of a lost connection the watcher knows already."""
+        """Something could not be read, or a sign-in was refused; the watcher knows of all other losses already."""
         if isinstance(error, FrameError):
             self._merge.fail(self._line, error)
         elif isinstance(error, AuthError):
@@ -105,6 +107,27 @@ class EventStrand:
     def back(self, until_ns: int) -> None:
         """The venue serves the topic."""
         self._merge.back(self._line, until_ns)
+
+    def damaged(self, gap: StreamGap) -> None:
+        """A frame that may have been of this topic arrived damaged."""
+        self._merge.damaged(self._line, gap)
+
+    def rely_on(self, other: "EventStrand", gap: StreamGap) -> None:
+        """The other line makes up for a damaged frame, as soon as it has brought all that was sent before now."""
+        if self.doubt is None or self.is_made_up():
+            self.doubt = gap
+        else:
+            self.doubt = StreamGap(gap.topic, gap.reason, self.doubt.since_ns, gap.until_ns)
+        self.is_made_up = other.probe()
+
+    def taken_doubt(self) -> StreamGap | None:
+        """The gap that the other line has not made up for yet, which is no longer in doubt then."""
+        doubt, self.doubt = self.doubt, None
+        return None if doubt is None or self.is_made_up() else doubt
+
+    def probe(self) -> Callable[[], bool]:
+        """What is returned tells whether all has come on this line that was sent before now."""
+        return _always if self._source is None else self._source.probe()
 
     def forget(self) -> None:
         """What it has missed is no late copy when it comes back."""
@@ -209,6 +232,18 @@ class EventMerge:
             for error in faults:
                 self.channel.refuse(error)
 
+    def damaged(self, line: int, gap: StreamGap) -> None:
+        """A line's frame arrived damaged, and may have held events: a gap, unless the other line brings them."""
+        mine, other = self._pair(line)
+        if not mine.is_up:
+            return
+        unproven = other.taken_doubt()
+        if not other.is_up or unproven is not None or not mine.has_caught_up():
+            since_ns = gap.since_ns if unproven is None else min(gap.since_ns, unproven.since_ns)
+            self.channel.break_off(StreamGap(gap.topic, gap.reason, since_ns, gap.until_ns))
+        else:
+            mine.rely_on(other, gap)
+
     # ---- connections
 
     def shut_out(self, line: int, error: AuthError) -> None:
@@ -221,6 +256,8 @@ class EventMerge:
         """A line brings nothing any more; what it brought ends at ``since_ns``."""
         mine, other = self._pair(line)
         mine.may_bring = False
+        if mine.is_up and (gap := other.taken_doubt()) is not None:
+            self.channel.break_off(gap)
         if not mine.is_up:
             mine.forget()
             return

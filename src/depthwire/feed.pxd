@@ -13,12 +13,19 @@ cdef class Feed(WSListener):
     cdef object _owner
     cdef bytearray _fragments
     cdef bint _is_over
+    cdef bint _is_binary        # the message that comes in fragments
+    cdef set _ended             # topics that this connection served before
+    cdef int64_t _up_since_ns
 
     cdef int on_message(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1
     cdef int _fail(self, WSTransport transport, code, reason) except -1
     cdef int _take_close(self, WSTransport transport, WSFrame frame) except -1
     cdef int _assemble(self, WSTransport transport, WSFrame frame, int64_t ts_recv_ns) except -1
     cdef int _route_slowly(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1
+    cdef int _refuse(self, object channel, object error) except -1
+    cdef list _candidates(self)
+    cdef bint _suspect_alike(self, str topic) except -1
+    cdef int _suspect(self, tuple topics, str why) except -1
     cdef int _deliver(
         self, object channel, const char* data, Py_ssize_t size, const char* behind_topic, int64_t ts_recv_ns
     ) except -1

@@ -15,7 +15,9 @@ from depthwire.scan_text cimport LONGEST_TOPIC, digits, literal
 import msgspec
 from picows import WSCloseCode
 
-from depthwire.errors import UNDECODABLE, FrameError, MalformedFrame, UnexpectedTopic
+from depthwire.channel import with_raw
+from depthwire.damage import FOLLOWING, suspects, suspects_of
+from depthwire.errors import UNDECODABLE, DamagedFrame, FrameError, MalformedFrame, SymbolMismatch, UnexpectedTopic
 
 
 class Routing(msgspec.Struct, gc=False):
@@ -24,6 +26,8 @@ class Routing(msgspec.Struct, gc=False):
     topic: str | msgspec.UnsetType = msgspec.UNSET
 
 
+BINARY = "a binary message; expected text"
+NOT_SUBSCRIBED = "nobody subscribed to it; the frame was dropped"
 cdef object decode_routing = msgspec.json.Decoder(Routing).decode
 cdef enum:
     SHORTEST_LINE = 8       # what the digits' reader needs; a shorter one holds no frame
@@ -37,7 +41,8 @@ cdef class Feed(WSListener):
     ``on_ws_frame`` runs inside the socket's callback; :meth:`receive` is the same path for frames from elsewhere.
 
     A frame that cannot be used costs its own topic only: its channel is told (a book goes STALE), the owner is told,
-    and the feed goes on. ``owner`` answers to :class:`depthwire.session.FeedOwner`. ``channels`` are the topics that are listened to,
+    and the feed goes on. One that cannot be attributed costs each topic that its readable part does not exclude, and is
+    reported as a DamagedFrame. ``owner`` answers to :class:`depthwire.session.FeedOwner`. ``channels`` are the topics that are listened to,
     ``frames`` counts frames, ``tap(ts_recv_ns, memoryview)``, if set, sees each of them first.
     """
 
@@ -45,6 +50,7 @@ cdef class Feed(WSListener):
         self.channels = Routes()
         self.max_message_size = max_message_size
         self._owner = owner
+        self._ended = set()
 
     @property
     def lanes(self):
@@ -59,6 +65,8 @@ cdef class Feed(WSListener):
     cpdef on_ws_connected(self, WSTransport transport):
         self._fragments = None
         self._is_over = False
+        self._ended.clear()
+        self._up_since_ns = now_ns()
         self._owner.on_connected(transport)
 
     cpdef on_ws_disconnected(self, WSTransport transport):
@@ -74,10 +82,9 @@ cdef class Feed(WSListener):
             self.on_message(frame.payload_ptr, frame.payload_size, ts_recv_ns)
         elif frame.msg_type == WSMsgType.CLOSE:
             self._take_close(transport, frame)
-        elif frame.msg_type == WSMsgType.BINARY and frame.fin:
-            self._owner.on_frame_error(
-                MalformedFrame(f"a binary frame of {frame.payload_size} bytes; the exchange sends text")
-            )
+        elif frame.msg_type == WSMsgType.BINARY and frame.fin and self._fragments is None:
+            self.last_recv_ns = ts_recv_ns
+            self.damaged(frame.get_payload_as_bytes(), BINARY)
         elif frame.msg_type <= WSMsgType.BINARY:
             self._assemble(transport, frame, ts_recv_ns)
 
@@ -111,6 +118,7 @@ cdef class Feed(WSListener):
             return self._fail(transport, WSCloseCode.PROTOCOL_ERROR, "a new message inside a fragmented one")
         else:
             self._fragments = bytearray()
+            self._is_binary = frame.msg_type == WSMsgType.BINARY
         if len(self._fragments) + frame.payload_size > self.max_message_size:
             return self._fail(
                 transport, WSCloseCode.MESSAGE_TOO_BIG, f"a message of more than {self.max_message_size} bytes"
@@ -118,8 +126,33 @@ cdef class Feed(WSListener):
         self._fragments += frame.get_payload_as_memoryview()
         if frame.fin:
             message, self._fragments = self._fragments, None
+            if self._is_binary:
+                self.last_recv_ns = ts_recv_ns
+                self.damaged(bytes(message), BINARY)
+                return 0
             self.on_message(message, len(message), ts_recv_ns)
         return 0
+
+    def end(self, str topic not None):
+        """Route a topic no more. A frame of it that was still under way is late, not damaged. O(1)."""
+        self.channels.remove(topic)
+        self._ended.add(topic)
+
+    def damaged(self, bytes message not None, str why not None):
+        """A message that no channel can be found for has just arrived; ``why`` it could not be used.
+
+        Costs each topic that its readable part does not exclude. O(topics).
+        """
+        found = suspects(message, self._candidates())
+        if found.name:
+            channel = self.channels.get(found.name) or self._owner.on_unrouted(found.name)
+            if channel is not None:
+                error = MalformedFrame(why)
+                if (<Channel>channel).raw is not None:
+                    (<Channel>channel).raw.refuse(error)
+                self._refuse(channel, error)
+                return
+        self._suspect(found.topics, f"{why}; {len(message)} bytes begin {message[:120]!r}")
 
     @cython.binding(False)      # a plain C method is called at less cost
     def receive(self, data, int64_t ts_recv_ns):
@@ -181,9 +214,18 @@ cdef class Feed(WSListener):
         try:
             (<Channel>channel).on_frame(data, size, behind_topic, ts_recv_ns)
         except FrameError as error:
-            error.topic = (<Channel>channel).topic
-            channel.refuse(error)
-            self._owner.on_frame_error(error)
+            if behind_topic != NULL and bytes(behind_topic[: min(data + size - behind_topic, 1)]) not in FOLLOWING:
+                self.damaged(bytes(data[:size]), error.message)     # what ends the topic is damage
+                return 0
+            self._refuse(channel, error)
+            if isinstance(error, SymbolMismatch):
+                self._suspect_alike((<Channel>channel).topic)
+        return 0
+
+    cdef int _refuse(self, object channel, object error) except -1:
+        error.topic = (<Channel>channel).topic
+        channel.refuse(error)
+        self._owner.on_frame_error(error)
         return 0
 
     cdef int _route_slowly(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1:
@@ -193,19 +235,44 @@ cdef class Feed(WSListener):
         try:
             topic = decode_routing(message).topic
         except UNDECODABLE as error:
-            shown = message[:120]
-            self._owner.on_frame_error(MalformedFrame(f"expected a JSON object: {error}; {size} bytes begin {shown!r}"))
+            self.damaged(message, f"expected a JSON object: {error}")
             return 0
         if topic is msgspec.UNSET:
             self._owner.on_control(message)
             return 0
         channel = self.channels.get(topic) or self._owner.on_unrouted(topic)
         if channel is None:
-            self._owner.on_frame_error(UnexpectedTopic("nobody subscribed to it; the frame was dropped", topic[:LONGEST_TOPIC]))
+            if topic in self._ended or not self._suspect_alike(topic):
+                self._owner.on_frame_error(UnexpectedTopic(NOT_SUBSCRIBED, topic[:LONGEST_TOPIC]))
             return 0
         if self.channels.find(data, data + size, &behind_topic) is not channel:     # a new one, perhaps
             behind_topic = NULL
         return self._deliver(channel, data, size, behind_topic, ts_recv_ns)
+
+    # ---- damage
+
+    cdef list _candidates(self):
+        """The topics that frames of this connection may be of."""
+        return [channel.topic for channel in self.channels] + list(self._ended)
+
+    cdef bint _suspect_alike(self, str topic) except -1:
+        """A frame of this topic should not have come: where others are alike, it is one of theirs with a damaged topic."""
+        text = topic.encode()[:LONGEST_TOPIC] + b'"'
+        found = suspects_of(text, [other for other in self._candidates() if other != topic])
+        if not found.topics:
+            return False
+        self._suspect(found.topics, f"a frame of {topic[:LONGEST_TOPIC]!r}, which is not served here; its topic is damaged")
+        return True
+
+    cdef int _suspect(self, tuple topics, str why) except -1:
+        """A damaged frame may have been of any of these topics."""
+        cdef Channel channel
+        cdef list channels = [channel for topic in topics if (channel := self.channels.get(topic)) is not None]
+        error = DamagedFrame(why, tuple([channel.topic for channel in channels]))
+        for each in with_raw(channels):
+            each.damaged(f"a damaged frame arrived that may have been of this topic: {error.message}", self._up_since_ns, self.last_recv_ns)
+        self._owner.on_frame_error(error)
+        return 0
 
 
 cdef inline bint is_close_code(int code) noexcept nogil:

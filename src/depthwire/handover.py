@@ -20,8 +20,10 @@ from depthwire.connection import Connection
 from depthwire.errors import (
     AuthError,
     ConnectionLost,
+    DamagedFrame,
     DepthwireError,
     FrameError,
+    StreamGap,
     SubscriptionRejected,
     SubscriptionTimeout,
 )
@@ -194,9 +196,11 @@ class EventTwin:
             self.force(self._feed)
 
     def break_off(self, error: DepthwireError) -> None:
-        """A frame could not be read."""
+        """Events may be missing here: a frame could not be read, or arrived damaged."""
         if isinstance(error, FrameError):
             self.channel.refuse(error)
+        elif isinstance(error, StreamGap):
+            self.channel.damaged(error.reason, error.since_ns, error.until_ns)
 
     def finish(self) -> None:
         """No more events will come."""
@@ -350,7 +354,7 @@ class Handover:
         for topic in [topic for topic, twin in self._twins.items() if channels.get(topic) is not twin.channel]:
             self._twins.pop(topic).leave()
             self._raw_twins.pop(topic, None)
-            self._new.feed.channels.remove(topic)
+            self._new.feed.end(topic)
         for topic in channels.keys() - self._twins.keys():
             self._pair(channels[topic])
         for topic, channel in channels.items():
@@ -443,7 +447,9 @@ class Handover:
         """Nobody reads from it yet: it matters if the handover fails, which is then reported."""
 
     def on_frame_error(self, error: FrameError) -> None:
-        """A frame could not be used: its twin does not get ready."""
+        """A frame could not be used: its twin does not get ready. One that may be any topic's ends the handover."""
+        if isinstance(error, DamagedFrame):
+            self._lost = f"a damaged frame arrived: {error.message}"
 
     def on_unrouted(self, topic: str) -> Channel | None:
         """A pattern's topic: the twin of the reader's channel, which is made where there is none yet."""

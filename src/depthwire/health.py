@@ -1,9 +1,11 @@
 """How each topic does: what is kept beside its channel, off the path of its frames."""
 
 import asyncio
+import math
+import random
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -13,7 +15,7 @@ from depthwire.settings import Backoff, Settings
 from depthwire.values import BookState
 
 MOST_DOUBLINGS: Final = 4
-COUNTS: Final = ("gaps", "resyncs", "silences", "dropped", "outdated", "odd_fields", "refused_events")
+COUNTS: Final = ("gaps", "resyncs", "silences", "damaged", "dropped", "outdated", "odd_fields", "refused_events")
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,8 +24,9 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     ``state`` and ``stale_reason`` are those of its book or instrument, None where the topic brings events. ``frames``
     counts all that arrived, ``age_ns`` is the time since the last one that was of use, None before the first. ``gaps``
     counts frames that did not follow from the state, ``resyncs`` how often the state was fetched anew, ``silences`` how
-    often because nothing came, ``stale_ns`` is the time spent STALE so far, this moment's included, ``dropped`` counts
-    deltas that came while it was, ``outdated`` late frames that an order book left out: old snapshots, old deltas.
+    often because nothing came, ``damaged`` the damaged frames that may have been of this topic. ``stale_ns`` is the
+    time spent STALE so far, this moment's included, ``dropped`` counts deltas that came while it was, ``outdated``
+    late frames that an order book left out: old snapshots, old deltas.
     ``odd_fields`` counts fields that were left out, since they may be and their value made no sense, ``refused_events``
     events that were left out for such a value: each is a MalformedEvent in its stream.
     ``lanes`` tells how many frames of an order book each decoder took, and how many could not be used, as
@@ -38,6 +41,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     gaps: int
     resyncs: int
     silences: int
+    damaged: int
     stale_ns: int
     dropped: int
     outdated: int
@@ -62,14 +66,21 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 class TopicRecord:
     """What happened to one topic so far, and the task that fetches its state anew, if one does."""
 
-    def __init__(self, channel: Channel, settings: Settings) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        settings: Settings,
+        jitter: Callable[[], float] = random.random,
+        on_stale: Callable[["TopicRecord"], object] = id,
+    ) -> None:
         self.channel = channel
+        self._on_stale = on_stale
         self.state: Any = channel.state if isinstance(channel, BookChannel | StateChannel) else None
         self._clock: Any = channel if self.state is None else self.state  # has the time of the last frame
-        self.gaps = self.resyncs = self.silences = 0
-        self.backoff: Backoff = settings.backoff()
-        self.refused_again = False
         self.refusal: str | None = None
+        self.gaps = self.resyncs = self.silences = self.damaged = 0
+        self.backoff: Backoff = settings.request_backoff(begins_at_once=True, jitter=jitter)
+        self.settled = asyncio.Event()  # its snapshot came, or a frame was refused again
         self.task: asyncio.Task[None] | None = None
         self._stale_ns = 0
         self._stale_since_ns: int | None = None
@@ -92,6 +103,15 @@ class TopicRecord:
             self._stale_ns += now_ns - self._stale_since_ns
         is_stale = self.state.state is BookState.STALE and not self.state.finished
         self._stale_since_ns = now_ns if is_stale else None
+        if is_stale:
+            self._on_stale(self)
+        else:
+            self.settled.set()
+
+    def asked(self) -> None:
+        """Its snapshot is asked for once more: what came of it before counts no more."""
+        self.resyncs += 1
+        self.settled.clear()
 
     # ---- silence
 
@@ -106,10 +126,11 @@ class TopicRecord:
     def silent_s(self, now_s: float) -> float | None:
         """For how long nothing came that the topic could use, where that is longer than its bound; else None. O(1).
 
-        While a snapshot is due only that one counts, and its bound is no longer than that of an answer. The bound
-        doubles each time, up to 16-fold, until the topic says more than the snapshot that it is then asked for.
+        While a snapshot is due only that one counts, and its bound is no longer than that of an answer, also where
+        silence has none. The bound doubles each time, up to 16-fold, until the topic says more than the snapshot that
+        it is then asked for.
         """
-        if self._silence_s is None or self._listening_since_s is None:
+        if self.state is None or self._listening_since_s is None:
             return None
         waits, frames = self.channel.needs_snapshot, self.channel.frames
         progress = (waits, self.state.version if waits else frames)
@@ -117,7 +138,8 @@ class TopicRecord:
             self._progress, self._listening_since_s = progress, now_s
             if not waits and frames > self._frames_when_silent + 1:
                 self._doublings = 0
-        bound_s = min(self._silence_s, self._snapshot_s) if waits else self._silence_s
+        silence_s = math.inf if self._silence_s is None else self._silence_s
+        bound_s = min(silence_s, self._snapshot_s) if waits else silence_s
         found_s = now_s - self._listening_since_s
         if found_s < bound_s * 2**self._doublings:
             return None
@@ -151,6 +173,7 @@ class TopicRecord:
             gaps=self.gaps,
             resyncs=self.resyncs,
             silences=self.silences,
+            damaged=self.damaged,
             stale_ns=stale_ns,
             dropped=dropped,
             outdated=outdated,

@@ -26,5 +26,10 @@ def connect_inlet(stream: TopicEvents, report: Callable[[DepthwireError], object
     def failed(error: Exception, topic: str) -> None:
         report(callback_error(error, topic))
 
+    def ended() -> None:
+        if state.failure is not None:
+            inlet.break_off(state.failure)
+        inlet.finish()
+
     stream.when_closed(state.on_change(lambda *_: inlet.push([state], failed)))
-    stream.when_closed(state.on_state(lambda *_: inlet.finish() if state.finished else None))
+    stream.when_closed(state.on_state(lambda *_: ended() if state.finished else None))

@@ -123,6 +123,22 @@ cdef class StateMerge:
         if self._is_live and self._source == line and not strand.is_live and strand.agreed_at != strand.count:
             self._lose()
 
+    @property
+    def is_live(self):
+        """Whether readers see any line's state."""
+        return self._is_live
+
+    def distrust(self, str reason not None):
+        """A reader says that what it sees is wrong: no line's state counts until it is refetched. O(1)."""
+        cdef Strand strand
+        for strand in (self._first, self._second):
+            if strand.is_live:
+                strand.is_live = False
+                strand.reason = reason
+                strand.forget()
+        self._starts_over = True
+        self._lose()
+
     cpdef took(
         self, int line, int64_t seq, uint64_t digest, int64_t ts_exchange_us, int64_t ts_recv_ns, bint is_numbered
     ):

@@ -48,7 +48,10 @@ class MergedTopic:
         if known is not None and known[0] is channel:
             del self._feeding[line]
             if not self._feeding:
-                self.channel.finish(reason)
+                if channel.failure is None:
+                    self.channel.finish(reason)
+                else:
+                    self.channel.fail(channel.failure)
                 self._on_end(self.channel.topic)
 
     def finish(self, reason: str) -> None:
@@ -74,6 +77,14 @@ class MergedState(MergedTopic):
             self._merge = BookMerge(channel.book, *tallies, self._accuse)
         else:
             self._merge = InstrumentMerge(channel.state, tallies, self._accuse)
+        channel.state.on_state(self._shown_changed)
+
+    def _shown_changed(self, state: Any) -> None:
+        """Where the reader marked the state STALE, both lines refetch theirs."""
+        if state.state is BookState.STALE and not state.finished and self._merge.is_live:
+            self._merge.distrust(state.stale_reason)
+            for channel, _ in tuple(self._feeding.values()):
+                channel.state.mark_stale(state.stale_reason)  # type: ignore[attr-defined]  # either kind of channel has one
 
     def _follow(self, line: int, channel: Channel, session: Session) -> None:
         assert isinstance(channel, BookChannel | StateChannel)

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import picows
 
-from depthwire.bybit.dialect import Dialect
+from depthwire.bybit.dialect import Dialect, means_unknown
 from depthwire.bybit.topics import Topic
 from depthwire.channel import Channel, EventChannel, RawChannel, with_raw
 from depthwire.connection import Connection, asked_for
@@ -35,7 +35,7 @@ from depthwire.handover import keep_young
 from depthwire.loop_end import when_closed
 from depthwire.reports import Reports
 from depthwire.resync import Resyncs
-from depthwire.settings import Settings
+from depthwire.settings import Backoff, Settings
 from depthwire.sign_in import AuthWay
 
 
@@ -60,6 +60,7 @@ class Subscription:
 
     topic: Topic
     confirmed: "asyncio.Future[None]"
+    backoff: Backoff
     established: bool = False
     callers: int = 0
     is_typed: bool = False
@@ -67,9 +68,9 @@ class Subscription:
     on_channel: list[Callable[[Channel], object]] = field(default_factory=list)
 
     @classmethod
-    def to(cls, topic: Topic) -> "Subscription":
-        """One that is yet to be asked for."""
-        return cls(topic, confirmation())
+    def to(cls, topic: Topic, backoff: Backoff) -> "Subscription":
+        """One that is yet to be asked for; ``backoff`` paces the requests that repeat it."""
+        return cls(topic, confirmation(), backoff)
 
     def await_again(self) -> None:
         """What the venue has said of it holds no more."""
@@ -134,7 +135,9 @@ class Session:
             proxy=proxy,
             auth_way=auth_way,
         )
-        self.resyncs = Resyncs(self.connection, settings, self.report)
+        self.resyncs = Resyncs(
+            self.connection, dialect.limits.args_per_request, settings, self.report, self._topic_unknown
+        )
         _sessions.add(self)
 
     @property
@@ -241,7 +244,7 @@ class Session:
         return None
 
     def on_frame_error(self, error: FrameError) -> None:
-        """A frame could not be used: report it, and fetch a state that is not LIVE any more anew."""
+        """A frame could not be used: report it, and refetch each state that is LIVE no more because of it."""
         self.report(error)
         self.resyncs.frame_refused(error)
 
@@ -265,7 +268,7 @@ class Session:
         for topic in topics:
             subscription = self.subscriptions.get(topic)
             if subscription is None:
-                subscription = self.subscriptions[topic] = Subscription.to(topic)
+                subscription = self.subscriptions[topic] = Subscription.to(topic, self.settings.request_backoff())
                 new.append(subscription)
             subscription.is_typed |= not raw
             for name in tuple(subscription.channels) if topic.is_pattern else (topic.text,):
@@ -396,12 +399,24 @@ class Session:
             channel.connection_back(time.time_ns())
 
     def _refused(self, subscription: Subscription, reason: str) -> None:
-        """The venue has refused a topic."""
-        topic = subscription.topic
+        """The venue refused a topic: what was served before is asked for again, if the venue still knows it."""
+        topic, was_served = subscription.topic, subscription.established
         refused_sign_in = self.connection.signing.refusal if topic.is_private else None
         if hint := elsewhere(topic.filter, self.dialect):
             reason = f"{reason}; {hint}"
-        self.give_up(subscription, refused_sign_in or SubscriptionRejected(topic.text, reason))
+        error = refused_sign_in or SubscriptionRejected(topic.text, reason)
+        self.give_up(subscription, error)
+        if was_served and means_unknown(reason):
+            self._forget(subscription, error)
+        elif was_served and refused_sign_in is None:
+            self.connection.spawn(self._ask_again(subscription))
+
+    async def _ask_again(self, subscription: Subscription) -> None:
+        """Subscribe once more after a wait, on this connection: the next one asks for everything anyway."""
+        connects = self.connection.status.connects
+        await asyncio.sleep(subscription.backoff.next_s())
+        if self.connection.connected and self.connection.status.connects == connects:
+            self._subscribe([subscription])
 
     def give_up(self, subscription: Subscription, error: DepthwireError) -> None:
         """A subscription failed: tell whoever waits for it. One served before stays wanted, and that is reported."""
@@ -413,23 +428,40 @@ class Session:
         """Tell whoever waits for a subscription that it failed; one that was never served is wanted no more."""
         if not subscription.confirmed.done():
             if not subscription.established:
-                self._forget(subscription, str(error))
+                self._forget(subscription, error)
             subscription.confirmed.set_exception(error)
 
-    def _forget(self, subscription: Subscription, reason: str) -> None:
+    def _topic_unknown(self, topic: str, error: DepthwireError) -> None:
+        """The venue serves a concrete topic no more: its readers meet the error, and the topic ends."""
+        for subscription in tuple(self.subscriptions.values()):
+            if subscription.topic.text == topic:
+                self._forget(subscription, error)
+            elif topic in subscription.channels:
+                del subscription.channels[topic]
+                self._let_go(topic, error)
+
+    def _forget(self, subscription: Subscription, why: str | DepthwireError) -> None:
         """Want a topic no more; its channels end, but those that another subscription shares."""
         if self.subscriptions.get(subscription.topic) is subscription:
             del self.subscriptions[subscription.topic]
         channels, subscription.channels = subscription.channels, {}
-        for topic, channel in channels.items():
-            self._holders[topic] -= 1
-            if not self._holders[topic]:
-                del self._holders[topic]
-                for each in with_raw((channel,)):
-                    each.finish(reason)
-                del self.channels[topic]
-                self.feed.channels.remove(topic)
-                self.resyncs.remove(topic)
+        for topic in channels:
+            self._let_go(topic, why)
+
+    def _let_go(self, topic: str, why: str | DepthwireError) -> None:
+        """One subscription less is served by a channel; with the last one it ends, for a reason or with an error."""
+        self._holders[topic] -= 1
+        if self._holders[topic]:
+            return
+        del self._holders[topic]
+        self.feed.end(topic)
+        self.resyncs.remove(topic)
+        channel = self.channels.pop(topic)
+        for each in with_raw((channel,)):
+            if isinstance(why, str):
+                each.finish(why)
+            else:
+                each.fail(why)
 
     async def confirmed(self, subscriptions: Iterable[Subscription]) -> None:
         """Wait for the venue's answers; raises SubscriptionRejected, of all refused ones, or SubscriptionTimeout."""
@@ -470,6 +502,8 @@ class Session:
         self.connection.refuse_closed()
         refuse_unsubscribed(topics, self.subscriptions)
         subscriptions = [self.subscriptions.pop(topic) for topic in topics]
+        for topic in topics:
+            self.resyncs.stop(topic.text)
         for subscription in subscriptions:
             if not subscription.confirmed.done():
                 subscription.confirmed.set_exception(ClientClosed(f"{subscription.topic.text}: unsubscribed"))

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+REQUEST_FIRST_S: Final = 0.25
+REQUEST_CAP_S: Final = 30.0
 LARGEST_OPTION: Final = 2**31 - 1  # a socket option is a C int
 
 
@@ -17,8 +19,10 @@ class Settings:
     ``timeout_s`` bounds connecting and each wait for an answer; a ping goes out every ``ping_interval_s`` (20 s is the
     exchange's advice) and its pong is due within ``pong_timeout_s``: who fell silent is noticed within their sum. The
     wait before a reconnect doubles from ``backoff_first_s`` to ``backoff_cap_s``, each shortened by up to a half at
-    random; next to none where the venue closed a connection that had stood for long. A sign-in is valid for
-    ``auth_window_s``. A message above ``max_message_size`` bytes ends the connection.
+    random; next to none where the venue closed a connection that had stood for long. A request for a served topic that
+    is refused, or whose snapshot does not come within ``timeout_s``, is repeated after 0.25 s, doubling up to 30 s, or
+    with the bounds of reconnects where they are shorter. A sign-in is valid for ``auth_window_s``. A message above
+    ``max_message_size`` bytes ends the connection.
 
     Sockets send at once (TCP_NODELAY), always. ``receive_buffer_bytes`` (SO_RCVBUF) replaces the size that the kernel
     adapts by itself; Linux caps it at ``net.core.rmem_max``. ``kernel_busy_poll_us`` (SO_BUSY_POLL, Linux) lets the
@@ -65,21 +69,37 @@ class Settings:
         """A new backoff with these bounds."""
         return Backoff(self.backoff_first_s, self.backoff_cap_s)
 
+    def request_backoff(
+        self, *, begins_at_once: bool = False, jitter: Callable[[], float] = random.random
+    ) -> "Backoff":
+        """One for requests that are repeated on a connection that lives."""
+        first_s, cap_s = min(self.backoff_first_s, REQUEST_FIRST_S), min(self.backoff_cap_s, REQUEST_CAP_S)
+        return Backoff(first_s, cap_s, begins_at_once=begins_at_once, jitter=jitter)
+
 
 class Backoff:
-    """How long to wait before the next attempt: doubling up to a cap, with jitter; calm again after twice the cap."""
+    """How long to wait before the next attempt: doubling up to a cap, with jitter; calm again after twice the cap.
+
+    Where it ``begins_at_once`` there is no wait before the first attempt; ``first_s`` bounds that before the second.
+    """
 
     def __init__(
         self,
         first_s: float,
         cap_s: float,
         *,
+        begins_at_once: bool = False,
         jitter: Callable[[], float] = random.random,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._first_s, self._cap_s, self._jitter, self._clock_s = first_s, cap_s, jitter, clock_s
-        self._asked_s = -math.inf
+        self._free = int(begins_at_once)
+        self._asked_s = self._calm_s = -math.inf
         self.attempts = 0
+
+    def disturb(self, for_s: float) -> None:
+        """All is calm again in ``for_s`` seconds at the earliest, however long ago the last attempt was."""
+        self._calm_s = self._clock_s() + for_s
 
     def next_s(self, *, at_once: bool = False) -> float:
         """The next wait in seconds, between a half of its bound and the bound itself.
@@ -88,11 +108,14 @@ class Backoff:
         come at the same moment.
         """
         now_s = self._clock_s()
-        if now_s - self._asked_s > 2 * self._cap_s:
+        if now_s - self._asked_s > 2 * self._cap_s and now_s > self._calm_s:
             self.attempts = 0
         self._asked_s = now_s
-        bound_s = min(self._cap_s, self._first_s * 2.0 ** min(self.attempts, 63))
+        doublings = self.attempts - self._free
         self.attempts += 1
+        if doublings < 0:
+            return 0.0
+        bound_s = min(self._cap_s, self._first_s * 2.0 ** min(doublings, 63))
         if at_once and self.attempts == 1:
             return bound_s * 0.2 * self._jitter()
         return bound_s * (1.0 - 0.5 * self._jitter())

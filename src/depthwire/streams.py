@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from depthwire.callbacks import Callbacks
-from depthwire.errors import DepthwireError, ReaderOverflow
+from depthwire.errors import DepthwireError, ReaderOverflow, StreamGap
 from depthwire.values import BookState
 
 Item = TypeVar("Item")
@@ -47,6 +47,8 @@ class Watched(Protocol):
     def state(self) -> BookState: ...
     @property
     def finished(self) -> bool: ...
+    @property
+    def failure(self) -> DepthwireError | None: ...
     def on_change(self, callback: Callable[..., object], /) -> Callable[[], None]: ...
     def on_state(self, callback: Callable[[object], object], /) -> Callable[[], None]: ...
 
@@ -57,7 +59,7 @@ State = TypeVar("State", bound=Watched)
 async def changes(state: State) -> AsyncIterator[State]:
     """Yield ``state`` now and after changes, always at its latest: changes that come while the reader works are one.
 
-    Only a LIVE state is yielded. Ends when the state's client is closed.
+    Only a LIVE state is yielded. Ends when the state's client is closed; raises the state's ``failure``.
     """
     wakeup = Wakeup()
     removers = (state.on_change(wakeup.set), state.on_state(wakeup.set))
@@ -69,6 +71,8 @@ async def changes(state: State) -> AsyncIterator[State]:
                 yield state
             else:
                 await wakeup.wait()
+        if state.failure is not None:
+            raise state.failure
     finally:
         for remove in removers:
             remove()
@@ -88,6 +92,7 @@ class ConnectionWatcher(Protocol):
     def asked(self) -> object: ...
     def lost(self, reason: str, since_ns: int) -> object: ...
     def back(self, until_ns: int) -> object: ...
+    def damaged(self, gap: StreamGap) -> object: ...
 
 
 class LiveState(Protocol):
@@ -101,6 +106,7 @@ class LiveState(Protocol):
     def apply(self, message: Any, ts_recv_ns: int) -> object: ...
     def mark_stale(self, reason: str) -> object: ...
     def finish(self, reason: str) -> object: ...
+    def fail(self, error: DepthwireError) -> object: ...
 
 
 class EventStream(AsyncIterator[Item], Generic[Item]):
@@ -108,9 +114,9 @@ class EventStream(AsyncIterator[Item], Generic[Item]):
 
     Events are kept from the subscription on. At most ``capacity`` wait for the ``async for`` reader; those beyond are
     lost, and the reader meets a :class:`~depthwire.errors.ReaderOverflow` that counts them at the place where they
-    are missing. A :class:`~depthwire.errors.StreamGap` stands where the connection was lost, a
-    :class:`~depthwire.errors.FrameError` where a frame could not be decoded, a
-    :class:`~depthwire.errors.MalformedEvent` where one of its events could not, an
+    are missing. A :class:`~depthwire.errors.StreamGap` stands where the connection was lost, or where a frame arrived
+    so damaged that it may have held events of this topic, a :class:`~depthwire.errors.FrameError` where a frame could
+    not be decoded, a :class:`~depthwire.errors.MalformedEvent` where one of its events could not, an
     :class:`~depthwire.errors.AuthError` where a sign-in was refused after a reconnect. Reading goes on after any.
     """
 

@@ -15,6 +15,15 @@ RequestKey = tuple[str, tuple[str, ...]]
 ARGS_PER_REQUEST: Final = 100
 
 
+UNKNOWN_TOPIC: Final = ("unknown topic", "handler not found")
+"""With these words v2 and v5 refuse a topic that they do not have."""
+
+
+def means_unknown(reason: str) -> bool:
+    """Whether a refusal says that there is no such topic, so that asking again is of no use."""
+    return any(words in reason for words in UNKNOWN_TOPIC)
+
+
 class Answer(msgspec.Struct, frozen=True):
     """The venue's answer to a request. ``key`` is that request's; ``reason`` is "" where it succeeded.
 

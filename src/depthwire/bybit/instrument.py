@@ -47,7 +47,7 @@ class Instrument:
     ``frame_seq`` is the ``cross_seq`` of that frame, v5's ``cs`` (v2's field ``cross_seq`` is that of the symbol's
     last change), ``ts_exchange_us`` and ``ts_recv_ns`` its times since the epoch. ``version`` counts applied frames,
     ``dropped`` the deltas that came while it waited for a snapshot. ``finished`` tells that its client was closed or
-    the topic unsubscribed.
+    the topic unsubscribed, or that the venue serves it no more: then ``failure`` is the error that says why, else None.
 
     Subclasses read a dialect's messages: :meth:`_head` and :meth:`_merged`. ``names`` pairs the attributes of ``info``
     with what they are called in ``updated``.
@@ -62,6 +62,7 @@ class Instrument:
         self.frame_seq = self.ts_exchange_us = self.ts_recv_ns = 0
         self.version = self.dropped = self.odd_fields = 0
         self.finished = False
+        self.failure: DepthwireError | None = None
         self.report: Callable[[DepthwireError], object] = log_error
         self.names = names
         self._info: Any = info
@@ -140,6 +141,12 @@ class Instrument:
         else:
             self._tell_state()
 
+    def fail(self, error: DepthwireError) -> None:
+        """The venue serves the topic no more: the state is finished, and iterations over it raise ``error``."""
+        if not self.finished:
+            self.failure = error
+            self.finish(str(error))
+
     def _enter(self, state: BookState, reason: str | None) -> None:
         self.state, self.stale_reason = state, reason
         self._tell_state()
@@ -173,7 +180,7 @@ class Instrument:
         """Iterate asynchronously over the instrument itself: now, and after each change, always its latest state.
 
         Changes that come while the reader works are one. Only a LIVE state is yielded; the iteration ends when the
-        client is closed.
+        client is closed, and raises :attr:`failure` where the venue serves the topic no more.
         """
         return changes(self)
 

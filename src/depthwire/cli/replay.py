@@ -22,6 +22,7 @@ from depthwire.bybit.dialect import Dialect
 from depthwire.channel import BookChannel, Channel, EventChannel, IgnoredChannel, LiveBook
 from depthwire.cli.command import FAILURE, OK, Command, whole_number
 from depthwire.cli.output import log_levels, price_text, say, sequences, size_text, table, write
+from depthwire.damage import is_answer
 from depthwire.errors import FrameError, MalformedFrame, UnexpectedTopic
 from depthwire.feed import Feed
 from depthwire.tape import TapeReader
@@ -122,7 +123,10 @@ class Replay:
                 v2.INVERSE.answer(message)
                 self._dialects = V2_FIRST
             except MalformedFrame as error:
-                self.refusals.add(error)
+                if is_answer(message):
+                    self.refusals.add(error)
+                else:
+                    self.feed.damaged(message, error.message)
                 return
         self._answers += 1
 

@@ -1,0 +1,110 @@
+"""Topics that are subscribed once more for their snapshots, many with one request."""
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from depthwire.connection import Connection, asked_for
+from depthwire.errors import ConnectionLost
+from depthwire.health import TopicRecord
+
+TOGETHER_S: Final = 0.05
+"""What is due within so long of each other goes with one request."""
+Waiting = dict[TopicRecord, "asyncio.Future[str | None]"]
+
+
+class Batch:
+    """Topics to be asked for together, and when."""
+
+    def __init__(self, due_s: float) -> None:
+        self.due_s = due_s
+        self.waiting: Waiting = {}
+
+
+class Resubscription:
+    """Unsubscribes and subscribes topics of one connection, with as few requests as can be."""
+
+    def __init__(self, connection: Connection, args_per_request: int) -> None:
+        self.connection = connection
+        self._args_per_request = args_per_request
+        self._batches: list[Batch] = []
+        self._jitter = (-TOGETHER_S, 0.0)
+
+    def jitter(self) -> float:
+        """From 0 to 1 at random, but equal for topics that fail together, so that they are repeated together."""
+        now_s = time.monotonic()
+        if now_s - self._jitter[0] >= TOGETHER_S:
+            self._jitter = now_s, random.random()  # noqa: S311  # a wait, no secret
+        return self._jitter[1]
+
+    async def resubscribe(self, record: TopicRecord, wait_s: float) -> str | None:
+        """Why the subscription was refused that goes out in ``wait_s``, or ""; None where a snapshot is in by then.
+
+        Raises ConnectionLost, also where the venue did not answer, whose connection is dropped then.
+        """
+        loop = asyncio.get_running_loop()
+        due_s = loop.time() + wait_s
+        batch = next((each for each in self._batches if abs(each.due_s - due_s) < TOGETHER_S), None)
+        if batch is None:
+            batch = Batch(due_s)
+            self._batches.append(batch)
+            loop.call_at(due_s, self._send, batch)
+        future: asyncio.Future[str | None] = loop.create_future()
+        future.add_done_callback(asked_for)
+        batch.waiting[record] = future
+        return await future
+
+    def _send(self, batch: Batch) -> None:
+        self._batches.remove(batch)
+        waiting: Waiting = {}
+        for record, future in batch.waiting.items():
+            if future.done():
+                continue  # its topic has ended
+            if record.channel.needs_snapshot:
+                record.asked()
+                waiting[record] = future
+            else:
+                future.set_result(None)
+        if not self.connection.connected:
+            settle(waiting, ConnectionLost(f"{self.connection.url}: not connected"))
+            return
+        records, most = list(waiting), self._args_per_request
+        for start in range(0, len(records), most):
+            some = {record: waiting[record] for record in records[start : start + most]}
+            self.connection.spawn(self._resubscribe(some))
+
+    async def _resubscribe(self, waiting: Waiting) -> None:
+        by_topic = {record.channel.topic: future for record, future in waiting.items()}
+        try:
+            await self._ask("unsubscribe", list(by_topic))
+            # A topic may have ended meanwhile.
+            reasons = await self._ask("subscribe", [topic for topic, future in by_topic.items() if not future.done()])
+        except ConnectionLost as error:
+            settle(waiting, error)
+        except TimeoutError:
+            why = f"no answer to a resync of {', '.join(by_topic)[:200]} in time"
+            self.connection.drop(why)
+            settle(waiting, ConnectionLost(f"{self.connection.url}: {why}"))
+        else:
+            for topic, reason in reasons.items():
+                if not by_topic[topic].done():
+                    by_topic[topic].set_result(reason)
+
+    async def _ask(self, op: str, topics: Sequence[str]) -> dict[str, str]:
+        """Why each topic was refused, or "". One bad topic refuses a whole request: then each half is asked for."""
+        if not topics:
+            return {}
+        answer = await self.connection.ask(op, topics)
+        if answer.success or answer.by_topic is not None or len(topics) == 1:
+            return {topic: answer.refusal(topic) for topic in topics}
+        middle = len(topics) // 2
+        return await self._ask(op, topics[:middle]) | await self._ask(op, topics[middle:])
+
+
+def settle(waiting: Waiting, error: ConnectionLost) -> None:
+    """None of them is answered any more."""
+    for future in waiting.values():
+        if not future.done():
+            future.set_exception(error)
