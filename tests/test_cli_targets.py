@@ -67,7 +67,7 @@ def test_the_dialect_of_a_url() -> None:
     assert [dialect_of(url) for url in urls] == [INVERSE, LINEAR, INVERSE, LINEAR]
     assert dialect_of("sim://v5/spot") is v5.SPOT
     with pytest.raises(InvalidUrl, match="sim://v5/linear"):
-        dialect_of("sim://v5/option")
+        dialect_of("sim://v5/spread")
     with pytest.raises(InvalidUrl):
         dialect_of("ws://h/elsewhere")
 

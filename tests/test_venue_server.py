@@ -248,7 +248,7 @@ def test_huge_requests_are_answered() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["", "/", "/realtim", "/realtime/x", "/realtime_privat", "/v5/public/option", "/v5/public"]
+    "path", ["", "/", "/realtim", "/realtime/x", "/realtime_privat", "/v5/public/spread", "/v5/public"]
 )
 def test_an_unknown_path_is_not_found(path: str) -> None:
     async def main() -> None:

@@ -184,7 +184,7 @@ def test_the_topics_of_a_connection_have_at_most_21000_characters() -> None:
     run(main)
 
 
-@pytest.mark.parametrize("path", ["/v5/public/option", "/v5/public", "/v5/private/x", "/v5/trade"])
+@pytest.mark.parametrize("path", ["/v5/public/spread", "/v5/public", "/v5/private/x", "/v5/trade"])
 def test_a_path_that_is_not_served_is_not_found(path: str) -> None:
     async def main() -> None:
         async with still() as venue:
@@ -192,8 +192,8 @@ def test_a_path_that_is_not_served_is_not_found(path: str) -> None:
                 await ws_connect(PlainClient, venue.inverse_url.removesuffix("/realtime") + path)
             assert refusal.value.response is not None
             assert refusal.value.response.status == 404
-            with pytest.raises(ValueError, match="option"):
-                venue.v5_url("option")
+            with pytest.raises(ValueError, match="spread"):
+                venue.v5_url("spread")
 
     run(main)
 

@@ -366,7 +366,7 @@ async def connect(
     ``/realtime_private`` are linear. However many sockets that needs stand behind one client: two where private
     topics have their own, and on v5 more when the topics exceed what the exchange allows one connection. ``"sim://"``
     starts the embedded venue on a loopback port and connects to its inverse market; ``"sim://linear"``,
-    ``"sim://v5/linear"``, ``"sim://v5/inverse"`` and ``"sim://v5/spot"`` to its others.
+    ``"sim://v5/linear"``, ``"sim://v5/inverse"``, ``"sim://v5/spot"`` and ``"sim://v5/option"`` to its others.
 
     Two URLs of one dialect, ``connect([url, other_url])``, or the same one twice, are two lines to the venue: both are
     asked for everything, and the first copy of each frame and event counts. What one line loses the other brings, and a

@@ -16,6 +16,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
     "sim://v5/linear": v5.LINEAR,
     "sim://v5/inverse": v5.INVERSE,
     "sim://v5/spot": v5.SPOT,
+    "sim://v5/option": v5.OPTION,
 }
 
 

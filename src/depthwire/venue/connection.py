@@ -133,6 +133,7 @@ class Connection(WSListener):
         if not request.error:
             try:
                 topics = self._service.concrete(request, self.topics, is_signed_in=self.account is not None)
+                request = request._replace(granted=topics)
             except TopicRefused as refusal:
                 request = request._replace(error=str(refusal))
         self._answer(request)

@@ -23,6 +23,7 @@ _DAY_NS = 86_400 * 10**9
 _INSURANCE_NS = 20 * 3600 * 10**9  # after midnight, UTC
 _INSURANCE_FUND = Decimal(1000)
 _FIRST_USER_ID = 1_000_001
+_TRADED = (Category.INVERSE, Category.LINEAR)
 
 DEPOSITS: Mapping[str, Number] = {"BTC": 10, "ETH": 100, "USDT": 500_000}
 """What a new account is given, where nothing else is said."""
@@ -49,8 +50,8 @@ class Exchange:
             Desk(instrument, habits, f"{seed}:{_name(instrument)}", self.clearing, self._tell_accounts)
             for instrument, habits in listed
         ]
-        self.desks = {desk.instrument.symbol: desk for desk in desks if desk.instrument.category is not Category.SPOT}
-        """By symbol, those where accounts trade: spot is the crowd's alone."""
+        self.desks = {desk.instrument.symbol: desk for desk in desks if desk.instrument.category in _TRADED}
+        """By symbol, those where accounts trade: spot and options are the crowd's alone."""
         self._every_desk = {(desk.instrument.category, desk.instrument.symbol): desk for desk in desks}
         self._listings: dict[tuple[Category, str], Listing] = {}
         self._wanted: dict[PublicTopic, None] = {}
@@ -119,17 +120,24 @@ class Exchange:
     def want(self, topic: PublicTopic) -> Iterable[MarketFrame]:
         """Tells of a topic from now on; gives what a first subscriber is sent: nothing before the market has opened."""
         self._wanted[topic] = None
-        listing = self._listing_of(topic)
-        return listing.begin(topic, self.now_ns) if listing else ()
+        return [frame for listing in self._listings_of(topic) for frame in listing.begin(topic, self.now_ns)]
 
     def forget(self, topic: PublicTopic) -> None:
         """Tells of a topic no more, until it is wanted again."""
         self._wanted.pop(topic, None)
-        if listing := self._listing_of(topic):
+        for listing in self._listings_of(topic):
             listing.end(topic)
 
-    def _listing_of(self, topic: PublicTopic) -> Listing | None:
-        return self._listings.get((topic.category, split_topic(topic.name)[1]))
+    def _listings_of(self, topic: PublicTopic) -> list[Listing]:
+        """Those that a topic tells of: one, but for trades of options, which come by the base coin."""
+        name = split_topic(topic.name)[1]
+        if (topic.category, name) in self._listings:
+            return [self._listings[topic.category, name]]
+        return [
+            listing
+            for (category, symbol), listing in self._listings.items()
+            if category is topic.category is Category.OPTION and symbol.partition("-")[0] == name
+        ]
 
     def ticks(self) -> Iterator[Tick]:
         """The market from its opening, without end. A tick's events happen while its frames are taken.
@@ -158,7 +166,7 @@ class Exchange:
 
     def _open(self, at_ns: int) -> Iterator[MarketFrame]:
         for topic in tuple(self._wanted):
-            if listing := self._listing_of(topic):
+            for listing in self._listings_of(topic):
                 yield from listing.begin(topic, at_ns)
 
     def _step(

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
+from depthwire.bybit.topics import split_topic
 from depthwire.venue import public_v2, public_v5
 from depthwire.venue.desk import Desk
 from depthwire.venue.instruments import Instrument
@@ -28,7 +29,7 @@ class Listing:
         """Tells of a topic from now on; gives what a first subscriber is sent."""
         view = self._views.get(topic)
         if view is None:
-            kind = topic.name.removesuffix(f".{self.desk.instrument.symbol}")
+            kind = split_topic(topic.name)[0]
             view = self._views[topic] = _KINDS[topic.dialect](self.desk.instrument)[kind](topic, self._symbol)
         self._active[topic] = view
         self._sort()
@@ -69,6 +70,6 @@ def topics_of(instrument: Instrument) -> Iterator[PublicTopic]:
     """Every public topic that tells of an instrument."""
     category = instrument.category
     for dialect, kinds_of in _KINDS.items():
-        if dialect is Dialect.V5 or category is not Category.SPOT:
+        if dialect is Dialect.V5 or category in (Category.INVERSE, Category.LINEAR):
             for kind in kinds_of(instrument):
-                yield PublicTopic(dialect, category, f"{kind}.{instrument.symbol}")
+                yield PublicTopic(dialect, category, f"{kind}.{public_v5.filter_of(kind, instrument)}")

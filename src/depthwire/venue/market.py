@@ -11,10 +11,11 @@ class Category(StrEnum):
     INVERSE = "inverse"
     LINEAR = "linear"
     SPOT = "spot"
+    OPTION = "option"
 
 
 class Dialect(StrEnum):
-    """A wire form. That of v2 differs between inverse and linear symbols, and knows no spot."""
+    """A wire form. That of v2 differs between inverse and linear symbols, and has no others."""
 
     V2 = "v2"
     V5 = "v5"

@@ -24,10 +24,14 @@ from depthwire.venue.view import EventView, View
 
 BOOK_PACES_MS = {1: 10, 50: 20, 200: 100, 1000: 200}
 """Depths of the book topics, and how often each is pushed at most."""
-BOOK_KINDS = tuple(f"orderbook.{depth}" for depth in BOOK_PACES_MS)
+UNDERLYING, VOLATILITY = "60622.5", "0.5"
+"""What frames of options say of their underlying, which does not move here."""
+OPTION_PACES_MS = {25: 20, 100: 100}
+BOOK_KINDS = tuple(f"orderbook.{depth}" for depth in (*BOOK_PACES_MS, *OPTION_PACES_MS))
 TICKER_KIND = "tickers"
 PUBLIC_KINDS = ("orderbook", "publicTrade", TICKER_KIND, "kline", "allLiquidation")
 _AGAIN_NS = 3 * 10**9  # after so long the top of the book is told once more
+_SHORT = (Category.SPOT, Category.OPTION)  # their numbers have no zeros at the end
 
 Make = Callable[[PublicTopic, Symbol], View]
 Texts = Callable[[PublicTopic, Instrument, Sequence[Any], int], Iterator[str]]
@@ -35,6 +39,12 @@ Texts = Callable[[PublicTopic, Instrument, Sequence[Any], int], Iterator[str]]
 
 def kinds_of(instrument: Instrument) -> dict[str, Make]:
     """What there is of a symbol: the kinds of topic, and what makes their views."""
+    if instrument.category is Category.OPTION:
+        return {
+            **{f"orderbook.{depth}": partial(_book, depth) for depth in OPTION_PACES_MS},
+            "publicTrade": partial(_events, 20, "trade", _option_trades),
+            TICKER_KIND: TickerView,
+        }
     kinds: dict[str, Make] = {
         "orderbook.1": TopView,
         **{f"orderbook.{depth}": partial(_book, depth) for depth in BOOK_PACES_MS if depth > 1},
@@ -47,7 +57,15 @@ def kinds_of(instrument: Instrument) -> dict[str, Make]:
     return kinds
 
 
+def filter_of(kind: str, instrument: Instrument) -> str:
+    """What a topic of a symbol ends in: the symbol, but for trades of options their base coin."""
+    by_coin = instrument.category is Category.OPTION and kind == "publicTrade"
+    return instrument.symbol.partition("-")[0] if by_coin else instrument.symbol
+
+
 def _book(depth: int, topic: PublicTopic, symbol: Symbol) -> View:
+    if topic.category is Category.OPTION:
+        return BookView(topic, OPTION_PACES_MS[depth], depth, symbol.matcher, OptionBookWords(topic, symbol))
     return BookView(topic, BOOK_PACES_MS[depth], depth, symbol.matcher, BookWords(topic, symbol))
 
 
@@ -71,11 +89,11 @@ def _head(topic: PublicTopic, kind: str, at_ns: int) -> str:
 
 
 def _price(instrument: Instrument, tick: int) -> str:
-    return instrument.price_number(tick) if instrument.category is Category.SPOT else instrument.price(tick)
+    return instrument.price_number(tick) if instrument.category in _SHORT else instrument.price(tick)
 
 
 def _size(instrument: Instrument, lots: int) -> str:
-    return plain(instrument.qty_of(lots)) if instrument.category is Category.SPOT else instrument.fixed_size(lots)
+    return plain(instrument.qty_of(lots)) if instrument.category in _SHORT else instrument.fixed_size(lots)
 
 
 # books
@@ -107,16 +125,24 @@ class BookWords:
         return self._frame("delta", changes, sequence, at_ns)
 
     def _frame(self, kind: str, levels: Sequence[LevelChange], sequence: int, at_ns: int) -> str:
+        data = self._data(levels, sequence)
+        return f'{_head(self._topic, kind, at_ns)},"data":{data},"cts":{at_ns // 1_000_000}}}'
+
+    def _data(self, levels: Sequence[LevelChange], sequence: int) -> str:
         bids = ",".join(self._pair(level) for level in levels if level.sign == BUY)
         asks = ",".join(self._pair(level) for level in levels if level.sign == SELL)
-        return (
-            f'{_head(self._topic, kind, at_ns)},"data":{{"s":"{self._instrument.symbol}","b":[{bids}],"a":[{asks}],'
-            f'"u":{self._u},"seq":{sequence}}},"cts":{at_ns // 1_000_000}}}'
-        )
+        return f'{{"s":"{self._instrument.symbol}","b":[{bids}],"a":[{asks}],"u":{self._u},"seq":{sequence}}}'
 
     def _pair(self, level: LevelChange) -> str:
         size = _size(self._instrument, level.lots) if level.lots else "0"
         return f'["{_price(self._instrument, level.tick)}","{size}"]'
+
+
+class OptionBookWords(BookWords):
+    """Book frames of options, which begin with an id and end with the type."""
+
+    def _frame(self, kind: str, levels: Sequence[LevelChange], sequence: int, at_ns: int) -> str:
+        return _option_frame(self._topic, kind, self._data(levels, sequence), sequence, at_ns)
 
 
 class TopView(BookView):
@@ -161,6 +187,28 @@ def _trade(instrument: Instrument, numbered: NumberedTrade) -> str:
     return (
         f'{{"T":{at_ms},"s":"{symbol}","S":"{trade.side}","v":"{size}","p":"{price}",'
         f'"L":"{numbered.tick_direction}","i":"{numbered.uuid}","BT":false,"RPI":false,"seq":{trade.sequence}}}'
+    )
+
+
+def _option_frame(topic: PublicTopic, kind: str, data: str, sequence: int, at_ns: int) -> str:
+    at_ms = at_ns // 1_000_000
+    return f'{{"id":"{topic}-{sequence}-{at_ms}","topic":"{topic}","ts":{at_ms},"data":{data},"type":"{kind}"}}'
+
+
+def _option_trades(
+    topic: PublicTopic, instrument: Instrument, trades: Sequence[NumberedTrade], at_ns: int
+) -> Iterator[str]:
+    told = ",".join(_option_trade(instrument, trade) for trade in trades)
+    yield _option_frame(topic, "snapshot", f"[{told}]", trades[-1].trade.sequence, at_ns)
+
+
+def _option_trade(instrument: Instrument, numbered: NumberedTrade) -> str:
+    trade = numbered.trade
+    price = _price(instrument, trade.tick)
+    return (
+        f'{{"p":"{price}","v":"{_size(instrument, trade.lots)}","i":"{numbered.uuid}","T":{trade.at_ns // 1_000_000},'
+        f'"BT":false,"RPI":false,"S":"{trade.side}","s":"{instrument.symbol}","L":"{numbered.tick_direction}",'
+        f'"mP":"{price}","iP":"{UNDERLYING}","mIv":"{VOLATILITY}","iv":"{VOLATILITY}","seq":{trade.sequence}}}'
     )
 
 
@@ -217,7 +265,7 @@ class TickerView(View):
         if fields == told:
             return
         self._told = fields
-        if self.topic.category is Category.SPOT:
+        if self.topic.category in _SHORT:
             yield self._frame("snapshot", fields, at_ns)
         else:
             changed = {name for name in fields if fields[name] != told[name]}
@@ -230,7 +278,9 @@ class TickerView(View):
     def _frame(self, kind: str, fields: dict[str, str], at_ns: int) -> MarketFrame:
         topic, sequence, at_ms = self.topic, self._symbol.matcher.sequence, at_ns // 1_000_000
         data = msgspec.json.encode(fields).decode()
-        if topic.category is Category.SPOT:
+        if topic.category is Category.OPTION:
+            text = _option_frame(topic, kind, data, sequence, at_ns)
+        elif topic.category is Category.SPOT:
             text = f'{{"topic":"{topic}","ts":{at_ms},"type":"{kind}","cs":{sequence},"data":{data}}}'
         else:
             text = f'{{"topic":"{topic}","type":"{kind}","data":{data},"cs":{sequence},"ts":{at_ms}}}'
@@ -256,6 +306,34 @@ class TickerView(View):
             }
         bid, ask = symbol.top
         interest = symbol.interest
+        if instrument.category is Category.OPTION:
+            return {
+                "symbol": instrument.symbol,
+                "bidPrice": price(bid),
+                "bidSize": _size(instrument, symbol.matcher.lots_at(BUY, bid)),
+                "bidIv": VOLATILITY,
+                "askPrice": price(ask),
+                "askSize": _size(instrument, symbol.matcher.lots_at(SELL, ask)),
+                "askIv": VOLATILITY,
+                "lastPrice": price(stats.last),
+                "highPrice24h": price(stats.high),
+                "lowPrice24h": price(stats.low),
+                "markPrice": price_text(stats.mark_e4),
+                "indexPrice": UNDERLYING,
+                "markPriceIv": VOLATILITY,
+                "underlyingPrice": UNDERLYING,
+                "openInterest": plain(instrument.qty_of(interest)),
+                "turnover24h": plain(turnover),
+                "volume24h": plain(volume),
+                "totalVolume": plain(volume),
+                "totalTurnover": plain(turnover),
+                "delta": "0.5",
+                "gamma": "0.00001",
+                "vega": "80",
+                "theta": "-20",
+                "predictedDeliveryPrice": "0",
+                "change24h": change,
+            }
         value = instrument.contract.value(instrument.qty_of(interest), instrument.price_of(stats.last))
         return {
             "symbol": instrument.symbol,

@@ -1,6 +1,6 @@
 """What clients ask on a socket, and what a dialect must know to answer: bytes in, bytes out, no socket."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -15,13 +15,15 @@ class Request(NamedTuple):
     """An op and its arguments; ``error`` says why it cannot be served, "" where it can be understood.
 
     The arguments of ``subscribe`` and ``unsubscribe`` are texts, those of ``auth`` whatever came. ``req_id`` is what a
-    v5 client may mark its request with, as text; None where it has none.
+    v5 client may mark its request with, as text; None where it has none. ``granted`` are those of the topics that it
+    names which it may have.
     """
 
     op: str
     args: list[Any] | None
     error: str = ""
     req_id: str | None = None
+    granted: Sequence[str] = ()
 
 
 class TopicRefused(Exception):

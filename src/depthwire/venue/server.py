@@ -190,7 +190,9 @@ class Venue:
         return self.url_of(service_v2.LINEAR_PRIVATE)
 
     def v5_url(self, category: str) -> str:
-        """Where the public topics of a category (inverse, linear, spot) are served on v5. ValueError for any other."""
+        """Where the public topics of a category (inverse, linear, spot, option) are served on v5. ValueError for any
+        other.
+        """
         return self.url_of(service_v5.PUBLIC[Category(category)])
 
     @property
@@ -218,7 +220,7 @@ class Venue:
                     split_topic(topic.name)[1]: None
                     for topic in self._market.topics
                     if (topic.dialect, topic.category) == (endpoint.dialect, endpoint.category)
-                    and not topic.name.startswith("insurance.")  # which names a coin
+                    and not _names_a_coin(topic)
                 }
                 if names:
                     symbols[self.url_of(endpoint)] = names
@@ -422,3 +424,9 @@ class Venue:
         for connection in tuple(self._open):
             if topic in connection.topics:
                 connection.send(raw, WSMsgType.BINARY if binary else WSMsgType.TEXT)
+
+
+def _names_a_coin(topic: PublicTopic) -> bool:
+    """Whether a topic ends in a coin rather than a symbol."""
+    is_option_trade = topic.category is Category.OPTION and topic.name.startswith("publicTrade.")
+    return is_option_trade or topic.name.startswith("insurance.")

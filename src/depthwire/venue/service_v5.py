@@ -28,6 +28,7 @@ _CATEGORISED = {
 }
 PRIVATE_TOPICS = (*_ALL_IN_ONE, *_CATEGORISED)
 MOST_SPOT_ARGS = 10
+MOST_OPTION_TOPICS = 2_000
 LONGEST_ARGS = 21_000
 
 
@@ -37,12 +38,15 @@ class V5Service:
     def __init__(self, endpoint: Endpoint, topics: Iterable[PublicTopic]) -> None:
         self.endpoint = endpoint
         self._is_spot = endpoint.category is Category.SPOT
+        self._is_option = endpoint.category is Category.OPTION
         self._topics = frozenset(
             topic.name for topic in topics if (topic.dialect, topic.category) == (endpoint.dialect, endpoint.category)
         )
 
     def answer(self, conn_id: str, request: Request) -> bytes:
-        """With ``req_id``: empty where there was none, but absent on spot and of a sign-in."""
+        """With ``req_id``: empty where there was none, but absent on spot and of a sign-in. Option lists the topics."""
+        if self._is_option and request.op in ("subscribe", "unsubscribe") and not request.error:
+            return _lists(conn_id, request)
         message: dict[str, object] = {"success": not request.error, "ret_msg": request.error}
         if request.op == "auth":
             marked = {} if request.req_id is None else {"req_id": request.req_id}
@@ -53,8 +57,10 @@ class V5Service:
 
     def pong(self, conn_id: str, request: Request) -> bytes:
         """On private an operation of its own, with the time in ms."""
+        now = str(time.time_ns() // 1_000_000)
+        if self._is_option:
+            return msgspec.json.encode({"args": [now], "op": "pong"})
         if self.endpoint.is_private:
-            now = str(time.time_ns() // 1_000_000)
             return msgspec.json.encode(
                 {"req_id": request.req_id or "", "op": "pong", "args": [now], "conn_id": conn_id}
             )
@@ -77,6 +83,8 @@ class V5Service:
         characters.
         """
         args = request.args or []
+        if self._is_option:
+            return self._listed(request.op, args, held)
         if self._is_spot and len(args) > MOST_SPOT_ARGS:
             raise TopicRefused(f"args size >{MOST_SPOT_ARGS}")
         for arg in args:
@@ -97,6 +105,22 @@ class V5Service:
                 raise TopicRefused(f"error:args of a connection longer than {LONGEST_ARGS} characters")
         return topics
 
+    def _listed(self, op: str, args: list[str], held: Collection[str]) -> list[str]:
+        """Of an option request those topics that there are and that the limits leave room for: each by itself."""
+        topics = [topic for topic in dict.fromkeys(args) if topic in self._topics]
+        if op == "unsubscribe":
+            return topics
+        room = MOST_OPTION_TOPICS - len(held)
+        again, new = [topic for topic in topics if topic in held], [topic for topic in topics if topic not in held]
+        return again + new[:room]
+
     def is_private(self, topic: str) -> bool:
         """Served on the private path alone."""
         return self.endpoint.is_private and topic in PRIVATE_TOPICS
+
+
+def _lists(conn_id: str, request: Request) -> bytes:
+    """An answer of option: ``success`` says that the request was understood, the lists what became of each topic."""
+    failed = [topic for topic in dict.fromkeys(request.args or ()) if topic not in request.granted]
+    lists = {"failTopics": failed, "successTopics": request.granted}
+    return msgspec.json.encode({"success": True, "conn_id": conn_id, "data": lists, "type": "COMMAND_RESP"})

@@ -139,6 +139,24 @@ _CALM = Habits(
     levels=80,
 )
 """Those of the symbols that are many: about one frame a second each."""
+_OPTION = Instrument(
+    number=1000,
+    symbol="BTC-31DEC27-60000-C",
+    category=Category.OPTION,
+    coin="USDT",
+    opening_e4=60_000_000,
+    tick_e4=50_000,
+    lots_a_unit=100,
+    created_at="1970-01-01T00:00:00.000Z",
+    opening_volume=0,
+    opening_turnover_e8=0,
+    opening_interest=0,
+)
+_OPTION_HABITS = replace(_CALM, stride=5, levels=160)
+_OPTIONS = tuple(
+    (replace(_OPTION, number=_OPTION.number + number, symbol=symbol), _OPTION_HABITS)
+    for number, symbol in enumerate(("BTC-31DEC27-60000-C", "BTC-31DEC27-60000-P", "ETH-31DEC27-2500-C"))
+)
 _MOST = 9999
 
 
@@ -154,7 +172,8 @@ class SyntheticMarket:
     (20 ms), 200 (100 ms) and 1000 (200 ms), ``publicTrade`` (20 ms), ``tickers`` (100 ms; spot: 1 s), ``kline.I`` (as
     on v2), and but on spot ``allLiquidation`` (500 ms). The book topics of a symbol are views of one book of more than
     1,000 levels a side: after every frame a side has exactly as many levels as its topic says, and the book is never
-    crossed.
+    crossed. Three options are traded by the crowd alone, ``BTC-31DEC27-60000-C`` and ``-P`` and ``ETH-31DEC27-2500-C``:
+    ``orderbook.D`` of depths 25 (20 ms) and 100 (100 ms), ``publicTrade`` by base coin, ``tickers`` in snapshots only.
 
     Equal ``seed`` and ``start_ns`` (ns since the epoch of the first frame; by default the moment at which it
     begins) give equal bytes. ValueError where ``more`` is not 0 to 9,999.
@@ -172,7 +191,7 @@ class SyntheticMarket:
             raise ValueError(f"{more} more symbols: expected 0 to {_MOST}")
         self._seed = seed
         self._start_ns = start_ns
-        self._listed = (*_LISTED, *(_calm(number) for number in range(1, more + 1)))
+        self._listed = (*_LISTED, *(_calm(number) for number in range(1, more + 1)), *_OPTIONS)
         coins = (instrument.coin for instrument, _ in _LISTED if instrument.category is Category.INVERSE)
         self.topics: Collection[PublicTopic] = dict.fromkeys(
             (
