@@ -24,6 +24,7 @@ PYTHON = os.environ.get("DEPTHWIRE_INTEROP_V5", "")
 pytestmark = pytest.mark.skipif(not PYTHON, reason="needs DEPTHWIRE_INTEROP_V5, a Python with the extra interop-v5")
 SCRIPTS = Path(__file__).parent / "interop"
 SYMBOLS = {Category.LINEAR: "BTCUSDT", Category.INVERSE: "BTCUSD", Category.SPOT: "BTCUSDT"}
+OPTIONS = "BTC-31DEC27-60000-C", "BTC-31DEC27-60000-P"
 KEY, SECRET = "trader", "trader-secret"
 BOUND_S = 60
 Sides = tuple[list[tuple[D, float]], list[tuple[D, float]]]
@@ -36,13 +37,14 @@ def topics(*kinds: str) -> list[PublicTopic]:
 
 
 @asynccontextmanager
-async def running(script: str, venue: Venue) -> AsyncIterator[list[Any]]:
-    """A client at work; gives what it printed so far."""
+async def running(script: str, venue: Venue, options: tuple[str, ...] = ()) -> AsyncIterator[list[Any]]:
+    """A client at work, of the symbols or of some options; gives what it printed so far."""
     config = {
         "base": venue.inverse_url.removesuffix("/realtime"),
-        "symbols": SYMBOLS,
+        "symbols": {} if options else SYMBOLS,
         "key": KEY,
         "secret": SECRET,
+        **({"options": options} if options else {}),
     }
     process = await asyncio.create_subprocess_exec(
         PYTHON,
@@ -243,5 +245,78 @@ def test_ccxts_books_trades_and_orders_are_the_venues() -> None:
             assert {(each["takerOrMaker"], each["type"]) for each in filled} == {("taker", "market")}
             statuses = {each["status"] for batch in found("orders") for each in batch}
             assert statuses == {"open", "closed", "canceled"}
+
+    run(main, bound_s=BOUND_S)
+
+
+# options
+
+
+class OurOption:
+    """The levels that depthwire's client knew of an option after each of the venue's times, and the client's errors."""
+
+    def __init__(self, book: LiveBook) -> None:
+        self.by_ts: dict[int, Sides] = {}
+        book.on_change(self._keep)
+        self._keep(book)
+
+    def _keep(self, book: LiveBook) -> None:
+        shown = book.snapshot()
+        bids, asks = ([(book.price(price_id), size) for price_id, size in side] for side in (shown.bids, shown.asks))
+        self.by_ts[book.ts_exchange_us // 1000] = bids, asks
+
+
+@asynccontextmanager
+async def our_options(venue: Venue) -> AsyncIterator[dict[str, OurOption]]:
+    async with depthwire.connect(venue.v5_url("option")) as client:
+        asked = [asyncio.ensure_future(client.book(symbol)) for symbol in OPTIONS]
+        books = [PublicTopic(Dialect.V5, Category.OPTION, f"orderbook.25.{symbol}") for symbol in OPTIONS]
+        await until(lambda: all(venue._subscribers[book] for book in books))
+        venue.advance(0.02)
+        yield {symbol: OurOption(await book) for symbol, book in zip(OPTIONS, asked, strict=True)}
+
+
+async def play(venue: Venue, condition: Callable[[], bool]) -> None:
+    while not condition():
+        venue.advance(0.1)
+        await asyncio.sleep(0.005)
+
+
+def test_pybit_reads_options() -> None:
+    async def main() -> None:
+        async with Venue(SyntheticMarket(seed=8), speed=None) as venue:
+            async with our_options(venue) as truth, running("pybit_v5.py", venue, OPTIONS) as printed:
+
+                def messages(topic: str) -> list[Any]:
+                    return [line["message"] for line in printed if line["message"]["topic"] == topic]
+
+                wanted = [f"{kind}.{symbol}" for kind in ("orderbook.25", "tickers") for symbol in OPTIONS]
+                await play(venue, lambda: all(len(messages(topic)) > 20 for topic in (*wanted, "publicTrade.BTC")))
+                for symbol, known in truth.items():
+                    for message in messages(f"orderbook.25.{symbol}"):
+                        await until(lambda message=message, known=known: message["ts"] in known.by_ts)  # type: ignore[misc]
+                        assert same((message["data"]["b"], message["data"]["a"]), known.by_ts[message["ts"]])
+            traded = {trade["s"] for message in messages("publicTrade.BTC") for trade in message["data"]}
+            assert traded == set(OPTIONS)
+
+    run(main, bound_s=BOUND_S)
+
+
+def test_ccxt_reads_books_of_options() -> None:
+    async def main() -> None:
+        async with (
+            Venue(SyntheticMarket(seed=9), speed=None) as venue,
+            our_options(venue) as truth,
+            running("ccxt_v5.py", venue, OPTIONS) as printed,
+        ):
+
+            def found(symbol: str) -> list[Any]:
+                return [line["found"] for line in printed if line["what"] == f"book {symbol}"]
+
+            await play(venue, lambda: all(len(found(symbol)) > 20 for symbol in OPTIONS))
+            for symbol, known in truth.items():
+                for book in found(symbol):
+                    await until(lambda book=book, known=known: book["ts"] in known.by_ts)  # type: ignore[misc]
+                    assert same((book["bids"], book["asks"]), known.by_ts[book["ts"]])
 
     run(main, bound_s=BOUND_S)

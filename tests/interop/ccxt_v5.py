@@ -42,6 +42,22 @@ def market(category: str, market_id: str) -> dict[str, Any]:
     }
 
 
+def option(market_id: str) -> dict[str, Any]:
+    base, _, strike, kind = market_id.split("-")
+    return {
+        **market("linear", f"{base}USDT"),
+        "id": market_id,
+        "symbol": f"{base}/USDT:USDT-271231-{strike}-{kind}",
+        "type": "option",
+        "swap": False,
+        "option": True,
+        "linear": None,
+        "expiry": 1830297600000,
+        "strike": float(strike),
+        "optionType": "call" if kind == "C" else "put",
+    }
+
+
 async def main() -> None:
     exchange = ccxt.pro.bybit(
         {
@@ -56,7 +72,8 @@ async def main() -> None:
         urls["public"][category] = f"{base}/v5/public/{category}"
     urls["private"]["contract"] = f"{base}/v5/private"
     markets = [market(category, market_id) for category, market_id in config["symbols"].items()]
-    exchange.set_markets(markets)
+    options = [option(market_id) for market_id in config.get("options", ())]
+    exchange.set_markets(markets + options)
 
     async def watch(what: str, call: Callable[[], Awaitable[Any]]) -> None:
         while True:
@@ -65,7 +82,13 @@ async def main() -> None:
                 found = {"ts": found["timestamp"], "bids": found["bids"], "asks": found["asks"]}
             print(json.dumps({"what": what, "found": found}), flush=True)
 
-    watches = [watch("my trades", exchange.watch_my_trades), watch("orders", exchange.watch_orders)]
+    watches = []
+    for each in options:
+        # ccxt asks for trades of an option by its symbol, where the exchange has them by base coin.
+        symbol = each["symbol"]
+        watches.append(watch(f"book {each['id']}", lambda symbol=symbol: exchange.watch_order_book(symbol, 25)))
+    if not options:
+        watches += [watch("my trades", exchange.watch_my_trades), watch("orders", exchange.watch_orders)]
     for category, each in zip(config["symbols"], markets, strict=True):
         symbol = each["symbol"]
         watches.append(watch(f"book {category}", lambda symbol=symbol: exchange.watch_order_book(symbol, 50)))

@@ -31,9 +31,13 @@ class Socket(unified_trading.WebSocket):
     """pybit sends a request first and notes it afterwards: on a loopback, its answer and data may come in between."""
 
     def _process_subscription_message(self, message: dict[str, Any]) -> None:
-        while message["req_id"] not in self.subscriptions:
+        while message.get("req_id") not in self.subscriptions and not self._lists_topics(message):
             time.sleep(0.001)
         super()._process_subscription_message(message)
+
+    def _lists_topics(self, message: dict[str, Any]) -> bool:
+        """Whether it is an answer of option, which repeats no request: any that was noted will do."""
+        return message.get("type") == "COMMAND_RESP" and bool(self.subscriptions)
 
     def _process_normal_message(self, message: dict[str, Any]) -> None:
         while message["topic"] not in self.callback_directory:
@@ -49,6 +53,16 @@ for category, symbol in config["symbols"].items():
     socket.ticker_stream(symbol, told_by(category))
     socket.kline_stream(1, symbol, told_by(category))
     sockets.append(socket)
+
+for symbol in config.get("options", ()):
+    socket = Socket(channel_type="option", testnet=False)
+    socket.orderbook_stream(25, symbol, told_by("option"))
+    socket.trade_stream(symbol.partition("-")[0], told_by("option"))
+    socket.ticker_stream(symbol, told_by("option"))
+    sockets.append(socket)
+if "options" in config:
+    sys.stdin.read()
+    sys.exit()
 
 private = Socket(channel_type="private", testnet=False, api_key=config["key"], api_secret=config["secret"])
 private.order_stream(told_by("private"))
