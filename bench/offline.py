@@ -19,7 +19,7 @@ class Owner:
     def on_control(self, message: bytes) -> NoReturn:
         raise AssertionError(f"not data: {message!r}")
 
-    def on_unrouted(self, topic: str) -> NoReturn:
+    def on_unrouted(self, topic: str, message: bytes) -> NoReturn:
         raise AssertionError(f"no channel for {topic}")
 
 

@@ -35,7 +35,7 @@ class Reader:
         """No answers here."""
         raise AssertionError(message)
 
-    def on_unrouted(self, topic: str) -> None:
+    def on_unrouted(self, topic: str, message: bytes) -> None:
         """No other topics here."""
         raise AssertionError(topic)
 

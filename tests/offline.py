@@ -66,7 +66,7 @@ class Offline:
             if not is_answer(message):
                 self.feed.damaged(message, error.message)
 
-    def on_unrouted(self, topic: str) -> Channel | None:
+    def on_unrouted(self, topic: str, message: bytes) -> Channel | None:
         return self.add(topic) if self.adopts else None
 
     def on_connected(self, transport: object) -> None: ...

@@ -721,3 +721,41 @@ def test_a_snapshot_is_applied_whatever_its_numbers() -> None:
     book.apply_levels([(997, 1.0)], update_id=1)
     with pytest.raises(errors.OutOfSequence):
         book.apply_levels([(997, 1.0)], update_id=1)
+
+
+# numpy's numbers
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.longdouble, str, Decimal, float])
+def test_a_price_may_be_of_any_type_of_number(kind: Any) -> None:
+    book = Book("BTCUSD", price_decimals=2)
+    book.apply_snapshot([(np.int64(10010), np.float64(1.5))], [(10011, np.float32(2.5))])
+    assert book.price_id(kind("100.1")) == 10010
+    assert book.size_at(kind("100.1")) == 1.5
+    with pytest.raises(ValueError, match="finer than"):
+        book.price_id(kind("100.125"))
+    with pytest.raises(ValueError, match="not a price"):
+        book.price_id(kind("nan"))
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint64, np.int32, np.uint8, int])
+def test_a_price_may_be_of_any_type_of_integer(kind: Any) -> None:
+    book = Book("BTCUSD", price_decimals=2)
+    book.apply_snapshot([(10000, 1.5)], [(10100, 2.5)])
+    assert book.size_at(kind(100)) == 1.5
+    assert book.size_at(kind(101)) == 2.5
+
+
+def test_what_a_book_gives_as_arrays_it_takes_as_prices_and_sizes() -> None:
+    book = Book("BTCUSD", price_decimals=1)
+    book.apply_snapshot([(999, 1.0), (998, 3.0)], [(1001, 1.0)])
+    bids, _ = book.to_numpy()
+    assert [book.size_at(price) for price in bids[:, 0]] == bids[:, 1].tolist() == [1.0, 3.0]
+    assert book.vwap("Sell", bids[0, 1]) == book.sweep_price("Sell", np.float32(1)) == 99.9
+    assert book.depth_within(np.float64(10)) == book.depth_within(10.0)
+    ids, sizes = book.bids
+    assert [book.size_at_id(price_id) for price_id in ids] == sizes.tolist()
+    assert str(book.price(ids[0])) == "99.9"
+    assert book.imbalance(np.int64(1)) == 0.0
+    book.apply_delta(update=[("Buy", ids[0], np.float32(0.5))], delete=[("Buy", ids[1])])
+    assert (book.size_at_id(999), len(book)) == (0.5, 2)

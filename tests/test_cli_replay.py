@@ -2,6 +2,7 @@
 
 import io
 import json
+import zipfile
 from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
@@ -374,7 +375,7 @@ def test_a_tape_without_a_book_names_the_option(tmp_path: Path, capsys: pytest.C
 def test_what_is_no_tape_costs_one_line_and_exit_code_1(
     name: str, tape: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "no.frames").write_text('{"topic":"trade.BTCUSD","data":[]}\n' * 10)
+    (tmp_path / "no.frames").write_text('"trade.BTCUSD"\n' * 10)
     (tmp_path / "corrupt.zst").write_bytes(b"\x28\xb5\x2f\xfdgarbage that is no zstd")
     assert main(["replay", "--json", str(tape), str(tmp_path / name)]) == 1
     out, err = capsys.readouterr()
@@ -441,3 +442,73 @@ def test_a_tape_that_is_none_among_others_side_by_side_is_an_error(
     good = str(tapes / "v5-linear-ob50-2026-08-24.frames")
     assert main(["replay", "--jobs", "2", good, str(tmp_path / "none.frames")]) != 0
     assert "none.frames" in capsys.readouterr().err
+
+
+# faults
+
+
+def test_a_book_of_any_depth_replays(tapes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report, err = replay(capsys, tapes / "faults" / "02_orderbook_500.frames")
+    (book,) = report["books"].values()
+    assert (book["state"], book["u"], book["bids"], book["asks"]) == (
+        "LIVE",
+        7002,
+        [["42300", "2"]],
+        [["42300.2", "0.9"], ["42300.3", "3"]],
+    )
+    assert (report["skipped"], err) == (0, "")
+
+
+def test_option_books_replay(tapes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    faults = tapes / "faults"
+    report, err = replay(
+        capsys, faults / "04_option_book_without_seq.frames", faults / "05_option_empty_book_u0.frames"
+    )
+    shown = [(book["state"], book["u"], book["bids"], book["asks"]) for book in report["books"].values()]
+    assert shown == [("LIVE", 2002, [["0.02", "40"]], [["1.75", "45"]]), ("LIVE", 1, [["5", "0.96"]], [])]
+    assert (report["skipped"], err) == (0, "")
+
+
+@pytest.mark.parametrize("suffix", [".data", ".data.zip"])
+def test_the_exchanges_archive_of_raw_frames_replays_as_it_is(
+    tapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], suffix: str
+) -> None:
+    raws = b"\n".join(frames(tapes / "faults" / "02_orderbook_500.frames"))
+    archive = tmp_path / f"2024-01-01_BTCUSDT_ob500{suffix}"
+    if suffix == ".data":
+        archive.write_bytes(raws)
+    else:
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as target:
+            target.writestr("2024-01-01_BTCUSDT_ob500.data", raws)
+    report, err = replay(capsys, archive)
+    (book,) = report["books"].values()
+    assert (book["state"], book["u"], report["frames"], err) == ("LIVE", 7002, 2, "")
+
+
+def test_v5_private_frames_replay_without_an_answer_before_them(tapes: Path) -> None:
+    private = replay_module.Replay(("*",))
+    private.apply(str(tapes / "faults" / "03_v5_private_without_answers.frames"))
+    assert sum(channel.events for channel in private.events) == 4
+    assert (private.refusals.counts, private.skipped) == (Counter(), 0)
+
+
+def test_private_frames_of_both_generations_are_told_apart_one_by_one(tmp_path: Path) -> None:
+    of_v2 = (
+        b'{"topic":"execution","data":[{"symbol":"BTCUSD","side":"Buy","order_id":"o","exec_id":"e","order_link_id":"",'
+        + (
+            b'"price":"8300","order_qty":1,"exec_type":"Trade","exec_qty":1,"exec_fee":"0.00000009","leaves_qty":0,"is_maker":false,'
+            b'"trade_time":"2020-01-14T14:07:23.629Z"}]}'
+        )
+    )
+    of_v5 = (
+        b'{"topic":"execution","id":"1","creationTime":1786689290246,"data":[{"category":"linear","symbol":"BTCUSDT",'
+        + (
+            b'"execId":"e-1","execPrice":"95900.1","execQty":"0.5","execType":"Trade","orderId":"o-1","side":"Sell",'
+            b'"execTime":"1786689290245","isMaker":false,"seq":5}]}'
+        )
+    )
+    tape = write_tape(tmp_path / "a.frames", list(enumerate([of_v2, of_v5, of_v2, of_v5, of_v5])))
+    both = replay_module.Replay(("execution",))
+    both.apply(str(tape))
+    assert sorted(channel.events for channel in both.events) == [2, 3]
+    assert both.refusals.counts == Counter()

@@ -153,7 +153,7 @@ class Owner:
     def on_frame_error(self, error: DepthwireError) -> None:
         self.errors.append(error)
 
-    def on_unrouted(self, topic: str) -> Channel | None:
+    def on_unrouted(self, topic: str, message: bytes) -> Channel | None:
         return None
 
     def on_connected(self, transport: object) -> None: ...

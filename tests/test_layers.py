@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "depthwire"
 ROWS = [
     {"errors", "values", "settings", "pacing", "loops", "decimal_text", "parallel_arrays"}
     | {"callbacks", "garbage", "causes", "handshake", "loop_end", "phases", "clock", "socket_log", "damage"},
+    {"archives"},
     {"ladder", "scan_text", "streams", "tape", "polling"},
     {"masked_text"},
     {"kept_text", "level_text"},

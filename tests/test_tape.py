@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -170,8 +172,8 @@ def test_many_malformed_lines_do_not_flood_the_log(tmp_path: Path, caplog: pytes
 @pytest.mark.parametrize(
     "content",
     [
-        b'{"topic":"trade.BTCUSD","data":[]}\n' * 3,
-        b'{"topic":"trade.BTCUSD","data":[]}\n' * 5000,
+        b'"topic":"trade.BTCUSD"\n' * 3,
+        b'["trade.BTCUSD"]\n' * 5000,
         b"hello",
         b"\n",
         b"\x7fELF" + bytes(3000),
@@ -517,3 +519,85 @@ def test_a_file_that_is_cut_short_is_not_written_past_its_end(append: bool, tmp_
         tape.flush()
     assert path.stat().st_size == 3
     tape.close()
+
+
+# archives of raw frames
+
+
+RAW = [
+    b'{"topic":"orderbook.500.BTCUSDT","type":"snapshot","ts":1704067201073,"data":{"s":"BTCUSDT","ts":"x"}}',
+    b'{"op":"subscribe","success":true}',
+    b'{"topic":"order","id":"1","creationTime":1704067201074,"data":[]}',
+    b'{"topic":"trade.BTCUSD","data":[]}',
+    b'{"topic":"orderBookL2_25.BTCUSDT","data":[],"cross_seq":"5","timestamp_e6":"1704067201075001"}',
+]
+RAW_NS = [1704067201073000000] * 2 + [1704067201074000000] * 2 + [1704067201075001000]
+FORMS = ("plain", "zstd", "zip", "stored zip")
+
+
+def archive(path: Path, text: bytes, form: str, members: int = 1) -> Path:
+    if "zip" in form:
+        kind = zipfile.ZIP_STORED if form == "stored zip" else zipfile.ZIP_DEFLATED
+        with zipfile.ZipFile(path, "w", kind) as target:
+            for number in range(members):
+                target.writestr(f"{number}.data", text)
+    else:
+        path.write_bytes(text if form == "plain" else zstandard.ZstdCompressor().compress(text))
+    return path
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b""])
+def test_an_archive_of_raw_frames_is_a_tape_by_the_frames_own_times(tmp_path: Path, form: str, end: bytes) -> None:
+    path = archive(tmp_path / "a.data", b"\n".join(RAW) + end, form)
+    with TapeReader(path) as tape:
+        for _ in range(2):
+            assert list(tape) == list(zip(RAW_NS, RAW, strict=True))
+            assert (tape.skipped, tape.torn) == (0, None)
+        fed: list[tuple[int, bytes]] = []
+
+        def receive_lines(text: Any, start: int, stop: int) -> int:
+            for line in bytes(text[start:stop]).splitlines():
+                stamp, _, raw = line.partition(b"\t")
+                fed.append((int(stamp), raw))
+            return stop
+
+        for _ in tape.feed_to(receive_lines, lambda raw, ns: None):
+            pass
+        assert fed == list(zip(RAW_NS, RAW, strict=True))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_odd_lines_of_an_archive_are_skipped_and_counted(tmp_path: Path, form: str) -> None:
+    text = b"\n".join([*RAW, b"hello", RAW[0], b'{"topic":"cut'])
+    with TapeReader(archive(tmp_path / "a.data", text, form)) as tape:
+        assert len(list(tape)) == len(RAW) + 1
+        assert tape.skipped == 1
+        assert "cut off" in str(tape.torn)
+
+
+@pytest.mark.parametrize("form", ["plain", "zip"])
+def test_a_long_archive_is_read_block_by_block(tmp_path: Path, form: str) -> None:
+    text = b"".join(b'{"ts":%d,"pad":"%b"}\n' % (1704067200000 + n, b"x" * (n % 997)) for n in range(3000))
+    with TapeReader(archive(tmp_path / "a.data", text, form)) as tape:
+        assert [frame.recv_ns for frame in tape] == [(1704067200000 + n) * 1_000_000 for n in range(3000)]
+        assert tape.bytes_read > 0
+
+
+def test_a_zip_file_that_holds_no_tape_is_none(tmp_path: Path) -> None:
+    two = archive(tmp_path / "two.zip", b"\n".join(RAW), "zip", members=2)
+    broken = tmp_path / "broken.zip"
+    broken.write_bytes(archive(tmp_path / "good.zip", b"\n".join(RAW), "zip").read_bytes()[:-30])
+    other = archive(tmp_path / "other.zip", b"hello\n", "zip")
+    for path, match in ((two, "holds 2 files"), (broken, "cannot be read"), (other, "not a tape")):
+        with TapeReader(path) as tape, pytest.raises(TapeError, match=match):
+            list(tape)
+
+
+@pytest.mark.parametrize("form", ["plain", "zip"])
+def test_nothing_is_appended_to_an_archive(tmp_path: Path, form: str) -> None:
+    path = archive(tmp_path / "a.data", b"\n".join(RAW), form)
+    before = path.read_bytes()
+    with pytest.raises(TapeError, match="new file"):
+        TapeWriter(path, append=True)
+    assert path.read_bytes() == before

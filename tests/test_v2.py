@@ -163,3 +163,14 @@ def test_a_refusal_gives_the_venues_reason() -> None:
 def test_what_is_no_answer_is_malformed(raw: bytes) -> None:
     with pytest.raises(errors.MalformedFrame):
         INVERSE.answer(raw)
+
+
+@pytest.mark.parametrize(("kind", "depth"), [("orderBookL2_50", 50), ("orderBook_500.100ms", 500)])
+def test_a_book_of_any_depth_is_understood_but_only_served_ones_are_asked_for(kind: str, depth: int) -> None:
+    channel = INVERSE.channel(f"{kind}.BTCUSD")
+    assert isinstance(channel, BookChannel)
+    assert channel.book.depth == depth
+    with pytest.raises(errors.TopicError):
+        INVERSE.parse(f"{kind}.BTCUSD")
+    with pytest.raises(errors.TopicError):
+        INVERSE.book_topic("BTCUSD", depth)

@@ -130,7 +130,20 @@ def test_what_cannot_be_asked_for_is_refused_with_the_reason(dialect: Dialect, t
 
 @pytest.mark.parametrize(
     "topic",
-    ["", "tickers", "tickers.", ".BTCUSDT", "order.x", "kline.7.BTCUSDT", "orderbook.51.BTCUSDT", "trade.BTCUSDT", "x"],
+    [
+        "",
+        "tickers",
+        "tickers.",
+        ".BTCUSDT",
+        "order.x",
+        "kline.7.BTCUSDT",
+        "orderbook.0.BTCUSDT",
+        "orderbook.05.BTCUSDT",
+        "orderbook.9999999.BTCUSDT",
+        "orderbook.51.btcusdt",
+        "trade.BTCUSDT",
+        "x",
+    ],
 )
 def test_a_topic_that_is_none_has_no_channel(topic: str) -> None:
     assert v5.LINEAR.channel(topic) is None
@@ -266,3 +279,14 @@ def test_every_named_endpoint_is_one() -> None:
 def test_other_paths_are_refused(path: str) -> None:
     with pytest.raises(errors.InvalidUrl, match="/v5/public/linear"):
         endpoint_of(f"wss://stream.bybit.com{path}")
+
+
+@pytest.mark.parametrize("depth", [2, 51, 500, 999_999])
+def test_a_book_of_any_depth_is_understood_but_only_served_ones_are_asked_for(depth: int) -> None:
+    channel = v5.LINEAR.channel(f"orderbook.{depth}.BTCUSDT")
+    assert isinstance(channel, BookChannel)
+    assert channel.book.depth == depth
+    with pytest.raises(errors.TopicError, match="depth"):
+        v5.LINEAR.parse(f"orderbook.{depth}.BTCUSDT")
+    with pytest.raises(errors.TopicError, match="depth"):
+        v5.LINEAR.book_topic("BTCUSDT", depth)

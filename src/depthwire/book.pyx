@@ -613,7 +613,7 @@ cdef class Book:
     # ---- prices
 
     def price_id(self, price):
-        """The id of a price given as Decimal, str, int or float (a float means its shortest decimal text). O(1).
+        """The id of a price given as Decimal, str, int or float, numpy's too (a float means its shortest decimal text). O(1).
 
         Raises ValueError where the price is no number, is finer than the symbol's scale or does not fit, or while the
         scale is unknown.
@@ -621,7 +621,7 @@ cdef class Book:
         if self.decimals < 0:
             raise ValueError(f"{self.symbol}: the price scale is unknown until the first snapshot")
         try:
-            number = Decimal(repr(price) if isinstance(price, float) else price)
+            number = decimal_of(price)
         except (InvalidOperation, TypeError, ValueError):
             raise ValueError(f"{self.symbol}: {price!r} is not a price") from None
         if not number:
@@ -734,6 +734,15 @@ cdef class Book:
             assert self.best_id(BID) < self.best_id(ASK)
         assert (self.stale_reason is not None) == (self.status == STALE)
         assert (self.version == 0) == (self.status == EMPTY)
+
+
+cdef object decimal_of(object price):
+    """A price as a Decimal. A float of whatever width means the shortest text that is this float."""
+    if isinstance(price, float):
+        return Decimal(float.__repr__(price))   # numpy's own names its type
+    if isinstance(price, np.floating):
+        return Decimal(str(price))
+    return Decimal(int(price) if isinstance(price, np.integer) else price)
 
 
 cdef inline bint is_crossed(Ladder bids, Ladder asks) noexcept:

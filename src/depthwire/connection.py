@@ -57,7 +57,7 @@ class ConnectionOwner(Protocol):
     def signed_in(self) -> object: ...
     def sign_in_refused(self, error: AuthError) -> object: ...
     def on_frame_error(self, error: FrameError) -> object: ...
-    def on_unrouted(self, topic: str) -> Channel | None: ...
+    def on_unrouted(self, topic: str, message: bytes) -> Channel | None: ...
     def report(self, error: DepthwireError) -> object: ...
 
 
@@ -520,9 +520,9 @@ class Connection:
             if self.damage.add():
                 self.drop(f"{MOST_DAMAGED} damaged frames within {DAMAGE_WINDOW_S:g} s")
 
-    def on_unrouted(self, topic: str) -> Channel | None:
+    def on_unrouted(self, topic: str, message: bytes) -> Channel | None:
         """A topic's frame that no channel stands for."""
-        return self.owner.on_unrouted(topic)
+        return self.owner.on_unrouted(topic, message)
 
     def on_control(self, message: bytes) -> None:
         """An answer to a request: hand it to whoever waits for it."""

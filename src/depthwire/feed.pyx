@@ -145,7 +145,7 @@ cdef class Feed(WSListener):
         """
         found = suspects(message, self._candidates())
         if found.name:
-            channel = self.channels.get(found.name) or self._owner.on_unrouted(found.name)
+            channel = self.channels.get(found.name) or self._owner.on_unrouted(found.name, message)
             if channel is not None:
                 error = MalformedFrame(why)
                 if (<Channel>channel).raw is not None:
@@ -240,7 +240,7 @@ cdef class Feed(WSListener):
         if topic is msgspec.UNSET:
             self._owner.on_control(message)
             return 0
-        channel = self.channels.get(topic) or self._owner.on_unrouted(topic)
+        channel = self.channels.get(topic) or self._owner.on_unrouted(topic, message)
         if channel is None:
             if topic in self._ended or not self._suspect_alike(topic):
                 self._owner.on_frame_error(UnexpectedTopic(NOT_SUBSCRIBED, topic[:LONGEST_TOPIC]))

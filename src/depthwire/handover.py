@@ -63,7 +63,7 @@ class Old(Protocol):
     def signed_in(self) -> object: ...
     def sign_in_refused(self, error: AuthError) -> object: ...
     def on_frame_error(self, error: FrameError) -> object: ...
-    def on_unrouted(self, topic: str) -> Channel | None: ...
+    def on_unrouted(self, topic: str, message: bytes) -> Channel | None: ...
 
 
 async def keep_young(session: Old, age_s: float) -> None:
@@ -451,7 +451,7 @@ class Handover:
         if isinstance(error, DamagedFrame):
             self._lost = f"a damaged frame arrived: {error.message}"
 
-    def on_unrouted(self, topic: str) -> Channel | None:
+    def on_unrouted(self, topic: str, message: bytes) -> Channel | None:
         """A pattern's topic: the twin of the reader's channel, which is made where there is none yet."""
-        channel = self._session.channels.get(topic) or self._session.on_unrouted(topic)
+        channel = self._session.channels.get(topic) or self._session.on_unrouted(topic, message)
         return None if channel is None else self._pair(channel)

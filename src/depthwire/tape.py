@@ -22,6 +22,7 @@ from typing import Any, BinaryIO, NamedTuple, Self
 
 import msgspec
 
+from depthwire import archives
 from depthwire.errors import TapeError
 
 __all__ = ["Pace", "TapeFrame", "TapeReader", "TapeWriter", "is_secret", "play", "read"]
@@ -55,6 +56,9 @@ class TapeFrame(NamedTuple):
 class TapeReader:
     """Streams the frames of a tape, plain or zstd (told by the content), in constant memory.
 
+    A file of raw frames, one JSON object a line, is read as a tape, too, with the frames' own times; and so is a zip
+    file that holds one file, as the exchange's archives do.
+
     Every iteration starts at the first frame (a pipe can be read once). A malformed line is skipped, counted
     in ``skipped`` and logged with its number; lines may end in CRLF. A torn end of the tape is skipped,
     logged, and told in ``torn``; a last line that lacks only its newline, its frame being whole JSON, is
@@ -68,7 +72,9 @@ class TapeReader:
         self.path = os.fspath(path)
         self._file = _open(self.path, "rb")
         try:
-            self._zstd = _zstandard(self.path) if _peek(self._file, self.path) == _ZSTD_MAGIC else None
+            head = _peek(self._file, self.path)
+            self._zstd = _zstandard(self.path) if head == _ZSTD_MAGIC else None
+            self._is_zip = head == archives.ZIP_MAGIC
         except TapeError:
             self._file.close()
             raise
@@ -80,6 +86,9 @@ class TapeReader:
         self.torn: str | None = None
         self._lines = self._counted = 0
         self._any_frame = False
+        self.is_archive = self._is_zip or archives.is_raw(head)
+        """Whether it is a zip file or holds raw frames; of a compressed one that is known from its first frame on."""
+        self._stamps: archives.Stamps | None = None
 
     def __iter__(self) -> Iterator[TapeFrame]:
         self._start()
@@ -104,6 +113,7 @@ class TapeReader:
             self.bytes_read = 0
         self.skipped, self.torn = 0, None
         self._lines, self._counted, self._any_frame = 0, 0, False
+        self._stamps = None
 
     def feed_to(
         self, receive_lines: Callable[[Text, int, int], int], receive: Callable[[bytes, int], object]
@@ -130,7 +140,7 @@ class TapeReader:
             yield
 
     def _is_mappable(self) -> bool:
-        return self._zstd is None and self.size > 0
+        return self._zstd is None and self.size > 0 and not self.is_archive
 
     def _mapped(self) -> Iterator[tuple[Text, int, int]]:
         """A plain file's memory, whole lines at a time, from where to where."""
@@ -178,16 +188,22 @@ class TapeReader:
     def _blocks(self) -> Iterator[bytes]:
         """The tape's text in blocks of whole lines, each with its newline; `_lines` counts those before the block."""
         tail = b""
+        is_first = True
         for chunk in self._chunks():
+            if is_first and archives.is_raw(chunk):
+                self._stamps, self.is_archive = archives.Stamps(), True
+            is_first = False
             newline = chunk.rfind(b"\n") + 1
             if newline:
                 block, tail = tail + chunk[:newline], chunk[newline:]
+                if self._stamps is not None:
+                    block = self._stamps.stamped(block)
                 yield block
                 self._lines += block.count(b"\n", self._counted)
             else:
                 tail += chunk
             self._check_length(tail)
-        yield from self._last(tail, self._lines + 1)
+        yield from self._last(tail if self._stamps is None else self._stamps.stamped(tail), self._lines + 1)
 
     def _check_length(self, tail: bytes) -> None:
         if len(tail) > _MAX_LINE:
@@ -208,7 +224,7 @@ class TapeReader:
     def _chunks(self) -> Iterator[bytes]:
         """The tape's text, decompressed if need be; a zstd stream may be many frames in a row."""
         if self._zstd is None:
-            yield from self._file_chunks(_CHUNK)
+            yield from self._zip_chunks() if self._is_zip else self._file_chunks(_CHUNK)
             return
         decoder: Any = None
         for data in self._file_chunks(_ZSTD_CHUNK):
@@ -228,6 +244,15 @@ class TapeReader:
                     yield text
         if decoder is not None:
             self._tell_torn("its zstd stream ends in the middle")
+
+    def _zip_chunks(self) -> Iterator[bytes]:
+        try:
+            with archives.only_member(self._file) as member:
+                while chunk := member.read(_CHUNK):
+                    self.bytes_read = self._file.tell()
+                    yield chunk
+        except archives.UNREADABLE as error:
+            raise TapeError(f"not a tape: {self.path}: a zip file that cannot be read: {error}") from error
 
     def _file_chunks(self, size: int) -> Iterator[bytes]:
         while True:
@@ -490,6 +515,8 @@ def _mend(path: str) -> tuple[bytes, ModuleType | None]:
     """
     with TapeReader(path) as tape:
         next(iter(tape), None)  # a file that is no tape must not be cut
+        if tape.is_archive:
+            raise TapeError(f"{path}: raw frames without receive times: record to a new file")
     with _open(path, "r+b") as file:
         zstd = _zstandard(path) if _peek(file, path) == _ZSTD_MAGIC else None
         keep, torn = _whole_zstd(file, path, zstd) if zstd else _whole_lines(file)

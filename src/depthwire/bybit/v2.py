@@ -4,6 +4,7 @@ Both speak the same operations; where their data differ, the messages (:mod:`~de
 :mod:`~depthwire.bybit.public`, :mod:`~depthwire.bybit.private`) take either form.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -31,6 +32,7 @@ from depthwire.errors import UNDECODABLE, MalformedFrame, TopicError, shortened
 
 BOOK_TOPICS: Final = {25: "orderBookL2_25", 200: "orderBook_200.100ms"}
 DEFAULT_DEPTH: Final = 25
+_ANY_BOOK: Final = re.compile(r"orderBook(?:L2)?_([1-9][0-9]{0,5})(?:\.[0-9]+ms)?")
 TRADE_TOPIC: Final = "trade"
 INSURANCE_TOPIC: Final = "insurance"
 INSTRUMENT_TOPIC: Final = "instrument_info.100ms"
@@ -111,8 +113,9 @@ class V2Dialect:
         kind, symbol = split_topic(topic)
         if not symbol:
             return self._private_channel(topic)
-        if kind in self.books:
-            book = LiveBook(topic, symbol, self.books[kind])
+        of_book = _ANY_BOOK.fullmatch(kind)
+        if of_book:
+            book = LiveBook(topic, symbol, int(of_book[1]))
             return BookChannel(book, decoder or self.book_decoder(), V2Scanner(symbol) if scanner else None)
         if kind == INSTRUMENT_TOPIC:
             return StateChannel(topic, InstrumentSnapshot | InstrumentDelta, V2Instrument(topic, symbol))

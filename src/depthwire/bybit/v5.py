@@ -1,6 +1,7 @@
 """The v5 dialect: topics, requests and answers of its public categories and of its private endpoint."""
 
 import itertools
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
@@ -47,6 +48,9 @@ _EVENTS: Final[dict[str, type[msgspec.Struct]]] = {
     "execution.fast": v5_private.FastExecutionMessage,
     "greeks": v5_private.GreeksMessage,
 }
+
+
+_ANY_BOOK: Final = re.compile(rf"({BOOK}\.[1-9][0-9]{{0,5}})\.([A-Z0-9][A-Z0-9_-]{{0,39}})")
 
 
 class V5Answer(msgspec.Struct, gc=False):
@@ -199,7 +203,10 @@ def _by_topic(told: TopicsAnswer) -> Answer:
 
 
 def _concrete(text: str) -> Topic | None:
-    """A topic that some category has."""
+    """A topic that some category has. Books of any depth are understood: only requests must name one that is served."""
+    book = _ANY_BOOK.fullmatch(text)
+    if book:
+        return Topic(*book.groups())
     for category in CATEGORIES:
         with suppress(TopicError):
             return parse_topic(text, category)

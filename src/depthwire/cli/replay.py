@@ -13,8 +13,9 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from itertools import chain, islice
-from typing import Any, Final
+from typing import Any
 
+import msgspec
 import picows
 
 from depthwire.bybit import v2, v5
@@ -23,7 +24,7 @@ from depthwire.channel import BookChannel, Channel, EventChannel, IgnoredChannel
 from depthwire.cli.command import FAILURE, OK, Command, whole_number
 from depthwire.cli.output import log_levels, price_text, say, sequences, size_text, table, write
 from depthwire.damage import is_answer
-from depthwire.errors import FrameError, MalformedFrame, UnexpectedTopic
+from depthwire.errors import UNDECODABLE, DepthwireError, FrameError, MalformedFrame, UnexpectedTopic
 from depthwire.feed import Feed
 from depthwire.tape import TapeReader
 from depthwire.values import BookState
@@ -58,11 +59,18 @@ examples:
   depthwire replay monday.frames
   depthwire replay --topics 'publicTrade.*' --json monday.frames.zst tuesday.frames.zst
   depthwire replay --jobs 4 *.frames
+  depthwire replay 2024-01-01_BTCUSDT_ob500.data.zip
 """
 
 
-V2_FIRST: Final[tuple[Dialect, ...]] = (v2.INVERSE, v2.LINEAR, v5.LINEAR)
-V5_FIRST: Final[tuple[Dialect, ...]] = (v5.LINEAR, v2.INVERSE, v2.LINEAR)
+class Envelope(msgspec.Struct, gc=False):
+    """What tells a frame of v5 from one of v2, where both have the topic."""
+
+    creationTime: Any = msgspec.UNSET  # the wire's name
+    ts: Any = msgspec.UNSET
+
+
+_decode_envelope = msgspec.json.Decoder(Envelope).decode
 
 
 class Refusals:
@@ -105,7 +113,7 @@ class Replay:
         self.seconds = 0.0
         self._answers = 0
         self._skipped_lines = 0
-        self._dialects = V2_FIRST
+        self._shared: dict[tuple[str, str], Channel | None] = {}
 
     # what the feed tells
 
@@ -114,14 +122,12 @@ class Replay:
         self.refusals.add(error)
 
     def on_control(self, message: bytes) -> None:
-        """An answer to a request of whoever recorded the tape; it tells which dialect that was."""
+        """An answer to a request of whoever recorded the tape."""
         try:
             v5.LINEAR.answer(message)
-            self._dialects = V5_FIRST
         except MalformedFrame:
             try:
                 v2.INVERSE.answer(message)
-                self._dialects = V2_FIRST
             except MalformedFrame as error:
                 if is_answer(message):
                     self.refusals.add(error)
@@ -130,22 +136,36 @@ class Replay:
                 return
         self._answers += 1
 
-    def on_unrouted(self, topic: str) -> Channel | None:
+    def on_unrouted(self, topic: str, message: bytes) -> Channel | None:
         """A topic's first frame. Both v2 dialects' channels understand both, but each has its own topics of candles.
 
-        v2 and v5 have private topics of the same names: these are what the tape was so far.
+        v2 and v5 share names of topics, the private ones above all. There the envelope of each frame tells which it is,
+        so that the feed asks for each of them.
         """
-        for dialect in self._dialects:
-            channel = dialect.channel(topic, scanner=self._scanner)
-            if channel is not None:
-                if not _is_shared(topic):
-                    self._dialects = V5_FIRST if dialect is v5.LINEAR else V2_FIRST
-                break
+        if _is_shared(topic) and self._is_asked_for(topic):
+            dialect = v5.LINEAR if _has_v5_envelope(message) else v2.INVERSE
+            channel = self._shared.get((dialect.name, topic))
+            if channel is None:
+                channel = self._shared[dialect.name, topic] = self._channel(dialect, topic)
+            return channel
+        channels = (self._channel(dialect, topic) for dialect in (v2.INVERSE, v2.LINEAR, v5.LINEAR))
+        channel = next((channel for channel in channels if channel is not None), None)
         if not isinstance(channel, BookChannel) and not self._is_asked_for(topic):
             channel = IgnoredChannel(topic)
         if channel is not None:
             self.feed.channels.add(channel)
         return channel
+
+    def _channel(self, dialect: Dialect, topic: str) -> Channel | None:
+        channel = dialect.channel(topic, scanner=self._scanner)
+        if channel is not None:
+            channel.attach(self._report)
+        return channel
+
+    def _report(self, error: DepthwireError) -> None:
+        """An event could not be used, though its neighbours could."""
+        if isinstance(error, FrameError):
+            self.refusals.add(error)
 
     def _is_asked_for(self, topic: str) -> bool:
         return any(fnmatchcase(topic, pattern) for pattern in self._patterns)
@@ -195,7 +215,8 @@ class Replay:
     @property
     def events(self) -> list[EventChannel]:
         """The channels of trades, candles, orders and so on, in the order of their first frames."""
-        return [channel for channel in self.feed.channels if isinstance(channel, EventChannel)]
+        channels = (*self.feed.channels, *self._shared.values())
+        return [channel for channel in channels if isinstance(channel, EventChannel)]
 
     @property
     def left_out(self) -> int:
@@ -295,6 +316,14 @@ def _report_book(book: LiveBook) -> dict[str, Any]:
     return report
 
 
+def _has_v5_envelope(message: bytes) -> bool:
+    try:
+        envelope = _decode_envelope(message)
+    except UNDECODABLE:
+        return b'"creationTime"' in message
+    return envelope.creationTime is not msgspec.UNSET or envelope.ts is not msgspec.UNSET
+
+
 def _is_shared(topic: str) -> bool:
     """Whether a topic may be of either generation."""
     return v2.INVERSE.channel(topic) is not None and v5.LINEAR.channel(topic) is not None
@@ -336,7 +365,7 @@ def _progress(tape: TapeReader) -> Iterator[Callable[[], object]]:
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("tapes", nargs="+", metavar="TAPE", help="a recording, plain or zstd")
+    parser.add_argument("tapes", nargs="+", metavar="TAPE", help="a recording, plain or zstd, or raw frames")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
         "--topics", action="append", default=[], metavar="PATTERN", help="decode these, too, not only order books"
