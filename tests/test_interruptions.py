@@ -151,16 +151,17 @@ def test_a_message_of_100_mb_ends_the_connection_and_no_more() -> None:
 
     async def main() -> None:
         async with (
-            scripted([[encode(snapshot()), huge], [encode(snapshot(seq=5))]]) as url,
+            scripted([[encode(snapshot()), huge], [encode(snapshot(seq=105))]]) as url,
             depthwire.connect(url, settings=QUICK) as client,
         ):
             found = collected(client)
             book = await client.book("BTCUSD")
-            await until(lambda: client.status().connects == 2 and book.state is BookState.LIVE and book.cross_seq == 5)
-            (error,) = found
-            assert isinstance(error, errors.ConnectionLost)
-            assert "1009" in str(error)
-            assert "16777216" in str(error)
+            await until(
+                lambda: client.status().connects == 2 and book.state is BookState.LIVE and book.cross_seq == 105
+            )
+            assert [type(error) for error in found] == [errors.MalformedFrame, errors.ConnectionLost]
+            assert "1009" in str(found[1])
+            assert all("16777216" in str(error) for error in found)
 
     run(main)
 

@@ -6,15 +6,20 @@ from typing import Any, Final, NamedTuple
 import picows
 
 PROTOCOL_ERROR: Final = 1002
+TOO_BIG: Final = 1009
 NO_STATUS: Final = 1005  # stands for a close frame without a code (RFC 6455, section 7.4)
 
 
 class Loss(NamedTuple):
-    """How a connection ended: in words, and with the close frame's code and reason where there was one."""
+    """How a connection ended: in words, and with the close frame's code and reason where there was one.
+
+    ``is_ours`` says that it was the client's close frame.
+    """
 
     text: str
     code: int | None = None
     reason: str = ""
+    is_ours: bool = False
 
 
 def loss_of(transport: picows.WSTransport) -> Loss:
@@ -29,7 +34,7 @@ def loss_of(transport: picows.WSTransport) -> Loss:
         return Loss("the connection broke without a close frame")
     code, reason = code_of(frame), frame.reason or ""
     told = f"code {code}" if code else f"no status code ({NO_STATUS})"
-    return Loss(f"closed by {who} with {told}: {reason or 'no reason given'}", code or NO_STATUS, reason)
+    return Loss(f"closed by {who} with {told}: {reason or 'no reason given'}", code or NO_STATUS, reason, frame is sent)
 
 
 def is_complaint(sent: Any, received: Any) -> bool:

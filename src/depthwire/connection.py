@@ -16,7 +16,7 @@ import picows
 
 from depthwire.bybit.auth import Credentials, as_query
 from depthwire.bybit.dialect import Answer, Dialect, RequestKey
-from depthwire.causes import Loss, describe, loss_of
+from depthwire.causes import TOO_BIG, Loss, describe, loss_of
 from depthwire.channel import Channel
 from depthwire.damage import DAMAGE_CALM_S, DAMAGE_WINDOW_S, MOST_DAMAGED, DamageCount, is_answer
 from depthwire.endpoints import masked
@@ -508,6 +508,8 @@ class Connection:
         self._pending_topics.clear()
         if not self.closed:
             self.owner.connection_down(f"connection lost: {loss.text}")
+            if loss.is_ours and loss.code == TOO_BIG:
+                self.owner.report(MalformedFrame(f"too large: {loss.reason or 'a message above max_message_size'}"))
             self.owner.report(error)
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(None)

@@ -391,3 +391,11 @@ class SlowCallback(DepthwireError):
 
 class TapeError(DepthwireError):
     """A tape that cannot be opened, is no tape, or would be overwritten."""
+
+
+def unreadable_book(error: Exception, excerpt: str, symbol: str) -> FrameError:
+    """What msgspec's error of a book's frame means: InvalidLevel where a number is beyond all floats or integers."""
+    text = str(error)
+    is_beyond = text.startswith(("Number out of range", "Integer value out of range"))
+    kind = InvalidLevel if is_beyond else MalformedFrame
+    return kind(f"not an order-book frame: {text}; it reads {excerpt}", symbol)

@@ -22,7 +22,7 @@ class Settings:
     random; next to none where the venue closed a connection that had stood for long. A request for a served topic that
     is refused, or whose snapshot does not come within ``timeout_s``, is repeated after 0.25 s, doubling up to 30 s, or
     with the bounds of reconnects where they are shorter. A sign-in is valid for ``auth_window_s``. A message above
-    ``max_message_size`` bytes ends the connection.
+    ``max_message_size`` bytes is reported as a MalformedFrame and ends the connection.
 
     Sockets send at once (TCP_NODELAY), always. ``receive_buffer_bytes`` (SO_RCVBUF) replaces the size that the kernel
     adapts by itself; Linux caps it at ``net.core.rmem_max``. ``kernel_busy_poll_us`` (SO_BUSY_POLL, Linux) lets the

@@ -32,7 +32,7 @@ from depthwire.scan_text cimport whole_decimal, whole_integer
 import msgspec
 
 from depthwire.bybit import messages
-from depthwire.errors import UNDECODABLE, InvalidLevel, MalformedFrame, PriceMismatch, SymbolMismatch
+from depthwire.errors import UNDECODABLE, InvalidLevel, PriceMismatch, SymbolMismatch, unreadable_book
 
 
 cdef LevelSlots slots_of(object struct, bint sized) except *:
@@ -87,7 +87,7 @@ cdef class V2BookDecoder(BookDecoder):
         try:
             message = self._decode(self._bytes.over(data, size))
         except UNDECODABLE as error:
-            raise MalformedFrame(f"not an order-book frame: {error}; it reads {excerpt(data, size)}", book.symbol) from None
+            raise unreadable_book(error, excerpt(data, size), book.symbol) from None
         fields = <PyObject*>message
         if type(message) is SNAPSHOT:
             slots = &SNAPSHOT_SLOTS

@@ -36,7 +36,7 @@ from depthwire.scan_text cimport literal, scan_decimal, whole_decimal, whole_siz
 import msgspec
 
 from depthwire.bybit import v5_orderbook
-from depthwire.errors import UNDECODABLE, InvalidLevel, MalformedFrame, SymbolMismatch
+from depthwire.errors import UNDECODABLE, InvalidLevel, SymbolMismatch, unreadable_book
 
 
 cdef struct MessageSlots:
@@ -106,7 +106,7 @@ cdef class V5BookDecoder(BookDecoder):
         try:
             return decode(self._bytes.over(data, size))
         except UNDECODABLE as error:
-            raise MalformedFrame(f"not an order-book frame: {error}; it reads {excerpt(data, size)}", book.symbol) from None
+            raise unreadable_book(error, excerpt(data, size), book.symbol) from None
 
     cdef bint _take_written(self, PyObject* levels, int side, const char* data, const char* end) except -1:
         """Turn one side's JSON into changes. False where that is no list of pairs of short numbers. O(levels)."""
