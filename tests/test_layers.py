@@ -35,6 +35,8 @@ ROWS = [
     {"venue"},
     {"simulated"},
     {"client"},
+    {"loop_thread"},
+    {"blocking_states"},
     {"blocking"},
     {"compat"},
     {"depthwire"},  # the package's own __init__: the names that users see

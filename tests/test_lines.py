@@ -501,4 +501,4 @@ def test_threads_have_two_lines_too() -> None:
     with depthwire.blocking.connect(["sim://", "sim://"]) as client:
         book = client.book("BTCUSD")
         assert next(iter(book.changes())).state is BookState.LIVE
-        assert len(client.lines()) == 2
+        assert len(client.lines) == 2

@@ -1,148 +1,36 @@
 """The same for scripts, notebooks and threads: an event loop in a thread of its own, plain calls outside."""
 
-import asyncio
-import os
+import atexit
 import ssl
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
 
+from depthwire.blocking_states import BlockingBook, BlockingInstrument, subscribed
 from depthwire.bybit.accounts import View
+from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.private import StopOrder
 from depthwire.bybit.v5_private import CoinBalance
-from depthwire.channel import LiveBook
 from depthwire.client import Client, Execution, Order, Position, Trade, Wallet
 from depthwire.client import connect as connect_async
-from depthwire.errors import ClientClosed, ClientForked
+from depthwire.errors import DepthwireError
 from depthwire.health import Health
 from depthwire.lines import LineStatus
-from depthwire.loops import loop_factory
+from depthwire.loop_thread import LoopThread
 from depthwire.settings import Settings
 from depthwire.sign_in import AuthWay
 from depthwire.status import Status
 from depthwire.streams import EventStream, TopicEvent
-from depthwire.values import BBO, BookSnapshot, BookState
+from depthwire.taps import Tap
 
-Result = TypeVar("Result")
+__all__ = ["BlockingAccountStream", "BlockingBook", "BlockingClient", "BlockingInstrument", "BlockingStream", "connect"]
+
 Item = TypeVar("Item")
 Event = TypeVar("Event")
 Key = TypeVar("Key")
 Held = TypeVar("Held")
-
-
-class LoopThread:
-    """An event loop that runs in a daemon thread until it is stopped."""
-
-    def __init__(self) -> None:
-        self._pid = os.getpid()
-        self._loop = (loop_factory() or asyncio.new_event_loop)()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="depthwire", daemon=True)
-        self._thread.start()
-
-    @property
-    def forked(self) -> bool:
-        """Whether this is a child of the process whose loop this is."""
-        return self._pid != os.getpid()
-
-    def call(self, work: Coroutine[Any, Any, Result], timeout_s: float | None = None) -> Result:
-        """Run a coroutine over there and wait for its result; TimeoutError after ``timeout_s``, and it is cancelled."""
-        if self.forked:
-            work.close()
-            raise ClientForked("the client belongs to the process that this one was forked from; make a new one here")
-        if not self._thread.is_alive():
-            work.close()
-            raise ClientClosed("the client was closed; make a new one")
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return future.result(timeout_s)
-        except BaseException:
-            future.cancel()
-            raise
-
-    def stop(self) -> None:
-        """End the loop and its thread; in a forked child there is neither."""
-        if self.forked:
-            return
-        self.call(self._loop.shutdown_asyncgens())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-
-class BlockingBook:
-    """A live book to be read from any thread.
-
-    The feed's thread keeps it current. Each property is consistent in itself; what must belong together is taken at
-    once: :attr:`bbo`, or :meth:`snapshot`. All raise BookNotLive as :class:`~depthwire.book.Book` does.
-    """
-
-    def __init__(self, book: LiveBook) -> None:
-        self._book = book
-        self.symbol = book.symbol
-        self.topic = book.topic
-
-    @property
-    def state(self) -> BookState:
-        """EMPTY, LIVE or STALE."""
-        return self._book.state
-
-    @property
-    def best_bid(self) -> float | None:
-        """Highest bid price, None where there are no bids."""
-        return self._book.best_bid
-
-    @property
-    def best_ask(self) -> float | None:
-        """Lowest ask price, None where there are no asks."""
-        return self._book.best_ask
-
-    @property
-    def bbo(self) -> BBO | None:
-        """Best bid and ask with their sizes, of one moment; None where a side is empty."""
-        return self._book.bbo
-
-    @property
-    def mid(self) -> float | None:
-        """Middle of best bid and best ask, None where a side is empty."""
-        return self._book.mid
-
-    @property
-    def microprice(self) -> float | None:
-        """Mid weighted by the opposite side's best size, None where a side is empty."""
-        return self._book.microprice
-
-    def snapshot(self, *, allow_stale: bool = False) -> BookSnapshot:
-        """A consistent copy of the whole book. O(n), again for each frame that comes while it is taken."""
-        while True:
-            copy = self._book.snapshot(allow_stale=allow_stale)
-            if copy.version == self._book.version:
-                return copy
-
-    def changes(self, timeout_s: float | None = None) -> Iterator[BookSnapshot]:
-        """A snapshot now and after changes, always the latest; ends when the client is closed.
-
-        Raises TimeoutError where nothing changes for ``timeout_s``.
-        """
-        changed = threading.Event()
-        removers = [register(lambda _: changed.set()) for register in (self._book.on_change, self._book.on_state)]
-        seen = 0
-        try:
-            while not self._book.finished:
-                changed.clear()
-                if self._book.state is BookState.LIVE and self._book.version != seen:
-                    copy = self.snapshot(allow_stale=True)
-                    if copy.state is BookState.LIVE:
-                        seen = copy.version
-                        yield copy
-                elif not changed.wait(timeout_s):
-                    raise TimeoutError(f"{self.topic}: no change within {timeout_s:g} s")
-        finally:
-            for remove in removers:
-                remove()
-
-    def __repr__(self) -> str:
-        return f"<BlockingBook {self.topic} {self.state}>"
 
 
 class BlockingStream(Generic[Item]):
@@ -151,6 +39,29 @@ class BlockingStream(Generic[Item]):
     def __init__(self, stream: EventStream[Item], thread: LoopThread) -> None:
         self._stream = stream
         self._thread = thread
+
+    @property
+    def topic(self) -> str:
+        """What it was asked for."""
+        return self._stream.topic
+
+    @property
+    def capacity(self) -> int:
+        """How many events may wait."""
+        return self._stream.capacity
+
+    @property
+    def waiting(self) -> int:
+        """How many events wait for the reader. O(1)."""
+        return self._stream.waiting
+
+    def on_event(self, callback: Callable[[Item], object]) -> Callable[[], None]:
+        """Call ``callback(event)`` in the frame's call stack, in the feed's thread. Returns a function that ends it."""
+        return subscribed(self._thread, lambda: self._stream.on_event(callback))
+
+    def close(self) -> None:
+        """Stop listening: a reader gets what waits. Other readers of the same topic go on."""
+        self._thread.do(self._stream.close)
 
     def __iter__(self) -> Iterator[Item]:
         return self
@@ -175,19 +86,70 @@ class BlockingAccountStream(BlockingStream[Event], Generic[Event, Key, Held]):
 
     def view(self) -> dict[Key, Held]:
         """A copy of the live view, of one moment: open orders by id, positions by (symbol, side), balances by coin."""
-        return self._thread.call(copy_of(self._view))
+        return self._thread.do(lambda: dict(self._view))
+
+    @property
+    def gap(self) -> DepthwireError | None:
+        """The first error since which events may be missing from the view; None where it follows from all."""
+        return self._view.gap
+
+    def reconcile(self, events: Iterable[Event] = ()) -> None:
+        """As :meth:`depthwire.bybit.accounts.View.reconcile`."""
+        self._thread.do(lambda: self._view.reconcile(events))
 
 
 class BlockingClient:
-    """The blocking face of a :class:`~depthwire.client.Client`."""
+    """The blocking face of a :class:`~depthwire.client.Client`; made by :func:`connect`.
 
-    def __init__(self, client: Client, thread: LoopThread) -> None:
+    A context manager that closes it, or :meth:`close` does. What is open when the interpreter ends is closed then.
+    """
+
+    def __init__(self, client: Client, thread: LoopThread, connection: AbstractAsyncContextManager[Client]) -> None:
         self._client = client
         self._thread = thread
+        self._connection = connection
+        self._closing = threading.Lock()
+        self._closed = False
+        _open.add(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections, end all readers and the thread. Closing twice is fine, and so is a forked child's.
+
+        Raises RuntimeError inside a callback, whose thread cannot end itself.
+        """
+        with self._closing:
+            if self._closed or self._thread.forked:
+                return
+            self._thread.call(self._connection.__aexit__(None, None, None))
+            self._closed = True
+            _open.discard(self)
+            self._thread.stop()
+
+    @property
+    def dialect(self) -> Dialect:
+        """As :attr:`depthwire.client.Client.dialect`."""
+        return self._client.dialect
+
+    @property
+    def url(self) -> str:
+        """As :attr:`depthwire.client.Client.url`."""
+        return self._client.url
 
     def book(self, symbol: str, depth: int | None = None) -> BlockingBook:
         """As :meth:`depthwire.client.Client.book`."""
-        return BlockingBook(self._thread.call(self._client.book(symbol, depth)))
+        return BlockingBook(self._thread.call(self._client.book(symbol, depth)), self._thread)
+
+    def instrument(self, symbol: str) -> BlockingInstrument:
+        """As :meth:`depthwire.client.Client.instrument`."""
+        return BlockingInstrument(self._thread.call(self._client.instrument(symbol)), self._thread)
 
     def trades(self, symbol: str, capacity: int = 10_000) -> BlockingStream[Trade]:
         """As :meth:`depthwire.client.Client.trades`."""
@@ -221,24 +183,44 @@ class BlockingClient:
         """As :meth:`depthwire.client.Client.subscribe`."""
         return BlockingStream(self._thread.call(self._client.subscribe(*topics, capacity=capacity)), self._thread)
 
+    def subscribe_raw(self, *topics: str, capacity: int = 10_000) -> BlockingStream[TopicEvent]:
+        """As :meth:`depthwire.client.Client.subscribe_raw`."""
+        return BlockingStream(self._thread.call(self._client.subscribe_raw(*topics, capacity=capacity)), self._thread)
+
     def unsubscribe(self, *topics: str) -> None:
         """As :meth:`depthwire.client.Client.unsubscribe`."""
         self._thread.call(self._client.unsubscribe(*topics))
 
+    def on_error(self, callback: Callable[[DepthwireError], object]) -> Callable[[], None]:
+        """As :meth:`depthwire.client.Client.on_error`; called in the feed's thread."""
+        return subscribed(self._thread, lambda: self._client.on_error(callback))
+
+    def add_tap(self, tap: Tap) -> Callable[[], None]:
+        """As :meth:`depthwire.client.Client.add_tap`; called in the feed's thread."""
+        return subscribed(self._thread, lambda: self._client.add_tap(tap))
+
+    @property
+    def lanes(self) -> dict[str, int]:
+        """As :attr:`depthwire.client.Client.lanes`."""
+        return self._thread.do(lambda: self._client.lanes)
+
+    @property
+    def lines(self) -> tuple[LineStatus, ...]:
+        """As :attr:`depthwire.client.Client.lines`."""
+        return self._thread.do(lambda: self._client.lines)
+
     def status(self) -> Status:
         """As :meth:`depthwire.client.Client.status`."""
-        return self._thread.call(told(self._client.status))
+        return self._thread.do(self._client.status)
 
     def health(self) -> dict[str, Health]:
         """As :meth:`depthwire.client.Client.health`."""
-        return self._thread.call(told(self._client.health))
+        return self._thread.do(self._client.health)
 
-    def lines(self) -> tuple[LineStatus, ...]:
-        """As :attr:`depthwire.client.Client.lines`."""
-        return self._thread.call(told(lambda: self._client.lines))
+    def __repr__(self) -> str:
+        return f"<BlockingClient {self.url} {'closed' if self._closed else 'open'}>"
 
 
-@contextmanager
 def connect(
     url: str | Sequence[str],
     *,
@@ -251,8 +233,10 @@ def connect(
     scanner: bool = True,
     busy_poll: bool = False,
     cpu: int | None = None,
-) -> Iterator[BlockingClient]:
+) -> BlockingClient:
     """As :func:`depthwire.connect`, for threads: ``with depthwire.blocking.connect(url) as client``.
+
+    Without ``with``, as in a notebook: ``client = depthwire.blocking.connect(url)``, and ``client.close()`` at the end.
 
     ``busy_poll`` and ``cpu`` concern the thread behind the client, not the caller's. Python runs one thread at a time:
     what the caller computes meanwhile delays it by up to ``sys.getswitchinterval()``, 5 ms unless set lower.
@@ -271,26 +255,23 @@ def connect(
             busy_poll=busy_poll,
             cpu=cpu,
         )
-        client = thread.call(connection.__aenter__())
-        try:
-            yield BlockingClient(client, thread)
-        finally:
-            if not thread.forked:
-                thread.call(connection.__aexit__(None, None, None))
-    finally:
+        return BlockingClient(thread.call(connection.__aenter__()), thread, connection)
+    except BaseException:
         thread.stop()
+        raise
+
+
+_open: set[BlockingClient] = set()
+
+
+@atexit.register
+def _close_all() -> None:
+    """Close what the program left open: its threads must not run while the interpreter is taken apart."""
+    for client in tuple(_open):
+        with suppress(Exception):
+            client.close()
 
 
 async def next_of(stream: EventStream[Item]) -> Item:
     """A coroutine, as run_coroutine_threadsafe wants one."""
     return await anext(stream)
-
-
-async def copy_of(view: View[Key, Held, Any]) -> dict[Key, Held]:
-    """Copy a view in the thread that changes it."""
-    return dict(view)
-
-
-async def told(ask: Callable[[], Result]) -> Result:
-    """Ask in the thread that changes the answer."""
-    return ask()

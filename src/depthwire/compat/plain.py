@@ -15,7 +15,6 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from depthwire.blocking import LoopThread
 from depthwire.bybit.auth import Credentials
 from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.topics import Topic
@@ -35,6 +34,7 @@ from depthwire.errors import (
     SubscriptionError,
     TopicError,
 )
+from depthwire.loop_thread import LoopThread
 from depthwire.settings import Settings
 from depthwire.values import BookState
 
