@@ -103,8 +103,9 @@ class Venue:
             **{endpoint.path: service_v2.V2Service(endpoint, market.topics) for endpoint in service_v2.ENDPOINTS},
             **{endpoint.path: service_v5.V5Service(endpoint, market.topics) for endpoint in service_v5.ENDPOINTS},
         }
-        self._subscribers: defaultdict[PublicTopic | PrivateTopic, set[Connection]] = defaultdict(set)
-        self._open: set[Connection] = set()
+        # In the order in which they came, so that equal seeds give equal runs.
+        self._subscribers: defaultdict[PublicTopic | PrivateTopic, dict[Connection, None]] = defaultdict(dict)
+        self._open: dict[Connection, None] = {}
         self._server: asyncio.Server | None = None
         self._player: asyncio.Task[None] | None = None
         self._readers_drained = asyncio.Event()
@@ -259,11 +260,11 @@ class Venue:
 
     def connected(self, connection: Connection) -> None:
         """A socket is open."""
-        self._open.add(connection)
+        self._open[connection] = None
 
     def gone(self, connection: Connection) -> None:
         """A socket is closed."""
-        self._open.discard(connection)
+        self._open.pop(connection, None)
         self.unsubscribe(connection, list(connection.topics))
 
     def subscribe(self, connection: Connection, names: list[str]) -> None:
@@ -272,7 +273,7 @@ class Venue:
             if name not in connection.topics:
                 topic = connection.topics[name] = connection.topic(name)
                 subscribers = self._subscribers[topic]
-                subscribers.add(connection)
+                subscribers[connection] = None
                 if isinstance(topic, PublicTopic):
                     self._greet(connection, topic, is_first=len(subscribers) == 1)
         self.readers_changed()
@@ -284,7 +285,7 @@ class Venue:
         for name in names:
             if topic := connection.topics.pop(name, None):
                 subscribers = self._subscribers[topic]
-                subscribers.discard(connection)
+                subscribers.pop(connection, None)
                 if not subscribers and isinstance(topic, PublicTopic) and isinstance(self._market, SyntheticMarket):
                     self.exchange.forget(topic)
                     if state := self._states.get(topic):
