@@ -81,6 +81,9 @@ class Pair:
     def fail(self, line: int) -> None:
         self.merge.strands[line].break_off(MalformedFrame("cut", "topic"))
 
+    def damage(self, line: int) -> None:
+        self.merge.strands[line].damaged(StreamGap("topic", "a damaged frame", 1, 2))
+
     def lose(self, line: int, at_ns: int) -> None:
         self.merge.strands[line].lost("connection lost", at_ns)
 
@@ -203,6 +206,36 @@ def test_an_unreadable_frame_that_the_other_line_lost_is_told(leads: int) -> Non
     one, *others = pair.seen
     assert one == 1
     assert sorted(type(item) for item in others if not isinstance(item, int)) == [MalformedFrame]
+
+
+def test_a_frame_that_neither_line_could_read_is_told_before_the_next_one() -> None:
+    pair = Pair()
+    for line in (0, 1):
+        pair.told(line, 1)
+    pair.fail(0)
+    assert pair.seen == [1]
+    pair.fail(1)
+    (error,) = pair.seen
+    assert isinstance(error, MalformedFrame)
+    for line in (0, 1):
+        pair.told(line, 3)
+    assert pair.seen == [3]
+
+
+def test_a_frame_that_one_line_could_not_read_and_that_came_damaged_on_the_other_is_told_at_once() -> None:
+    for first in (0, 1):
+        pair = Pair()
+        pair.sources[1 - first].pongs.clear()
+        pair.fail(first)
+        assert pair.seen == []
+        pair.damage(1 - first)
+        (error,) = pair.seen
+        assert span(error) == (1, 2)
+        pair.damage(first)
+        assert pair.seen == []
+        pair.fail(1 - first)
+        (error,) = pair.seen
+        assert isinstance(error, MalformedFrame)
 
 
 def test_an_unreadable_frame_is_told_at_once_where_no_other_line_serves_the_topic() -> None:

@@ -125,6 +125,13 @@ class EventStrand:
         doubt, self.doubt = self.doubt, None
         return None if doubt is None or self.is_made_up() else doubt
 
+    def taken_faults(self) -> bool:
+        """Whether it could not read something in whose place the other line brought nothing; asked once for each."""
+        is_unfilled = bool(self.faults) and not self.awaited
+        if is_unfilled:
+            self.faults = []
+        return is_unfilled
+
     def probe(self) -> Callable[[], bool]:
         """What is returned tells whether all has come on this line that was sent before now."""
         return _always if self._source is None else self._source.probe()
@@ -211,7 +218,7 @@ class EventMerge:
     # ---- frames and events that could not be read
 
     def fail(self, line: int, error: FrameError) -> None:
-        """A line could not read something: readers are told, unless the other line fills the hole.
+        """A line could not read something: readers are told, unless the other line may still fill the hole.
 
         An event that neither line can read is the venue's doing, which readers are told once.
         """
@@ -220,10 +227,10 @@ class EventMerge:
         if copy is not None:
             other.faults.remove(copy)
             self.channel.refuse(copy)
-        elif other.is_up and len(mine.faults) < MOST_FAULTS:
-            mine.faults.append(error)
-        else:
+        elif not other.is_up or len(mine.faults) == MOST_FAULTS or other.taken_doubt() or other.taken_faults():
             self.channel.refuse(error)
+        else:
+            mine.faults.append(error)
 
     def _settle(self, strand: EventStrand, brought: int) -> None:
         """The other line ``brought`` so many events that ``strand`` lacks: each may be one that it could not read."""
@@ -238,7 +245,7 @@ class EventMerge:
         if not mine.is_up:
             return
         unproven = other.taken_doubt()
-        if not other.is_up or unproven is not None or not mine.has_caught_up():
+        if not other.is_up or unproven is not None or other.taken_faults() or not mine.has_caught_up():
             since_ns = gap.since_ns if unproven is None else min(gap.since_ns, unproven.since_ns)
             self.channel.break_off(StreamGap(gap.topic, gap.reason, since_ns, gap.until_ns))
         else:
