@@ -1,8 +1,9 @@
-"""What becomes of each frame that never comes, and of each two that change places: ``python reliability/detection.py``.
+"""What becomes of each frame that is lost, late or damaged: ``python reliability/detection.py``.
 
-Of every book topic of every recording each frame is left out in turn, and each adjacent pair is swapped; what remains
-goes through the feed as from a socket, and the book is compared with the undisturbed one after every frame. Writes
-``detection.md`` and ``detection.json`` into ``docs/reliability``, or where ``--out`` says.
+Of every book topic of every recording each frame is left out in turn, each adjacent pair is swapped, and each frame is
+damaged in each way there is; what remains goes through the feed as from a socket, and the book is compared with the
+undisturbed one after every frame. Writes ``detection.md`` and ``detection.json`` into ``docs/reliability``, or where
+``--out`` says.
 """
 
 import argparse
@@ -18,6 +19,8 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 import two_lines
+from damage import DAMAGES
+from depthwire.values import BookState
 from detection_page import page
 from replayed import Clean, Reader, clean_run
 from rules import rules_of
@@ -128,6 +131,24 @@ def swaps(stream: Stream, clean: Clean) -> Iterator[Outcome]:
         yield disturbed(stream, clean, number, chain([(number + 1, None), (number, number + 1)], behind))
 
 
+def damaged(stream: Stream, clean: Clean) -> dict[str, dict[str, int]]:
+    """Each frame damaged in each way: how many there were of each, how many left the book LIVE, and how many were not
+    reported.
+    """
+    found = {}
+    for name, damage in DAMAGES.items():
+        counts = Counter(frames=0, live=0, untold=0)
+        for number, raw in enumerate(stream.raws):
+            reader = Reader(stream.topic)
+            if snapshot := stream.snapshots[number]:
+                reader.receive(snapshot)
+                assert reader.shown() == clean.shown[number - 1]
+            reader.receive(damage(raw))
+            counts.update(frames=1, live=reader.book.state is BookState.LIVE, untold=reader.error is None)
+        found[name] = dict(counts)
+    return found
+
+
 class Examined(NamedTuple):
     """All disturbances of one topic; ``on_one`` of two lines, with the line that loses a frame first, and behind."""
 
@@ -135,16 +156,17 @@ class Examined(NamedTuple):
     removed: list[Outcome]
     swapped: list[Outcome]
     on_one: list[list[two_lines.Outcome]]
+    damaged: dict[str, dict[str, int]]
 
 
 def examine(stream: Stream) -> Examined:
-    """Each frame of a topic left out, on a line alone and on one of two, and each pair swapped."""
+    """Each frame of a topic left out, on a line alone and on one of two, each pair swapped, and each frame damaged."""
     clean = clean_run(stream)
     on_one = [
         [two_lines.lost_on_one(stream, clean, number, first) for number in range(len(stream.raws))]
         for first in (two_lines.LOSSY, two_lines.WHOLE)
     ]
-    return Examined(stream, list(removals(stream, clean)), list(swaps(stream, clean)), on_one)
+    return Examined(stream, list(removals(stream, clean)), list(swaps(stream, clean)), on_one, damaged(stream, clean))
 
 
 def summary(outcomes: list[Outcome]) -> dict[str, Any]:
@@ -180,6 +202,7 @@ def main() -> None:
                 "frames": len(stream.raws),
                 "removed": summary(examined.removed),
                 "swapped": summary(examined.swapped),
+                "damaged": examined.damaged,
                 "on_one_of_two_lines": two_lines.summary(
                     [outcome for outcomes in examined.on_one for outcome in outcomes],
                     {outcome.number for outcome in examined.removed if outcome.kind},

@@ -49,9 +49,29 @@ def page(topics: Topics) -> str:
             "## Two frames swapped\n",
             "One connection never does this; two lines, or whatever stands between, may. The first of the two comes late.\n",
             *section(topics, "swapped"),
+            *of_damage(topics),
             *of_two_lines(topics),
         ]
     )
+
+
+def of_damage(topics: Topics) -> Iterable[str]:
+    """What is noticed of a frame that arrives damaged."""
+    yield "## One frame damaged\n"
+    yield (
+        "Each frame arrives as something else, and the next one has not come yet. A frame that arrived and cannot be attributed to a topic "
+        "costs every topic that its readable part does not exclude: there is nothing to be proved later, on v2 either. `LIVE` counts the "
+        "books that went on as if nothing had happened, `not reported` the frames without an error.\n"
+    )
+    yield row("what arrives", "v2 frames", "LIVE", "not reported", "v5 frames", "LIVE", "not reported")
+    yield row("---", *["--:"] * 6)
+    for name in topics[0]["damaged"]:
+        cells = []
+        for is_v5 in (False, True):
+            found = [t["damaged"][name] for t in topics if t["topic"].startswith("orderbook.") is is_v5]
+            cells += [sum(each[key] for each in found) for key in ("frames", "live", "untold")]
+        yield row(name, *(f"{cell:,}" for cell in cells))
+    yield ""
 
 
 def of_two_lines(topics: Topics) -> Iterable[str]:

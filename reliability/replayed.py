@@ -3,8 +3,9 @@
 from typing import Any, NamedTuple
 
 from depthwire.bybit import v2, v5
+from depthwire.bybit.dialect import Dialect
 from depthwire.channel import BookChannel, LiveBook
-from depthwire.errors import FrameError
+from depthwire.errors import FrameError, MalformedFrame
 from depthwire.feed import Feed
 from depthwire.values import BookState
 from rules import Rules, rules_of
@@ -17,6 +18,7 @@ class Reader:
     """One topic's book behind a feed, as a client has it, but for the socket."""
 
     def __init__(self, topic: str) -> None:
+        self._dialect = dialect_of(topic)
         self.channel = channel_of(topic)
         self.book: LiveBook = self.channel.book
         self.error: FrameError | None = None
@@ -32,12 +34,16 @@ class Reader:
         self.error = self.error or error
 
     def on_control(self, message: bytes) -> None:
-        """No answers here."""
-        raise AssertionError(message)
+        """No answers come here: this is a damaged frame, as a connection would find."""
+        try:
+            answer = self._dialect.answer(message)
+        except MalformedFrame as error:
+            self._feed.damaged(message, error.message)
+        else:
+            raise AssertionError(answer)
 
     def on_unrouted(self, topic: str, message: bytes) -> None:
         """No other topics here."""
-        raise AssertionError(topic)
 
     def on_connected(self, transport: object) -> None:
         """No socket here."""
@@ -53,9 +59,14 @@ class Reader:
         return self.book.cross_seq, self.book.update_id, self.book.ts_exchange_us
 
 
+def dialect_of(topic: str) -> Dialect:
+    """The dialect of a book topic."""
+    return v5.LINEAR if topic.startswith("orderbook.") else v2.INVERSE
+
+
 def channel_of(topic: str) -> BookChannel:
     """A new channel of a book topic of either dialect."""
-    channel = (v5.LINEAR if topic.startswith("orderbook.") else v2.INVERSE).channel(topic)
+    channel = dialect_of(topic).channel(topic)
     assert isinstance(channel, BookChannel), topic
     return channel
 

@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
+from damage import UNREADABLE
+
 DEPTHS = {"orderBookL2_25": 25, "orderBook_200.100ms": 200}
 REMEMBERED = 32
 """Frames: a copy of one of these is no sign of a loss."""
@@ -19,7 +21,6 @@ LEVELS_DIFFER = "a snapshot of the book's own number that has other levels"
 
 Sides = tuple[dict[float, float], dict[float, float]]
 Numbers = tuple[int, int, int]
-UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 class Rules(ABC):

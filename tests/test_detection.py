@@ -8,6 +8,7 @@ import pytest
 import detection
 import replayed
 import two_lines
+from damage import DAMAGES
 from depthwire.venue import SyntheticMarket
 from detection import PROVABLE, examine, summary
 from detection_page import page
@@ -36,6 +37,18 @@ def test_what_the_rules_prove_is_caught_and_by_the_very_frame_that_proves_it(top
         assert PROVABLE not in figures["misses"]
         assert figures["caught_after_the_proof"] == 0
         assert figures["caught"] + sum(map(len, figures["misses"].values())) == len(outcomes)
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_what_arrives_damaged_is_caught_at_once(topic: str) -> None:
+    damaged = examine(synthetic(topic)).damaged
+    assert damaged == {kind: {"frames": FRAMES, "live": 0, "untold": 0} for kind in DAMAGES}
+
+
+def test_a_reader_that_passes_damage_over_is_shown_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DAMAGES, "nothing left", lambda raw: raw)
+    counts = examine(synthetic(TOPICS[2])).damaged["nothing left"]
+    assert counts == {"frames": FRAMES, "live": FRAMES, "untold": FRAMES}
 
 
 def test_v5_misses_nothing_but_a_last_frame() -> None:
@@ -92,12 +105,15 @@ def test_two_lines_that_lose_the_same_frame_are_wrong() -> None:
 def test_the_page_has_every_figure() -> None:
     examined = examine(synthetic(TOPICS[0]))
     figures = {"removed": summary(examined.removed), "swapped": summary(examined.swapped)}
+    figures["damaged"] = examined.damaged
     on_one = two_lines.summary(examined.on_one[0], set(), set())
     text = page(
         [{"recording": "synthetic", "topic": TOPICS[0], "frames": FRAMES, **figures, "on_one_of_two_lines": on_one}]
     )
-    for kinds in figures.values():
-        for kind in kinds["misses"]:
+    for kind in DAMAGES:
+        assert f"| {kind} | {FRAMES} | 0 | 0 | 0 | 0 | 0 |" in text
+    for name in ("removed", "swapped"):
+        for kind in figures[name]["misses"]:
             assert f"| {kind} |" in text
     assert f"| {FRAMES} | " in text
 
