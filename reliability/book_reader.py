@@ -8,6 +8,7 @@ import numpy as np
 
 import digest
 from depthwire.channel import LiveBook
+from depthwire.connection import Connection
 from depthwire.values import BookState
 from lines import Line
 from rules import Numbers, Rules, Sides, rules_of
@@ -26,8 +27,9 @@ class LineBook:
     ``wrong``: any other. ``causes`` counts how often a book ceased to be right, by what had happened to its frames.
     """
 
-    def __init__(self, topic: AnyTopic, book: LiveBook, line: Line) -> None:
+    def __init__(self, topic: AnyTopic, book: LiveBook, line: Line, connection: Connection) -> None:
         self.topic, self.book, self.line = topic, book, line
+        self._connection = connection
         self.taken: list[Numbers] = []
         """The numbers of the book after each frame that it applied since the last checkpoint, where that is watched."""
         self.verdict = NOT_LIVE
@@ -50,13 +52,20 @@ class LineBook:
         numbers = numbers_of(book)
         if book.state is not BookState.LIVE:
             self.verdict = NOT_LIVE
+        elif not self._connection.connected:
+            self.verdict = self._defect(f"LIVE at {numbers}, though its connection is lost")
+        elif self._right is not None and numbers < self._right[0]:
+            self.verdict = self._defect(f"LIVE at {numbers}, though it was LIVE at {self._right[0]} before")
         else:
             arrays = arrays_of(book)
-            self.verdict = (
-                RIGHT
-                if is_told(venue, self.topic, numbers, arrays)
-                else self._explained(venue, numbers, sides_of(arrays), was_followed=was_followed)
-            )
+            is_right = is_told(venue, self.topic, numbers, arrays)
+            if not is_right and not was_followed:
+                self.causes[self._cause(venue, numbers)] += 1
+            if is_right and book.topic not in self.line.doubtful:
+                self.verdict = RIGHT
+            else:  # what was right before a damaged frame must not be LIVE any more, right as it may be
+                explained = self._explained(venue, numbers, sides_of(arrays), was_followed=was_followed)
+                self.verdict = RIGHT if is_right and explained is UNPROVABLE else explained
         self._right = (numbers, arrays) if self.verdict is RIGHT and arrays else None
         self.counts[self.verdict] += 1
 
@@ -87,7 +96,6 @@ class LineBook:
     def _explained(self, venue: WatchedVenue, numbers: Numbers, sides: Sides, *, was_followed: bool) -> str:
         """Why a LIVE book is not the venue's: whether the frames that came would make anybody show it."""
         if not was_followed:
-            self.causes[self._cause(venue, numbers)] += 1
             self.applied.clear()
             if self._right is None:
                 self.rules.begin(None, ({}, {}))

@@ -67,13 +67,27 @@ MARKETS: Final = (
     ),
     Subscribed(Dialect.V5, Category.SPOT, crossed(("BTCUSDT",), 1, 50, 200, 1000), ("BTCUSDT",), False),
 )
+FEW: Final = (
+    Subscribed(Dialect.V2, Category.INVERSE, crossed(("BTCUSD",), 25, 200), ("BTCUSD",), True),
+    Subscribed(Dialect.V2, Category.LINEAR, crossed(("BTCUSDT", COINS[0]), 25), ("BTCUSDT",), True),
+    Subscribed(Dialect.V5, Category.LINEAR, crossed(("BTCUSDT",), 1, 50, 200), ("BTCUSDT",), True),
+)
+"""Less of each, so that much happens to each book within few frames."""
 
 
 class WatchedClient:
-    """A client of one line or of two, its books and its streams of events."""
+    """A client of one line or of two, its books and its streams of events, of which ``capacity`` may wait in each."""
 
-    def __init__(self, market: Subscribed, names: tuple[str, ...], note: Callable[[DepthwireError], object]) -> None:
+    def __init__(
+        self,
+        market: Subscribed,
+        names: tuple[str, ...],
+        note: Callable[[DepthwireError], object],
+        settings: Settings = SETTINGS,
+        capacity: int = CAPACITY,
+    ) -> None:
         self.market = market
+        self.settings, self.capacity = settings, capacity
         self.lines = [Line(name) for name in names]
         self.books: list[BookReader] = []
         self.events: list[EventReader] = []
@@ -89,7 +103,9 @@ class WatchedClient:
         """Connects and subscribes; the client lives as long as the stack."""
         urls = [f"{self.market.url(venue)}?line={line.name}" for line in self.lines]
         self.client = client = await stack.enter_async_context(
-            depthwire.connect(urls[0] if len(urls) == 1 else urls, api_key=KEY, api_secret=SECRET, settings=SETTINGS)
+            depthwire.connect(
+                urls[0] if len(urls) == 1 else urls, api_key=KEY, api_secret=SECRET, settings=self.settings
+            )
         )
         client.on_error(self._note)
         for line, sessions in zip(self.lines, sessions_by_line(client), strict=True):
@@ -100,12 +116,12 @@ class WatchedClient:
             await self._watch_book(symbol, depth)
         for symbol in self.market.trades:
             name = client.dialect.trade_topic(symbol)
-            stream: Any = await client.trades(symbol, CAPACITY)
+            stream: Any = await client.trades(symbol, self.capacity)
             self._watch_events(PublicTopic(self.market.dialect, self.market.category, name), stream)
         if self.market.has_account:
             category = self.market.category if self.market.dialect is Dialect.V2 else None
             for name, ask in (("order", client.orders), ("execution", client.executions)):
-                stream = await ask(CAPACITY)
+                stream = await ask(self.capacity)
                 self._watch_events(PrivateTopic(KEY, self.market.dialect, category, name), stream)
 
     async def _watch_book(self, symbol: str, depth: int) -> None:
@@ -113,9 +129,11 @@ class WatchedClient:
         topic = PublicTopic(self.market.dialect, self.market.category, book.topic)
         kept = []
         for line, sessions in zip(self.lines, sessions_by_line(self.client), strict=True):
-            (channel,) = (found for session in sessions if (found := session.feed.channels.get(book.topic)))
+            ((session, channel),) = (
+                (session, found) for session in sessions if (found := session.feed.channels.get(book.topic))
+            )
             assert isinstance(channel, BookChannel)
-            kept.append(LineBook(topic, channel.book, line))
+            kept.append(LineBook(topic, channel.book, line, session.connection))
         self.books.append(BookReader(topic, book, kept))
 
     def _watch_events(self, topic: AnyTopic, stream: Any) -> None:
@@ -126,7 +144,7 @@ class WatchedClient:
     def check(self, venue: WatchedVenue, *, is_end: bool = False) -> None:
         """Holds all of it against the truth."""
         for line in self.lines:
-            line.sort()
+            line.sort(venue.damaged)
         for book in self.books:
             book.check(venue)
         for events in self.events:

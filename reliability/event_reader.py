@@ -1,10 +1,9 @@
 """A stream of events, held against what the venue told: each event came, or an error stood where it is missing."""
 
 import asyncio
-import time
 from collections import Counter, deque
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from depthwire.bybit.accounts import AccountStream
 from depthwire.errors import DepthwireError, StreamGap
@@ -21,13 +20,23 @@ DELAY_NS: Final = 2_000_000_000
 """How long a frame may be under way behind others that are delayed: until its connection's pong is missed."""
 
 
+class Missing(NamedTuple):
+    """An event that did not come: when that was noticed, by which item of the stream, and what it is."""
+
+    noticed_s: float
+    position: int
+    key: bytes
+    event: TrueEvent
+
+
 class EventReader:
     """Reads a stream to its end, errors included.
 
     ``counts`` tells how many events ``came``, came ``again``, or came ``altered``: as no event of the venue's; how
-    many are missing that were ``told`` of by an error at their place, or are ``unprovable``: their frame was lost or
-    altered by a fault on a line, and came whole on none; or ``displaced``: it came whole on one of two lines, behind an
-    altered copy of the other's (``causes`` counts the faults). All others that are missing are ``lost``.
+    many are missing that were ``told`` of by an error at their place, or are ``unprovable``: their frame was lost on a
+    line, or altered so that no reader of a line can see it, and came whole on none; or ``displaced``: it came whole on
+    one of two lines, after an altered copy of the other's (``causes`` counts the faults). All others that are missing
+    are ``lost``.
     """
 
     def __init__(self, topic: AnyTopic, stream: EventStream[Any], lines: Sequence[Line]) -> None:
@@ -40,7 +49,7 @@ class EventReader:
         self._error_at = -1
         self._frame_at = 0
         self._last: TrueEvent | None = None
-        self._missing: dict[int, tuple[float, bytes, TrueEvent]] = {}
+        self._missing: dict[int, Missing] = {}
         self._gaps: deque[tuple[int, int]] = deque(maxlen=10)  # since and until when
         self.task = asyncio.create_task(self._read())
 
@@ -79,8 +88,8 @@ class EventReader:
                     self._gaps.append((item.since_ns, item.until_ns))
             else:
                 self._take(venue, item)
-        for number, (noticed_at, _, _) in tuple(self._missing.items()):
-            if is_end or time.monotonic() > noticed_at + LATE_S:
+        for number, missing in tuple(self._missing.items()):
+            if is_end or asyncio.get_running_loop().time() > missing.noticed_s + LATE_S:
                 self._account_for(venue, number)
 
     def _take(self, venue: WatchedVenue, key: bytes) -> None:
@@ -104,8 +113,8 @@ class EventReader:
                 if is_told:
                     self.counts["told"] += 1
                 elif number in events.keys:
-                    missing = events.keys[number]
-                    self._missing[number] = time.monotonic(), missing, events.known[missing]
+                    now_s, absent = asyncio.get_running_loop().time(), events.keys[number]
+                    self._missing[number] = Missing(now_s, self._position, absent, events.known[absent])
                 else:
                     self._lose(f"event {number} is missing, and too old to tell why")
         if last is None or last.frame != event.frame:
@@ -113,14 +122,21 @@ class EventReader:
         self._last = event
 
     def _account_for(self, venue: WatchedVenue, number: int) -> None:
-        _, key, event = self._missing.pop(number)
-        if len(self.lines) > 1 and any(since - DELAY_NS <= event.at_ns <= until for since, until in self._gaps):
+        _, position, key, event = self._missing.pop(number)
+        # What one of two lines lacks is told of when the other one turns out to lack it, too.
+        if len(self.lines) > 1 and (
+            self._error_at > position or any(since - DELAY_NS <= event.at_ns <= until for since, until in self._gaps)
+        ):
             self.counts["told"] += 1
             return
         whole = [line.name for line in self.lines if event.frame in line.hashes.get(self.topic.name, ())]
-        faults = (venue.suffered.get((line.name, self.topic), {}).get(key) for line in self.lines)
-        suffered = [fault for fault in faults if fault]
-        if suffered and (not whole or (len(self.lines) > 1 and self.counts["altered"])):
+        by_line = [venue.suffered.get((line.name, self.topic), {}).get(key) for line in self.lines]
+        suffered = [each.fault for each in by_line if each]
+        if not whole and all(
+            each and each.number in line.damaged for each, line in zip(by_line, self.lines, strict=True)
+        ):
+            self._lose(f"event {number} came damaged, which the stream does not tell: {key!r}")
+        elif suffered and (not whole or (len(self.lines) > 1 and self.counts["altered"])):
             # Of two lines the other one may have been down, or brought it behind an altered copy of the same id.
             self.counts["displaced" if whole else "unprovable"] += 1
             self.causes.update(suffered)

@@ -9,7 +9,7 @@ from book_reader import WRONG
 MEMORY_GROWTH: Final = 0.05
 TOPICS: Final = 50
 SUMS: Final = ("frames", "warm_up", "clients", "connections", "connects", "seconds", "cpu_seconds")
-COUNTS: Final = ("faults", "untold", "errors")
+COUNTS: Final = ("faults", "untold", "seen", "errors")
 NAMED_COUNTS: Final = ("books", "line_books", "causes", "events", "event_causes")
 
 

@@ -1,11 +1,16 @@
 """What came on one line of a client, message by message."""
 
+from collections.abc import MutableMapping
 from typing import Final
 
 from depthwire.session import Session
+from truth import Damaged
 
 MOST_FRAMES: Final = 300
 """Of each topic of events: more than may come between two checkpoints."""
+MOST_DAMAGED: Final = 1_000
+"""Damaged messages that are remembered: more than may come while an event may still be told of."""
+_UNREADABLE: Final = b""
 _TOPIC: Final = b'{"topic":"'
 
 
@@ -15,9 +20,13 @@ class Line:
     def __init__(self, name: str) -> None:
         self.name = name
         self.by_topic: dict[str, list[bytes]] = {}
-        """The frames of each book topic that is watched, in order."""
+        """The frames of each book topic that is watched, in order; a damaged one has no more than its place."""
         self.hashes: dict[str, dict[int, None]] = {}
         """The hashes of the latest frames of each topic of events that is watched."""
+        self.damaged: dict[int, None] = {}
+        """The numbers of the latest messages that arrived damaged."""
+        self.doubtful: set[str] = set()
+        """The topics of those that arrived since the last checkpoint."""
         self.sessions: list[Session] = []
         self._raws: list[bytes] = []
 
@@ -30,10 +39,13 @@ class Line:
         each = (session.connection.status for session in self.sessions)
         return "; ".join(f"{one.phase}, lost {one.losses}, last at {one.lost_ns}: {one.last_loss}" for one in each)
 
-    def sort(self) -> None:
-        """Puts to its topic what came since the last call."""
+    def sort(self, damaged: MutableMapping[tuple[str, int], Damaged]) -> None:
+        """Puts to its topic what came since the last call; ``damaged`` tells of which topic a damaged message is."""
         raws, self._raws = self._raws, []
+        self.doubtful.clear()
         for raw in raws:
+            if damaged and (found := damaged.pop((self.name, hash(raw)), None)) is not None:
+                self._mark(found)
             if not raw.startswith(_TOPIC):
                 continue
             start = len(_TOPIC)
@@ -44,3 +56,12 @@ class Line:
                 hashes[hash(raw)] = None
                 if len(hashes) > MOST_FRAMES:
                     del hashes[next(iter(hashes))]
+
+    def _mark(self, damaged: Damaged) -> None:
+        """A message came that shows that it is damaged."""
+        self.damaged[damaged.number] = None
+        if len(self.damaged) > MOST_DAMAGED:
+            del self.damaged[next(iter(self.damaged))]
+        if (frames := self.by_topic.get(damaged.topic)) is not None:
+            frames.append(_UNREADABLE)
+            self.doubtful.add(damaged.topic)

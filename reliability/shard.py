@@ -8,7 +8,7 @@ import math
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import depthwire
-from clients import COINS, KEY, MARKETS, SECRET, WatchedClient
+from clients import CAPACITY, COINS, KEY, MARKETS, SECRET, SETTINGS, Subscribed, WatchedClient
 from depthwire.errors import DepthwireError
+from depthwire.settings import Settings
 from depthwire.values import BookState
 from depthwire.venue import DemoTrader, Fault, Faults, SyntheticMarket
 from truth import WatchedVenue
 
 STEP_S: Final = 0.02
 STEPS_A_CHECK: Final = 200
-RECOVERY_S: Final = 120.0
 SETTLED_S: Final = 3.0
 """Until a line that fell silent at the very end is found to be so."""
 PAGE_SIZE: Final = os.sysconf("SC_PAGE_SIZE")
@@ -85,11 +85,15 @@ class Failures(logging.Handler):
 class Shard:
     """Lets clients receive ``plan.frames`` and holds them against the truth ``plan.checkpoints`` times on the way."""
 
+    markets: Sequence[Subscribed] = MARKETS
+    rates: Mapping[Fault, float] = RATES
+    settings: Settings = SETTINGS
+    capacity: int = CAPACITY
+    recovery_s: float = 120.0
+
     def __init__(self, plan: Plan, tell: Callable[[dict[str, Any]], object] = lambda progress: None) -> None:
         self.plan = plan
-        self.venue = WatchedVenue(
-            SyntheticMarket(plan.seed, more=len(COINS)), speed=None, faults=Faults(seed=plan.seed)
-        )
+        self.venue = WatchedVenue(self.market(), speed=None, faults=Faults(seed=plan.seed))
         self.clients: list[WatchedClient] = []
         self.errors: Counter[str] = Counter()
         self.checkpoints = 0
@@ -99,6 +103,16 @@ class Shard:
         self._first_frame = self._received = 0
         self._memory: list[int] = []
         self._start_s = self._start_cpu_s = 0.0
+
+    def market(self) -> SyntheticMarket:
+        """What is played."""
+        return SyntheticMarket(self.plan.seed, more=len(COINS))
+
+    async def go_on(self) -> None:
+        """The market makes a step, and clients receive what it brings."""
+        self.venue.advance(STEP_S)
+        for _ in range(2):  # what was written is read in the next turn, and answered in the one after
+            await asyncio.sleep(0)
 
     async def run(self) -> dict[str, Any]:
         """All of it; returns the figures. Raises TimeoutError where what is sound does not recover."""
@@ -115,7 +129,7 @@ class Shard:
                 await self._recovered()
             for reader in self._readers():
                 reader.counts.clear()
-            self.venue.faults.set(",".join(f"{kind}={rate}" for kind, rate in RATES.items()))
+            self.venue.faults.set(",".join(f"{kind}={rate}" for kind, rate in self.rates.items()))
             await self._warm_up()
             self._start_s, self._start_cpu_s = time.monotonic(), time.process_time()
             self._first_frame = self._frames
@@ -131,11 +145,11 @@ class Shard:
 
     async def connect(self, stack: AsyncExitStack) -> None:
         """All clients."""
-        for market in MARKETS:
+        for market in self.markets:
             for number in range(self.plan.one_line + self.plan.two_lines):
                 lines = "ab" if number >= self.plan.one_line else "a"
                 names = tuple(f"{market.dialect}-{market.category}-{number}{line}" for line in lines)
-                self.clients.append(WatchedClient(market, names, self._note))
+                self.clients.append(WatchedClient(market, names, self._note, self.settings, self.capacity))
                 await self.clients[-1].begin(stack, self.venue)
 
     def _note(self, error: DepthwireError) -> None:
@@ -155,9 +169,7 @@ class Shard:
     async def _go_on(self, due: int, deadline_s: float = math.inf) -> None:
         """The market goes on as fast as it can, until so many frames have come."""
         while self._frames < due and time.monotonic() < deadline_s:
-            self.venue.advance(STEP_S)
-            for _ in range(2):  # what was written is read in the next turn, and answered in the one after
-                await asyncio.sleep(0)
+            await self.go_on()
 
     async def _suffer(self) -> None:
         """The run itself, from checkpoint to checkpoint."""
@@ -165,7 +177,7 @@ class Shard:
         while self.checkpoints < plan.checkpoints and time.monotonic() < deadline_s:
             await self._go_on(self._first_frame + plan.frames * (self.checkpoints + 1) // plan.checkpoints, deadline_s)
             self._check()
-            self._ask_for_what_is_rare()
+            self.between_checkpoints()
             if self.checkpoints % max(1, plan.checkpoints // TENTHS) == 0:
                 gc.collect()
                 give_back()
@@ -180,7 +192,7 @@ class Shard:
         self.checkpoints += 1
         self._tell(self._progress())
 
-    def _ask_for_what_is_rare(self) -> None:
+    def between_checkpoints(self) -> None:
         """So that each kind of fault happens as often as is wanted, whatever chance has in mind."""
         counts = self.venue.faults.counts
         for kind in Fault:
@@ -193,7 +205,7 @@ class Shard:
     async def _market_going_on(self) -> AsyncIterator[None]:
         async def go_on() -> None:
             for step in count(1):
-                self.venue.advance(STEP_S)
+                await self.go_on()
                 await asyncio.sleep(0.001)
                 if step % STEPS_A_CHECK == 0:
                     self._compare()
@@ -209,7 +221,7 @@ class Shard:
         """Every book is LIVE and has changed, every stream has told something, since now."""
         events = {reader: reader.came for client in self.clients for reader in client.events}
         versions = {reader: reader.book.version for client in self.clients for reader in client.books}
-        async with asyncio.timeout(RECOVERY_S):
+        async with asyncio.timeout(self.recovery_s):
             while True:
                 if all(reader.came > came for reader, came in events.items()) and all(
                     reader.book.state is BookState.LIVE and reader.book.version > version
@@ -225,12 +237,12 @@ class Shard:
         return {
             "frames": self._frames - self._first_frame,
             "checkpoints": self.checkpoints,
-            "defects": self._defects(),
+            "defects": self.defects(),
             "seconds": seconds,
             "memory": resident_bytes(),
         }
 
-    def _defects(self) -> list[str]:
+    def defects(self) -> list[str]:
         return [*self.failures.texts, *(text for reader in self._readers() for text in reader.defects)]
 
     def _readers(self) -> list[Any]:
@@ -262,7 +274,7 @@ class Shard:
             "frames": self._received,
             "warm_up": self.plan.warm_up,
             "checkpoints": self.checkpoints,
-            "topics": sum(market.topics for market in MARKETS),
+            "topics": sum(market.topics for market in self.markets),
             "clients": len(self.clients),
             "connections": sum(len(each.connections) for each in status),
             "connects": sum(each.connects for each in status),
@@ -273,9 +285,10 @@ class Shard:
             "events": events,
             "faults": {str(kind): count for kind, count in self.venue.faults.counts.items()},
             "untold": {f"{kind} {topic}": count for (kind, topic), count in sorted(self.venue.untold.items())},
+            "seen": {f"{kind} {topic}": count for (kind, topic), count in sorted(self.venue.seen.items())},
             "errors": self.errors,
             "memory": self._memory,
-            "defects": self._defects(),
+            "defects": self.defects(),
         }
 
 

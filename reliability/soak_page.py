@@ -17,8 +17,11 @@ or an error must stand in its stream where it is missing.
 What cannot be known is counted apart, and is not assumed but shown each time: a book that differs is "unprovable" only where the
 frames that really came on its line, read by a second book that knows the protocol's rules alone and shares no code with depthwire,
 break no rule and make exactly the book that is shown; of two lines, only where furthermore their books never differed at a number
-that both had reached. An event is "unprovable" only where a fault that may leave no trace took or altered that very frame on that
-very line.
+that both had reached. An event is "unprovable" only where its frame was lost on that very line, or altered to another valid one.
+
+What arrives damaged so that its reader can see it is provable, whether or not the reader can tell of which topic it was. The harness
+knows the topic: from the moment the frame arrived, its book must not be LIVE until the next snapshot, right as its levels may be,
+and an error must stand in its stream. A book must not be LIVE without a connection either.
 """
 
 
@@ -104,14 +107,17 @@ def faults(figures: dict[str, Any]) -> list[str]:
     told = ", ".join(
         f"`{name}` {count:,}" for name, count in sorted(figures["errors"].items(), key=lambda item: -item[1])
     )
-    traceless = ", ".join(f"{name} {count:,}" for name, count in sorted(figures["untold"].items()))
+    traceless, seen = (
+        ", ".join(f"{name} {count:,}" for name, count in sorted(figures[key].items())) for key in ("untold", "seen")
+    )
     return [
         "## Faults\n",
         row("kind", "times"),
         row("---", "--:"),
         *(row(kind, f"{count:,}") for kind, count in figures["faults"].items()),
         "",
-        f"Of these, those that may leave no trace, by the topic of their frame: {traceless}.\n",
+        f"Of these, those that leave no trace, by the topic of their frame: {traceless or 'none'}.\n",
+        f"Those that its reader can see, as the frame arrives damaged, by the topic that it was of: {seen or 'none'}.\n",
         f"Errors told to `on_error`: {told}.",
     ]
 

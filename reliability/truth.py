@@ -11,6 +11,7 @@ import msgspec
 from picows import WSMsgType, WSTransport, WSUpgradeRequest, WSUpgradeResponseWithListener
 
 import digest
+from damage import is_damaged, payload_of
 from depthwire.bybit import v2, v5
 from depthwire.channel import EventChannel
 from depthwire.feed import Feed
@@ -29,9 +30,11 @@ HEAD: Final = 128
 """Bytes, within which a frame's type stands."""
 REMEMBERED: Final = 40_000
 """Frames, of all topics together: some seconds, longer than any client lags behind."""
-UNTOLD: Final = (Fault.DROP, Fault.CORRUPT, Fault.TRUNCATE, Fault.WRONG_TYPE, Fault.REORDER)
-"""What may happen to a frame without a trace: lost, altered to another one that is valid, or late, and then lost with
-its connection, though frames of other topics that were sent behind it came."""
+LOST: Final = (Fault.DROP, Fault.REORDER)
+"""What leaves no trace: a frame that is lost, or late, and then lost with its connection, though frames of other topics
+that were sent after it came."""
+ALTERED: Final = (Fault.CORRUPT, Fault.TRUNCATE, Fault.WRONG_TYPE)
+"""What leaves no trace only where the frame becomes another one that is valid, too."""
 _DIALECTS: Mapping[tuple[Dialect, Category | None], Any] = {
     (Dialect.V2, Category.INVERSE): v2.INVERSE,
     (Dialect.V2, Category.LINEAR): v2.LINEAR,
@@ -148,6 +151,22 @@ def key_of(event: Any) -> bytes:
     return msgspec.json.encode(event)
 
 
+class Suffered(NamedTuple):
+    """What a fault did to an event's frame. ``number`` is that of the damaged message that its reader got instead; 0
+    where nothing came, or nothing that can be seen to be damaged.
+    """
+
+    fault: Fault
+    number: int
+
+
+class Damaged(NamedTuple):
+    """A message that was sent so that its reader sees that it is damaged, and the topic that it was of."""
+
+    number: int
+    topic: str
+
+
 class WatchedLine(FaultyLine):
     """Says whose frames suffer what."""
 
@@ -162,6 +181,11 @@ class WatchedLine(FaultyLine):
             self._venue.greeted(raw)
         super().send(raw, kind)
 
+    def _write(self, frame: bytes, pause_s: float = 0.0) -> None:
+        """See `FaultyLine._write`."""
+        self._venue.writes(frame)
+        super()._write(frame, pause_s)
+
 
 class WatchedVenue(Venue):
     """Keeps the truth of the last `REMEMBERED` frames. A client says which line it is in its URL: ``?line=NAME``."""
@@ -174,10 +198,16 @@ class WatchedVenue(Venue):
         self.snapshots: set[int] = set()
         """The hashes of snapshots that were made for one connection."""
         self.events: dict[AnyTopic, EventTopic] = {}
-        self.suffered: dict[tuple[str, AnyTopic], dict[bytes, Fault]] = {}
-        """By line: the events whose frame was lost or altered on it by a fault that may leave no trace."""
+        self.suffered: dict[tuple[str, AnyTopic], dict[bytes, Suffered]] = {}
+        """By line: the events whose frame was lost or altered on it."""
+        self.damaged: dict[tuple[str, int], Damaged] = {}
+        """By line and hash: what was sent damaged. Whoever receives it takes it away."""
         self.untold: Counter[tuple[str, str]] = Counter()
-        """Such faults, by kind and kind of topic."""
+        """Faults that leave no trace, by kind and kind of topic."""
+        self.seen: Counter[tuple[str, str]] = Counter()
+        """The same of those whose reader sees that its message is damaged."""
+        self._altering: tuple[Fault, str, bytes] | None = None
+        self._count = 0
         self._books: dict[AnyTopic, TrueBook] = {}
         self._lines: dict[Connection, str] = {}
         self._recent: deque[Callable[[], object]] = deque()
@@ -241,17 +271,39 @@ class WatchedVenue(Venue):
             self._remember(partial(events.forget, number))
 
     def _suffers(self, fault: Fault, topic: str, raw: bytes) -> None:
-        if fault not in UNTOLD:
+        if fault in LOST:
+            self._note(fault, topic, raw, 0)
+        elif fault in ALTERED:
+            self._altering = fault, topic, raw
+
+    def writes(self, frame: bytes) -> None:
+        """A frame is about to be sent, as the fault left it that was told of last."""
+        if self._altering is None:
             return
-        self.untold[fault, topic.partition(".")[0]] += 1
+        (fault, topic, raw), self._altering = self._altering, None
+        sent, number = payload_of(frame), 0
+        if topic and is_damaged(sent, topic):
+            self._count += 1
+            key, number = (self._line_now, hash(sent)), self._count
+            self.damaged[key] = Damaged(number, topic)
+            self._remember(partial(self.damaged.pop, key, None))
+        self._note(fault, topic, raw, number)
+
+    @property
+    def _line_now(self) -> str:
+        """The line that a frame is being sent on."""
+        return "" if self.speaks_to is None else self._lines.get(self.speaks_to, "")
+
+    def _note(self, fault: Fault, topic: str, raw: bytes, number: int) -> None:
+        (self.seen if number else self.untold)[fault, topic.partition(".")[0]] += 1
         connection = self.speaks_to
         if connection is None or not is_event(topic) or topic not in connection.topics:
             return
         told_on = connection.topics[topic]
         if events := self.events.get(told_on):
-            suffered = self.suffered.setdefault((self._lines.get(connection, ""), told_on), {})
+            suffered = self.suffered.setdefault((self._line_now, told_on), {})
             for key in events.decode(raw):
-                suffered[key] = fault
+                suffered[key] = Suffered(fault, number)
                 self._remember(partial(suffered.pop, key, None))
 
     def _remember(self, forget: Callable[[], object]) -> None:
