@@ -2,7 +2,7 @@
 
 SOURCES := pyproject.toml setup.py $(shell find src -name '*.pyx' -o -name '*.pxd')
 
-.PHONY: build demo test check fuzz bench bench-quick bench-core detection soak reconnects kills clean
+.PHONY: build demo test check fuzz bench bench-quick bench-core detection soak mutants reconnects kills clean
 
 build: .venv/installed-all
 
@@ -45,6 +45,10 @@ detection: .venv/installed-test
 # Twenty million frames from a venue that lies, each book and event held against the truth, into docs/reliability.
 soak: .venv/installed-all
 	.venv/bin/python reliability/soak.py
+
+# The engine with one line made wrong, again and again: each must be caught by a short soak.
+mutants: .venv/installed-test
+	.venv/bin/python reliability/mutants.py
 
 # 50 connections dropped at once, for eleven minutes, into docs.
 reconnects: .venv/installed-bench

@@ -12,7 +12,7 @@ from stepped import SteppedShard, soaked
 from truth import WatchedLine
 
 SHORT = Plan(frames=1_500, checkpoints=60, seed=3, minutes=1.0, each_fault=0, one_line=1, two_lines=1)
-LONG = Plan(frames=10_000, checkpoints=250, seed=1, minutes=1.0, each_fault=0, one_line=1, two_lines=1)
+LONG = Plan(frames=5_000, checkpoints=125, seed=1, minutes=1.0, each_fault=0, one_line=1, two_lines=1)
 DISTURBED_AT = 10
 """The checkpoint after which frames are damaged."""
 
