@@ -6,7 +6,7 @@ import pytest
 
 from conftest import Measure
 from frames import Stream
-from offline import feed
+from offline import feed, restart
 
 
 def bench_apply_alone(stream: Stream, loops: Any, measure: Measure) -> None:
@@ -40,5 +40,5 @@ def bench_feed(stream: Stream, lane: str, measure: Measure) -> None:
         for raw in stream.deltas:
             receive(raw, 0)
 
-    measure(run, len(stream.deltas), lambda: receive(stream.snapshot, 0))
+    measure(run, len(stream.deltas), lambda: restart(path, stream.snapshot))
     assert channel.book.version == path.frames

@@ -19,7 +19,7 @@ import machine
 from compiled import build, load
 from dialects import typed_decoder
 from frames import Stream, streams
-from offline import feed
+from offline import feed, restart
 
 PASSES = 3
 # Cython's C name of loops.measured; callgrind heeds one option for each pattern, so there are two.
@@ -44,7 +44,7 @@ def work(stream: Stream) -> tuple[Callable[[], None], list[tuple[Callable[[], No
             for raw in stream.deltas:
                 receive(raw, 0)
 
-        return lambda: receive(stream.snapshot, 0), replay
+        return lambda: restart(path, stream.snapshot), replay
 
     return decode, [on_lane(False), on_lane(True)]
 
@@ -56,8 +56,8 @@ def child(module: Path, frames: Path) -> None:
         decode, lanes = work(stream)
         for _ in range(PASSES):
             measured(decode)
-            for restart, replay in lanes:
-                restart()
+            for begin, replay in lanes:
+                begin()
                 measured(replay)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from dialects import book_channel
 from frames import DeepBook
-from offline import feed
+from offline import feed, restart
 from plan import Plan
 
 TOPICS = 1, 10, 100, 1000
@@ -47,11 +47,11 @@ def measure(plan: Plan) -> list[dict[str, Any]]:
             path = feed()
             for number in range(count):
                 path.channels.add(book_channel(TOPIC.format(number=number), DEPTH, scanner=lane == "scanner"))
-            cases.append(((lane, count), path.receive, *spread(chunks, count)))
+            cases.append(((lane, count), path, *spread(chunks, count)))
     for number in range(1 + plan.frame_rounds):
-        for key, receive, snapshots, deltas in cases:
-            for raw in snapshots:
-                receive(raw, 0)
+        for key, path, snapshots, deltas in cases:
+            restart(path, *snapshots)
+            receive = path.receive
             start = thread_time_ns()
             for raw in deltas:
                 receive(raw, 0)

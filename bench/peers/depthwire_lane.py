@@ -15,6 +15,7 @@ def start_lane(topic: str, depth: int, *, scanner: bool) -> tuple[Callable[[list
     receive = path.receive
 
     def replay(frames: list[bytes]) -> None:
+        channel.start_over()  # its snapshot is older than the book
         for raw in frames:
             receive(raw, 0)
 
