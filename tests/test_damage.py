@@ -5,9 +5,11 @@ The table of damage is held against each dialect, on one line and on one of two.
 
 import asyncio
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import pytest
+from picows import WSMsgType
 
 import depthwire
 from depthwire import errors
@@ -469,8 +471,6 @@ def requests_of(server: V5Server, op: str) -> list[list[str]]:
 
 
 def damage_all(server: V5Server, raw: bytes) -> None:
-    from picows import WSMsgType
-
     for connection in server.open:
         assert connection.transport is not None
         connection.transport.send(WSMsgType.TEXT, raw)
@@ -569,8 +569,6 @@ def test_books_recover_from_damage_by_themselves(binary: bool) -> None:
 
 
 def test_a_binary_message_in_fragments_is_binary_all_the_same() -> None:
-    from picows import WSMsgType
-
     async def main() -> None:
         async with v5_server() as server, depthwire.connect(server.url, settings=QUICK) as client:
             found = collected(client)
@@ -583,5 +581,31 @@ def test_a_binary_message_in_fragments_is_binary_all_the_same() -> None:
             await until(lambda: bool(found) and btc.version == 2)
             assert [(type(error), error.topic) for error in found] == [(errors.MalformedFrame, btc.topic)]
             assert btc.update_id == 1
+
+    run(main)
+
+
+def test_damage_on_a_connection_that_is_to_take_over_leaves_the_old_one_in_its_place() -> None:
+    async def main() -> None:
+        settings = replace(QUICK, max_connection_age_s=0.2)
+        async with v5_server() as server, depthwire.connect(server.url, settings=settings) as client:
+            found = collected(client)
+            btc, trades = await asyncio.gather(client.book("BTCUSDT"), client.trades("BTCUSDT"))
+            states: list[BookState] = []
+            btc.on_state(lambda changed: states.append(changed.state))
+            good = server.snapshots
+            spoilt = [b"{", b""]
+
+            def snapshots(topic: str) -> dict[str, Any] | None:
+                if spoilt and len(server.open) == 2:
+                    server.open[-1].transport.send(WSMsgType.TEXT, spoilt.pop())  # type: ignore[union-attr]
+                return good(topic)
+
+            server.snapshots = snapshots
+            await until(lambda: client.status().connections[0].connects >= 2)
+            assert {type(error) for error in found} == {errors.ConnectionLost}
+            assert "damaged" in str(found[0])
+            assert states == []
+            assert trades.waiting == 0
 
     run(main)

@@ -1,6 +1,7 @@
 """Topics that are fetched anew, each alone, over real sockets: what repeats, and what is silent though it lives."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -196,6 +197,244 @@ def test_a_resync_that_fails_again_is_backed_off_and_never_two_at_once() -> None
             server.snapshots = good
             await until(lambda: btc.state is BookState.LIVE)
             assert client.health()[BTC].gaps >= 4
+
+    run(main)
+
+
+# what the venue refuses
+
+BUSY = "error:system busy"
+GONE = "error:handler not found,topic:orderbook.50.BTCUSDT"
+
+
+def drop(server: V5Server) -> None:
+    for connection in server.open:
+        assert connection.transport is not None
+        connection.transport.disconnect(graceful=False)
+
+
+class Refusing(dict[str, str]):
+    """Refuses each topic so many times."""
+
+    def __init__(self, times: int, **reasons: str) -> None:
+        super().__init__(reasons)
+        self.left = times
+
+    def __contains__(self, topic: object) -> bool:
+        found = super().__contains__(topic) and self.left > 0
+        self.left -= found
+        return found
+
+
+def test_repeated_requests_are_paced() -> None:
+    backoff = Settings().request_backoff(begins_at_once=True, jitter=lambda: 0.0)
+    assert [backoff.next_s() for _ in range(10)] == [0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+    jittered = Settings().request_backoff(begins_at_once=True, jitter=lambda: 1.0)
+    assert [jittered.next_s() for _ in range(4)] == [0.0, 0.125, 0.25, 0.5]
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_resync_that_is_refused_is_repeated(times: int) -> None:
+    async def main() -> None:
+        settings = replace(PATIENT, book_silence_s=None, instrument_silence_s=None)
+        async with v5_server() as server, depthwire.connect(server.url, settings=settings) as client:
+            found: list[errors.DepthwireError] = []
+            client.on_error(found.append)
+            btc, eth = await asyncio.gather(client.book("BTCUSDT"), client.book("ETHUSDT"))
+            server.refused = Refusing(times, **{BTC: BUSY})
+            server.push(book("BTCUSDT", u=9, kind="delta"))
+            await until(lambda: len(found) == times + 1 and btc.state is BookState.LIVE)
+            assert [str(error) for error in found[1:]] == [f"{BTC}: the venue refused the request: {BUSY}"] * times
+            assert client.health()[BTC].resyncs == times + 1
+            assert (eth.version, client.status().losses) == (1, 0)
+
+    run(main)
+
+
+def test_a_resubscription_that_is_refused_is_repeated() -> None:
+    async def main() -> None:
+        async with v5_server() as server, depthwire.connect(server.url, settings=PATIENT) as client:
+            client.on_error(lambda error: None)
+            trades = "publicTrade.BTCUSDT"
+            btc, stream = await asyncio.gather(client.book("BTCUSDT"), client.trades("BTCUSDT"))
+            server.refused = Refusing(5, **{BTC: BUSY, trades: BUSY})
+            drop(server)
+            await until(lambda: client.status().connects == 2 and btc.state is BookState.LIVE)
+            with pytest.raises(errors.StreamGap):
+                await anext(stream)
+            assert {BTC, trades} == set(server.open[0].topics)
+            assert server.refused.left <= 0
+
+    run(main)
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_a_topic_that_the_venue_knows_no_more_ends_with_an_error(is_lost: bool) -> None:
+    """By a resync, or by the resubscription after a reconnect."""
+
+    async def main() -> None:
+        async with v5_server() as server, depthwire.connect(server.url, settings=PATIENT) as client:
+            client.on_error(lambda error: None)
+            btc, eth = await asyncio.gather(client.book("BTCUSDT"), client.book("ETHUSDT"))
+            events = await client.subscribe(BTC)
+            changes = asyncio.create_task(read_changes(btc))
+            await asyncio.sleep(0)
+            server.refused = {BTC: GONE}
+            if is_lost:
+                drop(server)
+            else:
+                server.push(book("BTCUSDT", u=9, kind="delta"))
+            with pytest.raises(errors.SubscriptionRejected, match="handler not found"):
+                await changes
+            with pytest.raises(errors.SubscriptionRejected, match="handler not found"):
+                async for _ in events:
+                    pass
+            assert [event async for event in events] == []
+            assert (btc.state, btc.finished) == (BookState.STALE, True)
+            assert isinstance(btc.failure, errors.SubscriptionRejected)
+            await until(lambda: eth.state is BookState.LIVE)
+            assert client.health().keys() == {eth.topic}
+            asked = sum(BTC in request.get("args", ()) for request in server.open[0].requests)
+            await resyncs_of(client).fetch_silent(asyncio.get_running_loop().time() + 1e6)
+            assert sum(BTC in request.get("args", ()) for request in server.open[0].requests) == asked
+            server.refused = {}
+            again = await client.book("BTCUSDT")
+            assert again is not btc
+            assert again.state is BookState.LIVE
+
+    run(main)
+
+
+async def read_changes(state: Any) -> None:
+    async for _ in state.changes():
+        pass
+
+
+def test_a_stream_of_a_topic_that_is_gone_ends_with_an_error() -> None:
+    async def main() -> None:
+        async with v5_server() as server, depthwire.connect(server.url, settings=PATIENT) as client:
+            client.on_error(lambda error: None)
+            trades = await client.trades("BTCUSDT")
+            server.refused = {"publicTrade.BTCUSDT": "error:handler not found,topic:publicTrade.BTCUSDT"}
+            drop(server)
+            met: list[Exception] = []
+            while not met or not isinstance(met[-1], StopAsyncIteration):
+                try:
+                    await anext(trades)
+                except (errors.DepthwireError, StopAsyncIteration) as error:
+                    met.append(error)
+            assert [type(error) for error in met] == [errors.SubscriptionRejected, StopAsyncIteration]
+
+    run(main)
+
+
+def test_a_topic_that_both_lines_know_no_more_ends_for_its_readers() -> None:
+    async def main() -> None:
+        async with v5_server() as server, depthwire.connect([server.url] * 2, settings=PATIENT) as client:
+            client.on_error(lambda error: None)
+            btc, trades = await asyncio.gather(client.book("BTCUSDT"), client.trades("BTCUSDT"))
+            await until(lambda: len(server.held(BTC)) == 2)
+            server.refused = {name: f"error:handler not found,topic:{name}" for name in (BTC, "publicTrade.BTCUSDT")}
+            drop(server)
+            with pytest.raises(errors.SubscriptionRejected):
+                await read_changes(btc)
+            rejected = False
+            with suppress(StopAsyncIteration):
+                while True:
+                    try:
+                        await anext(trades)
+                    except errors.StreamGap:
+                        pass
+                    except errors.SubscriptionRejected:
+                        rejected = True
+            assert rejected
+
+    run(main)
+
+
+def test_a_topic_that_is_gone_does_not_keep_an_old_connection_for_ever() -> None:
+    async def main() -> None:
+        settings = replace(PATIENT, max_connection_age_s=0.2)
+        async with v5_server() as server, depthwire.connect(server.url, settings=settings) as client:
+            client.on_error(lambda error: None)
+            btc, eth = await asyncio.gather(client.book("BTCUSDT"), client.book("ETHUSDT"))
+            server.refused = {BTC: GONE}
+            connects = client.status().connects
+            await until(lambda: client.status().connects > connects + 1)
+            assert isinstance(btc.failure, errors.SubscriptionRejected)
+            assert eth.state is BookState.LIVE
+
+    run(main)
+
+
+# what a reader asks for
+
+
+@pytest.mark.parametrize("lines", [1, 2])
+@pytest.mark.parametrize("kind", ["book", "instrument"])
+def test_a_state_that_its_reader_marks_stale_is_refetched(kind: str, lines: int) -> None:
+    async def main() -> None:
+        async with v5_server() as server, depthwire.connect([server.url] * lines, settings=PATIENT) as client:
+            client.on_error(lambda error: None)
+            server.snapshots = lambda topic: (
+                ticker("BTCUSDT", lastPrice="1") if topic.startswith("tickers") else book("BTCUSDT")
+            )
+            state: Any = await (client.book("BTCUSDT") if kind == "book" else client.instrument("BTCUSDT"))
+            await until(lambda: len(server.held(state.topic)) == lines)
+            states: list[tuple[BookState, str | None]] = []
+            state.on_state(lambda each: states.append((each.state, each.stale_reason)))
+            state.mark_stale("my own sum differs")
+            assert states == [(BookState.STALE, "my own sum differs")]
+            await until(lambda: state.state is BookState.LIVE)
+            await until(lambda: client.health()[state.topic].resyncs == lines)
+            assert len(states) == 2
+
+    run(main)
+
+
+def test_a_book_that_is_marked_stale_from_another_thread_is_refetched() -> None:
+    async def main() -> None:
+        async with v5_server() as server, depthwire.connect(server.url, settings=PATIENT) as client:
+            btc = await client.book("BTCUSDT")
+            await asyncio.to_thread(btc.mark_stale, "another thread says so")
+            await until(lambda: client.health()[BTC].resyncs == 1 and btc.state is BookState.LIVE)
+
+    run(main)
+
+
+@pytest.mark.parametrize("lines", [1, 2])
+def test_a_book_that_gave_up_leaves_nothing_behind(lines: int) -> None:
+    async def main() -> None:
+        settings = replace(PATIENT, timeout_s=0.3)
+        async with v5_server() as server, depthwire.connect([server.url] * lines, settings=settings) as client:
+            client.on_error(lambda error: None)
+            server.snapshots = lambda topic: book("BTCUSDT", b=[["200", "1"]])  # crossed
+            with pytest.raises(errors.SubscriptionTimeout, match="no usable snapshot"):
+                await client.book("BTCUSDT")
+            await until(lambda: not server.held(BTC))
+            assert client.health() == {}
+            assert all(not session.resyncs.records for session in client._sessions)
+            counts = [len(connection.requests) for connection in server.open]
+            for session in client._sessions:
+                await session.resyncs.fetch_silent(asyncio.get_running_loop().time() + 1e6)
+            assert [len(connection.requests) for connection in server.open] == counts
+
+    run(main)
+
+
+def test_a_book_that_gave_up_stays_for_whoever_has_it() -> None:
+    async def main() -> None:
+        settings = replace(PATIENT, timeout_s=0.3)
+        async with v5_server() as server, depthwire.connect(server.url, settings=settings) as client:
+            client.on_error(lambda error: None)
+            btc = await client.book("BTCUSDT")
+            good, server.snapshots = server.snapshots, lambda topic: None
+            btc.mark_stale("a test")
+            with pytest.raises(errors.SubscriptionTimeout):
+                await client.book("BTCUSDT")
+            assert not btc.finished
+            server.snapshots = good
+            await until(lambda: btc.state is BookState.LIVE)
 
     run(main)
 

@@ -153,7 +153,7 @@ cdef class Book:
         self._apply_stated(frame, update_id, cross_seq, ts_exchange_us, ts_recv_ns)
 
     def mark_stale(self, str reason not None):
-        """Say that the book can no longer be trusted, and why. An EMPTY book stays EMPTY. O(1)."""
+        """Say that the book can no longer be trusted, and why. A client refetches its books. An EMPTY one stays EMPTY. O(1)."""
         self.go_stale(reason)
 
     cdef BookFrame _frame(self, bint is_snapshot):

@@ -7,12 +7,12 @@ the old one's place. From then on a reader's channel joins the new feed as soon 
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
-from depthwire.bybit.dialect import Dialect
+from depthwire.bybit.dialect import Dialect, means_unknown
 from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.topics import Topic
 from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook, RawChannel, StateChannel
@@ -30,6 +30,7 @@ from depthwire.errors import (
 from depthwire.feed import Feed
 from depthwire.resync import Resyncs
 from depthwire.settings import Settings
+from depthwire.values import BookState
 
 POLL_S: Final = 0.01
 RETRY_PARTS: Final = 10  # of its age, until a handover that failed is tried again
@@ -57,6 +58,7 @@ class Old(Protocol):
     @property
     def report(self) -> Callable[[DepthwireError], object]: ...
     def new_channel(self, topic: str) -> Channel | None: ...
+    def topic_unknown(self, topic: str, error: DepthwireError) -> object: ...
     def begin_tasks(self) -> None: ...
     def connection_up(self) -> object: ...
     def connection_down(self, reason: str) -> object: ...
@@ -98,7 +100,7 @@ class StateTwin:
 
     def __init__(self, channel: BookChannel | StateChannel, twin: BookChannel | StateChannel) -> None:
         self.channel, self.twin = channel, twin
-        self._stop: Callable[[], None] | None = None
+        self._stops: tuple[Callable[[], None], ...] = ()
 
     @property
     def is_ready(self) -> bool:
@@ -109,8 +111,12 @@ class StateTwin:
         """Lead the new feed's frames to the reader's channel: now, or when the twin has caught up with it."""
         if self._caught_up():
             self._take_over(feed)
-        elif self._stop is None:
-            self._stop = self.twin.state.on_change(lambda *_: self.join(feed))
+        elif not self._stops:
+            # A twin that is STALE has lost a frame that the reader's channel will not get either.
+            self._stops = (
+                self.twin.state.on_change(lambda *_: self.join(feed)),
+                self.twin.state.on_state(lambda twin: self.force(feed) if twin.state is BookState.STALE else None),
+            )
 
     def _caught_up(self) -> bool:
         return not self.twin.needs_snapshot and sequence(self.twin.state) >= sequence(self.channel.state)
@@ -128,9 +134,9 @@ class StateTwin:
 
     def leave(self) -> None:
         """Listen no more."""
-        if self._stop is not None:
-            self._stop()
-            self._stop = None
+        for stop in self._stops:
+            stop()
+        self._stops = ()
 
 
 def sequence(state: LiveBook | Instrument) -> tuple[int, int]:
@@ -341,12 +347,27 @@ class Handover:
         most = self._session.dialect.limits.args_per_request
         names = sorted(topics, key=lambda topic: topic.text)
         for start in range(0, len(names), most):
-            some = names[start : start + most]
-            answer = await self._new.ask(op, [topic.text for topic in some])
-            reasons = {topic.text: reason for topic in some if (reason := answer.refusal(topic.text))}
-            if reasons:
-                raise SubscriptionRejected.of(reasons)
-            self._carried = self._carried.union(some) if op == "subscribe" else self._carried.difference(some)
+            await self._ask_some(op, names[start : start + most])
+
+    async def _ask_some(self, op: str, topics: Sequence[Topic]) -> None:
+        """One request; raises SubscriptionRejected. A topic that the venue does not know ends, as after a resync."""
+        answer = await self._new.ask(op, [topic.text for topic in topics])
+        if not answer.success and answer.by_topic is None and len(topics) > 1:
+            # One bad topic refuses the whole request.
+            middle = len(topics) // 2
+            for half in (topics[:middle], topics[middle:]):
+                await self._ask_some(op, half)
+            return
+        reasons = {topic.text: reason for topic in topics if (reason := answer.refusal(topic.text))}
+        unknown = {name for name, reason in reasons.items() if op == "subscribe" and means_unknown(reason)}
+        for name in unknown:
+            error = SubscriptionRejected(name, reasons.pop(name))
+            self._session.report(error)
+            self._session.topic_unknown(name, error)
+        if reasons:
+            raise SubscriptionRejected.of(reasons)
+        done = {topic for topic in topics if topic.text not in unknown}
+        self._carried = self._carried | done if op == "subscribe" else self._carried - done
 
     def _pair_channels(self) -> None:
         """A twin for each of the readers' channels; those of topics that ended go."""
@@ -416,10 +437,11 @@ class Handover:
             if asyncio.get_running_loop().time() > deadline_s:
                 for twin in left:
                     twin.force(feed)
-                    if twin.channel.needs_snapshot:
-                        session.resyncs.fetch(twin.channel.topic)
-                return
+                break
             await asyncio.sleep(POLL_S)
+        for twin in self._twins.values():
+            if twin.channel.needs_snapshot and session.channels.get(twin.channel.topic) is twin.channel:
+                session.resyncs.fetch(twin.channel.topic)
 
     def _is_left(self, twin: StateTwin | EventTwin | RawTwin) -> bool:
         """Whether a channel is still read, and does not get the new feed's frames yet."""

@@ -136,7 +136,7 @@ class Session:
             auth_way=auth_way,
         )
         self.resyncs = Resyncs(
-            self.connection, dialect.limits.args_per_request, settings, self.report, self._topic_unknown
+            self.connection, dialect.limits.args_per_request, settings, self.report, self.topic_unknown
         )
         _sessions.add(self)
 
@@ -431,7 +431,7 @@ class Session:
                 self._forget(subscription, error)
             subscription.confirmed.set_exception(error)
 
-    def _topic_unknown(self, topic: str, error: DepthwireError) -> None:
+    def topic_unknown(self, topic: str, error: DepthwireError) -> None:
         """The venue serves a concrete topic no more: its readers meet the error, and the topic ends."""
         for subscription in tuple(self.subscriptions.values()):
             if subscription.topic.text == topic:

@@ -127,7 +127,7 @@ class Instrument:
             raise SymbolMismatch(f"data of {symbol!r} on the topic of {self.symbol}", self.topic)
 
     def mark_stale(self, reason: str) -> None:
-        """Say that the state can no longer be trusted, and why. An EMPTY one stays EMPTY. O(1)."""
+        """Say that the state can no longer be trusted, and why. A client refetches it, unless it is EMPTY. O(1)."""
         if self.state is BookState.LIVE:
             self._enter(BookState.STALE, reason)
 
