@@ -217,6 +217,44 @@ def test_a_narrow_terminal_cuts_ids_and_not_numbers() -> None:
     assert "BTCUSD" in row
 
 
+def test_what_a_small_terminal_has_no_room_for_is_named() -> None:
+    """Sections by name, items by number, columns by heading; the newest rows are what a tape is for."""
+    screen, orders = Screen(width=60, height=24), OpenOrders()
+    screen.dashboard.account("order", orders)
+    for number in range(30):
+        orders.apply(order(f"{number:036}"))
+    screen.dashboard.event("klineV2.1.BTCUSD", kline(60, "1 2 1 2"))
+    instrument = live_instrument()
+    screen.dashboard.instrument(instrument)
+    for kind in ("liquidation", "trade", "insurance", "execution"):
+        screen.dashboard.event(f"{kind}.BTCUSD", trade(1))
+    lines = screen.lines()
+    assert len(lines) <= 23
+    assert all(len(line) <= 60 for line in lines)
+    assert lines[0].startswith("order: +")
+    shown = sum(line.startswith("0") for line in lines)
+    assert lines[0].startswith(f"order: +{30 - shown} more (too narrow for ")
+    for word in lines[0].partition("(too narrow for ")[2].rstrip(")").split(", "):
+        assert word not in lines[1].split()
+    assert "status" in lines[1].split()
+    (candles,) = (line for line in lines if line.startswith("klineV2.1.BTCUSD"))
+    assert "chart" in candles
+    (head,) = (line for line in lines if line.startswith("BTCUSD LIVE"))
+    assert int(head.partition("+")[2].split()[0]) > 0
+    assert lines[-1] == "no room for execution" or all(f"{kind}" in lines for kind in ("trade", "execution"))
+
+
+def test_sections_that_have_no_room_are_named() -> None:
+    screen = Screen(height=12)
+    kinds = ["trade", "liquidation", "insurance", "execution", "publicTrade"]
+    for kind in kinds:
+        screen.dashboard.event(f"{kind}.BTCUSD", trade(1))
+    lines = screen.lines()
+    assert len(lines) <= 11
+    assert [kind for kind in kinds if kind in lines] == kinds[:3]
+    assert lines[-1] == "no room for execution, publicTrade"
+
+
 def test_errors_stay_in_sight_and_events_go_on() -> None:
     screen = Screen(width=200, height=12)
     for lost in range(1, 6):

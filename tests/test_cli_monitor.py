@@ -31,6 +31,7 @@ class Source:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._replay = Replay()
+        self._sequence = 0
         channel = INVERSE.channel(TOPIC)
         assert channel is not None
         self._replay.feed.channels.add(channel)
@@ -43,7 +44,8 @@ class Source:
             for price, side in ((100, "Buy"), (101, "Sell"))
         )
         head = f'{{"topic":"{TOPIC}","type":"snapshot","data":[{levels}]'
-        raw = f'{head},"cross_seq":1,"timestamp_e6":{sent_us}}}'
+        self._sequence += 1
+        raw = f'{head},"cross_seq":{self._sequence},"timestamp_e6":{sent_us}}}'
         self._replay.feed.receive(raw.encode(), self._clock.now_ns)
 
 

@@ -99,7 +99,11 @@ def test_topics_are_recorded_as_they_are(tmp_path: Path, monkeypatch: pytest.Mon
     (answer,) = (json.loads(raw)["request"] for _, raw in read(name) if b'"topic"' not in raw)
     assert answer["args"] == ["trade.*", "klineV2.1.BTCUSD"]
     topics = {json.loads(raw)["topic"] for raw in tape_lines(Path(name))}
-    assert {"klineV2.1.BTCUSD", "trade.BTCUSD"} <= topics <= {"klineV2.1.BTCUSD", "trade.BTCUSD", "trade.ETHUSD"}
+    assert (
+        {"klineV2.1.BTCUSD", "trade.BTCUSD"}
+        <= topics
+        <= {"klineV2.1.BTCUSD", "trade.BTCUSD", "trade.ETHUSD", "trade.XRPUSD"}
+    )
 
 
 def test_an_existing_file_is_not_touched(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -103,7 +103,7 @@ def test_what_is_recorded_is_replayed(tmp_path: Path, capsys: pytest.CaptureFixt
         f"{kind}.{symbol}" for kind in ("orderbook.50", "publicTrade") for symbol in ("BTCUSDT", "ETHUSDT")
     }
     capsys.readouterr()
-    assert main(["replay", "--json", str(tape)]) == 0
+    assert main(["replay", "--topics", "*", "--json", str(tape)]) == 0
     (report,) = objects(capsys.readouterr().out)
     expected = {"state": "LIVE", "u": 1, "seq": 1001, "applied": 1, "bids": [["100.5", "1"]], "asks": [["100.6", "2"]]}
     assert report["books"] == {"orderbook.50.BTCUSDT": expected, "orderbook.50.ETHUSDT": expected}

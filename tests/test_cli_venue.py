@@ -32,8 +32,11 @@ async def final_book(url: str, symbol: str, version: int) -> list[tuple[int, flo
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_prints_its_urls_serves_both_dialects_and_ends_well(number: signal.Signals) -> None:
     with started("venue", "--seed", "3") as process:
-        served = urls(process, 5)
-        assert served.keys() == {"BTCUSD", "ETHUSD", "BTCUSDT"}
+        served = urls(process, 6)
+        assert {"BTCUSD", "ETHUSD", "XRPUSD", "BTCUSDT"} <= served.keys()
+        private = urls(process, 2)
+        assert private["stop_order"].endswith("/realtime_private")
+        assert private["order.linear"].endswith("/v5/private")
         assert served["BTCUSD"] == served["ETHUSD"] != served["BTCUSDT"]
         opening = ReferenceBook("BTCUSD")
         opening.receive(synthetic(1, BOOK, seed=3)[0][1])
@@ -42,6 +45,23 @@ def test_it_prints_its_urls_serves_both_dialects_and_ends_well(number: signal.Si
         process.send_signal(number)
         out, err = process.communicate(timeout=BOUND_S)
     assert (process.returncode, out, err) == (0, "", "")
+
+
+@NEEDS_SIGNALS
+def test_the_private_urls_that_it_prints_take_its_demo_account() -> None:
+    with started("venue", "--trader") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        *_, linear, v5 = (process.stdout.readline().split()[0] for _ in range(8))
+        process.stderr.readline()
+        _, key, secret = (word.partition("=")[2] for word in process.stderr.readline().split()[1:])
+
+        async def first_orders() -> None:
+            for url in (linear, v5):
+                async with asyncio.timeout(BOUND_S), depthwire.connect(url, api_key=key, api_secret=secret) as client:
+                    await anext(await client.orders())
+
+        asyncio.run(first_orders())
 
 
 @pytest.mark.parametrize("topic", [BOOK, LINEAR_BOOK])

@@ -352,7 +352,9 @@ def test_kinds_can_be_mixed() -> None:
 
 
 def test_a_pattern_brings_books_as_they_come() -> None:
-    expected = {f"{head}{symbol} LIVE" for head in ("", "instrument_info.100ms.") for symbol in ("BTCUSD", "ETHUSD")}
+    expected = {
+        f"{head}{symbol} LIVE" for head in ("", "instrument_info.100ms.") for symbol in ("BTCUSD", "ETHUSD", "XRPUSD")
+    }
     heads: set[str] = set()
     with started("watch", "orderBookL2_25.*", "instrument_info.100ms", "--sim") as process:
         assert process.stdout is not None
@@ -417,3 +419,18 @@ def test_what_is_missing_is_told_in_its_place_and_watching_goes_on(
     assert len(lines) == 4
     for line, word in zip(lines, ("11", "StreamGap", "ReaderOverflow", "22"), strict=True):
         assert word in line
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals here")
+def test_on_a_terminal_of_80_by_24_what_has_no_room_is_named() -> None:
+    pytest.importorskip("rich")
+    from terminal import screens
+
+    deep = [f"orderBook_200.100ms.{symbol}" for symbol in ("BTCUSD", "ETHUSD", "XRPUSD")]
+    books = screens("watch", "BTCUSD", "ETHUSD", "XRPUSD", *deep, "--sim", "--seconds", "0.5")
+    assert "+3 more: BTCUSD, ETHUSD, XRPUSD" in books
+    assert all(len(line) <= 80 for line in books)
+    sections = screens("watch", "trade.*", "klineV2.1.*", "instrument_info.100ms.*", "--sim", "--seconds", "3")
+    *_, last = (line for line in sections if "too narrow for" in line)
+    assert "chart" in last
+    assert any(re.search(r"LIVE .* \+\d+ fields", line) for line in sections)

@@ -205,9 +205,9 @@ def test_ping(venue: VenueThread) -> None:
     ("args", "topics"),
     [
         (["trade.BTCUSD"], {"trade.BTCUSD"}),
-        (["trade.BTCUSD|ETHUSD"], {"trade.BTCUSD", "trade.ETHUSD"}),
-        (["trade.*"], {"trade.BTCUSD", "trade.ETHUSD"}),
-        (["trade"], {"trade.BTCUSD", "trade.ETHUSD"}),
+        (["trade.BTCUSD|XRPUSD"], {"trade.BTCUSD", "trade.XRPUSD"}),
+        (["trade.*"], {"trade.BTCUSD", "trade.ETHUSD", "trade.XRPUSD"}),
+        (["trade"], {"trade.BTCUSD", "trade.ETHUSD", "trade.XRPUSD"}),
         (["orderBook_200.100ms.BTCUSD", "klineV2.1.BTCUSD"], {"orderBook_200.100ms.BTCUSD", "klineV2.1.BTCUSD"}),
         (["instrument_info.100ms.BTCUSD"], {"instrument_info.100ms.BTCUSD"}),
     ],

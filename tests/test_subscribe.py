@@ -17,12 +17,27 @@ def test_a_pattern_brings_every_topic_of_its_kind_to_one_reader() -> None:
         async with simulated(speed=20) as (_, client):
             found = collected(client)
             stream = await client.subscribe("trade.*")
-            read = [await anext(stream) for _ in range(40)]
-            assert {event.topic for event in read} == {"trade.BTCUSD", "trade.ETHUSD"}
+            read = [await anext(stream) for _ in range(60)]
+            assert {event.topic for event in read} == {"trade.BTCUSD", "trade.ETHUSD", "trade.XRPUSD"}
             assert all(event.topic == f"trade.{event.data.symbol}" for event in read)
             assert found == []
             await client.unsubscribe("trade")
             assert await ends(stream)
+
+    run(main)
+
+
+def test_the_documents_own_example_of_a_pipe() -> None:
+    async def main() -> None:
+        async with simulated(speed=20) as (_, client):
+            stream = await client.subscribe("trade.BTCUSD|XRPUSD")
+            seen: set[str] = set()
+            while seen != {"trade.BTCUSD", "trade.XRPUSD"}:
+                seen.add((await anext(stream)).topic)
+            book = await client.book("XRPUSD")
+            assert book.price_decimals == 4
+            assert 1 < (book.best_bid or 0) < (book.best_ask or 0) < 2
+            assert (await client.instrument("XRPUSD")).snapshot().last_price_e4 > 10_000
 
     run(main)
 

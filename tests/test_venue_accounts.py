@@ -522,3 +522,31 @@ def test_the_private_frames_tell_the_whole_truth() -> None:
     told_usdt = floor.frames(account, "wallet", "linear")[-1]
     assert (told_usdt["wallet_balance"], told_usdt["available_balance"]) == account.wallet["USDT"]
     floor.check_money()
+
+
+def test_a_liquidation_in_the_crowd_takes_accounts_orders_as_any_order_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("depthwire.venue.liquidations._STEPS_BETWEEN", 1)
+    floor = Floor()
+    account = floor.exchange.account("maker", deposits=WHALE)
+    for symbol in ("BTCUSD", "ETHUSD", "BTCUSDT"):
+        for side, sign in SIGNS.items():
+            tick = floor.exchange.desks[symbol].instrument.tick_size
+            account.submit(symbol, side, 1, floor.best(symbol, side) - sign * tick)
+    floor.public.clear()
+    floor.run(20)
+    liquidated = {
+        (data["symbol"], data["side"])
+        for frame in floor.public
+        if frame.topic.name.startswith("liquidation.")
+        for data in [json.loads(frame.raw)["data"]]
+    }
+    fills = [
+        (fill["symbol"], fill["side"])
+        for topic, raw in floor.told
+        if topic.name == "execution"
+        for fill in json.loads(raw)["data"]
+    ]
+    assert fills
+    assert set(fills) <= liquidated  # who buys takes over what a long position must sell
+    for coin in COINS:
+        assert floor.exchange.clearing.imbalance(coin) == 0

@@ -11,7 +11,12 @@ from reference import BUY, SELL, ReferenceBook
 from venue_frames import topics_of, v2_frames
 
 START_NS = 1_618_677_786_000_000_000
-SYMBOLS = {"BTCUSD": Category.INVERSE, "ETHUSD": Category.INVERSE, "BTCUSDT": Category.LINEAR}
+SYMBOLS = {
+    "BTCUSD": Category.INVERSE,
+    "ETHUSD": Category.INVERSE,
+    "BTCUSDT": Category.LINEAR,
+    "XRPUSD": Category.INVERSE,
+}
 DEPTHS = {"orderBookL2_25": 25, "orderBook_200.100ms": 200}
 SEEDS = [0, 1, 20210417]
 
@@ -41,9 +46,9 @@ def test_the_topics_are_told_with_their_dialects() -> None:
         )
     }
     rare = {f"liquidation.{symbol}": category for symbol, category in SYMBOLS.items()}
-    rare |= {"insurance.BTC": Category.INVERSE, "insurance.ETH": Category.INVERSE}
+    rare |= {f"insurance.{coin}": Category.INVERSE for coin in ("BTC", "ETH", "XRP")}
     assert {t.name: t.category for t in topics_of(SyntheticMarket(), Dialect.V2)} == told | rare
-    assert {topic for _, topic, _ in frames(0, 4000)} == set(told)
+    assert {topic for _, topic, _ in frames(0, 5000)} - rare.keys() == set(told)
 
 
 def test_equal_seeds_give_equal_bytes() -> None:
@@ -84,7 +89,7 @@ def test_every_frame_keeps_the_rules_of_the_recorded_books(seed: int) -> None:
                     sum(level["side"] == side for level in frame["data"][action]) for action in ("delete", "insert")
                 )
                 assert deleted == inserted
-    assert len(books) == 6
+    assert len(books) == 2 * len(SYMBOLS)
     assert min(changes.values()) > 100
 
 
@@ -171,13 +176,13 @@ def test_the_frames_have_the_recorded_shape() -> None:
 
 
 def test_prices_sizes_and_ids_are_written_like_the_exchange_s() -> None:
-    ticks = {"BTCUSD": 5000, "ETHUSD": 500, "BTCUSDT": 5000}
+    ticks = {"BTCUSD": 5000, "ETHUSD": 500, "BTCUSDT": 5000, "XRPUSD": 1}
     for _, topic, raw in book_and_trade_frames(4, 3000):
         channel, _, symbol = topic.rpartition(".")
         frame = json.loads(raw)
         if channel == "trade":
             for trade in frame["data"]:
-                assert float(trade["price"]) * 10_000 % ticks[symbol] == 0
+                assert round(float(trade["price"]) * 10_000) % ticks[symbol] == 0
                 assert trade["size"] > 0
                 assert trade["trade_id"][14] == "5"
             continue
@@ -185,8 +190,8 @@ def test_prices_sizes_and_ids_are_written_like_the_exchange_s() -> None:
         levels = data if isinstance(data, list) else [level for group in data.values() if group for level in group]
         for level in levels:
             whole, _, decimals = level["price"].partition(".")
-            assert len(decimals) == 2
-            assert int(level["id"]) == int(whole + decimals) * 100
+            assert len(decimals) == (4 if symbol == "XRPUSD" else 2)
+            assert int(level["id"]) == int(whole + decimals.ljust(4, "0"))
             assert int(level["id"]) % ticks[symbol] == 0
             size = level.get("size", 1)
             assert size > 0
@@ -245,3 +250,42 @@ def test_the_market_moves_like_the_recorded_ones(seed: int) -> None:
             assert 0.6 < replaced[symbol] / frames_seen < 2.5
             assert 0.4 < replacing[symbol] / frames_seen < 0.8
     assert flips > 15
+
+
+def test_positions_are_liquidated_now_and_then() -> None:
+    """Every 30 s in the mean, told alike in both dialects, with trades at or within the bankruptcy price."""
+    seconds = 60
+    market = SyntheticMarket(start_ns=START_NS)
+    kinds = ("liquidation", "allLiquidation", "trade")
+    told: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for at_ns, topic, raw in market.frames(
+        [t for t in market.topics if t.name.startswith(tuple(f"{k}." for k in kinds))]
+    ):
+        if at_ns > START_NS + seconds * 10**9:
+            break
+        data = json.loads(raw)["data"]
+        told[topic.name] += data if isinstance(data, list) else [data]
+    total = 0
+    for symbol in SYMBOLS:
+        v2, v5 = told[f"liquidation.{symbol}"], told[f"allLiquidation.{symbol}"]
+        total += len(v2)
+        as_v5 = [(one["time"], one["symbol"], one["side"], float(one["qty"]), float(one["price"])) for one in v2]
+        found = [(one["T"], one["s"], one["S"], float(one["v"]), float(one["p"])) for one in v5]
+        assert as_v5[: len(v5)] == found  # the last may wait for its half second
+        assert len(v2) - len(v5) <= 1
+        for one in v2:
+            sold = one["side"] == "Buy"
+            fills = [
+                trade
+                for trade in told[f"trade.{symbol}"]
+                if int(trade["trade_time_ms"]) == one["time"] and trade["side"] == ("Sell" if sold else "Buy")
+            ]
+            assert fills
+            price = float(one["price"])
+            assert any(float(fill["price"]) >= price if sold else float(fill["price"]) <= price for fill in fills)
+    assert 0.4 < total / (seconds / 30 * len(SYMBOLS)) < 2
+
+
+def test_only_what_is_traded_on_margin_is_liquidated() -> None:
+    topics = SyntheticMarket().topics
+    assert {topic.category for topic in topics if "iquidation" in topic.name} == {Category.INVERSE, Category.LINEAR}

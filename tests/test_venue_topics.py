@@ -148,7 +148,7 @@ def test_candles_are_pushed_once_a_second() -> None:
 def test_the_insurance_fund_is_told_at_20_00_utc() -> None:
     evening = int(datetime(2021, 4, 17, 20, tzinfo=UTC).timestamp())
     frames = by_topic("insurance.", 4, (evening - 2) * SECOND_NS)
-    assert frames.keys() == {"insurance.BTC", "insurance.ETH"}
+    assert frames.keys() == {"insurance.BTC", "insurance.ETH", "insurance.XRP"}
     for topic, (*_, (at_ns, frame)) in frames.items():
         assert len(frames[topic]) == 1
         assert 0 <= at_ns - evening * SECOND_NS < 50_000_000

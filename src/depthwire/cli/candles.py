@@ -9,7 +9,7 @@ from rich.text import Text
 
 from depthwire.bybit import public, v5_public
 from depthwire.cli.cells import cells
-from depthwire.cli.tables import rows_table, titled
+from depthwire.cli.tables import LEAST_LINES, titled_table
 
 Kline = public.Kline | v5_public.Kline
 _KEPT: Final = 200  # more than a terminal has lines
@@ -21,9 +21,11 @@ _SIGNS: Final = {False: ("─", "█"), True: ("-", "#")}  # wick and body; True
 class Candles:
     """The candles of one topic, the newest at the bottom; each row is redrawn until its candle is confirmed."""
 
+    least = LEAST_LINES
+
     def __init__(self, console: Console, topic: str) -> None:
         self._console = console
-        self._topic = topic
+        self.name = topic
         self._candles: dict[int, Kline] = {}
 
     def add(self, kline: Kline) -> None:
@@ -42,7 +44,7 @@ class Candles:
         starts = sorted(self._candles)[-max(1, lines - _LINES_BESIDE_ROWS) :]
         shown = [self._candles[start] for start in starts]
         charts = charts_of(shown, ascii_only=self._console.options.ascii_only)
-        return titled(self._topic, rows_table([cells(kline) for kline in shown], charts))
+        return titled_table(self.name, [cells(kline) for kline in shown], self._console.width, charts)
 
 
 def charts_of(candles: Sequence[Kline], *, ascii_only: bool) -> list[Text]:

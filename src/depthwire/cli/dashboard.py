@@ -1,8 +1,10 @@
 """``watch`` on a terminal: a section for each book, tape, table and so on, drawn with rich."""
 
 import asyncio
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -27,6 +29,14 @@ _NOTICES: Final = 3
 
 class Section(Protocol):
     """A part of the screen."""
+
+    @property
+    def name(self) -> str:
+        """What it is called where there is no room for it."""
+
+    @property
+    def least(self) -> int:
+        """Lines without which it shows nothing."""
 
     @property
     def wanted(self) -> int:
@@ -60,7 +70,7 @@ class Dashboard:
 
     def account(self, topic: str, account: AccountView[Any, Any, Any]) -> None:
         """One more view of the account."""
-        self._accounts[topic] = AccountTable(topic, account)
+        self._accounts[topic] = AccountTable(self._console, topic, account)
         self._sections.append(self._accounts[topic])
 
     def event(self, topic: str, event: msgspec.Struct) -> None:
@@ -73,7 +83,7 @@ class Dashboard:
         elif topic not in self._accounts:
             kind = topic.partition(".")[0]
             if kind not in self._tapes:
-                self._tapes[kind] = Tape(kind)
+                self._tapes[kind] = Tape(self._console, kind)
                 self._sections.append(self._tapes[kind])
             self._tapes[kind].add(event)
 
@@ -96,11 +106,26 @@ class Dashboard:
         notices = [Text(notice, style="red", no_wrap=True, overflow="ellipsis") for notice in self._notices]
         if not self._sections:
             return Group(Text("waiting for the first event", style="dim"), *notices)
-        lines = shares(
-            [section.wanted for section in self._sections], self._console.height - _CURSOR_LINES - len(notices)
-        )
-        shown = zip(self._sections, lines, strict=True)
-        return Group(*(section.picture(share) for section, share in shown), *notices)
+        room = self._console.height - _CURSOR_LINES - len(notices)
+        shown, others = fitting(self._sections, room)
+        if others:
+            room -= 1
+            names = ", ".join(section.name for section in others)
+            more = Text(f"no room for {names}", style="yellow", no_wrap=True, overflow="ellipsis")
+            notices.insert(0, more)
+        least = [min(section.least, section.wanted) for section in shown]
+        extra = shares([section.wanted - lines for section, lines in zip(shown, least, strict=True)], room - sum(least))
+        pictures = (section.picture(lines + more) for section, lines, more in zip(shown, least, extra, strict=True))
+        return Group(*pictures, *notices)
+
+
+def fitting(sections: Sequence[Section], lines: int) -> tuple[list[Section], list[Section]]:
+    """The sections that so many lines can show, at least one, and the others, for whose names a line is kept."""
+    needed = list(accumulate(min(section.least, section.wanted) for section in sections))
+    if needed[-1] <= lines:
+        return list(sections), []
+    count = max(1, bisect_right(needed, lines - 1))
+    return list(sections[:count]), list(sections[count:])
 
 
 def shares(wanted: Sequence[int], lines: int) -> list[int]:

@@ -19,7 +19,10 @@ _CHANGED: Final = "bold yellow"
 class InstrumentTable:
     """One instrument, in as many columns as fit."""
 
+    least = 2
+
     def __init__(self, console: Console, instrument: Instrument) -> None:
+        self.name = instrument.topic
         self._console = console
         self._instrument = instrument
 
@@ -41,6 +44,8 @@ class InstrumentTable:
         head.append(f" {instrument.topic if is_live else instrument.stale_reason}", "dim")
         values, changed = list(exact_values(instrument).items()), changed_values(instrument)
         down = min(max(1, lines - 1), -(-len(values) // self._across))
+        if (more := len(values) - down * self._across) > 0:
+            head.append(f" +{more} fields", "dim")
         table = Table.grid(padding=(0, 2))
         for _ in range(2 * self._across):
             table.add_column(no_wrap=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -13,6 +13,8 @@ from depthwire.cli.views import measures, top_texts
 from depthwire.values import BookSnapshot, BookState
 
 _LINES_BESIDE_LEVELS = 4  # of a ladder
+_LEAST_LEVELS = 1
+_LEAST_LADDER_LINES = 2 * _LEAST_LEVELS + _LINES_BESIDE_LEVELS
 _FOOT_LINES = 1
 _BAR_CELLS = 20
 _LADDER_CELLS = 58
@@ -26,6 +28,9 @@ Row = tuple[int, float, str]
 class Ladders:
     """Ladders side by side."""
 
+    name = "books"
+    least = _LEAST_LADDER_LINES + _FOOT_LINES
+
     def __init__(self, console: Console) -> None:
         self.monitors: list[Monitor] = []
         self._console = console
@@ -37,17 +42,28 @@ class Ladders:
         return self._shape()[1] * levels + _FOOT_LINES
 
     def _shape(self) -> tuple[int, int]:
-        across = min(len(self.monitors), max(1, self._console.width // _LADDER_CELLS))
-        return across, -(-len(self.monitors) // across)
+        """How many ladders are side by side, and in how many rows."""
+        count = len(self.monitors)
+        across = min(count, max(1, self._console.width // _LADDER_CELLS))
+        return across, -(-count // across)
 
     def picture(self, lines: int) -> Group:
-        """All ladders, as many levels of each as there is room for."""
+        """The ladders, as many levels of each as there is room for; those that have none are named."""
         across, down = self._shape()
-        levels = max(1, ((lines - _FOOT_LINES) // down - _LINES_BESIDE_LEVELS) // 2)
+        foot = _FOOT_LINES
+        if lines - foot < down * _LEAST_LADDER_LINES:
+            foot += 1
+            down = max(1, (lines - foot) // _LEAST_LADDER_LINES)
+        shown, others = self.monitors[: across * down], self.monitors[across * down :]
+        levels = max(_LEAST_LEVELS, ((lines - foot) // down - _LINES_BESIDE_LEVELS) // 2)
         grid = Table.grid(padding=(0, 2), expand=False)
-        for first in range(0, len(self.monitors), across):
-            grid.add_row(*(self.ladder(monitor, levels) for monitor in self.monitors[first : first + across]))
-        return Group(grid, Text(LATENCY_NOTE, style="dim", no_wrap=True, overflow="crop"))
+        for first in range(0, len(shown), across):
+            grid.add_row(*(self.ladder(monitor, levels) for monitor in shown[first : first + across]))
+        parts: list[RenderableType] = [grid]
+        if others:
+            names = ", ".join(monitor.book.symbol for monitor in others)
+            parts.append(Text(f"+{len(others)} more: {names}", style="yellow", no_wrap=True, overflow="ellipsis"))
+        return Group(*parts, Text(LATENCY_NOTE, style="dim", no_wrap=True, overflow="crop"))
 
     def ladder(self, monitor: Monitor, levels: int) -> Text:
         """One book: the asks above, the bids below, the best of each next to the middle."""

@@ -20,7 +20,7 @@ import picows
 
 from depthwire.bybit import v2, v5
 from depthwire.bybit.dialect import Dialect
-from depthwire.channel import BookChannel, Channel, EventChannel, IgnoredChannel, LiveBook
+from depthwire.channel import BookChannel, Channel, EventChannel, IgnoredChannel, LiveBook, StateChannel
 from depthwire.cli.command import FAILURE, OK, Command, whole_number
 from depthwire.cli.output import log_levels, price_text, say, sequences, size_text, table, write
 from depthwire.damage import is_answer
@@ -111,7 +111,6 @@ class Replay:
         self.complaints: list[str] = []
         """Why a tape was of no use."""
         self.seconds = 0.0
-        self._answers = 0
         self._skipped_lines = 0
         self._shared: dict[tuple[str, str], Channel | None] = {}
 
@@ -133,8 +132,6 @@ class Replay:
                     self.refusals.add(error)
                 else:
                     self.feed.damaged(message, error.message)
-                return
-        self._answers += 1
 
     def on_unrouted(self, topic: str, message: bytes) -> Channel | None:
         """A topic's first frame. Both v2 dialects' channels understand both, but each has its own topics of candles.
@@ -180,7 +177,7 @@ class Replay:
 
     def apply(self, path: str) -> None:
         """Apply all frames of a tape; raises TapeError. O(bytes)."""
-        start, frames, used = time.perf_counter(), self.feed.frames, self.used
+        start, frames, left_out, used = time.perf_counter(), self.feed.frames, self.left_out, self.used
         for channel in self.books:
             channel.start_over()  # a tape may be older than the one before
         with TapeReader(path) as tape, _progress(tape) as tell_progress:
@@ -188,15 +185,8 @@ class Replay:
                 tell_progress()
             self._count_lines(tape)
         self.seconds += time.perf_counter() - start
-        if self.used <= used:
-            self.complaints.append(f"{path}: {self._nothing_in(self.feed.frames - frames)}")
-
-    def _nothing_in(self, frames: int) -> str:
-        if not frames:
-            return "no frame in it"
-        if self.left_out:
-            return f"no order book among its {frames} frames; --topics '*' decodes the others"
-        return f"not one of its {frames} frames could be used"
+        if self.used == used:
+            self.complaints.append(f"{path}: {_nothing_in(self.feed.frames - frames, self.left_out - left_out)}")
 
     def _count_lines(self, tape: TapeReader) -> None:
         if tape.skipped:
@@ -225,9 +215,9 @@ class Replay:
 
     @property
     def used(self) -> int:
-        """Frames that changed a book or brought an event."""
-        unusable = self._answers + self.refusals.counts.total() + self._dropped
-        return self.feed.frames - self.left_out - unusable
+        """Frames that changed a book or other state, and events."""
+        states = [channel.state for channel in self.feed.channels if isinstance(channel, BookChannel | StateChannel)]
+        return sum(state.version for state in states) + sum(channel.events for channel in self.events)
 
     @property
     def _dropped(self) -> int:
@@ -322,6 +312,15 @@ def _has_v5_envelope(message: bytes) -> bool:
     except UNDECODABLE:
         return b'"creationTime"' in message
     return envelope.creationTime is not msgspec.UNSET or envelope.ts is not msgspec.UNSET
+
+
+def _nothing_in(frames: int, left_out: int) -> str:
+    """Why so many frames of a tape, some of topics that were not asked for, were of no use."""
+    if not frames:
+        return "no frame in it"
+    if left_out:
+        return f"no order book among its {frames} frames; --topics '*' decodes the others"
+    return f"not one of its {frames} frames could be used"
 
 
 def _is_shared(topic: str) -> bool:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
-from rich.console import Group
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
@@ -16,14 +16,23 @@ from depthwire.cli.ladder_view import aligned
 
 _KEPT: Final = 200  # more than a terminal has lines
 _LINES_BESIDE_ROWS: Final = 2
+LEAST_LINES: Final = _LINES_BESIDE_ROWS + 1
+"""Of a table: its title, its headings, a row."""
+_GAP_CELLS: Final = 2
+_LEAST_ID_CELLS: Final = 8
+_NEVER_LEFT_OUT: Final = ("order", "symbol", "side", "status", "coin", "account", "balance", "price", "size", "qty")
+"""Or only after all else."""
 _SIDE_STYLES: Final = {"Buy": "green", "Sell": "red"}
 
 
 class Tape:
     """The latest events of a kind, the newest at the bottom."""
 
-    def __init__(self, title: str) -> None:
-        self._title = title
+    least = LEAST_LINES
+
+    def __init__(self, console: Console, title: str) -> None:
+        self._console = console
+        self.name = title
         self._rows: deque[Cells] = deque(maxlen=_KEPT)
 
     def add(self, event: msgspec.Struct) -> None:
@@ -37,14 +46,18 @@ class Tape:
 
     def picture(self, lines: int) -> Group:
         """As many of the latest as there is room for."""
-        return titled(self._title, rows_table(list(self._rows)[-max(1, lines - _LINES_BESIDE_ROWS) :]))
+        rows = list(self._rows)[-max(1, lines - _LINES_BESIDE_ROWS) :]
+        return titled_table(self.name, rows, self._console.width)
 
 
 class AccountTable:
     """A live view of the account as a table."""
 
-    def __init__(self, topic: str, account: AccountView[Any, Any, Any]) -> None:
-        self._topic = topic
+    least = LEAST_LINES
+
+    def __init__(self, console: Console, topic: str, account: AccountView[Any, Any, Any]) -> None:
+        self._console = console
+        self.name = topic
         self._account = account
 
     @property
@@ -55,35 +68,48 @@ class AccountTable:
     def picture(self, lines: int) -> Group:
         """As many items as there is room for, the latest ones."""
         items = list(self._account.values())[-max(1, lines - _LINES_BESIDE_ROWS) :]
-        title = self._topic
+        title = self.name
+        if len(items) < len(self._account):
+            title += f": +{len(self._account) - len(items)} more"
         if not items:
             title += ": nothing yet; the exchange tells changes only"
         if self._account.gap is not None:
             title += ": there was a gap, some changes may be missing"
-        return titled(title, rows_table([cells(item) for item in items]))
+        return titled_table(title, [cells(item) for item in items], self._console.width)
 
 
-def titled(title: str, body: Table) -> Group:
-    """A table below its title."""
-    return Group(Text(title, style="bold", no_wrap=True, overflow="crop"), body)
+def titled_table(title: str, rows: Sequence[Cells], width: int, charts: Sequence[Text] = ()) -> Group:
+    """Rows with equal headings below a title, which names the columns that a terminal of so many cells has no room for.
 
-
-def rows_table(rows: Sequence[Cells], charts: Sequence[Text] = ()) -> Table:
-    """Rows with equal headings, perhaps a chart beside each: points of numbers in line, Buy and Sell coloured."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    columns: list[list[str]] = []
-    for heading in rows[0] if rows else ():
-        column = [row[heading] for row in rows]
-        is_number = any(isinstance(cell, Decimal) for cell in column)
-        texts = _column_texts(column)
-        # Where the terminal is too narrow, ids are cut before numbers are.
-        width = None if heading == "order" else max(map(len, (heading, *texts)))
-        table.add_column(heading, justify="right" if is_number else "left", no_wrap=True, min_width=width)
-        columns.append(texts)
-    for number, row in enumerate(zip(*columns, strict=True)):
+    Points of numbers stand in line, Buy and Sell are coloured; a chart may follow each row.
+    """
+    columns = {heading: _column_texts([row[heading] for row in rows]) for heading in (rows[0] if rows else ())}
+    widths = {heading: max(map(len, (heading, *texts))) for heading, texts in columns.items()}
+    # Ids are cut before columns are left out.
+    least = {name: min(cells, _LEAST_ID_CELLS) if name == "order" else cells for name, cells in widths.items()}
+    if charts:
+        least["chart"] = max(chart.cell_len for chart in charts)
+    missing: list[str] = []
+    droppable = [*least][::-1]
+    droppable.sort(key=_NEVER_LEFT_OUT.__contains__)
+    for heading in droppable:
+        if sum(least.values()) + _GAP_CELLS * len(least) <= width:
+            break
+        del least[heading]
+        missing.insert(0, heading)
+    table = Table(box=None, padding=(0, _GAP_CELLS, 0, 0), header_style="dim")
+    columns = {name: texts for name, texts in columns.items() if name in least}
+    spare = width - sum(least.values()) - _GAP_CELLS * len(least)
+    for heading in columns:
+        is_number = any(isinstance(row[heading], Decimal) for row in rows)
+        cells_wide = min(widths[heading], least[heading] + max(spare, 0))
+        table.add_column(heading, justify="right" if is_number else "left", no_wrap=True, width=cells_wide)
+    for number, row in enumerate(zip(*columns.values(), strict=True)):
         style = _SIDE_STYLES.get(cell_text(rows[number].get("side")))
-        table.add_row(*map(Text, row), *charts[number : number + 1], style=style)
-    return table
+        table.add_row(*map(Text, row), *(charts[number : number + 1] if "chart" in least else ()), style=style)
+    if missing:
+        title += f" (too narrow for {', '.join(missing)})"
+    return Group(Text(title, style="bold", no_wrap=True, overflow="ellipsis"), table)
 
 
 def _column_texts(column: Sequence[Cell]) -> list[str]:

@@ -51,7 +51,7 @@ def add_targets(parser: argparse.ArgumentParser) -> None:
 
 def add_simulation(source: argparse._ActionsContainer) -> None:
     """The choice of the embedded venue instead of a URL."""
-    source.add_argument("--sim", action="store_true", help="the embedded venue: BTCUSD, ETHUSD; BTCUSDT")
+    source.add_argument("--sim", action="store_true", help="the embedded venue: BTCUSD, ETHUSD, XRPUSD; BTCUSDT")
 
 
 def _target(text: str) -> str:

@@ -16,7 +16,8 @@ Serves a market over WebSocket in the v2 and v5 dialects until Ctrl-C or SIGTERM
 code 0. The market is an endless synthetic one, or a tape, and begins with the first subscription.
 
 Once it listens, it prints a line for each of its URLs: the URL and the symbols that it serves, with a space
-before each.
+before each. After them come the URLs that serve private topics alone, with those topics; the private topics of
+inverse symbols on v2 are on the URL of those symbols. A tape has none.
 
 With --trader a demo account trades, so that the private topics have something to tell; its API key and secret,
 which are good for nothing else, are told on stderr.
@@ -38,7 +39,8 @@ _DEMO_KEY = "demo"
 async def serve(venue: Venue, trader: DemoTrader | None = None) -> int:
     """Run a venue until cancelled."""
     async with venue:
-        write("".join(f"{url} {' '.join(names)}\n" for url, names in venue.served.items()))
+        served = (*venue.served.items(), *venue.served_private.items())
+        write("".join(f"{url} {' '.join(names)}\n" for url, names in served))
         if trader is not None:
             private = f"{venue.inverse_url}, {venue.linear_private_url} and {venue.v5_private_url}"
             say(f"private topics are at {private}; the demo account:")

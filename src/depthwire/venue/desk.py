@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
-from typing import NamedTuple
 
 from depthwire.venue.accounts import Account
 from depthwire.venue.clearing import Clearing, account_of
 from depthwire.venue.crowd import Crowd, Habits
 from depthwire.venue.instruments import Instrument
+from depthwire.venue.liquidations import Liquidation, MarginCalls
 from depthwire.venue.matching import BUY, SELL, Matcher, Order, TimeInForce, Trade
 from depthwire.venue.orders import SIDES, AccountOrder, Number, OrderRejected, checked_text, lots_in, shown, ticks_in
 from depthwire.venue.positions import Position
@@ -17,15 +17,6 @@ from depthwire.venue.trade_tape import Print
 _MARKET_REACH = Decimal("0.03")  # how far from the last price a market order goes
 _MOST_ORDERS = 500
 _LINK_ID_LENGTH = 36
-
-
-class Liquidation(NamedTuple):
-    """A position that was taken over by the insurance fund, at its bankruptcy price."""
-
-    side: str
-    tick: int
-    lots: int
-    at_ns: int
 
 
 class Desk:
@@ -46,12 +37,16 @@ class Desk:
         self._flush = flush
         self._stops: dict[AccountOrder, None] = {}
         self.crowd = Crowd(seed, instrument.opening_tick, habits, self.matcher, self._match, clearing.crowd)
+        self._margin_calls = MarginCalls(seed, instrument, habits, self.matcher, self._match, clearing.crowd)
 
     # what the market does
 
     def step(self) -> bool:
         """Lets the crowd act for one step of time, and all that follows from it happen; False: nothing did."""
         acted = self.crowd.step()
+        if liquidation := self._margin_calls.step(self._clearing.now_ns):
+            self.liquidations.append(liquidation)
+            acted = True
         if acted:
             self._settle_down()
         return acted

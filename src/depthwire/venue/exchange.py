@@ -25,7 +25,7 @@ _INSURANCE_FUND = Decimal(1000)
 _FIRST_USER_ID = 1_000_001
 _TRADED = (Category.INVERSE, Category.LINEAR)
 
-DEPOSITS: Mapping[str, Number] = {"BTC": 10, "ETH": 100, "USDT": 500_000}
+DEPOSITS: Mapping[str, Number] = {"BTC": 10, "ETH": 100, "XRP": 200_000, "USDT": 500_000}
 """What a new account is given, where nothing else is said."""
 
 Listener = Callable[[PrivateFrame], object]

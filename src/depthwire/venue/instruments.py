@@ -53,9 +53,19 @@ class Instrument:
         """The price of one tick."""
         return Decimal(self.tick_e4) / _E4
 
+    @property
+    def decimals(self) -> int:
+        """Those of a price: two, as those of the recorded symbols, or four where its tick needs them."""
+        return 2 if self.tick_e4 % 100 == 0 else 4
+
     def price(self, tick: int) -> str:
-        """Fixed decimals, as every recorded price has: two for these symbols."""
-        return price_text(tick * self.tick_e4)
+        """Fixed decimals, as every recorded price has."""
+        return self.price_text(tick * self.tick_e4)
+
+    def price_text(self, price_e4: int) -> str:
+        """A price x 10^4, on the grid or not, with the symbol's decimals."""
+        whole, rest = divmod(price_e4, _E4)
+        return f"{whole}.{rest:04d}"[: len(str(whole)) + 1 + self.decimals]
 
     def price_number(self, tick: int) -> str:
         """The price without zeros at its end."""
@@ -107,12 +117,6 @@ def _steps(number: Decimal, step: Decimal) -> int:
     if not steps or steps % 1:
         raise ValueError(f"expected a multiple of {plain(step)} above 0")
     return int(steps)
-
-
-def price_text(price_e4: int) -> str:
-    """A price x 10^4 with two decimals."""
-    whole, rest = divmod(price_e4, _E4)
-    return f"{whole}.{rest // 100:02d}"
 
 
 def plain(number: Decimal) -> str:

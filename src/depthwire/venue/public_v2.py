@@ -12,8 +12,8 @@ import msgspec
 from depthwire.bybit.grammar import CANDLE_INTERVALS, CANDLE_KINDS
 from depthwire.venue.book_view import BookView, LevelChange
 from depthwire.venue.candles import Candle
-from depthwire.venue.desk import Liquidation
-from depthwire.venue.instruments import Instrument, plain, price_text, utc_text
+from depthwire.venue.instruments import Instrument, plain, utc_text
+from depthwire.venue.liquidations import Liquidation
 from depthwire.venue.market import MarketFrame, PublicTopic
 from depthwire.venue.matching import BUY
 from depthwire.venue.stats import FUNDING_RATE_E6, HOUR_NS, change_e6, funding_hour
@@ -199,19 +199,20 @@ class InfoView(View):
         tick_e4 = instrument.tick_e4
         bid, ask = symbol.top
         interest = symbol.interest
+        price = partial(_price, instrument)
         numbers = {
-            **_price("last_price", stats.last * tick_e4),
-            **_price("bid1_price", bid * tick_e4),
-            **_price("ask1_price", ask * tick_e4),
+            **price("last_price", stats.last * tick_e4),
+            **price("bid1_price", bid * tick_e4),
+            **price("ask1_price", ask * tick_e4),
             "last_tick_direction": symbol.tape.tick_direction,
-            **_price("prev_price_24h", stats.day_ago * tick_e4),
+            **price("prev_price_24h", stats.day_ago * tick_e4),
             "price_24h_pcnt_e6": change_e6(stats.last, stats.day_ago),
-            **_price("high_price_24h", stats.high * tick_e4),
-            **_price("low_price_24h", stats.low * tick_e4),
-            **_price("prev_price_1h", stats.hour_ago * tick_e4),
+            **price("high_price_24h", stats.high * tick_e4),
+            **price("low_price_24h", stats.low * tick_e4),
+            **price("prev_price_1h", stats.hour_ago * tick_e4),
             "price_1h_pcnt_e6": change_e6(stats.last, stats.hour_ago),
-            **_price("mark_price", stats.mark_e4),
-            **_price("index_price", stats.index_e4),
+            **price("mark_price", stats.mark_e4),
+            **price("index_price", stats.index_e4),
             **_volume(instrument, "open_interest", interest),
             "open_value_e8": instrument.turnover_e8(stats.last, interest),
             "total_turnover_e8": stats.turnover_e8,
@@ -239,8 +240,8 @@ class InfoView(View):
         }
 
 
-def _price(name: str, price_e4: int) -> dict[str, Any]:
-    return {f"{name}_e4": price_e4, name: price_text(price_e4)}
+def _price(instrument: Instrument, name: str, price_e4: int) -> dict[str, Any]:
+    return {f"{name}_e4": price_e4, name: instrument.price_text(price_e4)}
 
 
 def _volume(instrument: Instrument, name: str, lots: int) -> dict[str, Any]:

@@ -13,8 +13,8 @@ import msgspec
 from depthwire.bybit.grammar import CANDLE_INTERVALS
 from depthwire.venue.book_view import BookView, LevelChange
 from depthwire.venue.candles import Candle
-from depthwire.venue.desk import Liquidation
-from depthwire.venue.instruments import Instrument, plain, price_text
+from depthwire.venue.instruments import Instrument, plain
+from depthwire.venue.liquidations import Liquidation
 from depthwire.venue.market import Category, MarketFrame, PublicTopic
 from depthwire.venue.matching import BUY, SELL
 from depthwire.venue.stats import FUNDING_H, FUNDING_RATE_E6, HOUR_NS, change_e6, funding_hour
@@ -302,7 +302,7 @@ class TickerView(View):
                 "volume24h": plain(volume),
                 "turnover24h": plain(turnover),
                 "price24hPcnt": change,
-                "usdIndexPrice": price_text(stats.index_e4),
+                "usdIndexPrice": instrument.price_text(stats.index_e4),
             }
         bid, ask = symbol.top
         interest = symbol.interest
@@ -318,7 +318,7 @@ class TickerView(View):
                 "lastPrice": price(stats.last),
                 "highPrice24h": price(stats.high),
                 "lowPrice24h": price(stats.low),
-                "markPrice": price_text(stats.mark_e4),
+                "markPrice": instrument.price_text(stats.mark_e4),
                 "indexPrice": UNDERLYING,
                 "markPriceIv": VOLATILITY,
                 "underlyingPrice": UNDERLYING,
@@ -344,8 +344,8 @@ class TickerView(View):
             "highPrice24h": price(stats.high),
             "lowPrice24h": price(stats.low),
             "prevPrice1h": price(stats.hour_ago),
-            "markPrice": price_text(stats.mark_e4),
-            "indexPrice": price_text(stats.index_e4),
+            "markPrice": instrument.price_text(stats.mark_e4),
+            "indexPrice": instrument.price_text(stats.index_e4),
             "openInterest": plain(instrument.qty_of(interest)),
             "openInterestValue": f"{value:.2f}",
             "turnover24h": f"{turnover:.4f}",

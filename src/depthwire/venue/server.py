@@ -227,6 +227,19 @@ class Venue:
                     symbols[self.url_of(endpoint)] = names
         return {url: list(names) for url, names in symbols.items()}
 
+    @property
+    def served_private(self) -> dict[str, tuple[str, ...]]:
+        """The topics of the URLs that have private ones alone; of v2's inverse symbols those are on `inverse_url`.
+
+        None where the market is a recording, in which no account trades.
+        """
+        if not isinstance(self._market, SyntheticMarket):
+            return {}
+        return {
+            self.linear_private_url: tuple(PRIVATE_KINDS),
+            self.v5_private_url: service_v5.PRIVATE_TOPICS,
+        }
+
     def url_of(self, endpoint: Endpoint) -> str:
         """The URL of one of the venue's paths."""
         scheme = "wss" if self._ssl else "ws"

@@ -9,7 +9,6 @@ from depthwire.venue.trade_tape import Print
 _HOUR_MIN = 60
 _DAY_MIN = 24 * _HOUR_MIN
 _MINUTE_NS = 60 * 10**9
-_CENT_E4 = 100
 _INDEX_INERTIA = 50  # steps over which the index price follows the mark price
 FUNDING_RATE_E6 = 100
 """The rate is constant, and nothing is paid."""
@@ -36,6 +35,7 @@ class Stats:
 
     def __init__(self, instrument: Instrument, at_ns: int) -> None:
         self._instrument = instrument
+        self._step_e4: int = 10 ** (4 - instrument.decimals)
         tick = instrument.opening_tick
         self._minute = at_ns // _MINUTE_NS
         self._minutes = deque([_Minute(tick, tick, tick)], maxlen=_DAY_MIN)
@@ -62,7 +62,7 @@ class Stats:
     def follow(self, at_ns: int, bid: int, ask: int) -> None:
         """Lets mark and index price follow the top of the book, one step."""
         self._roll(at_ns)
-        self.mark_e4 = (bid + ask) * self._instrument.tick_e4 // 2 // _CENT_E4 * _CENT_E4
+        self.mark_e4 = (bid + ask) * self._instrument.tick_e4 // 2 // self._step_e4 * self._step_e4
         self._index_e4 += (self.mark_e4 - self._index_e4) // _INDEX_INERTIA
 
     def _roll(self, at_ns: int) -> None:
@@ -78,8 +78,8 @@ class Stats:
 
     @property
     def index_e4(self) -> int:
-        """The index price, x 10^4, in cents."""
-        return self._index_e4 // _CENT_E4 * _CENT_E4
+        """The index price, x 10^4, with as many decimals as other prices."""
+        return self._index_e4 // self._step_e4 * self._step_e4
 
     @property
     def day_ago(self) -> int:

@@ -122,6 +122,34 @@ _LISTED = (
             take_size=10_000,
         ),
     ),
+    (
+        Instrument(
+            number=3,
+            symbol="XRPUSD",
+            category=Category.INVERSE,
+            coin="XRP",
+            opening_e4=15_300,
+            tick_e4=1,
+            lots_a_unit=1,
+            created_at="2019-10-17T10:08:09Z",
+            opening_volume=80_400_178_200,
+            opening_turnover_e8=12_470_230_117_554_900_000,
+            opening_interest=64_870_100,
+        ),
+        Habits(
+            activity=0.35,
+            burst=3.0,
+            take=0.02,
+            place=0.09,
+            cancel=0.03,
+            rank=6.0,
+            density=0.9,
+            follow=0.3,
+            size=8_000,
+            size_sigma=0.9,
+            take_size=3_000,
+        ),
+    ),
 )
 _CALM = Habits(
     activity=0.2,
@@ -161,9 +189,11 @@ _MOST = 9999
 
 
 class SyntheticMarket:
-    """An endless seeded market in which accounts may trade: BTCUSD and ETHUSD on inverse, BTCUSDT on linear. On spot
-    BTCUSDT is traded by the crowd alone. Above them it has ``more`` linear symbols, ``COIN0001USDT`` and so on, up to
-    9,999: calm and shallow ones (80 levels a side), of which a thousand cost a processor about a third of its time.
+    """An endless seeded market in which accounts may trade: BTCUSD, ETHUSD and XRPUSD on inverse, BTCUSDT on linear.
+    On spot BTCUSDT is traded by the crowd alone. Above them it has ``more`` linear symbols, ``COIN0001USDT`` and so on,
+    up to 9,999: calm and shallow ones (80 levels a side), of which a thousand cost a processor about a third of its
+    time. In the crowd of each inverse and linear symbol a position is liquidated every 30 s
+    in the mean.
 
     The v2 topics of an inverse or linear symbol: ``orderBookL2_25`` (a delta every 20 ms in which something visible
     changed), ``orderBook_200.100ms``, ``trade`` and ``instrument_info.100ms`` (every 100 ms), ``klineV2.I`` or
