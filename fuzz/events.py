@@ -8,7 +8,7 @@ from depthwire.bybit import v2, v5
 from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.instrument import Instrument
 from depthwire.channel import BookChannel, Channel, EventChannel, StateChannel
-from depthwire.errors import MalformedFrame
+from depthwire.errors import MalformedEvent, MalformedFrame
 from depthwire.streams import EventStream
 from lanes import DOCUMENTED
 from offline import Offline
@@ -53,8 +53,17 @@ def check_events(dialect: Dialect, text: bytes) -> None:
     for raw in text.split(b"\n"):
         before, errors_before, answers_before = reader.known(), len(reader.errors), len(reader.answers)
         reader.feed.receive(raw, 7)
-        if len(reader.errors) > errors_before:
-            assert len(reader.errors) == errors_before + 1, "two errors of one frame"
+        told = reader.errors[errors_before:]
+        if any(isinstance(error, MalformedEvent) for error in told):
+            assert all(isinstance(error, MalformedEvent) for error in told), "a frame is refused, or some of its events"
+            topics = {error.topic for error in told}
+            assert len(topics) == 1, "one frame is of one topic"
+            others = {topic: known for topic, known in before.items() if topic not in topics}
+            assert {topic: reader.known()[topic] for topic in others} == others, (
+                "a refused event left a trace elsewhere"
+            )
+        elif told:
+            assert len(told) == 1, f"two errors of one frame: {told}"
             assert isinstance(reader.errors[-1], DOCUMENTED), reader.errors[-1]
             new = {topic: known for topic, known in reader.known().items() if topic not in before}
             assert reader.known() == before | new, "a refused frame left a trace"
