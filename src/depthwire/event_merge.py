@@ -51,6 +51,7 @@ class EventStrand:
         self.tally = tally
         self.may_bring = False  # the venue was asked for the topic
         self.is_up = False  # and serves it
+        self.is_shut_out = False  # its sign-in was refused
         self.up_since_ns = 0
         self.reached_ns = 0  # until when it was up, the last time
         self.alone_since_ns = 0  # for what was told from then on until the other came back, there is this line alone
@@ -69,6 +70,11 @@ class EventStrand:
     def begin(self, source: "EventSource", on_end: Callable[[], object]) -> None:
         """Events come from ``source`` from now on; ``on_end`` is called when no more will."""
         self._source, self._on_end = source, on_end
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether the venue has yet to say, for the first time, that it serves the topic on this line."""
+        return self._source is not None and not self.up_since_ns and not self.is_shut_out
 
     def now_ns(self) -> int:
         """When the line's latest frame came, in ns since the epoch."""
@@ -94,6 +100,7 @@ class EventStrand:
 
     def finish(self) -> None:
         """No more events will come."""
+        self._source = None
         self._on_end()
 
     def asked(self) -> None:
@@ -255,8 +262,9 @@ class EventMerge:
 
     def shut_out(self, line: int, error: AuthError) -> None:
         """A line's sign-in was refused: readers are told where the other line does not serve them."""
-        _, other = self._pair(line)
-        if not other.is_up:
+        mine, other = self._pair(line)
+        mine.is_shut_out = True
+        if not other.is_up and not other.is_pending:
             self.channel.refuse(error)
 
     def lost(self, line: int, reason: str, since_ns: int) -> None:
@@ -293,6 +301,7 @@ class EventMerge:
         if mine.is_up:
             return
         mine.may_bring = mine.is_up = True
+        mine.is_shut_out = False
         mine.up_since_ns = until_ns
         if other.is_up:
             other.vouch(mine.reached_ns)
