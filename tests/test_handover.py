@@ -191,7 +191,7 @@ def test_a_pattern_is_handed_over_with_topics_that_come_later() -> None:
             by_topic: dict[str, list[str]] = {}
             for event in events:
                 by_topic.setdefault(event.topic, []).append(event.data.trade_id)
-            assert by_topic.keys() == {"trade.BTCUSD", "trade.ETHUSD"}
+            assert {"trade.BTCUSD", "trade.ETHUSD"} <= by_topic.keys()
             for topic, ids in by_topic.items():
                 assert is_part(ids, at.venue.truth.events[topic])
             assert at.errors == []
