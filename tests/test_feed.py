@@ -243,7 +243,7 @@ BAD_FRAMES = {
     "size as text": (changed(first("update", size="5")), errors.MalformedFrame),
     "size true": (changed(first("update", size=True)), errors.MalformedFrame),
     "size NaN": (changed(first("update", size=float("nan"))), errors.MalformedFrame),
-    "size 1e400": (GOOD.replace(b'"size":5', b'"size":1e400'), errors.MalformedFrame),
+    "size 1e400": (GOOD.replace(b'"size":5', b'"size":1e400'), errors.InvalidLevel),
     "price a number": (changed(first("update", price=60622.5)), errors.MalformedFrame),
     "id a float": (changed(first("update", id=606225000.5)), errors.MalformedFrame),
     "unknown side": (changed(first("update", side="Both")), errors.MalformedFrame),

@@ -24,7 +24,7 @@ MOST_READ: Final = 4096
 """A topic begins within so many bytes, or counts as unreadable."""
 MOST_WRONG: Final = 2
 """A text that a damaged part of so many bytes tells from a topic may be that topic."""
-FOLLOWING: Final = (b"", b",", b"}", b" ", b"\n", b"\r", b"\t")
+FOLLOWING: Final[tuple[bytes, ...]] = (b"", b",", b"}", b" ", b"\n", b"\r", b"\t")
 """What may follow a topic in a frame."""
 
 _SPACE: Final = re.compile(rb"[ \t\n\r]*")

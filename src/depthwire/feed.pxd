@@ -24,7 +24,7 @@ cdef class Feed(WSListener):
     cdef int _route_slowly(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1
     cdef int _refuse(self, object channel, object error) except -1
     cdef list _candidates(self)
-    cdef bint _suspect_alike(self, str topic) except -1
+    cdef tuple _alike(self, str topic)
     cdef int _suspect(self, tuple topics, str why) except -1
     cdef int _deliver(
         self, object channel, const char* data, Py_ssize_t size, const char* behind_topic, int64_t ts_recv_ns

@@ -8,6 +8,7 @@ from depthwire.routes import Routes
 from depthwire.session import FeedOwner
 
 BINARY: str
+FOLLOWING: tuple[bytes, ...]
 NOT_SUBSCRIBED: str
 
 class Routing(Struct):

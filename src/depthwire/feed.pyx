@@ -217,9 +217,11 @@ cdef class Feed(WSListener):
             if behind_topic != NULL and bytes(behind_topic[: min(data + size - behind_topic, 1)]) not in FOLLOWING:
                 self.damaged(bytes(data[:size]), error.message)     # what ends the topic is damage
                 return 0
+            alike = self._alike((<Channel>channel).topic) if isinstance(error, SymbolMismatch) else ()
+            if alike:       # or a frame of theirs, with a damaged topic
+                self._suspect(((<Channel>channel).topic, *alike), error.message)
+                return 0
             self._refuse(channel, error)
-            if isinstance(error, SymbolMismatch):
-                self._suspect_alike((<Channel>channel).topic)
         return 0
 
     cdef int _refuse(self, object channel, object error) except -1:
@@ -242,7 +244,10 @@ cdef class Feed(WSListener):
             return 0
         channel = self.channels.get(topic) or self._owner.on_unrouted(topic, message)
         if channel is None:
-            if topic in self._ended or not self._suspect_alike(topic):
+            alike = () if topic in self._ended else self._alike(topic)
+            if alike:
+                self._suspect(alike, f"a frame of {topic[:LONGEST_TOPIC]!r}, which is not served here; its topic is damaged")
+            else:
                 self._owner.on_frame_error(UnexpectedTopic(NOT_SUBSCRIBED, topic[:LONGEST_TOPIC]))
             return 0
         if self.channels.find(data, data + size, &behind_topic) is not channel:     # a new one, perhaps
@@ -255,14 +260,10 @@ cdef class Feed(WSListener):
         """The topics that frames of this connection may be of."""
         return [channel.topic for channel in self.channels] + list(self._ended)
 
-    cdef bint _suspect_alike(self, str topic) except -1:
-        """A frame of this topic should not have come: where others are alike, it is one of theirs with a damaged topic."""
+    cdef tuple _alike(self, str topic):
+        """The topics that a frame of this one may have been of, if its topic is damaged."""
         text = topic.encode()[:LONGEST_TOPIC] + b'"'
-        found = suspects_of(text, [other for other in self._candidates() if other != topic])
-        if not found.topics:
-            return False
-        self._suspect(found.topics, f"a frame of {topic[:LONGEST_TOPIC]!r}, which is not served here; its topic is damaged")
-        return True
+        return suspects_of(text, [other for other in self._candidates() if other != topic]).topics
 
     cdef int _suspect(self, tuple topics, str why) except -1:
         """A damaged frame may have been of any of these topics."""
