@@ -47,27 +47,31 @@ REGISTRIES: dict[str, Callable[[Any], object]] = {
     "client.on_error": lambda callback: client().on_error(callback),
     "client.add_tap": lambda callback: client().add_tap(callback),
 }
-BAD: list[Any] = [
-    5,
-    "print",
-    coroutine,
-    generator,
-    AsyncCall(),
-    AsyncCall().method,
-    partial(coroutine, 1),
-    partial(partial(AsyncCall(), 1), 2),
-]
+BAD: dict[str, Any] = {
+    "a number": 5,
+    "a text": "print",
+    "a coroutine function": coroutine,
+    "an asynchronous generator": generator,
+    "an object with an async __call__": AsyncCall(),
+    "an async method": AsyncCall().method,
+    "a partial of a coroutine function": partial(coroutine, 1),
+    "a partial of a partial": partial(partial(AsyncCall(), 1), 2),
+}
 
 
 @pytest.mark.parametrize("name", REGISTRIES)
-@pytest.mark.parametrize("callback", BAD, ids=repr)
+@pytest.mark.parametrize("callback", BAD.values(), ids=BAD)
 def test_what_can_never_work_is_refused_at_once(name: str, callback: Any) -> None:
     with pytest.raises(TypeError, match="a callback must be"):
         REGISTRIES[name](callback)
 
 
 @pytest.mark.parametrize("name", REGISTRIES)
-@pytest.mark.parametrize("callback", [print, PlainCall(), PlainCall, partial(print, 1), [].append], ids=repr)
+@pytest.mark.parametrize(
+    "callback",
+    [print, PlainCall(), PlainCall, partial(print, 1), [].append],
+    ids=["builtin", "object", "class", "partial", "method"],
+)
 def test_what_can_be_called_is_taken(name: str, callback: Any) -> None:
     REGISTRIES[name](callback)
 
