@@ -41,6 +41,8 @@ class V5ReferenceBook:
             raise Rejected("SymbolMismatch", data["s"])
         changes = [[level_of(*pair) for pair in data[side]] for side in "ba"]
         seq, ts = data.get("seq", 0), frame["ts"]
+        if self.seq and not seq:
+            raise Rejected("MalformedFrame", "no seq")
         if snapshot and self.state != "EMPTY":
             order = snapshot_order(self, data["u"], seq, ts)
             if order == "late" and self.state == "LIVE":

@@ -479,6 +479,18 @@ def test_a_book_needs_neither_seq_nor_cts(scanner: bool) -> None:
     assert isinstance(offline.errors[-1], errors.OutOfSequence)
 
 
+@pytest.mark.parametrize("kind", ["snapshot", "delta"])
+def test_a_book_that_had_a_seq_refuses_a_frame_without_one(kind: str) -> None:
+    offline = V5Offline(TOPIC)
+    offline.send(snapshot(u=10))
+    damaged = frame([("100.0", "7")], [("100.5", "1")], u=11, kind=kind)
+    damaged["data"]["se4"] = damaged["data"].pop("seq")
+    offline.send(damaged)
+    book = offline.book(TOPIC)
+    assert (book.state, book.update_id) == (BookState.STALE, 10)
+    assert isinstance(offline.errors[-1], errors.MalformedFrame)
+
+
 @pytest.mark.parametrize("scanner", [True, False], ids=["scanner", "msgspec"])
 def test_an_empty_book_of_u_0_is_a_book_and_goes_on_with_1(scanner: bool) -> None:
     topic = "orderbook.25.BTC-25JUN27-106000-P-USDT"

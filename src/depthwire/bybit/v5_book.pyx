@@ -36,7 +36,7 @@ from depthwire.scan_text cimport literal, scan_decimal, whole_decimal, whole_siz
 import msgspec
 
 from depthwire.bybit import v5_orderbook
-from depthwire.errors import UNDECODABLE, InvalidLevel, SymbolMismatch, unreadable_book
+from depthwire.errors import UNDECODABLE, InvalidLevel, MalformedFrame, SymbolMismatch, unreadable_book
 
 
 cdef struct MessageSlots:
@@ -98,6 +98,8 @@ cdef class V5BookDecoder(BookDecoder):
             self._take_texts(slot(content, ASKS_SLOT), ASK, book.symbol)
         frame.update_id = integer(slot(content, UPDATE_ID_SLOT), "u", 0, book.symbol)
         frame.cross_seq = integer(slot(content, SEQ_SLOT), "seq", 0, book.symbol)
+        if not frame.cross_seq and book.cross_seq:      # option frames may have none, but then all of them
+            raise MalformedFrame(f"no 'seq' in a frame of a book that was at {book.cross_seq}", book.symbol)
         frame.ts_exchange_us = milliseconds(slot(fields, slots.ts), "ts", book.symbol)
         frame.ts_matching_us = milliseconds(slot(fields, slots.cts), "cts", book.symbol)
         return frame

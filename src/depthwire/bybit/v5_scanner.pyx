@@ -45,7 +45,7 @@ cdef class V5Scanner(Scanner):
         at = literal(at, end, b'],"a":[')
         at = self._levels(at, end, ASK, frame)
         at = self._behind(at, end, frame, &cts_ms)
-        if at != end or max(ts_ms, cts_ms) > LATEST_MS:
+        if at != end or max(ts_ms, cts_ms) > LATEST_MS or frame.cross_seq == 0:     # the decoder judges a frame without seq
             return False
         frame.ts_exchange_us = ts_ms * US_PER_MS
         frame.ts_matching_us = cts_ms * US_PER_MS
