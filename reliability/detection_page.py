@@ -7,11 +7,11 @@ from typing import Any
 Topics = Sequence[dict[str, Any]]
 
 HEAD = """\
-# What is noticed of a frame that never came
+# What is noticed of a frame that is lost, late or damaged
 
 Written by `make detection`, from recordings of the exchange: nothing on this page is typed by hand but its explanations.
-Of every order-book topic each single frame is left out in turn, and each adjacent pair is swapped; what remains goes through
-the feed as from a socket, and the book is compared with the undisturbed one after every frame. "After n frames" counts frames of
+Of every order-book topic each single frame is left out in turn, each adjacent pair is swapped, and each frame is damaged in
+fourteen ways; what remains goes through the feed as from a socket, and the book is compared with the undisturbed one after every frame. "After n frames" counts frames of
 the topic: 1 is the very next one. Beside depthwire's book runs a second one, written from the protocol's rules alone
 (`reliability/rules.py`); where it finds a rule broken and depthwire goes on, the table would say "provable, and not caught".
 
@@ -20,6 +20,7 @@ the topic: 1 is the very next one. Beside depthwire's book runs a second one, wr
   updated or deleted that does not stand, one inserted that does, a crossed book, a side that is no longer full. A lost frame of sizes
   alone leaves every level where it was: nothing that comes later can prove it, and until a later frame writes the same level
   again its size is wrong. That hole is the protocol's; a second line closes it, which the last table shows.
+- **A frame that arrives damaged is a known loss**, on v2 too: it is caught at once, before any other frame comes.
 """
 
 WHY = {
