@@ -165,6 +165,8 @@ class BookReader:
         if book.state is not BookState.LIVE:
             return NOT_LIVE
         numbers, arrays = numbers_of(book), arrays_of(book)
+        if all(line.book.state is not BookState.LIVE for line in self.lines):
+            return self._defect(f"LIVE at {numbers}, though no line's book is")
         if is_told(venue, self.topic, numbers, arrays):
             return RIGHT
         shown = digest.of_sides(sides_of(arrays))
@@ -176,8 +178,11 @@ class BookReader:
             self._unprovable = numbers, shown
             return UNPROVABLE
         why = f"the lines' books differ at {disagreed[0]}" if disagreed else "no line's frames make it so"
+        return self._defect(f"wrong at {numbers}: {why}")
+
+    def _defect(self, text: str) -> str:
         names = ", ".join(f"{line.line.name} {line.verdict}" for line in self.lines)
-        self.defects.append(f"lines {names}, {self.topic.dialect} {book.topic}: wrong at {numbers}: {why}")
+        self.defects.append(f"lines {names}, {self.topic.dialect} {self.book.topic}: {text}")
         return WRONG
 
 

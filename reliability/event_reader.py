@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from depthwire.bybit.accounts import AccountStream
-from depthwire.errors import DepthwireError, StreamGap
+from depthwire.errors import DepthwireError, ReaderOverflow, StreamGap
 from depthwire.streams import EventStream
 from lines import Line
 from truth import AnyTopic, TrueEvent, WatchedVenue, key_of
@@ -46,7 +46,7 @@ class EventReader:
         self.defects: list[str] = []
         self._items: list[bytes | DepthwireError] = []
         self._position = 0
-        self._error_at = -1
+        self._error_at = self._overflow_at = -1
         self._frame_at = 0
         self._last: TrueEvent | None = None
         self._missing: dict[int, Missing] = {}
@@ -84,6 +84,8 @@ class EventReader:
             if isinstance(item, DepthwireError):
                 self.counts["errors"] += 1
                 self._error_at = self._position
+                if isinstance(item, ReaderOverflow):
+                    self._overflow_at = self._position
                 if isinstance(item, StreamGap):
                     self._gaps.append((item.since_ns, item.until_ns))
             else:
@@ -140,6 +142,8 @@ class EventReader:
             # Of two lines the other one may have been down, or brought it behind an altered copy of the same id.
             self.counts["displaced" if whole else "unprovable"] += 1
             self.causes.update(suffered)
+        elif whole and self._overflow_at > position:
+            self.counts["told"] += 1  # it came late, and was among the latest of those that found no room
         elif whole:
             self._lose(f"event {number} came whole to the socket of {whole}, and not out of the stream: {key!r}")
         else:

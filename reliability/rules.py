@@ -175,7 +175,10 @@ class V5Rules(Rules):
 
     def numbers_of(self, frame: Any) -> Numbers:
         """See `Rules.numbers_of`."""
-        return frame["data"].get("seq", 0), frame["data"]["u"], frame["ts"] * 1000
+        seq = frame["data"].get("seq", 0)
+        if self.numbers[0] and not seq:
+            raise ValueError("no seq; option frames may have none, but then all of them")
+        return seq, frame["data"]["u"], frame["ts"] * 1000
 
     def misplaced(self, numbers: Numbers, *, is_snapshot: bool) -> str | None:
         """See `Rules.misplaced`."""

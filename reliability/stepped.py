@@ -22,6 +22,8 @@ Result = TypeVar("Result")
 
 OFTENER: Final = 5.0
 RARE: Final = 0.002
+DROP_EVERY: Final = 60
+"""Checkpoints, after which all connections end at once: no second line makes up for that."""
 OPENING_NS: Final = 1_618_677_786_000_000_000
 
 
@@ -82,6 +84,12 @@ class SteppedShard(Shard):
     def market(self) -> SyntheticMarket:
         """See `Shard.market`."""
         return SyntheticMarket(self.plan.seed, more=1, start_ns=OPENING_NS)
+
+    def between_checkpoints(self) -> None:
+        """See `Shard.between_checkpoints`."""
+        super().between_checkpoints()
+        if self.checkpoints % DROP_EVERY == 0:
+            self.venue.drop_connections()
 
     async def go_on(self) -> None:
         """See `Shard.go_on`."""
