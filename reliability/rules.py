@@ -16,7 +16,6 @@ DEPTHS = {"orderBookL2_25": 25, "orderBook_200.100ms": 200}
 REMEMBERED = 32
 """Frames: a copy of one of these is no sign of a loss."""
 SNAPSHOT_MISSING = "a delta before any snapshot"
-SNAPSHOT_LATE = "a snapshot from before the last frame"
 LEVELS_DIFFER = "a snapshot of the book's own number that has other levels"
 
 Sides = tuple[dict[float, float], dict[float, float]]
@@ -41,7 +40,10 @@ class Rules(ABC):
         self.sides = sides
 
     def receive(self, raw: bytes) -> str | None:
-        """Takes a frame in; returns the rule that it breaks, or None. Behind a broken rule it waits for a snapshot."""
+        """Takes a frame in; returns the rule that it breaks, or None. After a broken rule it waits for a snapshot.
+
+        It takes any then: one with lower numbers is right where those before it were altered, or a connection is new.
+        """
         try:
             frame = json.loads(raw.decode(errors="replace"))
             is_snapshot = {"snapshot": True, "delta": False}[frame["type"]]
@@ -50,8 +52,8 @@ class Rules(ABC):
             numbers = self.numbers_of(frame)
             if not is_snapshot and self.is_copy(numbers):
                 return None
-            if is_snapshot and self.is_late(numbers):
-                return None if self.is_live else SNAPSHOT_LATE
+            if is_snapshot and self.is_live and self.is_late(numbers):
+                return None
             broken, sides = self.misplaced(numbers, is_snapshot=is_snapshot), self.sides
             if broken is None:
                 before: Sides = ({}, {}) if is_snapshot else (dict(sides[0]), dict(sides[1]))

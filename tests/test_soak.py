@@ -14,6 +14,7 @@ from depthwire.streams import EventStream
 from depthwire.venue import Fault, Faults
 from figures import bounds_of, combined, total
 from plain_client import run
+from rules import rules_of
 from shard import Plan, Shard
 from soak_page import page
 
@@ -136,6 +137,19 @@ def test_a_run_that_ended_early_or_grew_does_not_pass() -> None:
         "wrong books served as LIVE, but what nothing proves",
         "events lost with no gap or error, but what nothing proves",
     ]
+
+
+def test_rules_that_wait_for_a_snapshot_take_one_with_lower_numbers() -> None:
+    def frame(u: int, kind: str = "snapshot") -> bytes:
+        data = {"s": "BTCUSDT", "b": [["99", str(u)]], "a": [["101", "1"]], "u": u, "seq": 10 * u}
+        return json.dumps({"topic": "orderbook.50.BTCUSDT", "type": kind, "ts": u, "data": data}).encode()
+
+    rules = rules_of("orderbook.50.BTCUSDT")
+    assert [rules.receive(raw) for raw in (frame(7), frame(6))] == [None, None]
+    assert rules.sides[0] == {99.0: 7.0}
+    assert rules.receive(b"") is not None
+    assert [rules.receive(raw) for raw in (frame(4), frame(5, "delta"))] == [None, None]
+    assert (rules.is_live, rules.sides[0]) == (True, {99.0: 5.0})
 
 
 def test_both_ways_to_a_digest_agree() -> None:
