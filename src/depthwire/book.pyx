@@ -5,7 +5,7 @@ from cpython.object cimport PyObject
 from libc.math cimport isfinite
 from libc.stdlib cimport qsort
 
-from depthwire.decimal_text cimport MAX_DIGITS, POWERS_OF_TEN
+from depthwire.wire.decimal cimport MAX_DIGITS, POWERS_OF_TEN
 from depthwire.ladder cimport (
     ASK,
     BID,

@@ -10,7 +10,7 @@ from logging import getLogger
 import msgspec
 
 from depthwire.book cimport EMPTY, LIVE, STALE
-from depthwire.clock cimport coarse_ns, now_ns
+from depthwire.wire.clock cimport coarse_ns, now_ns
 from depthwire.frame cimport BookFrame
 from depthwire.snapshot_order cimport LATE, SAME_NUMBER, Order, is_restart, order_of
 

@@ -9,8 +9,8 @@ from picows.picows cimport WSCloseCode as WSCloseCode_t
 from picows.picows cimport WSMsgType
 
 from depthwire.channel cimport BookChannel, Channel
-from depthwire.clock cimport now_ns
-from depthwire.scan_text cimport LONGEST_TOPIC, digits, literal
+from depthwire.wire.clock cimport now_ns
+from depthwire.wire.scan cimport LONGEST_TOPIC, digits, literal
 
 import msgspec
 from picows import WSCloseCode

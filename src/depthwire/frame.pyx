@@ -2,7 +2,7 @@
 
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 
-from depthwire.decimal_text cimport MAX_DIGITS, POWERS_OF_TEN, scaled
+from depthwire.wire.decimal cimport MAX_DIGITS, POWERS_OF_TEN, scaled
 
 
 cdef class BookFrame:

@@ -3,7 +3,7 @@ from cpython.object cimport PyObject
 from libc.math cimport isfinite
 from libc.stdint cimport int8_t, int32_t, int64_t
 
-from depthwire.decimal_text cimport MAX_DIGITS, POWERS_OF_TEN
+from depthwire.wire.decimal cimport MAX_DIGITS, POWERS_OF_TEN
 from depthwire.parallel_arrays cimport prefetch_tail, seek
 
 

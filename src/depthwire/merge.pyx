@@ -8,7 +8,7 @@ of them lost a frame.
 
 from libc.string cimport memcpy, memset
 
-from depthwire.decimal_text cimport MAX_DIGITS, POWERS_OF_TEN
+from depthwire.wire.decimal cimport MAX_DIGITS, POWERS_OF_TEN
 from depthwire.ladder cimport Ladder
 
 cdef enum:

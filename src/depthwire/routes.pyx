@@ -5,7 +5,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.string cimport memcmp
 
-from depthwire.scan_text cimport known_text, literal, quoted
+from depthwire.wire.scan cimport known_text, literal, quoted
 
 
 @cython.final

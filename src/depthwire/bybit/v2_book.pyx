@@ -24,10 +24,10 @@ from depthwire.bybit.struct_slots cimport (
 )
 from depthwire.book cimport Book
 from depthwire.book_decoder cimport BookDecoder, FrameBytes
-from depthwire.decimal_text cimport MAX_DIGITS, DecimalText, scale_of, scaled
+from depthwire.wire.decimal cimport MAX_DIGITS, DecimalText, scale_of, scaled
 from depthwire.frame cimport BookFrame
 from depthwire.ladder cimport ASK, BID, DELETE, INSERT, UPDATE, LevelChange
-from depthwire.scan_text cimport whole_decimal, whole_integer
+from depthwire.wire.scan cimport whole_decimal, whole_integer
 
 import msgspec
 

@@ -1,9 +1,9 @@
 from libc.stdint cimport int64_t
 
 from depthwire.frame cimport BookFrame
-from depthwire.kept_text cimport KeptText
+from depthwire.wire.template cimport KeptText
 from depthwire.ladder cimport LevelChange
-from depthwire.level_text cimport LevelShape
+from depthwire.wire.level cimport LevelShape
 from depthwire.scanner cimport Scanner
 
 

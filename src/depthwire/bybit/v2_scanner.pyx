@@ -15,12 +15,12 @@ cimport cython
 from libc.stdint cimport int64_t
 
 from depthwire.book cimport Book
-from depthwire.decimal_text cimport DecimalText, scale_of, scaled
+from depthwire.wire.decimal cimport DecimalText, scale_of, scaled
 from depthwire.frame cimport BookFrame
-from depthwire.kept_text cimport KEPT_NUMBERS, keep, keep_number, kept_text
+from depthwire.wire.template cimport KEPT_NUMBERS, keep, keep_number, kept_text
 from depthwire.ladder cimport DELETE, INSERT, UPDATE, LevelChange
-from depthwire.level_text cimport learn_level, scan_side, shaped_level
-from depthwire.scan_text cimport known, literal, scan_decimal, scan_integer, scan_number
+from depthwire.wire.level cimport learn_level, scan_side, shaped_level
+from depthwire.wire.scan cimport known, literal, scan_decimal, scan_integer, scan_number
 from depthwire.scanner cimport Scanner
 
 cdef enum:

@@ -28,10 +28,10 @@ from depthwire.bybit.struct_slots cimport (
 )
 from depthwire.book cimport Book
 from depthwire.book_decoder cimport BookDecoder, FrameBytes
-from depthwire.decimal_text cimport MAX_DIGITS, DecimalText, rounded
+from depthwire.wire.decimal cimport MAX_DIGITS, DecimalText, rounded
 from depthwire.frame cimport BookFrame
 from depthwire.ladder cimport ASK, BID, INSERT, REMOVE, SET, LevelChange
-from depthwire.scan_text cimport literal, scan_decimal, whole_decimal, whole_size
+from depthwire.wire.scan cimport literal, scan_decimal, whole_decimal, whole_size
 
 import msgspec
 

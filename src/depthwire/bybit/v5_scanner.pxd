@@ -2,9 +2,9 @@ from libc.stdint cimport int64_t
 
 from depthwire.book cimport Book
 from depthwire.frame cimport BookFrame
-from depthwire.kept_text cimport KeptText
+from depthwire.wire.template cimport KeptText
 from depthwire.ladder cimport LevelChange
-from depthwire.level_text cimport PairShape
+from depthwire.wire.level cimport PairShape
 from depthwire.scanner cimport Scanner
 
 

@@ -15,12 +15,12 @@ from libc.stdint cimport int64_t
 
 from depthwire.book cimport Book
 from depthwire.bybit.v5_book cimport LATEST_MS, US_PER_MS
-from depthwire.decimal_text cimport UNITS, DecimalText, rounded
+from depthwire.wire.decimal cimport UNITS, DecimalText, rounded
 from depthwire.frame cimport BookFrame
-from depthwire.kept_text cimport KEPT_NUMBERS, keep, keep_number, kept_text
+from depthwire.wire.template cimport KEPT_NUMBERS, keep, keep_number, kept_text
 from depthwire.ladder cimport ASK, BID, INSERT, REMOVE, SET, LevelChange
-from depthwire.level_text cimport learn_pair, shape_decimals, shaped_pair
-from depthwire.scan_text cimport known, literal, scan_decimal, scan_integer
+from depthwire.wire.level cimport learn_pair, shape_decimals, shaped_pair
+from depthwire.wire.scan cimport known, literal, scan_decimal, scan_integer
 from depthwire.scanner cimport Scanner
 
 cdef enum:

@@ -4,7 +4,7 @@
 
 from libc.stdint cimport int8_t, int64_t
 
-from depthwire.masked_text cimport MaskedText     # whose C functions the ones below use
+from depthwire.wire.masked cimport MaskedText     # whose C functions the ones below use
 
 
 cdef extern from *:

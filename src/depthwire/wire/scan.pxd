@@ -11,7 +11,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
 
-from depthwire.decimal_text cimport MAX_DIGITS, DecimalText, rounded
+from depthwire.wire.decimal cimport MAX_DIGITS, DecimalText, rounded
 
 cdef extern from "Python.h":
     double PyOS_string_to_double(const char* text, char** end, void* overflow_exception) except? -1.0

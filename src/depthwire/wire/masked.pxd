@@ -3,7 +3,7 @@
 # A mask stands beside each 16 bytes of the text: 0xFF where the bytes must be equal, 0xF0 where a digit stands, whose lower
 # half is not looked at. What is compared together stands together in memory, in as few cache lines as it fills.
 
-from depthwire.scan_text cimport literal    # whose C functions the ones below use
+from depthwire.wire.scan cimport literal    # whose C functions the ones below use
 
 
 cdef extern from *:
