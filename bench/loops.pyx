@@ -7,11 +7,11 @@ Built when the benchmarks run, against the .pxd files that depthwire ships.
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint64_t
 
-from depthwire.book cimport Book
+from depthwire.book.book cimport Book
 from depthwire.book_decoder cimport BookDecoder
 from depthwire.channel cimport Channel
 from depthwire.feed cimport Feed
-from depthwire.frame cimport BookFrame
+from depthwire.book.update cimport BookFrame
 
 cdef extern from "Python.h" nogil:
     ctypedef struct PyMemAllocatorEx:

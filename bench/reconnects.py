@@ -19,7 +19,7 @@ import machine
 from charts import OTHERS, OURS, plt
 from depthwire import pacing
 from depthwire.settings import Settings
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from depthwire.venue import SyntheticMarket, Venue
 
 CLIENTS = 50

@@ -16,7 +16,7 @@ from typing import Any
 
 import depthwire
 from depthwire.settings import Settings
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from depthwire.venue import SyntheticMarket, Venue
 from memory import private_bytes
 

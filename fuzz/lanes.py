@@ -10,7 +10,7 @@ from depthwire.bybit.v2_scanner import V2Scanner
 from depthwire.bybit.v5_book import V5BookDecoder
 from depthwire.bybit.v5_scanner import V5Scanner
 from depthwire.channel import BookChannel, LiveBook
-from depthwire.values import BookSnapshot, BookState
+from depthwire.book.types import BookSnapshot, BookState
 from offline import Offline
 
 DOCUMENTED = tuple(error for name in errors.__all__ if issubclass(error := getattr(errors, name), errors.FrameError))

@@ -9,7 +9,7 @@ import numpy as np
 import digest
 from depthwire.channel import LiveBook
 from depthwire.connection import Connection
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from lines import Line
 from rules import Numbers, Rules, Sides, rules_of
 from truth import AnyTopic, WatchedVenue

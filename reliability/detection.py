@@ -20,7 +20,7 @@ import msgspec
 
 import two_lines
 from damage import DAMAGES
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from detection_page import page
 from replayed import Clean, Reader, clean_run
 from rules import rules_of

@@ -7,7 +7,7 @@ from depthwire.bybit.dialect import Dialect
 from depthwire.channel import BookChannel, LiveBook
 from depthwire.errors import FrameError, MalformedFrame
 from depthwire.feed import Feed
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from rules import Rules, rules_of
 from streams import Stream
 

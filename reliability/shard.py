@@ -19,7 +19,7 @@ import depthwire
 from clients import CAPACITY, COINS, KEY, MARKETS, SECRET, SETTINGS, Subscribed, WatchedClient
 from depthwire.errors import DepthwireError
 from depthwire.settings import Settings
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from depthwire.venue import DemoTrader, Fault, Faults, SyntheticMarket
 from truth import WatchedVenue
 

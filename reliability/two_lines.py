@@ -13,7 +13,7 @@ from depthwire.errors import ContinuityError, FrameError, OutOfSequence, Snapsho
 from depthwire.merge import LineTally
 from depthwire.merged_topic import MergedState
 from depthwire.settings import Settings
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from replayed import Clean, Reader, channel_of, shown_by
 from streams import Stream
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from depthwire import blocking, errors
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from depthwire.venue import SyntheticMarket, Venue
 from v5_server import BOUND_S, market, served
 

@@ -14,7 +14,7 @@ from depthwire.bybit.accounts import AccountStream
 from depthwire.bybit.instrument import Instrument
 from depthwire.channel import LiveBook
 from depthwire.streams import EventStream
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from v5_server import BOUND_S, V5Server, book, served
 
 FEEDS = "written by the feed alone"

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from depthwire import errors
-from depthwire.book import Book
-from depthwire.values import BookState
+from depthwire.book.book import Book
+from depthwire.book.types import BookState
 
 BIDS = [(1000, 4.0), (990, 5.0), (980, 6.5)]
 ASKS = [(1010, 1.0), (1020, 2.0), (1030, 3.25)]

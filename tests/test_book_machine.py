@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from depthwire import errors
-from depthwire.book import Book
-from depthwire.values import Side
+from depthwire.book.book import Book
+from depthwire.book.types import Side
 from reference import OPPOSITE, ReferenceBook, Rejected
 
 SIDES: tuple[Side, Side] = ("Buy", "Sell")

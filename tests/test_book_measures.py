@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from depthwire.book import Book
+from depthwire.book.book import Book
 from depthwire.errors import InsufficientDepth
 from reference import ReferenceBook
 

@@ -9,9 +9,9 @@ import pytest
 MODULE = """
 from libc.stdint cimport int64_t
 
-from depthwire.book cimport Book
+from depthwire.book.book cimport Book
 from depthwire.channel cimport BookListener, LiveBook
-from depthwire.ladder cimport ASK, BID, Ladder
+from depthwire.book.ladder cimport ASK, BID, Ladder
 
 
 cdef class TopOfBook(BookListener):

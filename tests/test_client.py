@@ -12,7 +12,7 @@ import depthwire
 from depthwire import errors
 from depthwire.channel import LiveBook
 from depthwire.client import Client
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from depthwire.venue import SyntheticMarket, TapeMarket, Venue
 from plain_client import run, until
 from reference import frames, play

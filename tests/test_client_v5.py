@@ -14,7 +14,7 @@ from depthwire import connection, errors, pacing
 from depthwire.bybit import v5, v5_private, v5_public
 from depthwire.bybit.dialect import Limits
 from depthwire.settings import Settings
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from plain_client import cancel_at_each_await, run, until
 from v5_server import KEY, SECRET, book, private, ticker, v5_server
 

@@ -15,7 +15,7 @@ from depthwire import errors
 from depthwire.client import Client
 from depthwire.settings import Settings
 from depthwire.streams import TopicEvents
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from depthwire.venue import Category, Dialect, PublicTopic, SyntheticMarket, Venue
 from plain_client import run, until
 

@@ -13,7 +13,7 @@ import depthwire
 from depthwire import errors
 from depthwire.channel import LiveBook
 from depthwire.settings import Settings
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from depthwire.venue import TapeMarket, Venue
 from plain_client import run, until
 from reference import frames, plain

@@ -8,7 +8,7 @@ import pytest
 
 import depthwire
 from depthwire import errors
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from depthwire.venue import SyntheticMarket, Venue
 from plain_client import cancel_at_each_await, run, until
 from sim_client import QUICK, ends, simulated

@@ -13,7 +13,7 @@ from picows import ws_create_server
 import depthwire
 from depthwire import errors
 from depthwire.settings import Settings
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from depthwire.venue import SyntheticMarket, Venue
 from plain_client import run
 from sim_client import QUICK

@@ -22,7 +22,7 @@ from depthwire.merge import LineTally
 from depthwire.merged_topic import MergedEvents, MergedState, MergedTopic
 from depthwire.settings import Settings
 from depthwire.streams import EventStream
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from offline import Offline
 from plain_client import run, until
 from sim_client import BTC, QUICK, collected, simulated

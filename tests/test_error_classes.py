@@ -7,7 +7,7 @@ import pytest
 import depthwire
 from depthwire import errors
 from depthwire.bybit import v5
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from offline import Offline
 from plain_client import run, until
 from sim_client import QUICK, collected, scripted

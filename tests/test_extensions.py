@@ -9,8 +9,8 @@ from types import ModuleType
 import pytest
 
 import depthwire
-from depthwire.book import Book
-from depthwire.ladder import Ladder
+from depthwire.book.book import Book
+from depthwire.book.ladder import Ladder
 from depthwire.routes import Routes
 
 SOURCE = Path(__file__).parents[1] / "src"

@@ -21,7 +21,7 @@ from depthwire.channel import LiveBook
 from depthwire.client import Client
 from depthwire.settings import Settings
 from depthwire.streams import EventStream
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from depthwire.venue import DemoTrader, Fault, Faults, MarketFrame, SyntheticMarket, Venue, WirePairs
 from depthwire.venue.faults import Moment
 from depthwire.venue.wire_book import WireFields

@@ -10,7 +10,7 @@ import pytest
 
 from depthwire import errors
 from depthwire.channel import BookChannel
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from offline import Offline
 from reference import frames, plain, replay
 from wire import ASKS, BIDS, delta, encode, level, snapshot

@@ -20,7 +20,7 @@ from depthwire.feed import Feed
 from depthwire.handover import StateTwin, overlap
 from depthwire.settings import Settings
 from depthwire.streams import EventStream
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from depthwire.venue import DemoTrader, SyntheticMarket
 from offline import Offline
 from plain_client import run, until

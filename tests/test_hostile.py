@@ -13,7 +13,7 @@ from depthwire.bybit.dialect import Dialect
 from depthwire.channel import Channel
 from depthwire.errors import LONGEST_MESSAGE, DepthwireError
 from depthwire.feed import Feed
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from v5_server import book, ticker
 from wire import BIDS, delta, encode, snapshot
 

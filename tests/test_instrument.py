@@ -11,7 +11,7 @@ from depthwire import errors
 from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.v2 import INVERSE
 from depthwire.channel import Channel, StateChannel
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from offline import Offline
 from plain_client import run
 

@@ -26,7 +26,7 @@ from depthwire.cli import main
 from depthwire.client import Client
 from depthwire.settings import Settings
 from depthwire.tape import TapeReader
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from depthwire.venue import Category, Dialect, PublicTopic, WirePairs
 from depthwire.venue.wire_states import state_of
 from plain_client import PlainClient, run, until

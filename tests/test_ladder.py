@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from depthwire.ladder import Ladder
+from depthwire.book.ladder import Ladder
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 

@@ -91,7 +91,7 @@ def cython_imports(source: str) -> Iterator[str]:
 
 
 def room_of(imported: str, rooms: set[str]) -> str:
-    """``depthwire.book.Book`` is of the room ``book``; ``depthwire.connect`` of the package's own ``__init__``."""
+    """``depthwire.book.book.Book`` is of the room ``book``; ``depthwire.connect`` of the package's own ``__init__``."""
     name = imported.split(".")[1] if "." in imported else ""
     return name if name in rooms else "depthwire"
 
@@ -128,11 +128,11 @@ def test_imports_run_one_way() -> None:
 @pytest.mark.parametrize(
     ("file", "line", "complaint"),
     [
-        ("ladder.pyx", "from depthwire.book cimport Book", "imports depthwire.book.Book"),
-        ("ladder.pxd", "cimport depthwire.frame as f", "imports depthwire.frame"),
-        ("frame.pxd", "from depthwire.ladder cimport (\n    Ladder,\n    LevelChange,\n)", None),
+        ("ladder.pyx", "from depthwire.book.book cimport Book", "imports depthwire.book.book.Book"),
+        ("ladder.pxd", "cimport depthwire.book.update as f", "imports depthwire.book.update"),
+        ("frame.pxd", "from depthwire.book.ladder cimport (\n    Ladder,\n    LevelChange,\n)", None),
         ("book.pyx", "def f():\n    from depthwire import channel, errors", "imports depthwire.channel"),
-        ("errors.py", "import depthwire.values", "imports depthwire.values"),
+        ("errors.py", "import depthwire.book.types", "imports depthwire.book.types"),
         ("streams.py", "import asyncio", None),
         ("channel.pyx", "from depthwire.bybit import v2", "imports depthwire.bybit.v2"),
         ("routes.pyx", "from depthwire.bybit.v2 import V2Dialect", "imports depthwire.bybit.v2.V2Dialect"),

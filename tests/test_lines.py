@@ -15,7 +15,7 @@ from depthwire.client import Client
 from depthwire.lines import Lines
 from depthwire.settings import Settings
 from depthwire.streams import EventStream
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from depthwire.venue import DemoTrader, Fault, SyntheticMarket, Venue
 from depthwire.venue.faults import Moment
 from plain_client import run, until

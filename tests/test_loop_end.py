@@ -15,7 +15,7 @@ from depthwire.endpoints import endpoint_of
 from depthwire.loop_end import when_closed
 from depthwire.loops import loop_factory
 from depthwire.settings import Settings
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from v5_server import market, served
 
 LOOPS: list[Callable[[], asyncio.AbstractEventLoop]] = [asyncio.new_event_loop]

@@ -12,7 +12,7 @@ from depthwire.bybit import v5
 from depthwire.channel import BookChannel, LiveBook
 from depthwire.feed import Feed
 from depthwire.merge import BookMerge, LineTally, StateMerge
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from offline import Offline
 from v5_server import book
 from wire import encode

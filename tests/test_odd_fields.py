@@ -19,7 +19,7 @@ from depthwire.channel import EventChannel, StateChannel
 from depthwire.health import TopicRecord
 from depthwire.settings import Settings
 from depthwire.streams import EventStream
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from odd_seeds import EVENTS, STATES, Spot, item_of, seed, with_value
 from offline import Offline
 from plain_client import run, until

@@ -12,7 +12,7 @@ from depthwire.bybit import v5
 from depthwire.bybit.auth import signature
 from depthwire.client import Client
 from depthwire.settings import Settings
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from plain_client import run, until
 from sim_client import QUICK, collected, ends
 from v5_server import KEY, SECRET, V5Server, book, private, ticker, v5_server

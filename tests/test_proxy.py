@@ -12,7 +12,7 @@ import depthwire
 from depthwire import blocking, errors
 from depthwire.proxies import proxy_for
 from depthwire.settings import Settings
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from depthwire.venue import SyntheticMarket, Venue
 from plain_client import run, until
 from proxy_servers import ConnectProxy, Proxy, SocksProxy, connect_proxy, running

@@ -10,7 +10,7 @@ import depthwire
 from depthwire import errors
 from depthwire.bybit import v2, v5
 from depthwire.settings import Settings
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from plain_client import run, until
 from sim_client import QUICK, collected, ends, scripted, simulated
 from v5_server import KEY, SECRET, V5Server, book, private, ticker, v5_server

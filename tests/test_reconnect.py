@@ -16,7 +16,7 @@ from depthwire.connection import Connection
 from depthwire.pacing import Pace
 from depthwire.phases import Phase
 from depthwire.settings import Backoff, Settings
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from plain_client import run, until
 from v5_server import V5Server, v5_server
 

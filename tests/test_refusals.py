@@ -8,7 +8,7 @@ import pytest
 import depthwire
 from depthwire import errors
 from depthwire.settings import Settings
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from plain_client import run
 from sim_client import BTC, collected, ends, scripted, simulated
 

@@ -14,7 +14,7 @@ from depthwire.bybit import v5
 from depthwire.client import Client
 from depthwire.health import TopicRecord
 from depthwire.settings import Settings
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from plain_client import run, until
 from v5_server import V5Server, book, ticker, v5_server
 from wire import encode

@@ -13,7 +13,7 @@ from depthwire.bybit.auth import Cause, Credentials, cause_of, signature, venue_
 from depthwire.phases import Phase
 from depthwire.settings import Settings
 from depthwire.sign_in import SignIn
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from depthwire.venue import SyntheticMarket, Venue
 from plain_client import run, until
 from sim_client import collected, ends

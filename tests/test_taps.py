@@ -6,7 +6,7 @@ import depthwire
 from depthwire import errors
 from depthwire.bybit import v5
 from depthwire.bybit.dialect import Limits
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from plain_client import run, until
 from sim_client import BTC, QUICK, collected, simulated
 from v5_server import v5_server

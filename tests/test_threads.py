@@ -12,7 +12,7 @@ from depthwire import errors
 from depthwire.bybit import v2, v5
 from depthwire.bybit.dialect import Dialect
 from depthwire.channel import BookChannel
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from offline import Offline
 
 THREADS = 4

@@ -13,7 +13,7 @@ from depthwire import errors
 from depthwire.bybit.v5 import OPTION
 from depthwire.bybit.v5_book import V5BookDecoder
 from depthwire.channel import BookChannel, LiveBook
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from offline import Offline
 from reference import Rejected, frames, plain
 from reference_v5 import V5ReferenceBook, books_of

@@ -8,7 +8,7 @@ import pytest
 
 import depthwire
 from depthwire import errors
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from depthwire.venue import Category, Dialect, PublicTopic, SyntheticMarket, Venue, WirePairs
 from plain_client import PlainClient, run, until
 from reference_v5 import V5ReferenceBook

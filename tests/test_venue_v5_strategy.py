@@ -11,7 +11,7 @@ import depthwire
 from caught_up import caught_up
 from depthwire.settings import Settings
 from depthwire.streams import EventStream
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from depthwire.venue import DemoTrader, SyntheticMarket, Venue, WirePairs
 from plain_client import run, until
 

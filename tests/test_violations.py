@@ -12,7 +12,7 @@ import depthwire
 from depthwire import errors
 from depthwire.client import Client
 from depthwire.settings import Settings
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from plain_client import run, until
 from raw_server import Conversation, accepted, frame, raw_server
 from sim_client import collected

@@ -16,7 +16,7 @@ Start with :func:`connect`.
 """
 
 from depthwire import blocking, endpoints
-from depthwire.book import Book
+from depthwire.book.book import Book
 from depthwire.bybit.accounts import AccountStream
 from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.messages import Trade
@@ -28,14 +28,14 @@ from depthwire.errors import *  # noqa: F403
 from depthwire.errors import __all__ as _errors
 from depthwire.garbage import freeze_gc
 from depthwire.health import Health
-from depthwire.ladder import Ladder
+from depthwire.book.ladder import Ladder
 from depthwire.lines import LineStatus
 from depthwire.loops import run
 from depthwire.phases import ConnectionStatus, Phase
 from depthwire.settings import Settings
 from depthwire.status import Status
 from depthwire.streams import EventStream, TopicEvent
-from depthwire.values import BBO, BookSnapshot, BookState, DepthWithin, Level, Levels
+from depthwire.book.types import BBO, BookSnapshot, BookState, DepthWithin, Level, Levels
 
 __version__ = "0.1.0"
 

@@ -14,7 +14,7 @@ from depthwire.channel import LiveBook
 from depthwire.errors import ClientClosed, DepthwireError
 from depthwire.loop_thread import LoopThread
 from depthwire.streams import Watched
-from depthwire.values import BBO, BookSnapshot, BookState, DepthWithin, Level, Levels, Side
+from depthwire.book.types import BBO, BookSnapshot, BookState, DepthWithin, Level, Levels, Side
 
 Result = TypeVar("Result")
 
@@ -81,7 +81,7 @@ class BlockingBook:
     """A live book to be read from any thread.
 
     The feed's thread keeps it current. Each property and each result is consistent in itself; what must belong together
-    is taken at once: :attr:`bbo`, or :meth:`snapshot`. All read as :class:`~depthwire.book.Book` does, and raise
+    is taken at once: :attr:`bbo`, or :meth:`snapshot`. All read as :class:`~depthwire.book.book.Book` does, and raise
     BookNotLive as it does; arrays are copies.
     """
 
@@ -188,35 +188,35 @@ class BlockingBook:
         return self._book.microprice
 
     def imbalance(self, levels: int = 1) -> float | None:
-        """As :meth:`depthwire.book.Book.imbalance`."""
+        """As :meth:`depthwire.book.book.Book.imbalance`."""
         return consistent(self._book, lambda: self._book.imbalance(levels))
 
     def vwap(self, side: Side, size: float) -> float:
-        """As :meth:`depthwire.book.Book.vwap`."""
+        """As :meth:`depthwire.book.book.Book.vwap`."""
         return consistent(self._book, lambda: self._book.vwap(side, size))
 
     def sweep_price(self, side: Side, size: float) -> float:
-        """As :meth:`depthwire.book.Book.sweep_price`."""
+        """As :meth:`depthwire.book.book.Book.sweep_price`."""
         return consistent(self._book, lambda: self._book.sweep_price(side, size))
 
     def depth_within(self, bps: float) -> DepthWithin | None:
-        """As :meth:`depthwire.book.Book.depth_within`."""
+        """As :meth:`depthwire.book.book.Book.depth_within`."""
         return consistent(self._book, lambda: self._book.depth_within(bps))
 
     def size_at(self, price: Decimal | str | float) -> float:
-        """As :meth:`depthwire.book.Book.size_at`."""
+        """As :meth:`depthwire.book.book.Book.size_at`."""
         return consistent(self._book, lambda: self._book.size_at(price))
 
     def size_at_id(self, price_id: int) -> float:
-        """As :meth:`depthwire.book.Book.size_at_id`."""
+        """As :meth:`depthwire.book.book.Book.size_at_id`."""
         return self._book.size_at_id(price_id)
 
     def price_id(self, price: Decimal | str | float) -> int:
-        """As :meth:`depthwire.book.Book.price_id`."""
+        """As :meth:`depthwire.book.book.Book.price_id`."""
         return self._book.price_id(price)
 
     def price(self, price_id: int) -> Decimal:
-        """As :meth:`depthwire.book.Book.price`."""
+        """As :meth:`depthwire.book.book.Book.price`."""
         return self._book.price(price_id)
 
     @property
@@ -230,7 +230,7 @@ class BlockingBook:
         return consistent(self._book, lambda: copied(self._book.asks))
 
     def to_numpy(self, levels: int | None = None) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """As :meth:`depthwire.book.Book.to_numpy`, of one moment."""
+        """As :meth:`depthwire.book.book.Book.to_numpy`, of one moment."""
         return consistent(self._book, lambda: self._book.to_numpy(levels))
 
     def __len__(self) -> int:
@@ -240,7 +240,7 @@ class BlockingBook:
         return True
 
     def __iter__(self) -> Iterator[Level]:
-        """The levels of one moment, as :class:`~depthwire.book.Book` yields them."""
+        """The levels of one moment, as :class:`~depthwire.book.book.Book` yields them."""
         return iter(consistent(self._book, lambda: tuple(self._book)))
 
     def snapshot(self, *, allow_stale: bool = False) -> BookSnapshot:

@@ -1,4 +1,4 @@
-"""From an order-book frame's bytes to a :class:`~depthwire.frame.BookFrame`: the interface that dialects implement."""
+"""From an order-book frame's bytes to a :class:`~depthwire.book.update.BookFrame`: the interface that dialects implement."""
 
 cimport cython
 from cpython.buffer cimport PyBuffer_FillInfo

@@ -1,8 +1,8 @@
 from libc.stdint cimport int64_t, uint64_t
 
-from depthwire.book cimport Book
+from depthwire.book.book cimport Book
 from depthwire.book_decoder cimport BookDecoder, FrameBytes
-from depthwire.frame cimport BookFrame
+from depthwire.book.update cimport BookFrame
 from depthwire.scanner cimport Scanner
 
 

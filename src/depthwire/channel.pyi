@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from logging import Logger
 from typing import Any, Self, final
 
-from depthwire.book import Book
+from depthwire.book.book import Book
 from depthwire.book_decoder import BookDecoder
 from depthwire.errors import CallbackError, DepthwireError, FrameError
 from depthwire.scanner import Scanner

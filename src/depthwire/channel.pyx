@@ -9,10 +9,10 @@ from logging import getLogger
 
 import msgspec
 
-from depthwire.book cimport EMPTY, LIVE, STALE
+from depthwire.book.book cimport EMPTY, LIVE, STALE
 from depthwire.wire.clock cimport coarse_ns, now_ns
-from depthwire.frame cimport BookFrame
-from depthwire.snapshot_order cimport LATE, SAME_NUMBER, Order, is_restart, order_of
+from depthwire.book.update cimport BookFrame
+from depthwire.book.snapshot_order cimport LATE, SAME_NUMBER, Order, is_restart, order_of
 
 from depthwire.callbacks import checked_callback
 from depthwire.errors import (
@@ -27,7 +27,7 @@ from depthwire.errors import (
 )
 from depthwire.repair import Refused, repaired_events, repaired_message
 from depthwire.streams import changes
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 
 log = getLogger("depthwire")
 

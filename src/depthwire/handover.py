@@ -30,7 +30,7 @@ from depthwire.errors import (
 from depthwire.feed import Feed
 from depthwire.resync import Resyncs
 from depthwire.settings import Settings
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 
 POLL_S: Final = 0.01
 RETRY_PARTS: Final = 10  # of its age, until a handover that failed is tried again

@@ -12,7 +12,7 @@ import msgspec
 
 from depthwire.channel import BookChannel, Channel, EventChannel, StateChannel
 from depthwire.settings import Backoff, Settings
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 
 MOST_DOUBLINGS: Final = 4
 COUNTS: Final = ("gaps", "resyncs", "silences", "damaged", "dropped", "outdated", "odd_fields", "refused_events")

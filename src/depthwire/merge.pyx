@@ -9,7 +9,7 @@ of them lost a frame.
 from libc.string cimport memcpy, memset
 
 from depthwire.wire.decimal cimport MAX_DIGITS, POWERS_OF_TEN
-from depthwire.ladder cimport Ladder
+from depthwire.book.ladder cimport Ladder
 
 cdef enum:
     PATIENCE = 8            # frames for which a line that is in doubt, or behind, is not followed

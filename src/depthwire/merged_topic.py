@@ -14,7 +14,7 @@ from depthwire.health import Health, TopicRecord
 from depthwire.merge import BookMerge, LineTally, StateMerge
 from depthwire.session import Session
 from depthwire.settings import Settings
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 
 Tallies = tuple[LineTally, LineTally]
 DIGEST_MASK = (1 << 64) - 1

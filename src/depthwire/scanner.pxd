@@ -1,5 +1,5 @@
-from depthwire.book cimport Book
-from depthwire.frame cimport BookFrame
+from depthwire.book.book cimport Book
+from depthwire.book.update cimport BookFrame
 
 
 cdef class Scanner:

@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from depthwire.callbacks import Callbacks
 from depthwire.errors import DepthwireError, ReaderOverflow, StreamGap
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 
 Item = TypeVar("Item")
 

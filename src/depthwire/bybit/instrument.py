@@ -16,7 +16,7 @@ from depthwire.errors import (
     SymbolMismatch,
 )
 from depthwire.streams import changes
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 
 ChangeListener = Callable[["Instrument", frozenset[str]], object]
 StateListener = Callable[["Instrument"], object]

@@ -22,11 +22,11 @@ from depthwire.bybit.struct_slots cimport (
     slot,
     slot_of,
 )
-from depthwire.book cimport Book
+from depthwire.book.book cimport Book
 from depthwire.book_decoder cimport BookDecoder, FrameBytes
 from depthwire.wire.decimal cimport MAX_DIGITS, DecimalText, scale_of, scaled
-from depthwire.frame cimport BookFrame
-from depthwire.ladder cimport ASK, BID, DELETE, INSERT, UPDATE, LevelChange
+from depthwire.book.update cimport BookFrame
+from depthwire.book.ladder cimport ASK, BID, DELETE, INSERT, UPDATE, LevelChange
 from depthwire.wire.scan cimport whole_decimal, whole_integer
 
 import msgspec

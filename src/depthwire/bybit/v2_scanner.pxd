@@ -1,8 +1,8 @@
 from libc.stdint cimport int64_t
 
-from depthwire.frame cimport BookFrame
+from depthwire.book.update cimport BookFrame
 from depthwire.wire.template cimport KeptText
-from depthwire.ladder cimport LevelChange
+from depthwire.book.ladder cimport LevelChange
 from depthwire.wire.level cimport LevelShape
 from depthwire.scanner cimport Scanner
 

@@ -14,11 +14,11 @@
 cimport cython
 from libc.stdint cimport int64_t
 
-from depthwire.book cimport Book
+from depthwire.book.book cimport Book
 from depthwire.wire.decimal cimport DecimalText, scale_of, scaled
-from depthwire.frame cimport BookFrame
+from depthwire.book.update cimport BookFrame
 from depthwire.wire.template cimport KEPT_NUMBERS, keep, keep_number, kept_text
-from depthwire.ladder cimport DELETE, INSERT, UPDATE, LevelChange
+from depthwire.book.ladder cimport DELETE, INSERT, UPDATE, LevelChange
 from depthwire.wire.level cimport learn_level, scan_side, shaped_level
 from depthwire.wire.scan cimport known, literal, scan_decimal, scan_integer, scan_number
 from depthwire.scanner cimport Scanner

@@ -1,6 +1,6 @@
 from cpython.object cimport PyObject
 
-from depthwire.book cimport Book
+from depthwire.book.book cimport Book
 from depthwire.book_decoder cimport BookDecoder, FrameBytes
 
 cdef enum:

@@ -26,11 +26,11 @@ from depthwire.bybit.struct_slots cimport (
     slot,
     slot_of,
 )
-from depthwire.book cimport Book
+from depthwire.book.book cimport Book
 from depthwire.book_decoder cimport BookDecoder, FrameBytes
 from depthwire.wire.decimal cimport MAX_DIGITS, DecimalText, rounded
-from depthwire.frame cimport BookFrame
-from depthwire.ladder cimport ASK, BID, INSERT, REMOVE, SET, LevelChange
+from depthwire.book.update cimport BookFrame
+from depthwire.book.ladder cimport ASK, BID, INSERT, REMOVE, SET, LevelChange
 from depthwire.wire.scan cimport literal, scan_decimal, whole_decimal, whole_size
 
 import msgspec

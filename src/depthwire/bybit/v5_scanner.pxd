@@ -1,9 +1,9 @@
 from libc.stdint cimport int64_t
 
-from depthwire.book cimport Book
-from depthwire.frame cimport BookFrame
+from depthwire.book.book cimport Book
+from depthwire.book.update cimport BookFrame
 from depthwire.wire.template cimport KeptText
-from depthwire.ladder cimport LevelChange
+from depthwire.book.ladder cimport LevelChange
 from depthwire.wire.level cimport PairShape
 from depthwire.scanner cimport Scanner
 

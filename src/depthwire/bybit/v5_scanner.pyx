@@ -13,12 +13,12 @@
 cimport cython
 from libc.stdint cimport int64_t
 
-from depthwire.book cimport Book
+from depthwire.book.book cimport Book
 from depthwire.bybit.v5_book cimport LATEST_MS, US_PER_MS
 from depthwire.wire.decimal cimport UNITS, DecimalText, rounded
-from depthwire.frame cimport BookFrame
+from depthwire.book.update cimport BookFrame
 from depthwire.wire.template cimport KEPT_NUMBERS, keep, keep_number, kept_text
-from depthwire.ladder cimport ASK, BID, INSERT, REMOVE, SET, LevelChange
+from depthwire.book.ladder cimport ASK, BID, INSERT, REMOVE, SET, LevelChange
 from depthwire.wire.level cimport learn_pair, shape_decimals, shaped_pair
 from depthwire.wire.scan cimport known, literal, scan_decimal, scan_integer
 from depthwire.scanner cimport Scanner

@@ -10,7 +10,7 @@ from depthwire.cli.output import say, table, write
 from depthwire.cli.views import top_texts
 from depthwire.cli.watch import chosen_view
 from depthwire.client import connect
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 from depthwire.venue import SyntheticMarket, Venue
 
 _SYMBOLS = ("BTCUSD", "ETHUSD")

@@ -10,7 +10,7 @@ from msgspec.structs import fields
 from depthwire.bybit.instrument import Instrument
 from depthwire.cli.cells import Cell, cell_text, cells
 from depthwire.errors import DepthwireError
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 
 _SCALE: Final = re.compile(r"_e\d$")
 

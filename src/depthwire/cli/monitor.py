@@ -8,7 +8,7 @@ import numpy as np
 
 from depthwire.channel import LiveBook
 from depthwire.cli.output import duration_text
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 
 _MOST_SAMPLES = 16_384
 

@@ -27,7 +27,7 @@ from depthwire.damage import is_answer
 from depthwire.errors import UNDECODABLE, DepthwireError, FrameError, MalformedFrame, UnexpectedTopic
 from depthwire.feed import Feed
 from depthwire.tape import TapeReader
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 
 _LONG_TAPE_BYTES = 32 << 20  # below, a tape is over before a progress bar could be read
 _TOLD = 20

@@ -36,7 +36,7 @@ from depthwire.errors import (
 )
 from depthwire.loop_thread import LoopThread
 from depthwire.settings import Settings
-from depthwire.values import BookState
+from depthwire.book.types import BookState
 
 Message = dict[str, Any]
 """A frame as it came."""

@@ -1,6 +1,6 @@
 """The venue's own order book of one topic, in the wire's own objects.
 
-It shares no code with `depthwire.book`, on purpose: a mistake in either shows as a difference between them.
+It shares no code with `depthwire.book.book`, on purpose: a mistake in either shows as a difference between them.
 """
 
 from abc import ABC, abstractmethod

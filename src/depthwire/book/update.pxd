@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t
 cimport cython
 
 from depthwire.wire.decimal cimport DecimalText
-from depthwire.ladder cimport LevelChange
+from depthwire.book.ladder cimport LevelChange
 
 
 @cython.final

@@ -10,7 +10,7 @@ from cpython.long cimport PyLong_AsLongLong   # which takes what has an __index_
 from libc.math cimport isfinite
 from libc.string cimport memcpy
 
-from depthwire.parallel_arrays cimport SLACK, close_gap, move, open_gap
+from depthwire.book.parallel_arrays cimport SLACK, close_gap, move, open_gap
 
 import numpy as np
 

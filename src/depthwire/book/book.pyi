@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from depthwire.values import BBO, BookSnapshot, BookState, DepthWithin, Level, Levels, Side
+from depthwire.book.types import BBO, BookSnapshot, BookState, DepthWithin, Level, Levels, Side
 
 _Price = Decimal | str | float | np.floating[Any] | np.integer[Any]
 

@@ -1,7 +1,7 @@
 from libc.stdint cimport int64_t, uint64_t
 
-from depthwire.frame cimport BookFrame
-from depthwire.ladder cimport Ladder, LevelChange
+from depthwire.book.update cimport BookFrame
+from depthwire.book.ladder cimport Ladder, LevelChange
 
 
 cdef enum State:

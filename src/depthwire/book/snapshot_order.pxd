@@ -13,8 +13,8 @@
 
 from libc.stdint cimport int64_t
 
-from depthwire.book cimport Book
-from depthwire.frame cimport BookFrame
+from depthwire.book.book cimport Book
+from depthwire.book.update cimport BookFrame
 
 
 cdef enum Order:

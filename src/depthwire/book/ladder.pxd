@@ -4,7 +4,7 @@ from libc.math cimport isfinite
 from libc.stdint cimport int8_t, int32_t, int64_t
 
 from depthwire.wire.decimal cimport MAX_DIGITS, POWERS_OF_TEN
-from depthwire.parallel_arrays cimport prefetch_tail, seek
+from depthwire.book.parallel_arrays cimport prefetch_tail, seek
 
 
 cdef enum Side:

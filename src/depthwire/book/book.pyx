@@ -6,7 +6,7 @@ from libc.math cimport isfinite
 from libc.stdlib cimport qsort
 
 from depthwire.wire.decimal cimport MAX_DIGITS, POWERS_OF_TEN
-from depthwire.ladder cimport (
+from depthwire.book.ladder cimport (
     ASK,
     BID,
     DELETE,
@@ -37,7 +37,7 @@ from depthwire.errors import (
     UnbalancedFrame,
     UnknownLevel,
 )
-from depthwire.values import BBO, BookSnapshot, BookState, DepthWithin, Level, Levels
+from depthwire.book.types import BBO, BookSnapshot, BookState, DepthWithin, Level, Levels
 
 EXACT = Context(prec=2 * MAX_DIGITS)    # the caller's own decimal context may round
 cdef tuple STATES = (BookState.EMPTY, BookState.LIVE, BookState.STALE)
@@ -690,7 +690,7 @@ cdef class Book:
         )
 
     def snapshot(self, *, bint allow_stale=False):
-        """A :class:`~depthwire.values.BookSnapshot`, a copy of everything, which may cross threads. O(n).
+        """A :class:`~depthwire.book.types.BookSnapshot`, a copy of everything, which may cross threads. O(n).
 
         ``allow_stale=True`` also takes a book that is EMPTY or STALE; the snapshot's ``state`` tells.
         """
