@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 import msgspec
 
-from depthwire.book_decoder import BookDecoder
+from depthwire.feed.book_decoder import BookDecoder
 from depthwire.bybit import messages, v5_orderbook
 from depthwire.bybit.v2_book import V2BookDecoder
 from depthwire.bybit.v2_scanner import V2Scanner
 from depthwire.bybit.v5_book import V5BookDecoder
 from depthwire.bybit.v5_scanner import V5Scanner
-from depthwire.channel import BookChannel, LiveBook
-from depthwire.scanner import Scanner
+from depthwire.feed.channel import BookChannel, LiveBook
+from depthwire.feed.scanner import Scanner
 
 V2, V5 = "v2", "v5"
 _shared_decoders: dict[str, BookDecoder] = {

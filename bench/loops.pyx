@@ -8,9 +8,9 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint64_t
 
 from depthwire.book.book cimport Book
-from depthwire.book_decoder cimport BookDecoder
-from depthwire.channel cimport Channel
-from depthwire.feed cimport Feed
+from depthwire.feed.book_decoder cimport BookDecoder
+from depthwire.feed.channel cimport Channel
+from depthwire.feed.listener cimport Feed
 from depthwire.book.update cimport BookFrame
 
 cdef extern from "Python.h" nogil:

@@ -2,7 +2,7 @@
 
 from typing import NoReturn
 
-from depthwire.feed import Feed
+from depthwire.feed.listener import Feed
 
 
 class Owner:

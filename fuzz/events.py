@@ -7,9 +7,9 @@ from typing import Any
 from depthwire.bybit import v2, v5
 from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.instrument import Instrument
-from depthwire.channel import BookChannel, Channel, EventChannel, StateChannel
+from depthwire.feed.channel import BookChannel, Channel, EventChannel, StateChannel
 from depthwire.errors import MalformedEvent, MalformedFrame
-from depthwire.streams import EventStream
+from depthwire.feed.streams import EventStream
 from lanes import DOCUMENTED
 from offline import Offline
 

@@ -9,7 +9,7 @@ from depthwire.bybit.v2_book import V2BookDecoder
 from depthwire.bybit.v2_scanner import V2Scanner
 from depthwire.bybit.v5_book import V5BookDecoder
 from depthwire.bybit.v5_scanner import V5Scanner
-from depthwire.channel import BookChannel, LiveBook
+from depthwire.feed.channel import BookChannel, LiveBook
 from depthwire.book.types import BookSnapshot, BookState
 from offline import Offline
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import digest
-from depthwire.channel import LiveBook
+from depthwire.feed.channel import LiveBook
 from depthwire.connection import Connection
 from depthwire.book.types import BookState
 from lines import Line

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import depthwire
 from book_reader import BookReader, LineBook
-from depthwire.channel import BookChannel
+from depthwire.feed.channel import BookChannel
 from depthwire.client import Client
 from depthwire.errors import DepthwireError
 from depthwire.lines import Lines

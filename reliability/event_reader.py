@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from depthwire.bybit.accounts import AccountStream
 from depthwire.errors import DepthwireError, ReaderOverflow, StreamGap
-from depthwire.streams import EventStream
+from depthwire.feed.streams import EventStream
 from lines import Line
 from truth import AnyTopic, TrueEvent, WatchedVenue, key_of
 

@@ -4,9 +4,9 @@ from typing import Any, NamedTuple
 
 from depthwire.bybit import v2, v5
 from depthwire.bybit.dialect import Dialect
-from depthwire.channel import BookChannel, LiveBook
+from depthwire.feed.channel import BookChannel, LiveBook
 from depthwire.errors import FrameError, MalformedFrame
-from depthwire.feed import Feed
+from depthwire.feed.listener import Feed
 from depthwire.book.types import BookState
 from rules import Rules, rules_of
 from streams import Stream

@@ -13,8 +13,8 @@ from picows import WSMsgType, WSTransport, WSUpgradeRequest, WSUpgradeResponseWi
 import digest
 from damage import is_damaged, payload_of
 from depthwire.bybit import v2, v5
-from depthwire.channel import EventChannel
-from depthwire.feed import Feed
+from depthwire.feed.channel import EventChannel
+from depthwire.feed.listener import Feed
 from depthwire.venue import Fault, MarketFrame, Venue
 from depthwire.venue.connection import Connection
 from depthwire.venue.faulty_line import FaultyLine

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from depthwire.channel import BookChannel
+from depthwire.feed.channel import BookChannel
 from depthwire.errors import ContinuityError, FrameError, OutOfSequence, SnapshotMissing
 from depthwire.merge import LineTally
 from depthwire.merged_topic import MergedState

@@ -5,11 +5,11 @@ from typing import Any
 
 from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.v2 import INVERSE
-from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook
-from depthwire.damage import is_answer
+from depthwire.feed.channel import BookChannel, Channel, EventChannel, LiveBook
+from depthwire.feed.damage import is_answer
 from depthwire.errors import DepthwireError, MalformedFrame
-from depthwire.feed import Feed
-from depthwire.streams import EventStream
+from depthwire.feed.listener import Feed
+from depthwire.feed.streams import EventStream
 
 
 class Offline:

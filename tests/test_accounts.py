@@ -13,8 +13,8 @@ from depthwire.bybit import accounts
 from depthwire.bybit.accounts import AccountStream, Balances, OpenOrders, OpenStopOrders, Positions, View
 from depthwire.bybit.private import Order, Position, StopOrder, Wallet
 from depthwire.bybit.v2 import INVERSE, LINEAR, V2Dialect
-from depthwire.channel import EventChannel
-from depthwire.feed import Feed
+from depthwire.feed.channel import EventChannel
+from depthwire.feed.listener import Feed
 from offline import Offline
 
 ORDER_ID = "1640b725"

@@ -12,8 +12,8 @@ import pytest
 from depthwire import blocking, client, errors
 from depthwire.bybit.accounts import AccountStream
 from depthwire.bybit.instrument import Instrument
-from depthwire.channel import LiveBook
-from depthwire.streams import EventStream
+from depthwire.feed.channel import LiveBook
+from depthwire.feed.streams import EventStream
 from depthwire.book.types import BookState
 from v5_server import BOUND_S, V5Server, book, served
 

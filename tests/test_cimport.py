@@ -10,7 +10,7 @@ MODULE = """
 from libc.stdint cimport int64_t
 
 from depthwire.book.book cimport Book
-from depthwire.channel cimport BookListener, LiveBook
+from depthwire.feed.channel cimport BookListener, LiveBook
 from depthwire.book.ladder cimport ASK, BID, Ladder
 
 
@@ -61,7 +61,7 @@ STRATEGY = """
 from itertools import count
 
 from depthwire.bybit.v2 import INVERSE
-from depthwire.feed import Feed
+from depthwire.feed.listener import Feed
 from outside import TopOfBook, cheapest_first, ids_of
 
 numbers = count(1)

@@ -13,7 +13,7 @@ from rich.console import Console
 from cli_process import objects, started, tape_lines
 from depthwire.bybit import v5
 from depthwire.bybit.v5_accounts import Balances, OpenOrders, Positions
-from depthwire.channel import EventChannel
+from depthwire.feed.channel import EventChannel
 from depthwire.cli import main
 from depthwire.cli.dashboard import Dashboard
 from depthwire.cli.events import event_line

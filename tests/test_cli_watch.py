@@ -19,7 +19,7 @@ import pytest
 from cli_process import BOUND_S, COMMAND, lines_told, started, synthetic, urls, venue, write_tape
 from depthwire.bybit.messages import Trade
 from depthwire.bybit.v2 import INVERSE
-from depthwire.channel import LiveBook
+from depthwire.feed.channel import LiveBook
 from depthwire.cli import main, views
 from depthwire.cli.command import run_for
 from depthwire.cli.follow import View, follow
@@ -28,7 +28,7 @@ from depthwire.cli.replay import Replay
 from depthwire.cli.views import JsonView, LineView
 from depthwire.cli.watch import chosen_view
 from depthwire.errors import DepthwireError, ReaderOverflow, StreamGap
-from depthwire.streams import TopicEvent, TopicEvents
+from depthwire.feed.streams import TopicEvent, TopicEvents
 from reference import BUY, SELL, ReferenceBook
 
 TOPIC = "orderBookL2_25.BTCUSD"

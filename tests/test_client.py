@@ -10,7 +10,7 @@ import pytest
 
 import depthwire
 from depthwire import errors
-from depthwire.channel import LiveBook
+from depthwire.feed.channel import LiveBook
 from depthwire.client import Client
 from depthwire.book.types import BookState
 from depthwire.venue import SyntheticMarket, TapeMarket, Venue

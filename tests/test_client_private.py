@@ -13,7 +13,7 @@ from caught_up import caught_up
 from depthwire import errors
 from depthwire.client import Client
 from depthwire.settings import Settings
-from depthwire.streams import EventStream
+from depthwire.feed.streams import EventStream
 from depthwire.venue import DemoTrader, SyntheticMarket, Venue
 from plain_client import run, until
 

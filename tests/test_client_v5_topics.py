@@ -14,7 +14,7 @@ from caught_up import caught_up
 from depthwire import errors
 from depthwire.client import Client
 from depthwire.settings import Settings
-from depthwire.streams import TopicEvents
+from depthwire.feed.streams import TopicEvents
 from depthwire.book.types import BookState
 from depthwire.venue import Category, Dialect, PublicTopic, SyntheticMarket, Venue
 from plain_client import run, until

@@ -11,7 +11,7 @@ import pytest
 
 import depthwire
 from depthwire import errors
-from depthwire.channel import LiveBook
+from depthwire.feed.channel import LiveBook
 from depthwire.settings import Settings
 from depthwire.book.types import BookState
 from depthwire.venue import TapeMarket, Venue

@@ -15,13 +15,13 @@ import depthwire
 from depthwire import errors
 from depthwire.bybit import v2, v5
 from depthwire.bybit.accounts import View
-from depthwire.channel import BookChannel, Channel, EventChannel, StateChannel
-from depthwire.damage import DAMAGE_WINDOW_S, MOST_DAMAGED, DamageCount, Suspects, is_answer, suspects
+from depthwire.feed.channel import BookChannel, Channel, EventChannel, StateChannel
+from depthwire.feed.damage import DAMAGE_WINDOW_S, MOST_DAMAGED, DamageCount, Suspects, is_answer, suspects
 from depthwire.errors import DamagedFrame, StreamGap
 from depthwire.merge import LineTally
 from depthwire.merged_topic import MergedEvents, MergedState, MergedTopic
 from depthwire.settings import Settings
-from depthwire.streams import EventStream
+from depthwire.feed.streams import EventStream
 from depthwire.book.types import BookState
 from offline import Offline
 from plain_client import run, until

@@ -11,13 +11,13 @@ import pytest
 from depthwire.bybit.accounts import Balances, OpenOrders
 from depthwire.bybit.messages import TradeMessage
 from depthwire.bybit.private import OrderMessage, WalletMessage
-from depthwire.channel import EventChannel
+from depthwire.feed.channel import EventChannel
 from depthwire.errors import DepthwireError, MalformedFrame, StreamGap
 from depthwire.event_merge import MOST_AWAITED, EventMerge, EventStrand
 from depthwire.merge import LineTally
 from depthwire.merged_topic import MergedEvents
 from depthwire.settings import Settings
-from depthwire.streams import EventStream
+from depthwire.feed.streams import EventStream
 
 
 class Told(NamedTuple):

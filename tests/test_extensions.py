@@ -11,7 +11,7 @@ import pytest
 import depthwire
 from depthwire.book.book import Book
 from depthwire.book.ladder import Ladder
-from depthwire.routes import Routes
+from depthwire.feed.routes import Routes
 
 SOURCE = Path(__file__).parents[1] / "src"
 COMPILED = sorted(".".join(path.relative_to(SOURCE).with_suffix("").parts) for path in SOURCE.rglob("*.pyx"))

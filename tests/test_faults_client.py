@@ -17,10 +17,10 @@ import pytest
 
 import depthwire
 from depthwire import errors
-from depthwire.channel import LiveBook
+from depthwire.feed.channel import LiveBook
 from depthwire.client import Client
 from depthwire.settings import Settings
-from depthwire.streams import EventStream
+from depthwire.feed.streams import EventStream
 from depthwire.book.types import BookState
 from depthwire.venue import DemoTrader, Fault, Faults, MarketFrame, SyntheticMarket, Venue, WirePairs
 from depthwire.venue.faults import Moment

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from depthwire import errors
-from depthwire.channel import BookChannel
+from depthwire.feed.channel import BookChannel
 from depthwire.book.types import BookState
 from offline import Offline
 from reference import frames, plain, replay

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import depthwire
-from depthwire.channel import BookChannel
+from depthwire.feed.channel import BookChannel
 from depthwire.endpoints import V5_LINEAR_MAINNET, endpoint_of
 from depthwire.polling import busy_polling
 from offline import Offline

@@ -14,12 +14,12 @@ from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.v2 import INVERSE
 from depthwire.bybit.v5 import LINEAR
-from depthwire.channel import BookChannel, LiveBook, StateChannel
+from depthwire.feed.channel import BookChannel, LiveBook, StateChannel
 from depthwire.client import Client
-from depthwire.feed import Feed
+from depthwire.feed.listener import Feed
 from depthwire.handover import StateTwin, overlap
 from depthwire.settings import Settings
-from depthwire.streams import EventStream
+from depthwire.feed.streams import EventStream
 from depthwire.book.types import BookState
 from depthwire.venue import DemoTrader, SyntheticMarket
 from offline import Offline

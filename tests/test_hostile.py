@@ -10,9 +10,9 @@ import pytest
 from depthwire import errors
 from depthwire.bybit import v2, v5
 from depthwire.bybit.dialect import Dialect
-from depthwire.channel import Channel
+from depthwire.feed.channel import Channel
 from depthwire.errors import LONGEST_MESSAGE, DepthwireError
-from depthwire.feed import Feed
+from depthwire.feed.listener import Feed
 from depthwire.book.types import BookState
 from v5_server import book, ticker
 from wire import BIDS, delta, encode, snapshot

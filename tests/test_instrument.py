@@ -10,7 +10,7 @@ import pytest
 from depthwire import errors
 from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.v2 import INVERSE
-from depthwire.channel import Channel, StateChannel
+from depthwire.feed.channel import Channel, StateChannel
 from depthwire.book.types import BookState
 from offline import Offline
 from plain_client import run

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import depthwire
-from depthwire.channel import LiveBook
+from depthwire.feed.channel import LiveBook
 from depthwire.venue import Account, Category, Dialect, PublicTopic, SyntheticMarket, Venue, WirePairs
 from plain_client import PlainClient, run, until
 

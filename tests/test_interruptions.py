@@ -7,7 +7,7 @@ import pytest
 
 import depthwire
 from depthwire import errors
-from depthwire.channel import LiveBook
+from depthwire.feed.channel import LiveBook
 from depthwire.settings import Settings
 from depthwire.book.types import BookState
 from depthwire.venue import SyntheticMarket, Venue

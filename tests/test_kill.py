@@ -21,7 +21,7 @@ import pytest
 import depthwire
 from cli_process import BOUND_S, NEEDS_SIGNALS, started, synthetic, tape_lines, urls, venue, write_tape
 from depthwire import errors
-from depthwire.channel import LiveBook
+from depthwire.feed.channel import LiveBook
 from depthwire.cli import main
 from depthwire.client import Client
 from depthwire.settings import Settings

@@ -10,11 +10,11 @@ import pytest
 
 import depthwire
 from depthwire import errors
-from depthwire.channel import BookChannel, LiveBook, StateChannel
+from depthwire.feed.channel import BookChannel, LiveBook, StateChannel
 from depthwire.client import Client
 from depthwire.lines import Lines
 from depthwire.settings import Settings
-from depthwire.streams import EventStream
+from depthwire.feed.streams import EventStream
 from depthwire.book.types import BookState
 from depthwire.venue import DemoTrader, Fault, SyntheticMarket, Venue
 from depthwire.venue.faults import Moment

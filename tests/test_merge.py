@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from depthwire.bybit import v5
-from depthwire.channel import BookChannel, LiveBook
-from depthwire.feed import Feed
+from depthwire.feed.channel import BookChannel, LiveBook
+from depthwire.feed.listener import Feed
 from depthwire.merge import BookMerge, LineTally, StateMerge
 from depthwire.book.types import BookState
 from offline import Offline

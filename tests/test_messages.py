@@ -19,8 +19,8 @@ from depthwire.bybit.messages import Trade, TradeMessage
 from depthwire.bybit.public import InstrumentInfo
 from depthwire.bybit.record import time_ns
 from depthwire.bybit.v2 import INVERSE, LINEAR, V2Dialect
-from depthwire.channel import BookChannel
-from depthwire.feed import Feed
+from depthwire.feed.channel import BookChannel
+from depthwire.feed.listener import Feed
 from offline import Offline
 from reference import frames
 

@@ -15,10 +15,10 @@ from msgspec.structs import FieldInfo, fields
 import depthwire
 from depthwire import errors
 from depthwire.bybit import private, v2, v5, v5_private
-from depthwire.channel import EventChannel, StateChannel
+from depthwire.feed.channel import EventChannel, StateChannel
 from depthwire.health import TopicRecord
 from depthwire.settings import Settings
-from depthwire.streams import EventStream
+from depthwire.feed.streams import EventStream
 from depthwire.book.types import BookState
 from odd_seeds import EVENTS, STATES, Spot, item_of, seed, with_value
 from offline import Offline

@@ -443,7 +443,7 @@ def test_a_book_that_gave_up_stays_for_whoever_has_it() -> None:
 
 
 def record_of(topic: str = BTC) -> tuple[TopicRecord, Any]:
-    from depthwire.feed import Feed
+    from depthwire.feed.listener import Feed
 
     class Nobody:
         def __getattr__(self, name: str) -> Any:

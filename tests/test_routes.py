@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from depthwire.channel import Channel, StateChannel
+from depthwire.feed.channel import Channel, StateChannel
 from depthwire.errors import UnexpectedTopic
 from offline import Offline
 

@@ -9,7 +9,7 @@ import pytest
 from depthwire import errors
 from depthwire.bybit import v2, v5
 from depthwire.bybit.dialect import Dialect
-from depthwire.channel import BookChannel, LiveBook
+from depthwire.feed.channel import BookChannel, LiveBook
 from depthwire.book.types import BookState
 from offline import Offline
 from wire import level

@@ -9,8 +9,8 @@ import pytest
 
 import digest
 import shard
-from depthwire.channel import LiveBook
-from depthwire.streams import EventStream
+from depthwire.feed.channel import LiveBook
+from depthwire.feed.streams import EventStream
 from depthwire.venue import Fault, Faults
 from figures import bounds_of, combined, total
 from plain_client import run

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from depthwire import errors
-from depthwire.streams import EventStream
+from depthwire.feed.streams import EventStream
 from plain_client import run
 
 

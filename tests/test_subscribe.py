@@ -6,7 +6,7 @@ import pytest
 
 import depthwire
 from depthwire import errors
-from depthwire.channel import LiveBook
+from depthwire.feed.channel import LiveBook
 from depthwire.settings import Settings
 from plain_client import run, until
 from sim_client import BTC, QUICK, collected, ends, scripted, simulated

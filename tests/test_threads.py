@@ -11,7 +11,7 @@ import wire
 from depthwire import errors
 from depthwire.bybit import v2, v5
 from depthwire.bybit.dialect import Dialect
-from depthwire.channel import BookChannel
+from depthwire.feed.channel import BookChannel
 from depthwire.book.types import BookState
 from offline import Offline
 

@@ -10,7 +10,7 @@ from depthwire.bybit.accounts import Balances, OpenOrders, OpenStopOrders, Posit
 from depthwire.bybit.grammar import CANDLE_INTERVALS, PRIVATE_KINDS, kinds_of
 from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.v2 import INVERSE, LINEAR, V2Dialect
-from depthwire.channel import BookChannel, EventChannel, StateChannel
+from depthwire.feed.channel import BookChannel, EventChannel, StateChannel
 
 DIALECTS = [INVERSE, LINEAR]
 

@@ -11,7 +11,7 @@ from depthwire.bybit.dialect import Dialect, Limits, Room
 from depthwire.bybit.topics import Topic
 from depthwire.bybit.v5 import V5Dialect
 from depthwire.bybit.v5_accounts import Balances, OpenOrders, Positions
-from depthwire.channel import BookChannel, EventChannel, StateChannel
+from depthwire.feed.channel import BookChannel, EventChannel, StateChannel
 from depthwire.endpoints import endpoint_of
 from depthwire.errors import TopicError
 

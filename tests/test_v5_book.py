@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from depthwire import errors
 from depthwire.bybit.v5 import OPTION
 from depthwire.bybit.v5_book import V5BookDecoder
-from depthwire.channel import BookChannel, LiveBook
+from depthwire.feed.channel import BookChannel, LiveBook
 from depthwire.book.types import BookState
 from offline import Offline
 from reference import Rejected, frames, plain

@@ -15,7 +15,7 @@ from msgspec.structs import fields
 from depthwire import errors
 from depthwire.bybit import v5, v5_private, v5_public
 from depthwire.bybit.v5_instrument import V5Instrument
-from depthwire.channel import BookChannel, EventChannel, StateChannel
+from depthwire.feed.channel import BookChannel, EventChannel, StateChannel
 from offline import Offline
 from reference import frames
 

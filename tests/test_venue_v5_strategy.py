@@ -10,7 +10,7 @@ import pytest
 import depthwire
 from caught_up import caught_up
 from depthwire.settings import Settings
-from depthwire.streams import EventStream
+from depthwire.feed.streams import EventStream
 from depthwire.book.types import BookState
 from depthwire.venue import DemoTrader, SyntheticMarket, Venue, WirePairs
 from plain_client import run, until

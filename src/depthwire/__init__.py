@@ -22,7 +22,7 @@ from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.messages import Trade
 from depthwire.bybit.private import Execution, Order, Position, StopOrder, Wallet
 from depthwire.bybit.public import InstrumentInfo, Insurance, Kline, Liquidation
-from depthwire.channel import LiveBook
+from depthwire.feed.channel import LiveBook
 from depthwire.client import Client, connect
 from depthwire.errors import *  # noqa: F403
 from depthwire.errors import __all__ as _errors
@@ -34,7 +34,7 @@ from depthwire.loops import run
 from depthwire.phases import ConnectionStatus, Phase
 from depthwire.settings import Settings
 from depthwire.status import Status
-from depthwire.streams import EventStream, TopicEvent
+from depthwire.feed.streams import EventStream, TopicEvent
 from depthwire.book.types import BBO, BookSnapshot, BookState, DepthWithin, Level, Levels
 
 __version__ = "0.1.0"

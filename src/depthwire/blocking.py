@@ -22,8 +22,8 @@ from depthwire.loop_thread import LoopThread
 from depthwire.settings import Settings
 from depthwire.sign_in import AuthWay
 from depthwire.status import Status
-from depthwire.streams import EventStream, TopicEvent
-from depthwire.taps import Tap
+from depthwire.feed.streams import EventStream, TopicEvent
+from depthwire.feed.taps import Tap
 
 __all__ = ["BlockingAccountStream", "BlockingBook", "BlockingClient", "BlockingInstrument", "BlockingStream", "connect"]
 
@@ -34,7 +34,7 @@ Held = TypeVar("Held")
 
 
 class BlockingStream(Generic[Item]):
-    """Events for a thread to iterate over; raises what :class:`~depthwire.streams.EventStream` raises, in its place."""
+    """Events for a thread to iterate over; raises what :class:`~depthwire.feed.streams.EventStream` raises, in its place."""
 
     def __init__(self, stream: EventStream[Item], thread: LoopThread) -> None:
         self._stream = stream

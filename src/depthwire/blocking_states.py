@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from depthwire.bybit.instrument import Instrument
-from depthwire.channel import LiveBook
+from depthwire.feed.channel import LiveBook
 from depthwire.errors import ClientClosed, DepthwireError
 from depthwire.loop_thread import LoopThread
-from depthwire.streams import Watched
+from depthwire.feed.streams import Watched
 from depthwire.book.types import BBO, BookSnapshot, BookState, DepthWithin, Level, Levels, Side
 
 Result = TypeVar("Result")

@@ -13,7 +13,7 @@ from depthwire.bybit.auth import Credentials
 from depthwire.bybit.dialect import any_topics
 from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.topics import Topic
-from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
+from depthwire.feed.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
 from depthwire.endpoints import Endpoint, endpoint_of, masked
 from depthwire.errors import (
     AuthError,
@@ -24,7 +24,7 @@ from depthwire.errors import (
     TopicError,
 )
 from depthwire.health import Health
-from depthwire.inlets import connect_inlet
+from depthwire.feed.topic_reader import connect_inlet
 from depthwire.line import NO_CREDENTIALS, Line
 from depthwire.lines import Lines, LineStatus
 from depthwire.polling import busy_polling
@@ -35,8 +35,8 @@ from depthwire.settings import Settings
 from depthwire.sign_in import AuthWay
 from depthwire.simulated import SCHEME, simulated
 from depthwire.status import Status, lanes_of, status_of
-from depthwire.streams import EventStream, TopicEvents
-from depthwire.taps import Tap, Taps
+from depthwire.feed.streams import EventStream, TopicEvents
+from depthwire.feed.taps import Tap, Taps
 
 Trade = messages.Trade | v5_public.Trade
 Order = private.Order | v5_private.Order
@@ -137,7 +137,7 @@ class Client:
     async def trades(self, symbol: str, capacity: int = 10_000) -> EventStream[Trade]:
         """Subscribe to a symbol's trades, on option to a base coin's; each call gives a stream for one reader.
 
-        At most ``capacity`` trades wait for the reader; see :class:`~depthwire.streams.EventStream` for what happens
+        At most ``capacity`` trades wait for the reader; see :class:`~depthwire.feed.streams.EventStream` for what happens
         then. Raises as :meth:`book` does.
         """
         return await self._events(self.dialect.trade_topic(symbol), capacity)

@@ -17,8 +17,8 @@ import picows
 from depthwire.bybit.auth import Credentials, as_query
 from depthwire.bybit.dialect import Answer, Dialect, RequestKey
 from depthwire.causes import TOO_BIG, Loss, describe, loss_of
-from depthwire.channel import Channel
-from depthwire.damage import DAMAGE_CALM_S, DAMAGE_WINDOW_S, MOST_DAMAGED, DamageCount, is_answer
+from depthwire.feed.channel import Channel
+from depthwire.feed.damage import DAMAGE_CALM_S, DAMAGE_WINDOW_S, MOST_DAMAGED, DamageCount, is_answer
 from depthwire.endpoints import masked
 from depthwire.errors import (
     AuthError,
@@ -31,7 +31,7 @@ from depthwire.errors import (
     FrameError,
     MalformedFrame,
 )
-from depthwire.feed import Feed
+from depthwire.feed.listener import Feed
 from depthwire.handshake import refusal_of, refuse_unrequested, secrets_of, timestamp
 from depthwire.pacing import connection_wait_s
 from depthwire.phases import ConnectionStatus, Phase

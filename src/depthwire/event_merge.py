@@ -10,7 +10,7 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, Final, NamedTuple, Protocol
 
-from depthwire.channel import EventChannel
+from depthwire.feed.channel import EventChannel
 from depthwire.errors import AuthError, DepthwireError, FrameError, MalformedEvent, StreamGap
 from depthwire.merge import LineTally
 

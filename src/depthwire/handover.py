@@ -15,7 +15,7 @@ import msgspec
 from depthwire.bybit.dialect import Dialect, means_unknown
 from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.topics import Topic
-from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook, RawChannel, StateChannel
+from depthwire.feed.channel import BookChannel, Channel, EventChannel, LiveBook, RawChannel, StateChannel
 from depthwire.connection import Connection
 from depthwire.errors import (
     AuthError,
@@ -27,7 +27,7 @@ from depthwire.errors import (
     SubscriptionRejected,
     SubscriptionTimeout,
 )
-from depthwire.feed import Feed
+from depthwire.feed.listener import Feed
 from depthwire.resync import Resyncs
 from depthwire.settings import Settings
 from depthwire.book.types import BookState

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from depthwire.channel import BookChannel, Channel, EventChannel, StateChannel
+from depthwire.feed.channel import BookChannel, Channel, EventChannel, StateChannel
 from depthwire.settings import Backoff, Settings
 from depthwire.book.types import BookState
 

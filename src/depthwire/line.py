@@ -6,7 +6,7 @@ from typing import Final
 
 from depthwire.bybit.auth import KEY_VARIABLE, SECRET_VARIABLE, Credentials
 from depthwire.bybit.topics import Topic
-from depthwire.channel import Channel
+from depthwire.feed.channel import Channel
 from depthwire.connection import asked_for
 from depthwire.endpoints import Endpoint
 from depthwire.errors import AuthError, ConnectError

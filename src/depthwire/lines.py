@@ -13,7 +13,7 @@ import msgspec
 
 from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.topics import Topic
-from depthwire.channel import BookChannel, Channel, EventChannel, RawChannel, StateChannel, with_raw
+from depthwire.feed.channel import BookChannel, Channel, EventChannel, RawChannel, StateChannel, with_raw
 from depthwire.connection import asked_for
 from depthwire.errors import (
     AuthError,

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from depthwire.bybit.instrument import Instrument
-from depthwire.channel import BookChannel, Channel, EventChannel, StateChannel
+from depthwire.feed.channel import BookChannel, Channel, EventChannel, StateChannel
 from depthwire.errors import LinesDisagree
 from depthwire.event_merge import EventMerge, EventStrand
 from depthwire.health import Health, TopicRecord

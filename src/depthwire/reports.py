@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Callable
 
-from depthwire.callbacks import Callbacks
-from depthwire.channel import log_error
+from depthwire.feed.callbacks import Callbacks
+from depthwire.feed.channel import log_error
 from depthwire.errors import DepthwireError
 
 log = logging.getLogger("depthwire")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from depthwire.bybit.dialect import means_unknown
-from depthwire.channel import Channel
+from depthwire.feed.channel import Channel
 from depthwire.connection import Connection
 from depthwire.errors import (
     ConnectionLost,

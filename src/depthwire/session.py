@@ -16,7 +16,7 @@ import picows
 
 from depthwire.bybit.dialect import Dialect, means_unknown
 from depthwire.bybit.topics import Topic
-from depthwire.channel import Channel, EventChannel, RawChannel, with_raw
+from depthwire.feed.channel import Channel, EventChannel, RawChannel, with_raw
 from depthwire.connection import Connection, asked_for
 from depthwire.endpoints import elsewhere
 from depthwire.errors import (
@@ -30,7 +30,7 @@ from depthwire.errors import (
     TopicError,
     shortened,
 )
-from depthwire.feed import Feed
+from depthwire.feed.listener import Feed
 from depthwire.handover import keep_young
 from depthwire.loop_end import when_closed
 from depthwire.reports import Reports
@@ -40,7 +40,7 @@ from depthwire.sign_in import AuthWay
 
 
 class FeedOwner(Protocol):
-    """Whom a :class:`~depthwire.feed.Feed` tells what is not a topic's data."""
+    """Whom a :class:`~depthwire.feed.listener.Feed` tells what is not a topic's data."""
 
     def on_control(self, message: bytes) -> object: ...
     def on_frame_error(self, error: FrameError) -> object: ...

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
 
 from depthwire.bybit.private import Order, Position, StopOrder, Wallet
 from depthwire.errors import DepthwireError
-from depthwire.streams import EventStream
+from depthwire.feed.streams import EventStream
 
 CLOSED_KEPT: Final = 1_000
 """How many closed orders' ids are remembered, the latest, so that a late update does not open one again."""
@@ -52,7 +52,7 @@ class View(Mapping[Key, Item], Generic[Key, Item, Event]):
             self.apply(event)
 
     def push(self, events: list[Event], report: Callable[[Exception, str], object]) -> None:
-        """Take a frame's events, as an :class:`~depthwire.streams.EventStream` does."""
+        """Take a frame's events, as an :class:`~depthwire.feed.streams.EventStream` does."""
         for event in events:
             self.apply(event)
 

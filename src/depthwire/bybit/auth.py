@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import urlencode
 
-from depthwire.callbacks import checked_callback
+from depthwire.feed.callbacks import checked_callback
 from depthwire.errors import AuthError
 
 KEY_VARIABLE: Final = "DEPTHWIRE_API_KEY"

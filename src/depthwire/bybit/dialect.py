@@ -5,9 +5,9 @@ from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-from depthwire.book_decoder import BookDecoder
+from depthwire.feed.book_decoder import BookDecoder
 from depthwire.bybit.topics import About, Topic, raw_topic
-from depthwire.channel import Channel
+from depthwire.feed.channel import Channel
 from depthwire.errors import TopicError
 
 RequestKey = tuple[str, tuple[str, ...]]

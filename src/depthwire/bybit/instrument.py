@@ -5,8 +5,8 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from depthwire.bybit.record import Record
-from depthwire.callbacks import Callbacks
-from depthwire.channel import callback_error, log_error
+from depthwire.feed.callbacks import Callbacks
+from depthwire.feed.channel import callback_error, log_error
 from depthwire.errors import (
     BookNotLive,
     DepthwireError,
@@ -15,7 +15,7 @@ from depthwire.errors import (
     SnapshotMissing,
     SymbolMismatch,
 )
-from depthwire.streams import changes
+from depthwire.feed.streams import changes
 from depthwire.book.types import BookState
 
 ChangeListener = Callable[["Instrument", frozenset[str]], object]

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import force_setattr
 
 from depthwire.bybit.record import Nanoseconds, Record, time_ns
-from depthwire.repair import OddValue
+from depthwire.feed.repair import OddValue
 
 
 class Position(Record, frozen=True, kw_only=True, gc=False):

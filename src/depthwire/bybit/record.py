@@ -14,7 +14,7 @@ from typing import ClassVar, Final, Self, get_args, overload
 from msgspec import Struct
 from msgspec.structs import fields
 
-from depthwire.repair import OddValue
+from depthwire.feed.repair import OddValue
 
 LARGEST_EXPONENT: Final = 64
 """Beyond 10**±64 a number is no price, size or amount, and printing it could fill the memory."""

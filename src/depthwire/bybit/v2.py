@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from depthwire.book_decoder import BookDecoder
+from depthwire.feed.book_decoder import BookDecoder
 from depthwire.bybit.accounts import Balances, OpenOrders, OpenStopOrders, Positions
 from depthwire.bybit.dialect import Answer, Limits, RequestKey
 from depthwire.bybit.grammar import CANDLE_INTERVALS, CANDLE_KINDS, about, kinds_of, parse_topics
@@ -27,7 +27,7 @@ from depthwire.bybit.topics import About, Topic, checked_symbol, split_topic
 from depthwire.bybit.v2_book import V2BookDecoder
 from depthwire.bybit.v2_instrument import V2Instrument
 from depthwire.bybit.v2_scanner import V2Scanner
-from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
+from depthwire.feed.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
 from depthwire.errors import UNDECODABLE, MalformedFrame, TopicError, shortened
 
 BOOK_TOPICS: Final = {25: "orderBookL2_25", 200: "orderBook_200.100ms"}

@@ -1,6 +1,6 @@
 from cpython.object cimport PyObject
 
-from depthwire.book_decoder cimport BookDecoder, FrameBytes
+from depthwire.feed.book_decoder cimport BookDecoder, FrameBytes
 
 
 cdef struct LevelSlots:

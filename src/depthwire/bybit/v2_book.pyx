@@ -23,7 +23,7 @@ from depthwire.bybit.struct_slots cimport (
     slot_of,
 )
 from depthwire.book.book cimport Book
-from depthwire.book_decoder cimport BookDecoder, FrameBytes
+from depthwire.feed.book_decoder cimport BookDecoder, FrameBytes
 from depthwire.wire.decimal cimport MAX_DIGITS, DecimalText, scale_of, scaled
 from depthwire.book.update cimport BookFrame
 from depthwire.book.ladder cimport ASK, BID, DELETE, INSERT, UPDATE, LevelChange

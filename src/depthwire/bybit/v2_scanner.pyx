@@ -21,7 +21,7 @@ from depthwire.wire.template cimport KEPT_NUMBERS, keep, keep_number, kept_text
 from depthwire.book.ladder cimport DELETE, INSERT, UPDATE, LevelChange
 from depthwire.wire.level cimport learn_level, scan_side, shaped_level
 from depthwire.wire.scan cimport known, literal, scan_decimal, scan_integer, scan_number
-from depthwire.scanner cimport Scanner
+from depthwire.feed.scanner cimport Scanner
 
 cdef enum:
     SHORTEST_LEVEL = 46     # {"price":"1","symbol":"X","id":1,"side":"Buy"}

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from depthwire.book_decoder import BookDecoder
+from depthwire.feed.book_decoder import BookDecoder
 from depthwire.bybit import v5_private, v5_public
 from depthwire.bybit.dialect import Answer, Limits, RequestKey
 from depthwire.bybit.topics import About, Topic, checked_symbol
@@ -30,7 +30,7 @@ from depthwire.bybit.v5_grammar import (
 )
 from depthwire.bybit.v5_instrument import V5Instrument
 from depthwire.bybit.v5_scanner import V5Scanner
-from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
+from depthwire.feed.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
 from depthwire.errors import UNDECODABLE, MalformedFrame, TopicError, shortened
 
 ARGS_LENGTH: Final = 21_000

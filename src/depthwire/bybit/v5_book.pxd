@@ -1,7 +1,7 @@
 from cpython.object cimport PyObject
 
 from depthwire.book.book cimport Book
-from depthwire.book_decoder cimport BookDecoder, FrameBytes
+from depthwire.feed.book_decoder cimport BookDecoder, FrameBytes
 
 cdef enum:
     US_PER_MS = 1000

@@ -1,6 +1,6 @@
 from typing import final
 
-from depthwire.book_decoder import BookDecoder
+from depthwire.feed.book_decoder import BookDecoder
 
 @final
 class V5BookDecoder(BookDecoder):

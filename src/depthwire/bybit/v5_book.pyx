@@ -27,7 +27,7 @@ from depthwire.bybit.struct_slots cimport (
     slot_of,
 )
 from depthwire.book.book cimport Book
-from depthwire.book_decoder cimport BookDecoder, FrameBytes
+from depthwire.feed.book_decoder cimport BookDecoder, FrameBytes
 from depthwire.wire.decimal cimport MAX_DIGITS, DecimalText, rounded
 from depthwire.book.update cimport BookFrame
 from depthwire.book.ladder cimport ASK, BID, INSERT, REMOVE, SET, LevelChange

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 from msgspec import Struct
 
-from depthwire.repair import Reading
+from depthwire.feed.repair import Reading
 
 _WORDS: Final = {"im": "IM", "mm": "MM", "ltv": "LTV", "upl": "UPL"}
 

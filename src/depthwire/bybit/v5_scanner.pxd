@@ -5,7 +5,7 @@ from depthwire.book.update cimport BookFrame
 from depthwire.wire.template cimport KeptText
 from depthwire.book.ladder cimport LevelChange
 from depthwire.wire.level cimport PairShape
-from depthwire.scanner cimport Scanner
+from depthwire.feed.scanner cimport Scanner
 
 
 cdef class V5Scanner(Scanner):

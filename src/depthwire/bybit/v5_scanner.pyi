@@ -1,6 +1,6 @@
 from typing import final
 
-from depthwire.scanner import Scanner
+from depthwire.feed.scanner import Scanner
 
 @final
 class V5Scanner(Scanner):

@@ -21,7 +21,7 @@ from depthwire.wire.template cimport KEPT_NUMBERS, keep, keep_number, kept_text
 from depthwire.book.ladder cimport ASK, BID, INSERT, REMOVE, SET, LevelChange
 from depthwire.wire.level cimport learn_pair, shape_decimals, shaped_pair
 from depthwire.wire.scan cimport known, literal, scan_decimal, scan_integer
-from depthwire.scanner cimport Scanner
+from depthwire.feed.scanner cimport Scanner
 
 cdef enum:
     SHORTEST_LEVEL = 9                      # ["1","2"]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from depthwire.channel import LiveBook
+from depthwire.feed.channel import LiveBook
 from depthwire.cli.output import duration_text
 from depthwire.book.types import BookState
 

@@ -20,12 +20,12 @@ import picows
 
 from depthwire.bybit import v2, v5
 from depthwire.bybit.dialect import Dialect
-from depthwire.channel import BookChannel, Channel, EventChannel, IgnoredChannel, LiveBook, StateChannel
+from depthwire.feed.channel import BookChannel, Channel, EventChannel, IgnoredChannel, LiveBook, StateChannel
 from depthwire.cli.command import FAILURE, OK, Command, whole_number
 from depthwire.cli.output import log_levels, price_text, say, sequences, size_text, table, write
-from depthwire.damage import is_answer
+from depthwire.feed.damage import is_answer
 from depthwire.errors import UNDECODABLE, DepthwireError, FrameError, MalformedFrame, UnexpectedTopic
-from depthwire.feed import Feed
+from depthwire.feed.listener import Feed
 from depthwire.tape import TapeReader
 from depthwire.book.types import BookState
 

@@ -10,7 +10,7 @@ import msgspec
 
 from depthwire.bybit.accounts import View as AccountView
 from depthwire.bybit.instrument import Instrument
-from depthwire.channel import LiveBook
+from depthwire.feed.channel import LiveBook
 from depthwire.cli.command import together
 from depthwire.cli.events import (
     error_line,

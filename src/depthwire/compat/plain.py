@@ -19,7 +19,7 @@ from depthwire.bybit.auth import Credentials
 from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.topics import Topic
 from depthwire.bybit.v2 import V2Dialect
-from depthwire.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
+from depthwire.feed.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
 from depthwire.client import Client
 from depthwire.endpoints import endpoint_of, masked
 from depthwire.errors import (

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from depthwire.callbacks import Callbacks
+from depthwire.feed.callbacks import Callbacks
 from depthwire.errors import CallbackError, DepthwireError
 
 Tap = Callable[[int, memoryview], object]

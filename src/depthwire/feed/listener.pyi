@@ -4,7 +4,7 @@ from msgspec import Struct, UnsetType
 from picows import WSFrame, WSListener, WSTransport
 from typing_extensions import Buffer
 
-from depthwire.routes import Routes
+from depthwire.feed.routes import Routes
 from depthwire.session import FeedOwner
 
 BINARY: str

@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 from typing import final
 
-from depthwire.channel import Channel
+from depthwire.feed.channel import Channel
 
 @final
 class Routes:

@@ -1,9 +1,9 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from depthwire.book.book cimport Book
-from depthwire.book_decoder cimport BookDecoder, FrameBytes
+from depthwire.feed.book_decoder cimport BookDecoder, FrameBytes
 from depthwire.book.update cimport BookFrame
-from depthwire.scanner cimport Scanner
+from depthwire.feed.scanner cimport Scanner
 
 
 cdef class BookListener:

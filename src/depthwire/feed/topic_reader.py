@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from functools import partial
 
-from depthwire.channel import BookChannel, Channel, EventChannel, StateChannel, callback_error
+from depthwire.feed.channel import BookChannel, Channel, EventChannel, StateChannel, callback_error
 from depthwire.errors import DepthwireError
-from depthwire.streams import TopicEvents
+from depthwire.feed.streams import TopicEvents
 
 
 def connect_inlet(stream: TopicEvents, report: Callable[[DepthwireError], object], channel: Channel) -> None:

@@ -8,15 +8,15 @@ from libc.string cimport memchr
 from picows.picows cimport WSCloseCode as WSCloseCode_t
 from picows.picows cimport WSMsgType
 
-from depthwire.channel cimport BookChannel, Channel
+from depthwire.feed.channel cimport BookChannel, Channel
 from depthwire.wire.clock cimport now_ns
 from depthwire.wire.scan cimport LONGEST_TOPIC, digits, literal
 
 import msgspec
 from picows import WSCloseCode
 
-from depthwire.channel import with_raw
-from depthwire.damage import FOLLOWING, suspects, suspects_of
+from depthwire.feed.channel import with_raw
+from depthwire.feed.damage import FOLLOWING, suspects, suspects_of
 from depthwire.errors import UNDECODABLE, DamagedFrame, FrameError, MalformedFrame, SymbolMismatch, UnexpectedTopic
 
 

@@ -14,7 +14,7 @@ from depthwire.wire.clock cimport coarse_ns, now_ns
 from depthwire.book.update cimport BookFrame
 from depthwire.book.snapshot_order cimport LATE, SAME_NUMBER, Order, is_restart, order_of
 
-from depthwire.callbacks import checked_callback
+from depthwire.feed.callbacks import checked_callback
 from depthwire.errors import (
     UNDECODABLE,
     CallbackError,
@@ -25,8 +25,8 @@ from depthwire.errors import (
     SnapshotMismatch,
     StreamGap,
 )
-from depthwire.repair import Refused, repaired_events, repaired_message
-from depthwire.streams import changes
+from depthwire.feed.repair import Refused, repaired_events, repaired_message
+from depthwire.feed.streams import changes
 from depthwire.book.types import BookState
 
 log = getLogger("depthwire")

@@ -1,7 +1,7 @@
 from libc.stdint cimport int64_t, uint64_t
 from picows.picows cimport WSFrame, WSListener, WSTransport
 
-from depthwire.routes cimport Routes
+from depthwire.feed.routes cimport Routes
 
 
 cdef class Feed(WSListener):

@@ -3,10 +3,10 @@ from logging import Logger
 from typing import Any, Self, final
 
 from depthwire.book.book import Book
-from depthwire.book_decoder import BookDecoder
+from depthwire.feed.book_decoder import BookDecoder
 from depthwire.errors import CallbackError, DepthwireError, FrameError
-from depthwire.scanner import Scanner
-from depthwire.streams import ConnectionWatcher, EventReader, LiveState
+from depthwire.feed.scanner import Scanner
+from depthwire.feed.streams import ConnectionWatcher, EventReader, LiveState
 
 log: Logger
 

@@ -1,6 +1,6 @@
 from libc.stdint cimport uint64_t
 
-from depthwire.channel cimport Channel
+from depthwire.feed.channel cimport Channel
 
 
 cdef struct Route:
