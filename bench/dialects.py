@@ -5,11 +5,12 @@ from collections.abc import Callable
 import msgspec
 
 from depthwire.feed.book_decoder import BookDecoder
-from depthwire.bybit import messages, v5_orderbook
-from depthwire.bybit.v2_book import V2BookDecoder
-from depthwire.bybit.v2_scanner import V2Scanner
-from depthwire.bybit.v5_book import V5BookDecoder
-from depthwire.bybit.v5_scanner import V5Scanner
+from depthwire.bybit.v2 import messages
+from depthwire.bybit.v5 import messages as v5_orderbook
+from depthwire.bybit.v2.book_decoder import V2BookDecoder
+from depthwire.bybit.v2.scanner import V2Scanner
+from depthwire.bybit.v5.book_decoder import V5BookDecoder
+from depthwire.bybit.v5.scanner import V5Scanner
 from depthwire.feed.channel import BookChannel, LiveBook
 from depthwire.feed.scanner import Scanner
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from depthwire.bybit.v2 import LINEAR
+from depthwire.bybit.v2.dialect import LINEAR
 from frames import DeepBook
 from offline import feed
 

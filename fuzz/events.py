@@ -4,7 +4,8 @@ import json
 from contextlib import suppress
 from typing import Any
 
-from depthwire.bybit import v2, v5
+from depthwire.bybit.v2 import dialect as v2
+from depthwire.bybit.v5 import dialect as v5
 from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.instrument import Instrument
 from depthwire.feed.channel import BookChannel, Channel, EventChannel, StateChannel

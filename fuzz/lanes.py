@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 
 from depthwire import errors
-from depthwire.bybit.v2_book import V2BookDecoder
-from depthwire.bybit.v2_scanner import V2Scanner
-from depthwire.bybit.v5_book import V5BookDecoder
-from depthwire.bybit.v5_scanner import V5Scanner
+from depthwire.bybit.v2.book_decoder import V2BookDecoder
+from depthwire.bybit.v2.scanner import V2Scanner
+from depthwire.bybit.v5.book_decoder import V5BookDecoder
+from depthwire.bybit.v5.scanner import V5Scanner
 from depthwire.feed.channel import BookChannel, LiveBook
 from depthwire.book.types import BookSnapshot, BookState
 from offline import Offline

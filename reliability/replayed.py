@@ -2,7 +2,8 @@
 
 from typing import Any, NamedTuple
 
-from depthwire.bybit import v2, v5
+from depthwire.bybit.v2 import dialect as v2
+from depthwire.bybit.v5 import dialect as v5
 from depthwire.bybit.dialect import Dialect
 from depthwire.feed.channel import BookChannel, LiveBook
 from depthwire.errors import FrameError, MalformedFrame

@@ -12,7 +12,8 @@ from picows import WSMsgType, WSTransport, WSUpgradeRequest, WSUpgradeResponseWi
 
 import digest
 from damage import is_damaged, payload_of
-from depthwire.bybit import v2, v5
+from depthwire.bybit.v2 import dialect as v2
+from depthwire.bybit.v5 import dialect as v5
 from depthwire.feed.channel import EventChannel
 from depthwire.feed.listener import Feed
 from depthwire.venue import Fault, MarketFrame, Venue

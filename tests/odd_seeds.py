@@ -8,7 +8,13 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
-from depthwire.bybit import messages, private, public, v2, v5, v5_private, v5_public
+from depthwire.bybit.v2 import messages
+from depthwire.bybit.v2 import private
+from depthwire.bybit.v2 import public
+from depthwire.bybit.v2 import dialect as v2
+from depthwire.bybit.v5 import dialect as v5
+from depthwire.bybit.v5 import private as v5_private
+from depthwire.bybit.v5 import public as v5_public
 from depthwire.bybit.dialect import Dialect
 from reference import frames
 

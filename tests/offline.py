@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from depthwire.bybit.dialect import Dialect
-from depthwire.bybit.v2 import INVERSE
+from depthwire.bybit.v2.dialect import INVERSE
 from depthwire.feed.channel import BookChannel, Channel, EventChannel, LiveBook
 from depthwire.feed.damage import is_answer
 from depthwire.errors import DepthwireError, MalformedFrame

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from depthwire.bybit.v2_instrument import V2Instrument
+from depthwire.bybit.v2.instrument import V2Instrument
 from depthwire.feed.callbacks import Callbacks
 from depthwire.feed.channel import BookListener, LiveBook
 from depthwire.client import Client

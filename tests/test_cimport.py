@@ -60,7 +60,7 @@ setup(
 STRATEGY = """
 from itertools import count
 
-from depthwire.bybit.v2 import INVERSE
+from depthwire.bybit.v2.dialect import INVERSE
 from depthwire.feed.listener import Feed
 from outside import TopOfBook, cheapest_first, ids_of
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from depthwire.bybit.accounts import Balances, OpenOrders
-from depthwire.bybit.messages import Trade
-from depthwire.bybit.private import Order, Wallet
-from depthwire.bybit.public import Kline, Liquidation
+from depthwire.bybit.v2.messages import Trade
+from depthwire.bybit.v2.private import Order, Wallet
+from depthwire.bybit.v2.public import Kline, Liquidation
 from depthwire.errors import ReaderOverflow, StreamGap
 from test_cli_events import live_instrument
 

@@ -6,10 +6,10 @@ from decimal import Decimal
 import msgspec
 
 from depthwire.bybit.instrument import Instrument
-from depthwire.bybit.messages import TradeMessage
-from depthwire.bybit.private import OrderMessage, WalletMessage
-from depthwire.bybit.public import InstrumentDelta, InstrumentSnapshot, KlineMessage
-from depthwire.bybit.v2_instrument import V2Instrument
+from depthwire.bybit.v2.messages import TradeMessage
+from depthwire.bybit.v2.private import OrderMessage, WalletMessage
+from depthwire.bybit.v2.public import InstrumentDelta, InstrumentSnapshot, KlineMessage
+from depthwire.bybit.v2.instrument import V2Instrument
 from depthwire.cli.events import error_line, error_object, event_line, event_object, instrument_line, instrument_object
 from depthwire.cli.views import _json
 from depthwire.errors import ReaderOverflow, StreamGap

@@ -2,7 +2,7 @@
 
 import pytest
 
-from depthwire.bybit.v2 import INVERSE
+from depthwire.bybit.v2.dialect import INVERSE
 from depthwire.cli import monitor as monitor_module
 from depthwire.cli.monitor import Latency, Monitor
 from depthwire.cli.replay import Replay

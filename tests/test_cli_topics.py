@@ -4,7 +4,7 @@ import shlex
 
 import pytest
 
-from depthwire.bybit import v2
+from depthwire.bybit.v2 import dialect as v2
 from depthwire.bybit.dialect import Dialect
 from depthwire.cli import _parser, main
 from depthwire.cli.targets import DIALECTS, dialect_of, topics_of

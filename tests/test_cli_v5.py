@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from cli_process import objects, started, tape_lines
-from depthwire.bybit import v5
-from depthwire.bybit.v5_accounts import Balances, OpenOrders, Positions
+from depthwire.bybit.v5 import dialect as v5
+from depthwire.bybit.v5.accounts import Balances, OpenOrders, Positions
 from depthwire.feed.channel import EventChannel
 from depthwire.cli import main
 from depthwire.cli.dashboard import Dashboard

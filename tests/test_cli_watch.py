@@ -17,8 +17,8 @@ from typing import Any, cast
 import pytest
 
 from cli_process import BOUND_S, COMMAND, lines_told, started, synthetic, urls, venue, write_tape
-from depthwire.bybit.messages import Trade
-from depthwire.bybit.v2 import INVERSE
+from depthwire.bybit.v2.messages import Trade
+from depthwire.bybit.v2.dialect import INVERSE
 from depthwire.feed.channel import LiveBook
 from depthwire.cli import main, views
 from depthwire.cli.command import run_for

@@ -11,7 +11,9 @@ import pytest
 
 import depthwire
 from depthwire import connection, errors, pacing
-from depthwire.bybit import v5, v5_private, v5_public
+from depthwire.bybit.v5 import dialect as v5
+from depthwire.bybit.v5 import private as v5_private
+from depthwire.bybit.v5 import public as v5_public
 from depthwire.bybit.dialect import Limits
 from depthwire.settings import Settings
 from depthwire.book.types import BookState

@@ -13,7 +13,8 @@ from picows import WSMsgType
 
 import depthwire
 from depthwire import errors
-from depthwire.bybit import v2, v5
+from depthwire.bybit.v2 import dialect as v2
+from depthwire.bybit.v5 import dialect as v5
 from depthwire.bybit.accounts import View
 from depthwire.feed.channel import BookChannel, Channel, EventChannel, StateChannel
 from depthwire.feed.damage import DAMAGE_WINDOW_S, MOST_DAMAGED, DamageCount, Suspects, is_answer, suspects

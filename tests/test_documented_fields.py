@@ -11,8 +11,9 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import fields
 
-from depthwire.bybit import public, v5_private
-from depthwire.bybit.public import InstrumentInfo
+from depthwire.bybit.v2 import public
+from depthwire.bybit.v5 import private as v5_private
+from depthwire.bybit.v2.public import InstrumentInfo
 from documented_fields import DOCUMENTED, ENVELOPES, RECORDED_OF_INSTRUMENTS
 from odd_seeds import EVENTS, STATES, Spot
 from offline import Offline

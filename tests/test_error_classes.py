@@ -6,7 +6,7 @@ import pytest
 
 import depthwire
 from depthwire import errors
-from depthwire.bybit import v5
+from depthwire.bybit.v5 import dialect as v5
 from depthwire.book.types import BookState
 from offline import Offline
 from plain_client import run, until
@@ -69,7 +69,7 @@ def v2_refused(part: bytes, by: bytes) -> errors.DepthwireError:
     frame = encode(snapshot())
     assert part in frame
     return refused(
-        depthwire.bybit.v2.INVERSE,
+        depthwire.bybit.v2.dialect.INVERSE,
         V2_BTC,
         V2_ETH,
         frame.replace(part, by),

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from depthwire.bybit.accounts import Balances, OpenOrders
-from depthwire.bybit.messages import TradeMessage
-from depthwire.bybit.private import OrderMessage, WalletMessage
+from depthwire.bybit.v2.messages import TradeMessage
+from depthwire.bybit.v2.private import OrderMessage, WalletMessage
 from depthwire.feed.channel import EventChannel
 from depthwire.errors import DepthwireError, MalformedFrame, StreamGap
 from depthwire.event_merge import MOST_AWAITED, EventMerge, EventStrand

@@ -2,7 +2,7 @@
 
 import pytest
 
-from depthwire.bybit.grammar import CANDLE_INTERVALS, kinds_of, parse_topics
+from depthwire.bybit.v2.grammar import CANDLE_INTERVALS, kinds_of, parse_topics
 from depthwire.bybit.topics import Topic
 from depthwire.errors import TopicError
 

@@ -12,8 +12,8 @@ import depthwire
 from depthwire import errors
 from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.instrument import Instrument
-from depthwire.bybit.v2 import INVERSE
-from depthwire.bybit.v5 import LINEAR
+from depthwire.bybit.v2.dialect import INVERSE
+from depthwire.bybit.v5.dialect import LINEAR
 from depthwire.feed.channel import BookChannel, LiveBook, StateChannel
 from depthwire.client import Client
 from depthwire.feed.listener import Feed

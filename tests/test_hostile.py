@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from depthwire import errors
-from depthwire.bybit import v2, v5
+from depthwire.bybit.v2 import dialect as v2
+from depthwire.bybit.v5 import dialect as v5
 from depthwire.bybit.dialect import Dialect
 from depthwire.feed.channel import Channel
 from depthwire.errors import LONGEST_MESSAGE, DepthwireError

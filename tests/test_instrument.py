@@ -9,7 +9,7 @@ import pytest
 
 from depthwire import errors
 from depthwire.bybit.instrument import Instrument
-from depthwire.bybit.v2 import INVERSE
+from depthwire.bybit.v2.dialect import INVERSE
 from depthwire.feed.channel import Channel, StateChannel
 from depthwire.book.types import BookState
 from offline import Offline

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from depthwire.bybit import v5
+from depthwire.bybit.v5 import dialect as v5
 from depthwire.feed.channel import BookChannel, LiveBook
 from depthwire.feed.listener import Feed
 from depthwire.merge import BookMerge, LineTally, StateMerge

@@ -14,7 +14,10 @@ from msgspec.structs import FieldInfo, fields
 
 import depthwire
 from depthwire import errors
-from depthwire.bybit import private, v2, v5, v5_private
+from depthwire.bybit.v2 import private
+from depthwire.bybit.v2 import dialect as v2
+from depthwire.bybit.v5 import dialect as v5
+from depthwire.bybit.v5 import private as v5_private
 from depthwire.feed.channel import EventChannel, StateChannel
 from depthwire.health import TopicRecord
 from depthwire.settings import Settings

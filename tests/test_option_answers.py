@@ -8,7 +8,7 @@ import pytest
 
 import depthwire
 from depthwire import errors
-from depthwire.bybit import v5
+from depthwire.bybit.v5 import dialect as v5
 from depthwire.bybit.auth import signature
 from depthwire.client import Client
 from depthwire.settings import Settings

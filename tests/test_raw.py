@@ -8,7 +8,8 @@ import pytest
 
 import depthwire
 from depthwire import errors
-from depthwire.bybit import v2, v5
+from depthwire.bybit.v2 import dialect as v2
+from depthwire.bybit.v5 import dialect as v5
 from depthwire.settings import Settings
 from depthwire.book.types import BookState
 from plain_client import run, until

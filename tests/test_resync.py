@@ -10,7 +10,7 @@ import pytest
 
 import depthwire
 from depthwire import errors
-from depthwire.bybit import v5
+from depthwire.bybit.v5 import dialect as v5
 from depthwire.client import Client
 from depthwire.health import TopicRecord
 from depthwire.settings import Settings

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from depthwire.bybit.v2_book import V2BookDecoder
-from depthwire.bybit.v2_scanner import V2Scanner
-from depthwire.bybit.v5_book import V5BookDecoder
-from depthwire.bybit.v5_scanner import V5Scanner
+from depthwire.bybit.v2.book_decoder import V2BookDecoder
+from depthwire.bybit.v2.scanner import V2Scanner
+from depthwire.bybit.v5.book_decoder import V5BookDecoder
+from depthwire.bybit.v5.scanner import V5Scanner
 from depthwire.feed.channel import BookChannel, LiveBook
 from offline import Offline
 from reference import frames

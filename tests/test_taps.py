@@ -4,7 +4,7 @@ import pytest
 
 import depthwire
 from depthwire import errors
-from depthwire.bybit import v5
+from depthwire.bybit.v5 import dialect as v5
 from depthwire.bybit.dialect import Limits
 from depthwire.book.types import BookState
 from plain_client import run, until

@@ -9,7 +9,8 @@ import pytest
 
 import wire
 from depthwire import errors
-from depthwire.bybit import v2, v5
+from depthwire.bybit.v2 import dialect as v2
+from depthwire.bybit.v5 import dialect as v5
 from depthwire.bybit.dialect import Dialect
 from depthwire.feed.channel import BookChannel
 from depthwire.book.types import BookState

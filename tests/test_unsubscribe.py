@@ -9,7 +9,8 @@ import pytest
 
 import depthwire
 from depthwire import errors
-from depthwire.bybit import v2, v5
+from depthwire.bybit.v2 import dialect as v2
+from depthwire.bybit.v5 import dialect as v5
 from depthwire.bybit.dialect import Limits
 from plain_client import cancel_at_each_await, run, until
 from sim_client import QUICK, collected, scripted, simulated

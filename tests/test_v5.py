@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from depthwire import endpoints, errors
-from depthwire.bybit import v2, v5
+from depthwire.bybit.v2 import dialect as v2
+from depthwire.bybit.v5 import dialect as v5
 from depthwire.bybit.dialect import Dialect, Limits, Room
 from depthwire.bybit.topics import Topic
-from depthwire.bybit.v5 import V5Dialect
-from depthwire.bybit.v5_accounts import Balances, OpenOrders, Positions
+from depthwire.bybit.v5.dialect import V5Dialect
+from depthwire.bybit.v5.accounts import Balances, OpenOrders, Positions
 from depthwire.feed.channel import BookChannel, EventChannel, StateChannel
 from depthwire.endpoints import endpoint_of
 from depthwire.errors import TopicError

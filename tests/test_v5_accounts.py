@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from depthwire import errors
-from depthwire.bybit.v5_accounts import Balances, OpenOrders, Positions
-from depthwire.bybit.v5_private import CoinBalance, Order, Position, Wallet
+from depthwire.bybit.v5.accounts import Balances, OpenOrders, Positions
+from depthwire.bybit.v5.private import CoinBalance, Order, Position, Wallet
 
 
 def order(status: str, filled: int = 0, at_ms: int | None = None, order_id: str = "a", **other: Any) -> Order:

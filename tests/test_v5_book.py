@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from depthwire import errors
-from depthwire.bybit.v5 import OPTION
-from depthwire.bybit.v5_book import V5BookDecoder
+from depthwire.bybit.v5.dialect import OPTION
+from depthwire.bybit.v5.book_decoder import V5BookDecoder
 from depthwire.feed.channel import BookChannel, LiveBook
 from depthwire.book.types import BookState
 from offline import Offline

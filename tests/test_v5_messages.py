@@ -13,8 +13,10 @@ from msgspec import Struct
 from msgspec.structs import fields
 
 from depthwire import errors
-from depthwire.bybit import v5, v5_private, v5_public
-from depthwire.bybit.v5_instrument import V5Instrument
+from depthwire.bybit.v5 import dialect as v5
+from depthwire.bybit.v5 import private as v5_private
+from depthwire.bybit.v5 import public as v5_public
+from depthwire.bybit.v5.instrument import V5Instrument
 from depthwire.feed.channel import BookChannel, EventChannel, StateChannel
 from offline import Offline
 from reference import frames

@@ -19,9 +19,9 @@ from depthwire import blocking, endpoints
 from depthwire.book.book import Book
 from depthwire.bybit.accounts import AccountStream
 from depthwire.bybit.instrument import Instrument
-from depthwire.bybit.messages import Trade
-from depthwire.bybit.private import Execution, Order, Position, StopOrder, Wallet
-from depthwire.bybit.public import InstrumentInfo, Insurance, Kline, Liquidation
+from depthwire.bybit.v2.messages import Trade
+from depthwire.bybit.v2.private import Execution, Order, Position, StopOrder, Wallet
+from depthwire.bybit.v2.public import InstrumentInfo, Insurance, Kline, Liquidation
 from depthwire.feed.channel import LiveBook
 from depthwire.client import Client, connect
 from depthwire.errors import *  # noqa: F403

@@ -11,8 +11,8 @@ from typing import Any, Generic, Self, TypeVar
 from depthwire.blocking_states import BlockingBook, BlockingInstrument, subscribed
 from depthwire.bybit.accounts import View
 from depthwire.bybit.dialect import Dialect
-from depthwire.bybit.private import StopOrder
-from depthwire.bybit.v5_private import CoinBalance
+from depthwire.bybit.v2.private import StopOrder
+from depthwire.bybit.v5.private import CoinBalance
 from depthwire.client import Client, Execution, Order, Position, Trade, Wallet
 from depthwire.client import connect as connect_async
 from depthwire.errors import DepthwireError

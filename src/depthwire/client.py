@@ -7,7 +7,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from depthwire.bybit import accounts, messages, private, v5_accounts, v5_private, v5_public
+from depthwire.bybit import accounts
+from depthwire.bybit.v2 import messages
+from depthwire.bybit.v2 import private
+from depthwire.bybit.v5 import accounts as v5_accounts
+from depthwire.bybit.v5 import private as v5_private
+from depthwire.bybit.v5 import public as v5_public
 from depthwire.bybit.accounts import AccountStream
 from depthwire.bybit.auth import Credentials
 from depthwire.bybit.dialect import any_topics

@@ -9,7 +9,8 @@ import re
 from typing import Final, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
-from depthwire.bybit import v2, v5
+from depthwire.bybit.v2 import dialect as v2
+from depthwire.bybit.v5 import dialect as v5
 from depthwire.bybit.dialect import Dialect
 from depthwire.errors import InvalidUrl
 

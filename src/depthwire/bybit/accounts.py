@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
 
-from depthwire.bybit.private import Order, Position, StopOrder, Wallet
+from depthwire.bybit.v2.private import Order, Position, StopOrder, Wallet
 from depthwire.errors import DepthwireError
 from depthwire.feed.streams import EventStream
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from depthwire.bybit.record import Record
+from depthwire.bybit.fields import Record
 from depthwire.feed.callbacks import Callbacks
 from depthwire.feed.channel import callback_error, log_error
 from depthwire.errors import (
@@ -33,8 +33,8 @@ class Head(NamedTuple):
 class Instrument:
     """What the exchange tells of one symbol, kept current. Made by ``client.instrument(...)``.
 
-    Each field of :class:`~depthwire.bybit.public.InstrumentInfo`, or on v5 of
-    :class:`~depthwire.bybit.v5_public.Ticker`, is an attribute, and so is on v2 the exact value of each scaled one:
+    Each field of :class:`~depthwire.bybit.v2.public.InstrumentInfo`, or on v5 of
+    :class:`~depthwire.bybit.v5.public.Ticker`, is an attribute, and so is on v2 the exact value of each scaled one:
     ``instrument.last_price_e4``, ``instrument.last_price``. A field that was never sent is None.
 
     It is EMPTY until its first snapshot, LIVE while each frame follows from the one before, and STALE from the moment

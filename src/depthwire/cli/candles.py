@@ -7,7 +7,8 @@ from typing import Final
 from rich.console import Console, Group
 from rich.text import Text
 
-from depthwire.bybit import public, v5_public
+from depthwire.bybit.v2 import public
+from depthwire.bybit.v5 import public as v5_public
 from depthwire.cli.cells import cells
 from depthwire.cli.tables import LEAST_LINES, titled_table
 

@@ -18,7 +18,8 @@ from typing import Any
 import msgspec
 import picows
 
-from depthwire.bybit import v2, v5
+from depthwire.bybit.v2 import dialect as v2
+from depthwire.bybit.v5 import dialect as v5
 from depthwire.bybit.dialect import Dialect
 from depthwire.feed.channel import BookChannel, Channel, EventChannel, IgnoredChannel, LiveBook, StateChannel
 from depthwire.cli.command import FAILURE, OK, Command, whole_number

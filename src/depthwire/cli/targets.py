@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Final
 
-from depthwire.bybit import v2, v5
+from depthwire.bybit.v2 import dialect as v2
+from depthwire.bybit.v5 import dialect as v5
 from depthwire.bybit.auth import KEY_VARIABLE, SECRET_VARIABLE, Credentials
 from depthwire.bybit.dialect import Dialect, any_topics
 from depthwire.bybit.topics import Topic, checked_symbol

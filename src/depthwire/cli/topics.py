@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.topics import Topic
-from depthwire.bybit.v2 import INSURANCE_TOPIC
+from depthwire.bybit.v2.dialect import INSURANCE_TOPIC
 from depthwire.cli.command import OK, Command
 from depthwire.cli.output import write
 from depthwire.cli.targets import DIALECTS, KEY_NOTE

@@ -3,7 +3,7 @@
 import logging
 from typing import Any, ClassVar
 
-from depthwire.bybit.v2 import BOOK_TOPICS
+from depthwire.bybit.v2.dialect import BOOK_TOPICS
 from depthwire.compat.plain import Message, PlainFeed, WindowReader, is_linear, log, yield_to_feed
 from depthwire.errors import TopicError
 

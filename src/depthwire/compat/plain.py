@@ -18,7 +18,7 @@ import msgspec
 from depthwire.bybit.auth import Credentials
 from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.topics import Topic
-from depthwire.bybit.v2 import V2Dialect
+from depthwire.bybit.v2.dialect import V2Dialect
 from depthwire.feed.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
 from depthwire.client import Client
 from depthwire.endpoints import endpoint_of, masked

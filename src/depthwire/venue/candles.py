@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from depthwire.bybit.grammar import CANDLE_INTERVALS
+from depthwire.bybit.v2.grammar import CANDLE_INTERVALS
 from depthwire.venue.instruments import Instrument
 from depthwire.venue.trade_tape import Print
 

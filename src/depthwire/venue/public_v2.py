@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from depthwire.bybit.grammar import CANDLE_INTERVALS, CANDLE_KINDS
+from depthwire.bybit.v2.grammar import CANDLE_INTERVALS, CANDLE_KINDS
 from depthwire.venue.book_view import BookView, LevelChange
 from depthwire.venue.candles import Candle
 from depthwire.venue.instruments import Instrument, plain, utc_text

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from depthwire.bybit.grammar import CANDLE_INTERVALS
+from depthwire.bybit.v2.grammar import CANDLE_INTERVALS
 from depthwire.venue.book_view import BookView, LevelChange
 from depthwire.venue.candles import Candle
 from depthwire.venue.instruments import Instrument, plain

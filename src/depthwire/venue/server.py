@@ -23,7 +23,7 @@ from picows import (
     ws_create_server,
 )
 
-from depthwire.bybit.grammar import PRIVATE_KINDS
+from depthwire.bybit.v2.grammar import PRIVATE_KINDS
 from depthwire.bybit.topics import split_topic
 from depthwire.errors import TopicError
 from depthwire.socket_log import SocketLog

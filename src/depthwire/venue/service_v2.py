@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 
 import msgspec
 
-from depthwire.bybit.grammar import PRIVATE_KINDS
+from depthwire.bybit.v2.grammar import PRIVATE_KINDS
 from depthwire.bybit.topics import split_topic
 from depthwire.venue.market import Category, Dialect, PublicTopic
 from depthwire.venue.requests import Endpoint, Request, TopicRefused

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from depthwire.bybit.accounts import Open, View
-from depthwire.bybit.v5_private import CoinBalance, Order, Position, Wallet
+from depthwire.bybit.v5.private import CoinBalance, Order, Position, Wallet
 
 
 class OpenOrders(Open[Order]):

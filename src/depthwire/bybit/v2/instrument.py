@@ -6,7 +6,7 @@ from msgspec import UNSET
 from msgspec.structs import fields, replace
 
 from depthwire.bybit.instrument import Head, Instrument
-from depthwire.bybit.public import InstrumentDelta, InstrumentInfo, InstrumentSnapshot
+from depthwire.bybit.v2.public import InstrumentDelta, InstrumentInfo, InstrumentSnapshot
 from depthwire.errors import MalformedFrame
 
 NAMES: Final = tuple((field.name, field.encode_name) for field in fields(InstrumentInfo))

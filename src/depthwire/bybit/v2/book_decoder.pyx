@@ -31,7 +31,7 @@ from depthwire.wire.scan cimport whole_decimal, whole_integer
 
 import msgspec
 
-from depthwire.bybit import messages
+from depthwire.bybit.v2 import messages
 from depthwire.errors import UNDECODABLE, InvalidLevel, PriceMismatch, SymbolMismatch, unreadable_book
 
 

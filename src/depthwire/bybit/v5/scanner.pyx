@@ -14,7 +14,7 @@ cimport cython
 from libc.stdint cimport int64_t
 
 from depthwire.book.book cimport Book
-from depthwire.bybit.v5_book cimport LATEST_MS, US_PER_MS
+from depthwire.bybit.v5.book_decoder cimport LATEST_MS, US_PER_MS
 from depthwire.wire.decimal cimport UNITS, DecimalText, rounded
 from depthwire.book.update cimport BookFrame
 from depthwire.wire.template cimport KEPT_NUMBERS, keep, keep_number, kept_text

@@ -2,8 +2,8 @@
 
 One set serves both dialects: where inverse writes JSON numbers, linear writes the same value as a string, so ids and
 sequences are ``int | str``, and a snapshot's levels stand in a list or in ``data.order_book``. Fields that a Struct
-does not name are ignored, since the exchange adds some without notice. The other topics: :mod:`depthwire.bybit.public`,
-:mod:`depthwire.bybit.private`.
+does not name are ignored, since the exchange adds some without notice. The other topics: :mod:`depthwire.bybit.v2.public`,
+:mod:`depthwire.bybit.v2.private`.
 
 Source of the shapes: the exchange's inverse WebSocket document and frames recorded from 2019 to 2023.
 """
@@ -13,7 +13,7 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
-from depthwire.bybit.record import Nanoseconds, Record
+from depthwire.bybit.fields import Nanoseconds, Record
 
 Integer = int | str
 """An integer as inverse writes it (``11518``) or as linear does (``"11518"``)."""

@@ -9,8 +9,8 @@ Source of the shapes: the exchange's v5 document.
 
 from decimal import Decimal
 
-from depthwire.bybit.record import LARGEST_EXPONENT, Record, odd_amount
-from depthwire.bybit.v5_record import V5Message, wire_name
+from depthwire.bybit.fields import LARGEST_EXPONENT, Record, odd_amount
+from depthwire.bybit.v5.fields import V5Message, wire_name
 
 NS_PER_MS = 1_000_000
 

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct, field
 
-from depthwire.bybit.record import Record
-from depthwire.bybit.v5_record import V5Message, exact, wire_name
+from depthwire.bybit.fields import Record
+from depthwire.bybit.v5.fields import V5Message, exact, wire_name
 
 
 class Trade(Record, frozen=True, kw_only=True, gc=False):

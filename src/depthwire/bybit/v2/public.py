@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import UNSET, Struct, UnsetType, defstruct, field
 from msgspec.structs import fields
 
-from depthwire.bybit.record import Nanoseconds, Record
+from depthwire.bybit.fields import Nanoseconds, Record
 
 DIGITS: Final = Context(prec=100)  # the caller's own decimal context may have room for fewer
 

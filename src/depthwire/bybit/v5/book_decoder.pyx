@@ -35,7 +35,7 @@ from depthwire.wire.scan cimport literal, scan_decimal, whole_decimal, whole_siz
 
 import msgspec
 
-from depthwire.bybit import v5_orderbook
+from depthwire.bybit.v5 import messages as v5_orderbook
 from depthwire.errors import UNDECODABLE, InvalidLevel, MalformedFrame, SymbolMismatch, unreadable_book
 
 

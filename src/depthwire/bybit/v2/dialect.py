@@ -1,7 +1,7 @@
 """The inverse ("v2") and linear dialects: topics, requests and answers.
 
-Both speak the same operations; where their data differ, the messages (:mod:`~depthwire.bybit.messages`,
-:mod:`~depthwire.bybit.public`, :mod:`~depthwire.bybit.private`) take either form.
+Both speak the same operations; where their data differ, the messages (:mod:`~depthwire.bybit.v2.messages`,
+:mod:`~depthwire.bybit.v2.public`, :mod:`~depthwire.bybit.v2.private`) take either form.
 """
 
 import re
@@ -13,10 +13,10 @@ import msgspec
 from depthwire.feed.book_decoder import BookDecoder
 from depthwire.bybit.accounts import Balances, OpenOrders, OpenStopOrders, Positions
 from depthwire.bybit.dialect import Answer, Limits, RequestKey
-from depthwire.bybit.grammar import CANDLE_INTERVALS, CANDLE_KINDS, about, kinds_of, parse_topics
-from depthwire.bybit.messages import Envelope, TradeMessage
-from depthwire.bybit.private import ExecutionMessage, OrderMessage, PositionMessage, StopOrderMessage, WalletMessage
-from depthwire.bybit.public import (
+from depthwire.bybit.v2.grammar import CANDLE_INTERVALS, CANDLE_KINDS, about, kinds_of, parse_topics
+from depthwire.bybit.v2.messages import Envelope, TradeMessage
+from depthwire.bybit.v2.private import ExecutionMessage, OrderMessage, PositionMessage, StopOrderMessage, WalletMessage
+from depthwire.bybit.v2.public import (
     InstrumentDelta,
     InstrumentSnapshot,
     InsuranceMessage,
@@ -24,9 +24,9 @@ from depthwire.bybit.public import (
     LiquidationMessage,
 )
 from depthwire.bybit.topics import About, Topic, checked_symbol, split_topic
-from depthwire.bybit.v2_book import V2BookDecoder
-from depthwire.bybit.v2_instrument import V2Instrument
-from depthwire.bybit.v2_scanner import V2Scanner
+from depthwire.bybit.v2.book_decoder import V2BookDecoder
+from depthwire.bybit.v2.instrument import V2Instrument
+from depthwire.bybit.v2.scanner import V2Scanner
 from depthwire.feed.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
 from depthwire.errors import UNDECODABLE, MalformedFrame, TopicError, shortened
 

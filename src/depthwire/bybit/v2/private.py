@@ -13,7 +13,7 @@ from decimal import Decimal
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
-from depthwire.bybit.record import Nanoseconds, Record, time_ns
+from depthwire.bybit.fields import Nanoseconds, Record, time_ns
 from depthwire.feed.repair import OddValue
 
 
