@@ -8,7 +8,7 @@ import numpy as np
 
 import digest
 from depthwire.feed.channel import LiveBook
-from depthwire.connection import Connection
+from depthwire.session.connection import Connection
 from depthwire.book.types import BookState
 from lines import Line
 from rules import Numbers, Rules, Sides, rules_of

@@ -11,7 +11,7 @@ from depthwire.feed.channel import BookChannel
 from depthwire.client import Client
 from depthwire.errors import DepthwireError
 from depthwire.lines import Lines
-from depthwire.session import Session
+from depthwire.session.session import Session
 from depthwire.settings import Settings
 from depthwire.venue.market import Category, Dialect, PublicTopic
 from depthwire.venue.private_frames import PrivateTopic

@@ -3,7 +3,7 @@
 from collections.abc import MutableMapping
 from typing import Final
 
-from depthwire.session import Session
+from depthwire.session.session import Session
 from truth import Damaged
 
 MOST_FRAMES: Final = 300

@@ -11,7 +11,7 @@ from depthwire.feed.callbacks import Callbacks
 from depthwire.feed.channel import BookListener, LiveBook
 from depthwire.client import Client
 from depthwire.endpoints import endpoint_of
-from depthwire.reports import Reports
+from depthwire.session.reports import Reports
 from depthwire.settings import Settings
 from depthwire.feed.streams import EventStream
 

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 import depthwire
-from depthwire import connection, errors, pacing
+from depthwire import errors
+from depthwire.session import connection
+from depthwire.session import rate_limit as pacing
 from depthwire.bybit.v5 import dialect as v5
 from depthwire.bybit.v5 import private as v5_private
 from depthwire.bybit.v5 import public as v5_public
@@ -297,7 +299,7 @@ def test_connects_wait_for_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.append(host)
         return 0.01
 
-    monkeypatch.setattr("depthwire.connection.connection_wait_s", wait_s)
+    monkeypatch.setattr("depthwire.session.connection.connection_wait_s", wait_s)
     assert pacing.CONNECTIONS == 500
 
     async def main() -> None:

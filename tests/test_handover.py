@@ -17,7 +17,7 @@ from depthwire.bybit.v5.dialect import LINEAR
 from depthwire.feed.channel import BookChannel, LiveBook, StateChannel
 from depthwire.client import Client
 from depthwire.feed.listener import Feed
-from depthwire.handover import StateTwin, overlap
+from depthwire.session.handover import StateTwin, overlap
 from depthwire.settings import Settings
 from depthwire.feed.streams import EventStream
 from depthwire.book.types import BookState

@@ -9,8 +9,8 @@ import pytest
 
 import depthwire
 from depthwire import errors
-from depthwire.handshake import LONGEST_WAIT_S, printable, seconds_of, secrets_of
-from depthwire.phases import Phase
+from depthwire.session.handshake import LONGEST_WAIT_S, printable, seconds_of, secrets_of
+from depthwire.session.phase import Phase
 from depthwire.settings import Settings
 from plain_client import run, until
 from raw_server import Conversation, accepted, raw_server

@@ -19,7 +19,7 @@ from depthwire.bybit.v2 import dialect as v2
 from depthwire.bybit.v5 import dialect as v5
 from depthwire.bybit.v5 import private as v5_private
 from depthwire.feed.channel import EventChannel, StateChannel
-from depthwire.health import TopicRecord
+from depthwire.session.health import TopicRecord
 from depthwire.settings import Settings
 from depthwire.feed.streams import EventStream
 from depthwire.book.types import BookState

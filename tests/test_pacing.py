@@ -5,8 +5,8 @@ from random import Random
 
 import pytest
 
-from depthwire import pacing
-from depthwire.pacing import Pace, connection_wait_s, is_loopback
+from depthwire.session import rate_limit as pacing
+from depthwire.session.rate_limit import Pace, connection_wait_s, is_loopback
 
 
 class Clock:

@@ -10,7 +10,7 @@ import pytest
 
 import depthwire
 from depthwire import blocking, errors
-from depthwire.proxies import proxy_for
+from depthwire.session.proxies import proxy_for
 from depthwire.settings import Settings
 from depthwire.book.types import BookState
 from depthwire.venue import SyntheticMarket, Venue

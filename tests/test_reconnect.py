@@ -11,10 +11,11 @@ from itertools import pairwise
 import pytest
 
 import depthwire
-from depthwire import errors, pacing
-from depthwire.connection import Connection
-from depthwire.pacing import Pace
-from depthwire.phases import Phase
+from depthwire import errors
+from depthwire.session import rate_limit as pacing
+from depthwire.session.connection import Connection
+from depthwire.session.rate_limit import Pace
+from depthwire.session.phase import Phase
 from depthwire.settings import Backoff, Settings
 from depthwire.book.types import BookState
 from plain_client import run, until
@@ -70,7 +71,7 @@ def test_fifty_connections_that_drop_at_once_come_back_within_the_budget(monkeyp
     """Over real sockets, with a budget of 60 in 2 s."""
     window_s = 2.0
     pace = Pace(60, window_s)
-    monkeypatch.setattr("depthwire.connection.connection_wait_s", lambda host: pace.wait_s())
+    monkeypatch.setattr("depthwire.session.connection.connection_wait_s", lambda host: pace.wait_s())
 
     async def main() -> None:
         async with v5_server() as server, AsyncExitStack() as stack:
@@ -261,7 +262,7 @@ def test_a_first_attempt_that_fails_is_not_tried_again_nor_counted_as_wanted() -
 
 def test_a_waiting_connection_says_until_when(monkeypatch: pytest.MonkeyPatch) -> None:
     waits_s = [0.0, 3600.0]
-    monkeypatch.setattr("depthwire.connection.connection_wait_s", lambda host: waits_s.pop(0))
+    monkeypatch.setattr("depthwire.session.connection.connection_wait_s", lambda host: waits_s.pop(0))
 
     async def main() -> None:
         async with v5_server() as server, depthwire.connect(server.url, settings=QUICK) as client:

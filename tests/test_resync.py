@@ -12,7 +12,7 @@ import depthwire
 from depthwire import errors
 from depthwire.bybit.v5 import dialect as v5
 from depthwire.client import Client
-from depthwire.health import TopicRecord
+from depthwire.session.health import TopicRecord
 from depthwire.settings import Settings
 from depthwire.book.types import BookState
 from plain_client import run, until

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 import depthwire
-from depthwire import errors, sign_in
+from depthwire import errors
+from depthwire.session import sign_in
 from depthwire.bybit.auth import Cause, Credentials, cause_of, signature, venue_time_s
-from depthwire.phases import Phase
+from depthwire.session.phase import Phase
 from depthwire.settings import Settings
-from depthwire.sign_in import SignIn
+from depthwire.session.sign_in import SignIn
 from depthwire.book.types import BookState
 from depthwire.venue import SyntheticMarket, Venue
 from plain_client import run, until

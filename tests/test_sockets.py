@@ -12,7 +12,7 @@ import pytest
 import depthwire
 from depthwire import errors
 from depthwire.settings import Settings
-from depthwire.sockets import SO_BUSY_POLL, connected_socket, new_socket
+from depthwire.session.sockets import SO_BUSY_POLL, connected_socket, new_socket
 
 
 def option(settings: Settings, level: int, name: int) -> int:
@@ -130,7 +130,7 @@ def opened_sockets(monkeypatch: pytest.MonkeyPatch) -> list[socket.socket]:
         made.append(new_socket(*arguments))
         return made[-1]
 
-    monkeypatch.setattr("depthwire.sockets.new_socket", kept)
+    monkeypatch.setattr("depthwire.session.sockets.new_socket", kept)
     return made
 
 
@@ -138,7 +138,7 @@ def opened_sockets(monkeypatch: pytest.MonkeyPatch) -> list[socket.socket]:
 def test_a_host_whose_first_address_swallows_syns_is_reached_through_the_second(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("depthwire.sockets.NEXT_ADDRESS_AFTER_S", 0.01)
+    monkeypatch.setattr("depthwire.session.sockets.NEXT_ADDRESS_AFTER_S", 0.01)
     made = opened_sockets(monkeypatch)
 
     async def main() -> None:
@@ -157,7 +157,7 @@ def test_a_host_whose_first_address_swallows_syns_is_reached_through_the_second(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux drops what a full queue has no room for")
 def test_addresses_that_all_swallow_syns_meet_the_deadline_and_leave_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("depthwire.sockets.NEXT_ADDRESS_AFTER_S", 0.01)
+    monkeypatch.setattr("depthwire.session.sockets.NEXT_ADDRESS_AFTER_S", 0.01)
     made = opened_sockets(monkeypatch)
 
     async def main() -> None:
@@ -173,7 +173,7 @@ def test_addresses_that_all_swallow_syns_meet_the_deadline_and_leave_no_socket(m
 
 
 def test_an_address_that_refuses_is_followed_by_the_next_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("depthwire.sockets.NEXT_ADDRESS_AFTER_S", 3600.0)
+    monkeypatch.setattr("depthwire.session.sockets.NEXT_ADDRESS_AFTER_S", 3600.0)
 
     async def main() -> None:
         with socket.create_server(("127.0.0.2", 0)) as server:

@@ -27,13 +27,13 @@ from depthwire.client import Client, connect
 from depthwire.errors import *  # noqa: F403
 from depthwire.errors import __all__ as _errors
 from depthwire.garbage import freeze_gc
-from depthwire.health import Health
+from depthwire.session.health import Health
 from depthwire.book.ladder import Ladder
 from depthwire.lines import LineStatus
 from depthwire.loops import run
-from depthwire.phases import ConnectionStatus, Phase
+from depthwire.session.phase import ConnectionStatus, Phase
 from depthwire.settings import Settings
-from depthwire.status import Status
+from depthwire.session.status import Status
 from depthwire.feed.streams import EventStream, TopicEvent
 from depthwire.book.types import BBO, BookSnapshot, BookState, DepthWithin, Level, Levels
 

@@ -16,12 +16,12 @@ from depthwire.bybit.v5.private import CoinBalance
 from depthwire.client import Client, Execution, Order, Position, Trade, Wallet
 from depthwire.client import connect as connect_async
 from depthwire.errors import DepthwireError
-from depthwire.health import Health
+from depthwire.session.health import Health
 from depthwire.lines import LineStatus
 from depthwire.loop_thread import LoopThread
 from depthwire.settings import Settings
-from depthwire.sign_in import AuthWay
-from depthwire.status import Status
+from depthwire.session.sign_in import AuthWay
+from depthwire.session.status import Status
 from depthwire.feed.streams import EventStream, TopicEvent
 from depthwire.feed.taps import Tap
 

@@ -28,18 +28,18 @@ from depthwire.errors import (
     SubscriptionTimeout,
     TopicError,
 )
-from depthwire.health import Health
+from depthwire.session.health import Health
 from depthwire.feed.topic_reader import connect_inlet
 from depthwire.line import NO_CREDENTIALS, Line
 from depthwire.lines import Lines, LineStatus
 from depthwire.polling import busy_polling
-from depthwire.proxies import proxy_for
-from depthwire.reports import Reports
-from depthwire.session import Session, taken_back_on_failure
+from depthwire.session.proxies import proxy_for
+from depthwire.session.reports import Reports
+from depthwire.session.session import Session, taken_back_on_failure
 from depthwire.settings import Settings
-from depthwire.sign_in import AuthWay
+from depthwire.session.sign_in import AuthWay
 from depthwire.simulated import SCHEME, simulated
-from depthwire.status import Status, lanes_of, status_of
+from depthwire.session.status import Status, lanes_of, status_of
 from depthwire.feed.streams import EventStream, TopicEvents
 from depthwire.feed.taps import Tap, Taps
 

@@ -14,7 +14,7 @@ import msgspec
 from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.topics import Topic
 from depthwire.feed.channel import BookChannel, Channel, EventChannel, RawChannel, StateChannel, with_raw
-from depthwire.connection import asked_for
+from depthwire.session.connection import asked_for
 from depthwire.errors import (
     AuthError,
     ClientClosed,
@@ -25,12 +25,12 @@ from depthwire.errors import (
     SnapshotMissing,
     SubscriptionTimeout,
 )
-from depthwire.health import Health
+from depthwire.session.health import Health
 from depthwire.line import Line
 from depthwire.merge import LineTally
 from depthwire.merged_topic import MergedEvents, MergedState, MergedTopic
-from depthwire.reports import Reports
-from depthwire.session import Held, Session, Subscription, raise_all, refuse_unsubscribed, taken_back_on_failure
+from depthwire.session.reports import Reports
+from depthwire.session.session import Held, Session, Subscription, raise_all, refuse_unsubscribed, taken_back_on_failure
 from depthwire.settings import Settings
 
 

@@ -10,9 +10,9 @@ from depthwire.bybit.instrument import Instrument
 from depthwire.feed.channel import BookChannel, Channel, EventChannel, StateChannel
 from depthwire.errors import LinesDisagree
 from depthwire.event_merge import EventMerge, EventStrand
-from depthwire.health import Health, TopicRecord
+from depthwire.session.health import Health, TopicRecord
 from depthwire.merge import BookMerge, LineTally, StateMerge
-from depthwire.session import Session
+from depthwire.session.session import Session
 from depthwire.settings import Settings
 from depthwire.book.types import BookState
 

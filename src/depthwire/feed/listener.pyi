@@ -5,7 +5,7 @@ from picows import WSFrame, WSListener, WSTransport
 from typing_extensions import Buffer
 
 from depthwire.feed.routes import Routes
-from depthwire.session import FeedOwner
+from depthwire.session.session import FeedOwner
 
 BINARY: str
 FOLLOWING: tuple[bytes, ...]

@@ -26,7 +26,7 @@ from picows import (
 from depthwire.bybit.v2.grammar import PRIVATE_KINDS
 from depthwire.bybit.topics import split_topic
 from depthwire.errors import TopicError
-from depthwire.socket_log import SocketLog
+from depthwire.session.socket_log import SocketLog
 from depthwire.tape import Pace
 from depthwire.venue import service_v2, service_v5
 from depthwire.venue.accounts import Account

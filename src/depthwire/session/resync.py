@@ -6,7 +6,7 @@ from typing import Final
 
 from depthwire.bybit.dialect import means_unknown
 from depthwire.feed.channel import Channel
-from depthwire.connection import Connection
+from depthwire.session.connection import Connection
 from depthwire.errors import (
     ConnectionLost,
     ContinuityError,
@@ -16,8 +16,8 @@ from depthwire.errors import (
     SubscriptionRejected,
     TopicSilent,
 )
-from depthwire.health import TopicRecord
-from depthwire.resubscription import Resubscription
+from depthwire.session.health import TopicRecord
+from depthwire.session.resubscription import Resubscription
 from depthwire.settings import Settings
 
 TICKS_PER_BOUND: Final = 4

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from depthwire.phases import ConnectionStatus, Phase
-from depthwire.session import Session
+from depthwire.session.phase import ConnectionStatus, Phase
+from depthwire.session.session import Session
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,9 +6,9 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from depthwire.connection import Connection, asked_for
+from depthwire.session.connection import Connection, asked_for
 from depthwire.errors import ConnectionLost
-from depthwire.health import TopicRecord
+from depthwire.session.health import TopicRecord
 
 TOGETHER_S: Final = 0.05
 """What is due within so long of each other goes with one request."""

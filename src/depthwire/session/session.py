@@ -17,7 +17,7 @@ import picows
 from depthwire.bybit.dialect import Dialect, means_unknown
 from depthwire.bybit.topics import Topic
 from depthwire.feed.channel import Channel, EventChannel, RawChannel, with_raw
-from depthwire.connection import Connection, asked_for
+from depthwire.session.connection import Connection, asked_for
 from depthwire.endpoints import elsewhere
 from depthwire.errors import (
     AuthError,
@@ -31,12 +31,12 @@ from depthwire.errors import (
     shortened,
 )
 from depthwire.feed.listener import Feed
-from depthwire.handover import keep_young
+from depthwire.session.handover import keep_young
 from depthwire.loop_end import when_closed
-from depthwire.reports import Reports
-from depthwire.resync import Resyncs
+from depthwire.session.reports import Reports
+from depthwire.session.resync import Resyncs
 from depthwire.settings import Backoff, Settings
-from depthwire.sign_in import AuthWay
+from depthwire.session.sign_in import AuthWay
 
 
 class FeedOwner(Protocol):

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from depthwire.endpoints import masked
 from depthwire.errors import InvalidUrl
-from depthwire.pacing import is_loopback
+from depthwire.session.rate_limit import is_loopback
 
 PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 """What a proxy may speak; the ports are those of the environment's proxies that name none."""

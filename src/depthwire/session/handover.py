@@ -16,7 +16,7 @@ from depthwire.bybit.dialect import Dialect, means_unknown
 from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.topics import Topic
 from depthwire.feed.channel import BookChannel, Channel, EventChannel, LiveBook, RawChannel, StateChannel
-from depthwire.connection import Connection
+from depthwire.session.connection import Connection
 from depthwire.errors import (
     AuthError,
     ConnectionLost,
@@ -28,7 +28,7 @@ from depthwire.errors import (
     SubscriptionTimeout,
 )
 from depthwire.feed.listener import Feed
-from depthwire.resync import Resyncs
+from depthwire.session.resync import Resyncs
 from depthwire.settings import Settings
 from depthwire.book.types import BookState
 
