@@ -10,7 +10,7 @@ from book_reader import BookReader, LineBook
 from depthwire.feed.channel import BookChannel
 from depthwire.client import Client
 from depthwire.errors import DepthwireError
-from depthwire.lines import Lines
+from depthwire.arbitration.lines import Lines
 from depthwire.session.session import Session
 from depthwire.settings import Settings
 from depthwire.venue.market import Category, Dialect, PublicTopic

@@ -10,8 +10,8 @@ import msgspec
 
 from depthwire.feed.channel import BookChannel
 from depthwire.errors import ContinuityError, FrameError, OutOfSequence, SnapshotMissing
-from depthwire.merge import LineTally
-from depthwire.merged_topic import MergedState
+from depthwire.arbitration.states import LineTally
+from depthwire.arbitration.topic import MergedState
 from depthwire.settings import Settings
 from depthwire.book.types import BookState
 from replayed import Clean, Reader, channel_of, shown_by

@@ -19,8 +19,8 @@ from depthwire.bybit.accounts import View
 from depthwire.feed.channel import BookChannel, Channel, EventChannel, StateChannel
 from depthwire.feed.damage import DAMAGE_WINDOW_S, MOST_DAMAGED, DamageCount, Suspects, is_answer, suspects
 from depthwire.errors import DamagedFrame, StreamGap
-from depthwire.merge import LineTally
-from depthwire.merged_topic import MergedEvents, MergedState, MergedTopic
+from depthwire.arbitration.states import LineTally
+from depthwire.arbitration.topic import MergedEvents, MergedState, MergedTopic
 from depthwire.settings import Settings
 from depthwire.feed.streams import EventStream
 from depthwire.book.types import BookState

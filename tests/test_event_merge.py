@@ -13,9 +13,9 @@ from depthwire.bybit.v2.messages import TradeMessage
 from depthwire.bybit.v2.private import OrderMessage, WalletMessage
 from depthwire.feed.channel import EventChannel
 from depthwire.errors import DepthwireError, MalformedFrame, StreamGap
-from depthwire.event_merge import MOST_AWAITED, EventMerge, EventStrand
-from depthwire.merge import LineTally
-from depthwire.merged_topic import MergedEvents
+from depthwire.arbitration.events import MOST_AWAITED, EventMerge, EventStrand
+from depthwire.arbitration.states import LineTally
+from depthwire.arbitration.topic import MergedEvents
 from depthwire.settings import Settings
 from depthwire.feed.streams import EventStream
 

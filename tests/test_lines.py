@@ -12,7 +12,7 @@ import depthwire
 from depthwire import errors
 from depthwire.feed.channel import BookChannel, LiveBook, StateChannel
 from depthwire.client import Client
-from depthwire.lines import Lines
+from depthwire.arbitration.lines import Lines
 from depthwire.settings import Settings
 from depthwire.feed.streams import EventStream
 from depthwire.book.types import BookState

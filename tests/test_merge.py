@@ -11,7 +11,7 @@ import pytest
 from depthwire.bybit.v5 import dialect as v5
 from depthwire.feed.channel import BookChannel, LiveBook
 from depthwire.feed.listener import Feed
-from depthwire.merge import BookMerge, LineTally, StateMerge
+from depthwire.arbitration.states import BookMerge, LineTally, StateMerge
 from depthwire.book.types import BookState
 from offline import Offline
 from v5_server import book

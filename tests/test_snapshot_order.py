@@ -276,7 +276,7 @@ def test_an_empty_book_takes_any_snapshot(kind: Kind) -> None:
 
 
 def test_a_line_that_sends_again_keeps_the_merged_books_time_fresh() -> None:
-    from depthwire.merge import BookMerge, LineTally
+    from depthwire.arbitration.states import BookMerge, LineTally
 
     kind = V5_KINDS[1]
     lanes = [Lane(kind, scanner=True) for _ in range(2)]

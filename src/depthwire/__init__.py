@@ -29,7 +29,7 @@ from depthwire.errors import __all__ as _errors
 from depthwire.garbage import freeze_gc
 from depthwire.session.health import Health
 from depthwire.book.ladder import Ladder
-from depthwire.lines import LineStatus
+from depthwire.arbitration.lines import LineStatus
 from depthwire.loops import run
 from depthwire.session.phase import ConnectionStatus, Phase
 from depthwire.settings import Settings

@@ -17,7 +17,7 @@ from depthwire.client import Client, Execution, Order, Position, Trade, Wallet
 from depthwire.client import connect as connect_async
 from depthwire.errors import DepthwireError
 from depthwire.session.health import Health
-from depthwire.lines import LineStatus
+from depthwire.arbitration.lines import LineStatus
 from depthwire.loop_thread import LoopThread
 from depthwire.settings import Settings
 from depthwire.session.sign_in import AuthWay

@@ -30,8 +30,8 @@ from depthwire.errors import (
 )
 from depthwire.session.health import Health
 from depthwire.feed.topic_reader import connect_inlet
-from depthwire.line import NO_CREDENTIALS, Line
-from depthwire.lines import Lines, LineStatus
+from depthwire.arbitration.line import NO_CREDENTIALS, Line
+from depthwire.arbitration.lines import Lines, LineStatus
 from depthwire.polling import busy_polling
 from depthwire.session.proxies import proxy_for
 from depthwire.session.reports import Reports

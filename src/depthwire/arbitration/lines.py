@@ -1,7 +1,7 @@
 """Two lines to a venue as one: both are asked for everything, and what comes first counts.
 
 A line is a connection to one endpoint, with its own reconnects and resyncs. Readers hold channels that neither feeds
-alone (:mod:`depthwire.merged_topic`), so that a line's losses are theirs only where the other line had them too.
+alone (:mod:`depthwire.arbitration.topic`), so that a line's losses are theirs only where the other line had them too.
 """
 
 import asyncio
@@ -26,9 +26,9 @@ from depthwire.errors import (
     SubscriptionTimeout,
 )
 from depthwire.session.health import Health
-from depthwire.line import Line
-from depthwire.merge import LineTally
-from depthwire.merged_topic import MergedEvents, MergedState, MergedTopic
+from depthwire.arbitration.line import Line
+from depthwire.arbitration.states import LineTally
+from depthwire.arbitration.topic import MergedEvents, MergedState, MergedTopic
 from depthwire.session.reports import Reports
 from depthwire.session.session import Held, Session, Subscription, raise_all, refuse_unsubscribed, taken_back_on_failure
 from depthwire.settings import Settings

@@ -9,9 +9,9 @@ import msgspec
 from depthwire.bybit.instrument import Instrument
 from depthwire.feed.channel import BookChannel, Channel, EventChannel, StateChannel
 from depthwire.errors import LinesDisagree
-from depthwire.event_merge import EventMerge, EventStrand
+from depthwire.arbitration.events import EventMerge, EventStrand
 from depthwire.session.health import Health, TopicRecord
-from depthwire.merge import BookMerge, LineTally, StateMerge
+from depthwire.arbitration.states import BookMerge, LineTally, StateMerge
 from depthwire.session.session import Session
 from depthwire.settings import Settings
 from depthwire.book.types import BookState
