@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, NamedTuple, Self
 
 import msgspec
 
-from depthwire import archives
+from depthwire.tape import archives
 from depthwire.errors import TapeError
 
 __all__ = ["Pace", "TapeFrame", "TapeReader", "TapeWriter", "is_secret", "play", "read"]
