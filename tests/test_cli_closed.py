@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cli_process import BOUND_S, COMMAND, NEEDS_SIGNALS, heed_interrupts, synthetic, write_tape
-from depthwire import loops
+from depthwire.runtime import event_loop as loops
 
 STREAMS = {0: "stdin", 1: "stdout", 2: "stderr"}
 CLOSED = [(0,), (1,), (2,), (0, 1, 2)]

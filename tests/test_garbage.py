@@ -13,7 +13,7 @@ import pytest
 import depthwire
 from depthwire.feed.channel import BookChannel
 from depthwire.endpoints import V5_LINEAR_MAINNET, endpoint_of
-from depthwire.polling import busy_polling
+from depthwire.runtime.busy_poll import busy_polling
 from offline import Offline
 from reference import frames
 

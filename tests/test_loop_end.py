@@ -12,8 +12,8 @@ import pytest
 from depthwire import blocking, errors
 from depthwire.client import Client
 from depthwire.endpoints import endpoint_of
-from depthwire.loop_end import when_closed
-from depthwire.loops import loop_factory
+from depthwire.runtime.loop_end import when_closed
+from depthwire.runtime.event_loop import loop_factory
 from depthwire.settings import Settings
 from depthwire.book.types import BookState
 from v5_server import market, served

@@ -13,8 +13,9 @@ import pytest
 import uvloop
 
 import depthwire
-from depthwire import blocking, errors, polling
-from depthwire.polling import busy_polling
+from depthwire import blocking, errors
+from depthwire.runtime import busy_poll as polling
+from depthwire.runtime.busy_poll import busy_polling
 from depthwire.venue import SyntheticMarket
 from plain_client import BOUND_S
 from venue_thread import venue_thread

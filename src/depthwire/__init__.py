@@ -26,11 +26,11 @@ from depthwire.feed.channel import LiveBook
 from depthwire.client import Client, connect
 from depthwire.errors import *  # noqa: F403
 from depthwire.errors import __all__ as _errors
-from depthwire.garbage import freeze_gc
+from depthwire.runtime.garbage import freeze_gc
 from depthwire.session.health import Health
 from depthwire.book.ladder import Ladder
 from depthwire.arbitration.lines import LineStatus
-from depthwire.loops import run
+from depthwire.runtime.event_loop import run
 from depthwire.session.phase import ConnectionStatus, Phase
 from depthwire.settings import Settings
 from depthwire.session.status import Status

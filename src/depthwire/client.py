@@ -32,7 +32,7 @@ from depthwire.session.health import Health
 from depthwire.feed.topic_reader import connect_inlet
 from depthwire.arbitration.line import NO_CREDENTIALS, Line
 from depthwire.arbitration.lines import Lines, LineStatus
-from depthwire.polling import busy_polling
+from depthwire.runtime.busy_poll import busy_polling
 from depthwire.session.proxies import proxy_for
 from depthwire.session.reports import Reports
 from depthwire.session.session import Session, taken_back_on_failure

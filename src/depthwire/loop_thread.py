@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from depthwire.errors import ClientClosed, ClientForked
-from depthwire.loops import loop_factory
+from depthwire.runtime.event_loop import loop_factory
 
 Result = TypeVar("Result")
 

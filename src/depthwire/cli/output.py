@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TextIO
 
 from depthwire.bybit.v5.grammar import BOOK as V5_BOOK
-from depthwire.loops import open_standard_fds
+from depthwire.runtime.event_loop import open_standard_fds
 
 _UNITS = ((86_400 * 10**9, "d"), (10**9, "s"), (10**6, "ms"), (10**3, "us"))
 

@@ -32,7 +32,7 @@ from depthwire.errors import (
 )
 from depthwire.feed.listener import Feed
 from depthwire.session.handover import keep_young
-from depthwire.loop_end import when_closed
+from depthwire.runtime.loop_end import when_closed
 from depthwire.session.reports import Reports
 from depthwire.session.resync import Resyncs
 from depthwire.settings import Backoff, Settings
