@@ -34,7 +34,7 @@ from depthwire.errors import (
     SubscriptionError,
     TopicError,
 )
-from depthwire.loop_thread import LoopThread
+from depthwire.blocking.loop_thread import LoopThread
 from depthwire.settings import Settings
 from depthwire.book.types import BookState
 

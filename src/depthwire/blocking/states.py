@@ -12,7 +12,7 @@ import numpy.typing as npt
 from depthwire.bybit.instrument import Instrument
 from depthwire.feed.channel import LiveBook
 from depthwire.errors import ClientClosed, DepthwireError
-from depthwire.loop_thread import LoopThread
+from depthwire.blocking.loop_thread import LoopThread
 from depthwire.feed.streams import Watched
 from depthwire.book.types import BBO, BookSnapshot, BookState, DepthWithin, Level, Levels, Side
 

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from depthwire.blocking_states import BlockingBook, BlockingInstrument, subscribed
+from depthwire.blocking.states import BlockingBook, BlockingInstrument, subscribed
 from depthwire.bybit.accounts import View
 from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.v2.private import StopOrder
@@ -18,7 +18,7 @@ from depthwire.client import connect as connect_async
 from depthwire.errors import DepthwireError
 from depthwire.session.health import Health
 from depthwire.arbitration.lines import LineStatus
-from depthwire.loop_thread import LoopThread
+from depthwire.blocking.loop_thread import LoopThread
 from depthwire.settings import Settings
 from depthwire.session.sign_in import AuthWay
 from depthwire.session.status import Status
