@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from depthwire.venue import DemoTrader, SyntheticMarket
-from depthwire.venue.market import Dialect, PublicTopic
+from depthwire.venue.market.market import Dialect, PublicTopic
 
 START_NS = 1_618_677_786_000_000_000
 SECONDS = 20

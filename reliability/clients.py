@@ -13,8 +13,8 @@ from depthwire.errors import DepthwireError
 from depthwire.arbitration.lines import Lines
 from depthwire.session.session import Session
 from depthwire.settings import Settings
-from depthwire.venue.market import Category, Dialect, PublicTopic
-from depthwire.venue.private_frames import PrivateTopic
+from depthwire.venue.market.market import Category, Dialect, PublicTopic
+from depthwire.venue.frames.private_frames import PrivateTopic
 from event_reader import EventReader
 from lines import MOST_FRAMES, Line
 from truth import AnyTopic, WatchedVenue

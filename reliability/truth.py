@@ -17,10 +17,10 @@ from depthwire.bybit.v5 import dialect as v5
 from depthwire.feed.channel import EventChannel
 from depthwire.feed.listener import Feed
 from depthwire.venue import Fault, MarketFrame, Venue
-from depthwire.venue.connection import Connection
-from depthwire.venue.faulty_line import FaultyLine
-from depthwire.venue.market import Category, Dialect, PublicTopic
-from depthwire.venue.private_frames import PrivateFrame, PrivateTopic
+from depthwire.venue.server.connection import Connection
+from depthwire.venue.server.faulty_line import FaultyLine
+from depthwire.venue.market.market import Category, Dialect, PublicTopic
+from depthwire.venue.frames.private_frames import PrivateFrame, PrivateTopic
 from rules import Numbers
 
 AnyTopic = PublicTopic | PrivateTopic

@@ -23,8 +23,8 @@ from depthwire.settings import Settings
 from depthwire.feed.streams import EventStream
 from depthwire.book.types import BookState
 from depthwire.venue import DemoTrader, Fault, Faults, MarketFrame, SyntheticMarket, Venue, WirePairs
-from depthwire.venue.faults import Moment
-from depthwire.venue.wire_book import WireFields
+from depthwire.venue.server.faults import Moment
+from depthwire.venue.frames.wire_book import WireFields
 from plain_client import run
 
 KEY, SECRET = "key", "hush-hush"

@@ -28,7 +28,7 @@ from depthwire.settings import Settings
 from depthwire.tape import TapeReader
 from depthwire.book.types import BookState
 from depthwire.venue import Category, Dialect, PublicTopic, WirePairs
-from depthwire.venue.wire_states import state_of
+from depthwire.venue.frames.wire_states import state_of
 from plain_client import PlainClient, run, until
 
 KILLS = int(os.environ.get("DEPTHWIRE_KILLS", "3"))

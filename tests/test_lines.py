@@ -17,7 +17,7 @@ from depthwire.settings import Settings
 from depthwire.feed.streams import EventStream
 from depthwire.book.types import BookState
 from depthwire.venue import DemoTrader, Fault, SyntheticMarket, Venue
-from depthwire.venue.faults import Moment
+from depthwire.venue.server.faults import Moment
 from plain_client import run, until
 from test_faults_client import CALM, KEY, SECRET, WatchedVenue
 

@@ -268,7 +268,7 @@ def test_a_sign_in_that_is_not_answered_costs_no_public_topic(monkeypatch: pytes
                 venue.inverse_url, api_key=KEY, api_secret=SECRET, settings=settings
             ) as client:
                 book, orders = await client.book("BTCUSD"), await client.orders()
-                monkeypatch.setattr("depthwire.venue.connection.Connection._sign_in", lambda *_: None)
+                monkeypatch.setattr("depthwire.venue.server.connection.Connection._sign_in", lambda *_: None)
                 venue.drop_connections()
                 await until(lambda: client.status().connects == 2 and book.state is BookState.LIVE)
                 with pytest.raises(errors.AuthError, match=r"no answer to the sign-in within 0\.3 s"):

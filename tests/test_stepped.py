@@ -6,7 +6,8 @@ import pytest
 from picows import WSMsgType
 
 from damage import DAMAGES
-from depthwire.venue import Fault, faulty_line
+from depthwire.venue import Fault
+from depthwire.venue.server import faulty_line
 from shard import Plan
 from stepped import SteppedShard, soaked
 from truth import WatchedLine

@@ -19,8 +19,8 @@ from depthwire.venue import (
     OrderRejected,
     SyntheticMarket,
 )
-from depthwire.venue.contracts import INVERSE, MAKER_FEE, TAKER_FEE, UNIT
-from depthwire.venue.private_frames import PrivateFrame, PrivateTopic
+from depthwire.venue.market.contracts import INVERSE, MAKER_FEE, TAKER_FEE, UNIT
+from depthwire.venue.frames.private_frames import PrivateFrame, PrivateTopic
 from venue_frames import topics_of
 
 START_NS = 1_618_677_786_000_000_000
@@ -525,7 +525,7 @@ def test_the_private_frames_tell_the_whole_truth() -> None:
 
 
 def test_a_liquidation_in_the_crowd_takes_accounts_orders_as_any_order_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("depthwire.venue.liquidations._STEPS_BETWEEN", 1)
+    monkeypatch.setattr("depthwire.venue.market.liquidations._STEPS_BETWEEN", 1)
     floor = Floor()
     account = floor.exchange.account("maker", deposits=WHALE)
     for symbol in ("BTCUSD", "ETHUSD", "BTCUSDT"):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from depthwire.venue.contracts import (
+from depthwire.venue.market.contracts import (
     HIGHEST_PRICE,
     INVERSE,
     LINEAR,

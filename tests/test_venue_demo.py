@@ -13,7 +13,7 @@ import pytest
 from cli_process import BOUND_S, started, urls
 from depthwire.cli import main
 from depthwire.venue import DemoTrader, Dialect, SyntheticMarket
-from depthwire.venue.private_frames import PrivateFrame
+from depthwire.venue.frames.private_frames import PrivateFrame
 from plain_client import PlainClient
 
 START_NS = 1_618_677_786_000_000_000

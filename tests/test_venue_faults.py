@@ -12,7 +12,7 @@ import pytest
 
 from depthwire.bybit.auth import Credentials, as_query
 from depthwire.venue import Fault, Faults, SyntheticMarket, Venue
-from depthwire.venue.faults import MEANINGS, Moment
+from depthwire.venue.server.faults import MEANINGS, Moment
 from plain_client import run
 
 START_NS = 1_618_677_786_000_000_000

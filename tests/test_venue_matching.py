@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from depthwire.venue.matching import BUY, SELL, Matcher, Order, Side, TimeInForce, Trade
+from depthwire.venue.market.matching import BUY, SELL, Matcher, Order, Side, TimeInForce, Trade
 
 GTC, IOC = TimeInForce.GOOD_TILL_CANCEL, TimeInForce.IMMEDIATE_OR_CANCEL
 FOK, POST_ONLY = TimeInForce.FILL_OR_KILL, TimeInForce.POST_ONLY

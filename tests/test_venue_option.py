@@ -58,7 +58,7 @@ def test_a_connection_holds_two_thousand_topics() -> None:
             client = await PlainClient.connect(venue.v5_url("option"))
             service = venue._services["/v5/public/option"]
             held = [f"tickers.{number}" for number in range(1999)]
-            from depthwire.venue.requests import Request
+            from depthwire.venue.server.requests import Request
 
             topics = [f"tickers.{CALL}", f"tickers.{PUT}"]
             assert service.concrete(Request("subscribe", topics), held, is_signed_in=False) == topics[:1]

@@ -15,17 +15,9 @@ from picows import WSCloseCode, WSHandshakeError, WSMsgType, ws_connect
 
 from depthwire.errors import TapeError, TopicError
 from depthwire.tape import Pace
-from depthwire.venue import (
-    Category,
-    Dialect,
-    MarketFrame,
-    PublicTopic,
-    SyntheticMarket,
-    Venue,
-    WireBook,
-    connection,
-    server,
-)
+from depthwire.venue import Category, Dialect, MarketFrame, PublicTopic, SyntheticMarket, Venue, WireBook
+from depthwire.venue.server import connection
+from depthwire.venue.server import server
 from plain_client import PlainClient, run, until
 from reference import BUY, SELL, ReferenceBook
 from venue_frames import v2_frames

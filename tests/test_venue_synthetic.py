@@ -61,7 +61,7 @@ def test_equal_seeds_give_equal_bytes() -> None:
 
 def test_without_a_start_the_market_begins_now(monkeypatch: pytest.MonkeyPatch) -> None:
     market = SyntheticMarket(7)
-    monkeypatch.setattr("depthwire.venue.exchange.time.time_ns", lambda: START_NS)
+    monkeypatch.setattr("depthwire.venue.market.exchange.time.time_ns", lambda: START_NS)
     assert list(itertools.islice(v2_frames(market), 500)) == list(frames(7, 500))
 
 

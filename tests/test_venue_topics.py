@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from depthwire.venue import SyntheticMarket
-from depthwire.venue.candles import candle_span
+from depthwire.venue.market.candles import candle_span
 from venue_frames import v2_frames
 
 START_NS = 1_618_677_786_000_000_000

@@ -9,7 +9,7 @@ from depthwire.bybit.auth import KEY_VARIABLE, SECRET_VARIABLE
 from depthwire.cli.command import OK, USAGE, Command, above_zero, run_until_signalled
 from depthwire.cli.output import say, write
 from depthwire.venue import DemoTrader, Faults, Market, SyntheticMarket, TapeMarket, Venue
-from depthwire.venue.faults import MEANINGS
+from depthwire.venue.server.faults import MEANINGS
 
 _DETAILS = """\
 Serves a market over WebSocket in the v2 and v5 dialects until Ctrl-C or SIGTERM, which are its regular end: exit

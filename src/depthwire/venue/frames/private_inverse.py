@@ -1,0 +1,132 @@
+"""What the inverse dialect's private topics say: amounts and prices as text, quantities as whole numbers.
+
+Source of the shapes: the exchange's inverse WebSocket document and recorded frames.
+"""
+
+from depthwire.venue.market.accounts import Account
+from depthwire.venue.market.contracts import rounded
+from depthwire.venue.market.instruments import Instrument, plain, utc_text
+from depthwire.venue.market.orders import AccountOrder, Execution, Fields, names
+
+HEADS: dict[str, Fields] = {"position": {"action": "update"}}
+"""What stands beside a topic's data."""
+
+
+def order(order: AccountOrder) -> Fields:
+    """An active order."""
+    return {
+        **names(order, "order_id"),
+        "price": plain(order.price),
+        "qty": order.lots,
+        "time_in_force": order.time_in_force,
+        "create_type": order.create_type,
+        "cancel_type": order.cancel_type,
+        "order_status": order.status,
+        "leaves_qty": order.leaves,
+        "cum_exec_qty": order.cum_lots,
+        "cum_exec_value": plain(order.cum_exec_value),
+        "cum_exec_fee": plain(order.cum_exec_fee),
+        "timestamp": utc_text(order.updated_ns, 3),
+        "take_profit": plain(order.take_profit),
+        "tp_trigger_by": "LastPrice" if order.take_profit else "",
+        "stop_loss": plain(order.stop_loss),
+        "sl_trigger_by": "LastPrice" if order.stop_loss else "",
+        "trailing_stop": "0",
+        "trailing_active": "0",
+        "last_exec_price": plain(order.last_exec_price),
+        "reduce_only": order.reduce_only,
+        "close_on_trigger": order.close_on_trigger,
+    }
+
+
+def stop_order(account: Account, order: AccountOrder) -> Fields:
+    """A conditional order."""
+    head = names(order, "order_id")
+    return {
+        "order_id": head.pop("order_id"),
+        "order_link_id": head.pop("order_link_id"),
+        "user_id": account.user_id,
+        **head,
+        "price": plain(order.price),
+        "qty": order.lots,
+        "time_in_force": order.time_in_force,
+        "create_type": order.create_type,
+        "cancel_type": order.cancel_type,
+        "order_status": order.status,
+        "stop_order_type": order.stop_order_type,
+        "trigger_by": "LastPrice",
+        "trigger_price": plain(order.trigger_price),
+        "close_on_trigger": order.close_on_trigger,
+        "timestamp": utc_text(order.updated_ns, 3),
+    }
+
+
+def execution(fill: Execution) -> Fields:
+    """A fill."""
+    instrument = fill.order.instrument
+    return {
+        "symbol": fill.order.symbol,
+        "side": fill.order.side,
+        "order_id": fill.order.order_id,
+        "exec_id": fill.exec_id,
+        "order_link_id": fill.order.order_link_id,
+        "price": plain(instrument.price_of(fill.tick)),
+        "order_qty": fill.order.lots,
+        "exec_type": fill.exec_type,
+        "exec_qty": fill.lots,
+        "exec_fee": plain(fill.fee),
+        "leaves_qty": fill.leaves,
+        "is_maker": fill.is_maker,
+        "trade_time": utc_text(fill.at_ns, 3),
+    }
+
+
+def positions(account: Account, instrument: Instrument) -> list[Fields]:
+    """The positions in a symbol."""
+    (position,) = account.positions_in(instrument)
+    balance = account.balance(instrument.coin)
+    return [
+        {
+            "user_id": account.user_id,
+            "symbol": instrument.symbol,
+            "size": position.lots,
+            "side": position.side,
+            "position_value": plain(position.value),
+            "entry_price": plain(rounded(position.entry_price)),
+            "liq_price": plain(position.liq_price),
+            "bust_price": plain(position.bust_price),
+            "leverage": plain(position.leverage),
+            "order_margin": plain(account.order_margin(instrument)),
+            "position_margin": plain(position.margin),
+            "available_balance": plain(balance.available),
+            "take_profit": plain(position.guard_price("TakeProfit")),
+            "tp_trigger_by": "LastPrice" if position.guard_price("TakeProfit") else "",
+            "stop_loss": plain(position.guard_price("StopLoss")),
+            "sl_trigger_by": "LastPrice" if position.guard_price("StopLoss") else "",
+            "realised_pnl": plain(position.realised_pnl),
+            "trailing_stop": "0",
+            "trailing_active": "0",
+            "wallet_balance": plain(balance.wallet),
+            "risk_id": 1,
+            "occ_closing_fee": plain(position.closing_fee),
+            "occ_funding_fee": "0",
+            "auto_add_margin": 0,
+            "cum_realised_pnl": plain(position.cum_realised_pnl),
+            "position_status": "Normal",
+            "position_seq": position.sequence,
+            "Isolated": True,
+            "mode": 0,
+            "position_idx": position.index,
+        }
+    ]
+
+
+def wallet(account: Account, coin: str) -> Fields:
+    """A coin."""
+    wallet, available = account.balance(coin)
+    return {
+        "user_id": account.user_id,
+        "coin": coin,
+        "available_balance": plain(available),
+        "wallet_balance": plain(wallet),
+    }

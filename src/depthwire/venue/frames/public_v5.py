@@ -1,0 +1,364 @@
+"""How the v5 dialect tells the public topics of a symbol: numbers as text, key orders as on each path.
+
+Source of the shapes: frames recorded in 2025 and 2026, and the exchange's v5 document. Linear and inverse prices and
+sizes have fixed decimals, those of spot none at their end.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from depthwire.bybit.v2.grammar import CANDLE_INTERVALS
+from depthwire.venue.market.book_view import BookView, LevelChange
+from depthwire.venue.market.candles import Candle
+from depthwire.venue.market.instruments import Instrument, plain
+from depthwire.venue.market.liquidations import Liquidation
+from depthwire.venue.market.market import Category, MarketFrame, PublicTopic
+from depthwire.venue.market.matching import BUY, SELL
+from depthwire.venue.market.stats import FUNDING_H, FUNDING_RATE_E6, HOUR_NS, change_e6, funding_hour
+from depthwire.venue.market.symbol import Symbol
+from depthwire.venue.market.trade_tape import NumberedTrade
+from depthwire.venue.market.view import EventView, View
+
+BOOK_PACES_MS = {1: 10, 50: 20, 200: 100, 1000: 200}
+"""Depths of the book topics, and how often each is pushed at most."""
+UNDERLYING, VOLATILITY = "60622.5", "0.5"
+"""What frames of options say of their underlying, which does not move here."""
+OPTION_PACES_MS = {25: 20, 100: 100}
+BOOK_KINDS = tuple(f"orderbook.{depth}" for depth in (*BOOK_PACES_MS, *OPTION_PACES_MS))
+TICKER_KIND = "tickers"
+PUBLIC_KINDS = ("orderbook", "publicTrade", TICKER_KIND, "kline", "allLiquidation")
+_AGAIN_NS = 3 * 10**9  # after so long the top of the book is told once more
+_SHORT = (Category.SPOT, Category.OPTION)  # their numbers have no zeros at the end
+
+Make = Callable[[PublicTopic, Symbol], View]
+Texts = Callable[[PublicTopic, Instrument, Sequence[Any], int], Iterator[str]]
+
+
+def kinds_of(instrument: Instrument) -> dict[str, Make]:
+    """What there is of a symbol: the kinds of topic, and what makes their views."""
+    if instrument.category is Category.OPTION:
+        return {
+            **{f"orderbook.{depth}": partial(_book, depth) for depth in OPTION_PACES_MS},
+            "publicTrade": partial(_events, 20, "trade", _option_trades),
+            TICKER_KIND: TickerView,
+        }
+    kinds: dict[str, Make] = {
+        "orderbook.1": TopView,
+        **{f"orderbook.{depth}": partial(_book, depth) for depth in BOOK_PACES_MS if depth > 1},
+        "publicTrade": partial(_events, 20, "trade", _trades),
+        TICKER_KIND: TickerView,
+        **{f"kline.{interval}": partial(_kline, interval) for interval in CANDLE_INTERVALS},
+    }
+    if instrument.category is not Category.SPOT:
+        kinds["allLiquidation"] = partial(_events, 500, "liquidation", _liquidations)
+    return kinds
+
+
+def filter_of(kind: str, instrument: Instrument) -> str:
+    """What a topic of a symbol ends in: the symbol, but for trades of options their base coin."""
+    by_coin = instrument.category is Category.OPTION and kind == "publicTrade"
+    return instrument.symbol.partition("-")[0] if by_coin else instrument.symbol
+
+
+def _book(depth: int, topic: PublicTopic, symbol: Symbol) -> View:
+    if topic.category is Category.OPTION:
+        return BookView(topic, OPTION_PACES_MS[depth], depth, symbol.matcher, OptionBookWords(topic, symbol))
+    return BookView(topic, BOOK_PACES_MS[depth], depth, symbol.matcher, BookWords(topic, symbol))
+
+
+def _events(pace_ms: int, source: str, texts: Texts, topic: PublicTopic, symbol: Symbol) -> View:
+    return EventView(topic, pace_ms, source, partial(texts, topic, symbol.instrument))
+
+
+def _kline(interval: str, topic: PublicTopic, symbol: Symbol) -> View:
+    def standing(at_ns: int) -> Sequence[Candle]:
+        return [symbol.candles.now(interval, at_ns)]
+
+    return EventView(topic, 1000, f"candle.{interval}", partial(_candles, topic, symbol.instrument), standing)
+
+
+def _head(topic: PublicTopic, kind: str, at_ns: int) -> str:
+    """How most frames begin."""
+    at_ms = at_ns // 1_000_000
+    if topic.category is Category.SPOT:
+        return f'{{"topic":"{topic}","ts":{at_ms},"type":"{kind}"'
+    return f'{{"topic":"{topic}","type":"{kind}","ts":{at_ms}'
+
+
+def _price(instrument: Instrument, tick: int) -> str:
+    return instrument.price_number(tick) if instrument.category in _SHORT else instrument.price(tick)
+
+
+def _size(instrument: Instrument, lots: int) -> str:
+    return plain(instrument.qty_of(lots)) if instrument.category in _SHORT else instrument.fixed_size(lots)
+
+
+# books
+
+
+class BookWords:
+    """Book frames: ``[price, size]`` pairs, of which a size of 0 says that the level is gone.
+
+    ``u`` is the topic's own: it goes on from frame to frame, whoever listens.
+    """
+
+    def __init__(self, topic: PublicTopic, symbol: Symbol) -> None:
+        self._topic = topic
+        self._instrument = symbol.instrument
+        self._u = symbol.matcher.sequence // 100
+
+    def snapshot(self, levels: Sequence[LevelChange], sequence: int, at_ns: int) -> str:
+        """All levels."""
+        self._u += 1
+        return self._frame("snapshot", levels, sequence, at_ns)
+
+    def again(self, levels: Sequence[LevelChange], sequence: int, at_ns: int) -> str:
+        """The last snapshot once more."""
+        return self._frame("snapshot", levels, sequence, at_ns)
+
+    def delta(self, changes: Sequence[LevelChange], sequence: int, at_ns: int) -> str:
+        """What changed."""
+        self._u += 1
+        return self._frame("delta", changes, sequence, at_ns)
+
+    def _frame(self, kind: str, levels: Sequence[LevelChange], sequence: int, at_ns: int) -> str:
+        data = self._data(levels, sequence)
+        return f'{_head(self._topic, kind, at_ns)},"data":{data},"cts":{at_ns // 1_000_000}}}'
+
+    def _data(self, levels: Sequence[LevelChange], sequence: int) -> str:
+        bids = ",".join(self._pair(level) for level in levels if level.sign == BUY)
+        asks = ",".join(self._pair(level) for level in levels if level.sign == SELL)
+        return f'{{"s":"{self._instrument.symbol}","b":[{bids}],"a":[{asks}],"u":{self._u},"seq":{sequence}}}'
+
+    def _pair(self, level: LevelChange) -> str:
+        size = _size(self._instrument, level.lots) if level.lots else "0"
+        return f'["{_price(self._instrument, level.tick)}","{size}"]'
+
+
+class OptionBookWords(BookWords):
+    """Book frames of options, which begin with an id and end with the type."""
+
+    def _frame(self, kind: str, levels: Sequence[LevelChange], sequence: int, at_ns: int) -> str:
+        return _option_frame(self._topic, kind, self._data(levels, sequence), sequence, at_ns)
+
+
+class TopView(BookView):
+    """The best level a side: snapshots only, and the last one again where nothing changed for 3 s."""
+
+    def __init__(self, topic: PublicTopic, symbol: Symbol) -> None:
+        self._top_words = BookWords(topic, symbol)
+        super().__init__(topic, BOOK_PACES_MS[1], 1, symbol.matcher, self._top_words)
+        self._told_ns = 0
+
+    def begin(self, at_ns: int) -> Iterator[MarketFrame]:
+        """The top of the book."""
+        self._told_ns = at_ns
+        yield from super().begin(at_ns)
+
+    def push(self, at_ns: int) -> Iterator[MarketFrame]:
+        """The top of the book, if it changed, or was not told for a while."""
+        changed = bool(self._changes())
+        if changed or at_ns - self._told_ns >= _AGAIN_NS:
+            self._told_ns = at_ns
+            tell = self._top_words.snapshot if changed else self._top_words.again
+            yield self.frame(at_ns, tell(self._levels(), self._matcher.sequence, at_ns))
+
+
+# events
+
+
+def _trades(topic: PublicTopic, instrument: Instrument, trades: Sequence[NumberedTrade], at_ns: int) -> Iterator[str]:
+    told = ",".join(_trade(instrument, trade) for trade in trades)
+    yield f'{_head(topic, "snapshot", at_ns)},"data":[{told}]}}'
+
+
+def _trade(instrument: Instrument, numbered: NumberedTrade) -> str:
+    trade = numbered.trade
+    at_ms, symbol = trade.at_ns // 1_000_000, instrument.symbol
+    price, size = _price(instrument, trade.tick), _size(instrument, trade.lots)
+    if instrument.category is Category.SPOT:
+        return (
+            f'{{"i":"{numbered.number}","T":{at_ms},"p":"{price}","v":"{size}","S":"{trade.side}",'
+            f'"seq":{trade.sequence},"s":"{symbol}","BT":false,"RPI":false}}'
+        )
+    return (
+        f'{{"T":{at_ms},"s":"{symbol}","S":"{trade.side}","v":"{size}","p":"{price}",'
+        f'"L":"{numbered.tick_direction}","i":"{numbered.uuid}","BT":false,"RPI":false,"seq":{trade.sequence}}}'
+    )
+
+
+def _option_frame(topic: PublicTopic, kind: str, data: str, sequence: int, at_ns: int) -> str:
+    at_ms = at_ns // 1_000_000
+    return f'{{"id":"{topic}-{sequence}-{at_ms}","topic":"{topic}","ts":{at_ms},"data":{data},"type":"{kind}"}}'
+
+
+def _option_trades(
+    topic: PublicTopic, instrument: Instrument, trades: Sequence[NumberedTrade], at_ns: int
+) -> Iterator[str]:
+    told = ",".join(_option_trade(instrument, trade) for trade in trades)
+    yield _option_frame(topic, "snapshot", f"[{told}]", trades[-1].trade.sequence, at_ns)
+
+
+def _option_trade(instrument: Instrument, numbered: NumberedTrade) -> str:
+    trade = numbered.trade
+    price = _price(instrument, trade.tick)
+    return (
+        f'{{"p":"{price}","v":"{_size(instrument, trade.lots)}","i":"{numbered.uuid}","T":{trade.at_ns // 1_000_000},'
+        f'"BT":false,"RPI":false,"S":"{trade.side}","s":"{instrument.symbol}","L":"{numbered.tick_direction}",'
+        f'"mP":"{price}","iP":"{UNDERLYING}","mIv":"{VOLATILITY}","iv":"{VOLATILITY}","seq":{trade.sequence}}}'
+    )
+
+
+def _liquidations(
+    topic: PublicTopic, instrument: Instrument, liquidations: Sequence[Liquidation], at_ns: int
+) -> Iterator[str]:
+    told = ",".join(
+        f'{{"T":{when_ns // 1_000_000},"s":"{instrument.symbol}","S":"{side}","v":"{_size(instrument, lots)}",'
+        f'"p":"{_price(instrument, tick)}"}}'
+        for side, tick, lots, when_ns in liquidations
+    )
+    yield f'{_head(topic, "snapshot", at_ns)},"data":[{told}]}}'
+
+
+def _candles(topic: PublicTopic, instrument: Instrument, candles: Sequence[Candle], at_ns: int) -> Iterator[str]:
+    told = ",".join(_candle(instrument, candle) for candle in candles)
+    at_ms = at_ns // 1_000_000
+    if topic.category is Category.SPOT:
+        yield f'{{"type":"snapshot","topic":"{topic}","data":[{told}],"ts":{at_ms}}}'
+    else:
+        yield f'{{"topic":"{topic}","data":[{told}],"ts":{at_ms},"type":"snapshot"}}'
+
+
+def _candle(instrument: Instrument, candle: Candle) -> str:
+    number = instrument.price_number
+    return (
+        f'{{"start":{candle.start_s * 1000},"end":{candle.end_s * 1000 - 1},"interval":"{candle.interval}",'
+        f'"open":"{number(candle.open)}","close":"{number(candle.close)}","high":"{number(candle.high)}",'
+        f'"low":"{number(candle.low)}","volume":"{plain(instrument.qty_of(candle.lots))}",'
+        f'"turnover":"{plain(instrument.turnover(candle.turnover_e8))}","confirm":{str(candle.confirm).lower()},'
+        f'"timestamp":{candle.at_ns // 1_000_000}}}'
+    )
+
+
+# tickers
+
+
+class TickerView(View):
+    """``tickers``: of derivatives all fields, then those that changed; of spot all fields, whenever one changed."""
+
+    def __init__(self, topic: PublicTopic, symbol: Symbol) -> None:
+        super().__init__(topic, 1000 if topic.category is Category.SPOT else 100)
+        self._symbol = symbol
+        self._told: dict[str, str] = {}
+
+    def begin(self, at_ns: int) -> Iterator[MarketFrame]:
+        """All fields."""
+        self._told = self._fields(at_ns)
+        yield self._frame("snapshot", self._told, at_ns)
+
+    def push(self, at_ns: int) -> Iterator[MarketFrame]:
+        """What changed since the last push, if anything did."""
+        told, fields = self._told, self._fields(at_ns)
+        if fields == told:
+            return
+        self._told = fields
+        if self.topic.category in _SHORT:
+            yield self._frame("snapshot", fields, at_ns)
+        else:
+            changed = {name for name in fields if fields[name] != told[name]}
+            for quote in ({"bid1Price", "bid1Size"}, {"ask1Price", "ask1Size"}):
+                if changed & quote:
+                    changed |= quote  # told whole
+            delta = {name: value for name, value in fields.items() if name == "symbol" or name in changed}
+            yield self._frame("delta", delta, at_ns)
+
+    def _frame(self, kind: str, fields: dict[str, str], at_ns: int) -> MarketFrame:
+        topic, sequence, at_ms = self.topic, self._symbol.matcher.sequence, at_ns // 1_000_000
+        data = msgspec.json.encode(fields).decode()
+        if topic.category is Category.OPTION:
+            text = _option_frame(topic, kind, data, sequence, at_ns)
+        elif topic.category is Category.SPOT:
+            text = f'{{"topic":"{topic}","ts":{at_ms},"type":"{kind}","cs":{sequence},"data":{data}}}'
+        else:
+            text = f'{{"topic":"{topic}","type":"{kind}","data":{data},"cs":{sequence},"ts":{at_ms}}}'
+        return self.frame(at_ns, text)
+
+    def _fields(self, at_ns: int) -> dict[str, str]:
+        symbol = self._symbol
+        instrument, stats = symbol.instrument, symbol.stats
+        change = plain(instrument.turnover(change_e6(stats.last, stats.day_ago) * 100))
+        turnover, volume = instrument.turnover(stats.day_turnover_e8), instrument.qty_of(stats.day_lots)
+        price = partial(_price, instrument)
+        if instrument.category is Category.SPOT:
+            return {
+                "symbol": instrument.symbol,
+                "lastPrice": price(stats.last),
+                "highPrice24h": price(stats.high),
+                "lowPrice24h": price(stats.low),
+                "prevPrice24h": price(stats.day_ago),
+                "volume24h": plain(volume),
+                "turnover24h": plain(turnover),
+                "price24hPcnt": change,
+                "usdIndexPrice": instrument.price_text(stats.index_e4),
+            }
+        bid, ask = symbol.top
+        interest = symbol.interest
+        if instrument.category is Category.OPTION:
+            return {
+                "symbol": instrument.symbol,
+                "bidPrice": price(bid),
+                "bidSize": _size(instrument, symbol.matcher.lots_at(BUY, bid)),
+                "bidIv": VOLATILITY,
+                "askPrice": price(ask),
+                "askSize": _size(instrument, symbol.matcher.lots_at(SELL, ask)),
+                "askIv": VOLATILITY,
+                "lastPrice": price(stats.last),
+                "highPrice24h": price(stats.high),
+                "lowPrice24h": price(stats.low),
+                "markPrice": instrument.price_text(stats.mark_e4),
+                "indexPrice": UNDERLYING,
+                "markPriceIv": VOLATILITY,
+                "underlyingPrice": UNDERLYING,
+                "openInterest": plain(instrument.qty_of(interest)),
+                "turnover24h": plain(turnover),
+                "volume24h": plain(volume),
+                "totalVolume": plain(volume),
+                "totalTurnover": plain(turnover),
+                "delta": "0.5",
+                "gamma": "0.00001",
+                "vega": "80",
+                "theta": "-20",
+                "predictedDeliveryPrice": "0",
+                "change24h": change,
+            }
+        value = instrument.contract.value(instrument.qty_of(interest), instrument.price_of(stats.last))
+        return {
+            "symbol": instrument.symbol,
+            "tickDirection": symbol.tape.tick_direction,
+            "price24hPcnt": change,
+            "lastPrice": price(stats.last),
+            "prevPrice24h": price(stats.day_ago),
+            "highPrice24h": price(stats.high),
+            "lowPrice24h": price(stats.low),
+            "prevPrice1h": price(stats.hour_ago),
+            "markPrice": instrument.price_text(stats.mark_e4),
+            "indexPrice": instrument.price_text(stats.index_e4),
+            "openInterest": plain(instrument.qty_of(interest)),
+            "openInterestValue": f"{value:.2f}",
+            "turnover24h": f"{turnover:.4f}",
+            "volume24h": f"{volume:.4f}",
+            "fundingIntervalHour": str(FUNDING_H),
+            "fundingCap": "0.005",
+            "nextFundingTime": str(funding_hour(at_ns) * HOUR_NS // 1_000_000),
+            "fundingRate": plain(instrument.turnover(FUNDING_RATE_E6 * 100)),
+            "bid1Price": price(bid),
+            "bid1Size": _size(instrument, symbol.matcher.lots_at(BUY, bid)),
+            "ask1Price": price(ask),
+            "ask1Size": _size(instrument, symbol.matcher.lots_at(SELL, ask)),
+            "preOpenPrice": "",
+            "preQty": "",
+            "curPreListingPhase": "",
+        }

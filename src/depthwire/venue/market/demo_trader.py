@@ -1,0 +1,104 @@
+"""A small seeded market maker, so that private topics have something to tell."""
+
+import random
+from contextlib import suppress
+from decimal import Decimal
+
+from depthwire.venue.market.accounts import Account
+from depthwire.venue.market.desk import Desk
+from depthwire.venue.market.exchange import Exchange
+from depthwire.venue.market.matching import TimeInForce
+from depthwire.venue.market.orders import SIDES, OrderRejected
+
+_INTERVAL_MS = 100
+_QUOTES = 4  # a side
+_STOPS = 2
+_REACH_TICKS = 6  # how far behind the best price it quotes
+_LOTS = (200, 4000)  # of an order; on linear, thousandths of them
+_LINEAR_SHARE = 0.02
+_MOST_QUOTES_HELD = 6  # positions of more orders than that are reduced
+_STALE, _TAKE, _STOP, _DROP_STOP = 0.05, 0.02, 0.02, 0.01  # how often, per turn and symbol
+
+
+class DemoTrader:
+    """Quotes both sides of some symbols on one account; now and then it takes, sets a stop, or guards a position.
+
+    It acts each 100 ms of the market's time, from now on; equal seeds in equal markets act equally.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        account: Account,
+        *,
+        seed: int = 0,
+        symbols: tuple[str, ...] = ("BTCUSD", "ETHUSD", "BTCUSDT"),
+    ) -> None:
+        self.account = account
+        self._random = random.Random(f"{seed}:demo")  # noqa: S311  # a trader to be repeated, not a secret
+        self._desks = [exchange.desks[symbol] for symbol in symbols]
+        exchange.every(_INTERVAL_MS, self.act)
+
+    def act(self) -> None:
+        """One turn at each symbol."""
+        for desk in self._desks:
+            with suppress(OrderRejected):  # out of money for the moment, or the market moved away
+                self._act(desk)
+
+    def _act(self, desk: Desk) -> None:
+        account, rng, symbol = self.account, self._random, desk.instrument.symbol
+        quotes = [order for order in account.open_orders.values() if order.symbol == symbol]
+        side = rng.choice(list(SIDES))
+        if quotes and (len(quotes) > 2 * _QUOTES or rng.random() < _STALE):
+            account.cancel(rng.choice(quotes).order_id)
+        elif sum(order.side == side for order in quotes) < _QUOTES:
+            self._quote(desk, side)
+        stops = [order for order in account.untriggered.values() if order.symbol == symbol]
+        if stops and rng.random() < _DROP_STOP:
+            account.cancel(stops[0].order_id)
+        elif len(stops) < _STOPS and rng.random() < _STOP:
+            self._stop(desk, side)
+        if rng.random() < _TAKE:
+            account.submit(symbol, side, self._size(desk), order_type="Market")
+        self._reduce(desk)
+
+    def _quote(self, desk: Desk, side: str) -> None:
+        price = desk.best(side) - SIDES[side] * self._random.randint(0, _REACH_TICKS) * desk.instrument.tick_size
+        guards = {}
+        if self._random.random() < _STALE:
+            away = SIDES[side] * 40 * desk.instrument.tick_size
+            guards = {"take_profit": price + away, "stop_loss": price - away}
+        self.account.submit(
+            desk.instrument.symbol,
+            side,
+            self._size(desk),
+            price,
+            time_in_force=TimeInForce.POST_ONLY,
+            take_profit=guards.get("take_profit"),
+            stop_loss=guards.get("stop_loss"),
+        )
+
+    def _stop(self, desk: Desk, side: str) -> None:
+        """A conditional market order on a price that moves on."""
+        away = SIDES[side] * self._random.randint(5, 60) * desk.instrument.tick_size
+        self.account.submit(
+            desk.instrument.symbol,
+            side,
+            self._size(desk),
+            order_type="Market",
+            trigger_price=desk.last_price + away,
+        )
+
+    def _reduce(self, desk: Desk) -> None:
+        """Closes half of a position that has grown too large."""
+        instrument = desk.instrument
+        most = _MOST_QUOTES_HELD * _LOTS[1] * (_LINEAR_SHARE if instrument.is_linear else 1)
+        for position in self.account.positions_in(instrument):
+            if position.lots > most:
+                side = "Sell" if position.sign > 0 else "Buy"
+                half = instrument.qty_of(position.lots // 2)
+                self.account.submit(instrument.symbol, side, half, order_type="Market", reduce_only=True)
+
+    def _size(self, desk: Desk) -> Decimal:
+        lots = self._random.randint(*_LOTS)
+        return desk.instrument.qty_of(max(1, int(lots * _LINEAR_SHARE)) if desk.instrument.is_linear else lots)

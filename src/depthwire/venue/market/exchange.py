@@ -1,0 +1,216 @@
+"""The venue's market as a whole: time, the symbols, the accounts, and what is told of them."""
+
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+
+from depthwire.bybit.topics import split_topic
+from depthwire.venue.market.accounts import Account, Holder, checked_deposit
+from depthwire.venue.market.clearing import Clearing
+from depthwire.venue.market.crowd import Habits
+from depthwire.venue.market.desk import Desk
+from depthwire.venue.market.instruments import Instrument, utc_text
+from depthwire.venue.market.listing import Listing
+from depthwire.venue.market.market import Category, Dialect, MarketFrame, PublicTopic, Tick
+from depthwire.venue.market.orders import Number
+from depthwire.venue.frames.private_frames import PrivateFrame, private_frames
+
+STEP_NS = 20_000_000
+_JITTER_NS = 800_000
+_PHASES = 4  # the symbols do not tick at the same moment
+_DAY_NS = 86_400 * 10**9
+_INSURANCE_NS = 20 * 3600 * 10**9  # after midnight, UTC
+_INSURANCE_FUND = Decimal(1000)
+_FIRST_USER_ID = 1_000_001
+_TRADED = (Category.INVERSE, Category.LINEAR)
+
+DEPOSITS: Mapping[str, Number] = {"BTC": 10, "ETH": 100, "XRP": 200_000, "USDT": 500_000}
+"""What a new account is given, where nothing else is said."""
+
+Listener = Callable[[PrivateFrame], object]
+Action = Callable[[], object]
+
+
+class Exchange:
+    """A market that is traded in: by the crowd, by accounts, and by what is due at its own times.
+
+    ``start_ns`` is the market's time at its opening, ns since the epoch; None: the moment at which `ticks` begins.
+
+    All of it happens in `ticks`, and in the calls of accounts between them: with equal seeds, equal calls between equal
+    ticks give equal frames. Its time, `now_ns`, is that of the last tick. Topics that nobody wants (`want`) are not
+    told, which changes nothing of what happens.
+    """
+
+    def __init__(self, seed: int, start_ns: int | None, listed: tuple[tuple[Instrument, Habits], ...]) -> None:
+        self._start_ns = start_ns
+        self.clearing = Clearing(f"{seed}:clearing")
+        self.clearing.now_ns = self._opening_ns()
+        desks = [
+            Desk(instrument, habits, f"{seed}:{_name(instrument)}", self.clearing, self._tell_accounts)
+            for instrument, habits in listed
+        ]
+        self.desks = {desk.instrument.symbol: desk for desk in desks if desk.instrument.category in _TRADED}
+        """By symbol, those where accounts trade: spot and options are the crowd's alone."""
+        self._every_desk = {(desk.instrument.category, desk.instrument.symbol): desk for desk in desks}
+        self._listings: dict[tuple[Category, str], Listing] = {}
+        self._wanted: dict[PublicTopic, None] = {}
+        self._listeners: list[Listener] = []
+        self._actions: list[tuple[int, Action]] = []
+        for instrument, _ in listed:
+            if not self.clearing.deposits[instrument.coin]:
+                self._deposit(self.clearing.fund, instrument.coin, _INSURANCE_FUND)
+        self._insured = tuple(
+            dict.fromkeys(instrument.coin for instrument, _ in listed if instrument.category is Category.INVERSE)
+        )
+
+    # accounts
+
+    @property
+    def now_ns(self) -> int:
+        """The market's time, ns since the epoch."""
+        return self.clearing.now_ns
+
+    @property
+    def accounts(self) -> Mapping[str, Account]:
+        """The accounts by API key."""
+        return self.clearing.accounts
+
+    def account(self, key: str, *, secret: str | None = None, deposits: Mapping[str, Number] = DEPOSITS) -> Account:
+        """The account with this API key; made where there is none, with a secret (a random one where none is given)
+        and deposits by coin. Raises ValueError for an empty key, another secret than the account's, or a deposit that
+        is none (see `checked_deposit`); then no account is made.
+        """
+        if not key:
+            raise ValueError("an API key is a text that is not empty")
+        account = self.clearing.accounts.get(key)
+        if account is None:
+            amounts = {coin: checked_deposit(coin, amount) for coin, amount in deposits.items()}
+            user_id = _FIRST_USER_ID + len(self.accounts)
+            secret = secret or secrets.token_hex(18)
+            account = self.clearing.accounts[key] = Account(key, secret, user_id, self.desks, self._deposit)
+            for coin, exact in amounts.items():
+                self._deposit(account, coin, exact)
+        elif secret is not None and secret != account.secret:
+            raise ValueError(f"the account {key!r} exists with another secret")
+        return account
+
+    def _deposit(self, holder: Holder, coin: str, amount: Decimal) -> None:
+        self.clearing.deposit(holder, coin, amount)
+        if isinstance(holder, Account):
+            holder.changes.coins[coin] = None
+            self._tell_accounts()
+
+    def listen(self, listener: Listener) -> None:
+        """Calls ``listener(frame)`` for each frame of a private topic, as it happens."""
+        self._listeners.append(listener)
+
+    def _tell_accounts(self) -> None:
+        for account in self.accounts.values():
+            for frame in private_frames(account, self.now_ns):
+                for listener in self._listeners:
+                    listener(frame)
+
+    # time
+
+    def every(self, interval_ms: int, action: Action) -> None:
+        """Calls ``action()`` each ``interval_ms`` of the market's time, rounded up to steps of 20 ms."""
+        self._actions.append((max(1, -(-interval_ms * 1_000_000 // STEP_NS)), action))
+
+    def want(self, topic: PublicTopic) -> Iterable[MarketFrame]:
+        """Tells of a topic from now on; gives what a first subscriber is sent: nothing before the market has opened."""
+        self._wanted[topic] = None
+        return [frame for listing in self._listings_of(topic) for frame in listing.begin(topic, self.now_ns)]
+
+    def forget(self, topic: PublicTopic) -> None:
+        """Tells of a topic no more, until it is wanted again."""
+        self._wanted.pop(topic, None)
+        for listing in self._listings_of(topic):
+            listing.end(topic)
+
+    def _listings_of(self, topic: PublicTopic) -> list[Listing]:
+        """Those that a topic tells of: one, but for trades of options, which come by the base coin."""
+        name = split_topic(topic.name)[1]
+        if (topic.category, name) in self._listings:
+            return [self._listings[topic.category, name]]
+        return [
+            listing
+            for (category, symbol), listing in self._listings.items()
+            if category is topic.category is Category.OPTION and symbol.partition("-")[0] == name
+        ]
+
+    def ticks(self) -> Iterator[Tick]:
+        """The market from its opening, without end. A tick's events happen while its frames are taken.
+
+        Its first frames are snapshots of the books and instruments that are wanted.
+        """
+        self.clearing.now_ns = start_ns = self._opening_ns()
+        self._listings = {name: Listing(desk, start_ns) for name, desk in self._every_desk.items()}
+        yield Tick(start_ns, self._open(start_ns))
+        # To open took its time: what follows is stamped with the moment at which it happens.
+        self.clearing.now_ns = start_ns = self._opening_ns()
+        yield Tick(start_ns, ())
+        listings = tuple(self._listings.values())
+        phases = [listings[phase::_PHASES] for phase in range(_PHASES)]
+        step = 0
+        while True:
+            step += 1
+            for phase in range(_PHASES):
+                at_ns = start_ns + step * STEP_NS + phase * STEP_NS // _PHASES
+                # Who took a step half a step ago may show what has been done since.
+                yield Tick(at_ns, self._step(phases[phase], phases[phase - _PHASES // 2], at_ns, step))
+            yield Tick(at_ns, self._act(at_ns, step))
+
+    def _opening_ns(self) -> int:
+        return time.time_ns() if self._start_ns is None else self._start_ns
+
+    def _open(self, at_ns: int) -> Iterator[MarketFrame]:
+        for topic in tuple(self._wanted):
+            for listing in self._listings_of(topic):
+                yield from listing.begin(topic, at_ns)
+
+    def _step(
+        self, listings: Sequence[Listing], between: Sequence[Listing], at_ns: int, step: int
+    ) -> Iterator[MarketFrame]:
+        for listing in listings:
+            desk = listing.desk
+            if (step + desk.instrument.number) % desk.stride == 0:
+                jitter_ns = desk.crowd.random_bits(20) * _JITTER_NS >> 20
+                self.clearing.now_ns = max(self.now_ns, at_ns - jitter_ns)
+                if desk.step():
+                    self._tell_accounts()
+            elif listing.is_quiet(2 * step):
+                continue
+            else:
+                self.clearing.now_ns = at_ns
+            yield from listing.tell(self.now_ns, 2 * step)
+        self.clearing.now_ns = at_ns
+        for listing in between:
+            if listing.is_quick:
+                yield from listing.tell(at_ns, 2 * step + 1)
+
+    def _act(self, at_ns: int, step: int) -> Iterator[MarketFrame]:
+        """What is due at its own times: the actions of traders, and the daily news of the insurance fund."""
+        at_ns = max(at_ns, self.now_ns)
+        for steps, action in self._actions:
+            if step % steps == 0:
+                action()
+        due_ns = (at_ns - _INSURANCE_NS) // _DAY_NS * _DAY_NS + _INSURANCE_NS
+        if at_ns - STEP_NS < due_ns:
+            for coin in self._insured:
+                balance_e8 = int(self.clearing.fund.balances[coin] * 10**8)
+                topic = insurance_topic(coin)
+                if topic not in self._wanted:
+                    continue
+                data = f'{{"currency":"{coin}","timestamp":"{utc_text(due_ns)}","wallet_balance":{balance_e8}}}'
+                yield MarketFrame(at_ns, topic, f'{{"topic":"{topic}","data":[{data}]}}'.encode())
+
+
+def insurance_topic(coin: str) -> PublicTopic:
+    """The topic that tells of a coin's insurance fund, which only v2 inverse has."""
+    return PublicTopic(Dialect.V2, Category.INVERSE, f"insurance.{coin}")
+
+
+def _name(instrument: Instrument) -> str:
+    """What seeds a symbol's traders."""
+    return f"spot:{instrument.symbol}" if instrument.category is Category.SPOT else instrument.symbol

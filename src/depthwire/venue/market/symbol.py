@@ -1,0 +1,57 @@
+"""What there is to tell of one symbol: its book, its figures, and the events since they were last taken."""
+
+from collections.abc import Iterator
+
+from depthwire.venue.market.candles import Candles
+from depthwire.venue.market.desk import Desk
+from depthwire.venue.market.matching import BUY, SELL
+from depthwire.venue.market.stats import Stats
+from depthwire.venue.market.trade_tape import TradeTape
+
+_STATS_MS, _CANDLES_MS = 100, 1000
+
+
+class Symbol:
+    """One symbol's public state, kept up to date whether anybody is told of it or not."""
+
+    def __init__(self, desk: Desk, at_ns: int) -> None:
+        self._desk = desk
+        self.instrument, self.matcher = desk.instrument, desk.matcher
+        self.tape = TradeTape(desk.instrument, desk.crowd.random_bits)
+        self.stats = Stats(desk.instrument, at_ns)
+        self.candles = Candles(desk.instrument, at_ns)
+        self.stats.follow(at_ns, *self.top)
+
+    def events(self, at_ns: int, at_ms: int) -> Iterator[tuple[str, object]]:
+        """What happened since the last call: trades, liquidations and, each second, candles, each with the name of its
+        kind. ``at_ms`` is the time since the opening.
+        """
+        desk = self._desk
+        if desk.trades:
+            trades, desk.trades = desk.trades, []
+            for trade in trades:
+                self.stats.add(trade)
+                self.candles.add(trade)
+                yield "trade", self.tape.add(trade)
+        if desk.liquidations:
+            liquidations, desk.liquidations = desk.liquidations, []
+            for liquidation in liquidations:
+                yield "liquidation", liquidation
+        if at_ms % _STATS_MS == 0:
+            self.stats.follow(at_ns, *self.top)
+        if at_ms % _CANDLES_MS == 0:
+            for candle in self.candles.take(at_ns):
+                yield f"candle.{candle.interval}", candle
+
+    @property
+    def top(self) -> tuple[int, int]:
+        """The ticks of the best bid and the best ask."""
+        bid, ask = self.matcher.best(BUY), self.matcher.best(SELL)
+        assert bid is not None, "the crowd keeps both sides deep"
+        assert ask is not None
+        return bid, ask
+
+    @property
+    def interest(self) -> int:
+        """Lots held long, by traders who never appear too. O(accounts)."""
+        return self.instrument.opening_interest + self._desk.open_interest
