@@ -21,9 +21,9 @@ check: .venv/installed-check
 	ci/sanitized
 	ci/pins
 
-# By coverage, each target for a minute; needs clang. fuzz/README.md tells more.
+# By coverage, each target for a minute; needs clang. tests/fuzz/README.md tells more.
 fuzz: .venv/installed-test .venv/fuzz/installed
-	.venv/bin/python fuzz/campaign.py
+	.venv/bin/python -m tests.fuzz.campaign
 
 # Everything, side by side with others, into docs/benchmarks.
 bench: .venv/installed-bench
@@ -40,15 +40,15 @@ bench-core: .venv/installed-bench
 
 # What is noticed of each frame of the recordings that is lost or late, into docs/reliability.
 detection: .venv/installed-test
-	.venv/bin/python reliability/detection.py
+	.venv/bin/python -m tests.reliability.detection
 
 # Twenty million frames from a venue that lies, each book and event held against the truth, into docs/reliability.
 soak: .venv/installed-all
-	.venv/bin/python reliability/soak.py
+	.venv/bin/python -m tests.reliability.soak
 
 # The engine with one line made wrong, again and again: each must be caught by a short soak.
 mutants: .venv/installed-test
-	.venv/bin/python reliability/mutants.py
+	.venv/bin/python -m tests.reliability.mutants
 
 # 50 connections dropped at once, for eleven minutes, into docs.
 reconnects: .venv/installed-bench
@@ -56,7 +56,7 @@ reconnects: .venv/installed-bench
 
 # Venues and recorders killed a hundred times, and one venue stopped for 30 s.
 kills: .venv/installed-test
-	DEPTHWIRE_KILLS=100 .venv/bin/pytest tests/test_kill.py
+	DEPTHWIRE_KILLS=100 .venv/bin/pytest tests/client/test_kill.py
 
 clean:
 	rm -rf .venv build dist src/*.egg-info .coverage .benchmarks

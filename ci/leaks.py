@@ -3,7 +3,7 @@
 Asked while Python still lives, so that all it holds is reachable; later it leaves much lying about. And asked when no
 Python function runs any more but the one that asks: what running ones hold is in memory unknown to the sanitizer. Its
 report goes where log_path says. An object that the garbage collector tracks is reachable though no reference to it is
-left: for those tests/test_fuzz_corpus.py looks.
+left: for those tests/fuzz/test_corpus.py looks.
 """
 
 import atexit

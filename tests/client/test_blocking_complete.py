@@ -1,0 +1,236 @@
+"""The blocking face offers what the async one does: public names and signatures are held against each other."""
+
+import inspect
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from depthwire import blocking, client, errors
+from depthwire.bybit.accounts import AccountStream
+from depthwire.bybit.instrument import Instrument
+from depthwire.feed.channel import LiveBook
+from depthwire.feed.streams import EventStream
+from depthwire.book.types import BookState
+from tests.support.v5_server import BOUND_S, V5Server, book, served
+
+FEEDS = "written by the feed alone"
+COPY = "a copy of one moment, as the live one changes in another thread"
+TIMEOUT = "waits, so it takes a bound: timeout_s"
+PAIRS: list[tuple[type, type, dict[str, str]]] = [
+    (
+        client.Client,
+        blocking.BlockingClient,
+        {"open": "connect() does it", "__aenter__": "connect() gives a context manager"},
+    ),
+    (
+        LiveBook,
+        blocking.BlockingBook,
+        {
+            "apply_snapshot": FEEDS,
+            "apply_delta": FEEDS,
+            "apply_levels": FEEDS,
+            "mark_stale": FEEDS,
+            "finish": FEEDS,
+            "fail": FEEDS,
+            "adopt": FEEDS,
+            "bid_ladder": "of the core, not documented",
+            "ask_ladder": "of the core, not documented",
+            "changes": TIMEOUT,
+        },
+    ),
+    (
+        Instrument,
+        blocking.BlockingInstrument,
+        {
+            "apply": FEEDS,
+            "adopt": FEEDS,
+            "mark_stale": FEEDS,
+            "finish": FEEDS,
+            "fail": FEEDS,
+            "changes": TIMEOUT,
+        },
+    ),
+    (
+        EventStream,
+        blocking.BlockingStream,
+        {"push": FEEDS, "break_off": FEEDS, "finish": FEEDS},
+    ),
+    (AccountStream, blocking.BlockingAccountStream, {"push": FEEDS, "break_off": FEEDS, "finish": FEEDS, "view": COPY}),
+]
+ADDED = {
+    blocking.BlockingStream: {"get": TIMEOUT},
+    blocking.BlockingAccountStream: {"get": TIMEOUT, "view": COPY, "gap": "of the view", "reconcile": "of the view"},
+}
+
+
+def public(kind: type) -> set[str]:
+    return {name for name in dir(kind) if not name.startswith("_")}
+
+
+def parameters(function: Any) -> list[tuple[str, Any, Any]] | None:
+    """Names, kinds and defaults; None of what is no method."""
+    if not callable(function):
+        return None
+    found = inspect.signature(function).parameters.values()
+    return [(each.name, each.kind, each.default) for each in found]
+
+
+@pytest.mark.parametrize(("face", "blocks", "allowed"), PAIRS, ids=[pair[1].__name__ for pair in PAIRS])
+def test_each_public_name_is_there_with_its_signature(face: type, blocks: type, allowed: dict[str, str]) -> None:
+    of_instances = {"topic", "capacity", "view"} if issubclass(face, EventStream) else set()
+    if issubclass(face, LiveBook):
+        of_instances = {"symbol", "topic", "depth"}
+    if face is client.Client:
+        of_instances = {"dialect"}
+    theirs, ours = public(face) | of_instances, public(blocks) | of_instances
+    assert theirs - ours - allowed.keys() == set()
+    assert ours - theirs - ADDED.get(blocks, {}).keys() == set()
+    for name in (theirs & ours) - of_instances - allowed.keys():
+        one, other = (inspect.getattr_static(kind, name) for kind in (face, blocks))
+        assert parameters(one) == parameters(other), name
+
+
+def test_the_allowed_differences_exist() -> None:
+    for face, _, allowed in PAIRS:
+        names = public(face) | {"view", "bid_ladder", "ask_ladder", "__aenter__"}
+        assert allowed.keys() <= names
+
+
+def test_connect_takes_the_same_arguments() -> None:
+    assert parameters(client.connect) == parameters(blocking.connect)
+
+
+# in use
+
+
+def prepared(server: V5Server) -> None:
+    def frames_of(topic: str) -> dict[str, Any]:
+        if topic.startswith("tickers."):
+            return {
+                "topic": topic,
+                "type": "snapshot",
+                "cs": 1,
+                "ts": 1,
+                "data": {"symbol": "BTCUSDT", "lastPrice": "5"},
+            }
+        if topic == "publicTrade.BTCUSDT":
+            return book("BTCUSDT", u=2, kind="delta", b=[["100.50", "3"]])
+        return book("BTCUSDT") if topic.startswith("orderbook.50.") else {"topic": topic, "n": 1}
+
+    server.snapshots = frames_of
+
+
+@pytest.fixture
+def server() -> Iterator[V5Server]:
+    with served(prepared) as found:
+        yield found
+
+
+def test_a_client_lives_across_cells_and_is_closed_once(server: V5Server) -> None:
+    client = blocking.connect(server.url)
+    shown = client.book("BTCUSDT")
+    assert shown.bbo is not None
+    assert "open" in repr(client)
+    client.close()
+    client.close()
+    with client:  # closed again at its end
+        pass
+    assert shown.state is BookState.STALE
+    for ask in (lambda: client.book("BTCUSDT"), client.status, lambda: client.lanes, lambda: client.add_tap(print)):
+        with pytest.raises(errors.ClientClosed):
+            ask()
+    assert "closed" in repr(client)
+    assert not any(thread.name == "depthwire" for thread in threading.enumerate())
+
+
+def test_closing_from_many_threads_closes_once(server: V5Server) -> None:
+    client = blocking.connect(server.url)
+    threads = [threading.Thread(target=client.close) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(BOUND_S)
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_a_callback_that_waits_for_its_own_thread_is_an_error(server: V5Server) -> None:
+    with blocking.connect(server.url) as client:
+        raised: list[BaseException] = []
+        done = threading.Event()
+
+        def tap(ts_recv_ns: int, payload: memoryview) -> None:
+            for wait in (lambda: client.book("BTCUSDT"), client.close):
+                try:
+                    wait()
+                except RuntimeError as error:
+                    raised.append(error)
+            client.status()  # which does not wait
+            remove()
+            done.set()
+
+        remove = client.add_tap(tap)
+        client.subscribe("publicTrade.ETHUSDT")
+        assert done.wait(BOUND_S)
+        assert len(raised) == 2
+        assert client.book("BTCUSDT").state is BookState.LIVE
+
+
+def test_callbacks_taps_raw_frames_and_instruments(server: V5Server) -> None:
+    with blocking.connect(server.url) as client:
+        found, seen, changed = list[Any](), list[bytes](), threading.Event()
+        remove_error = client.on_error(found.append)
+        remove = client.add_tap(lambda ts, payload: seen.append(bytes(payload)))
+        raw = client.subscribe_raw("priceLimit.BTCUSDT")
+        assert raw.get(BOUND_S) == ("priceLimit.BTCUSDT", b'{"topic":"priceLimit.BTCUSDT","n":1}')
+        assert (raw.topic, raw.capacity, raw.waiting) == ("priceLimit.BTCUSDT", 10_000, 0)
+        ticker = client.instrument("BTCUSDT")
+        assert (ticker.last_price, ticker.symbol, ticker.snapshot().last_price) == (5, "BTCUSDT", 5)
+        assert next(ticker.changes(BOUND_S)).last_price == 5
+        with pytest.raises(AttributeError):
+            _ = ticker.apply
+        shown = client.book("BTCUSDT")
+        shown.on_change(lambda live: changed.set())
+        assert (len(shown), bool(shown), shown.spread, shown.size_at("100.50")) == (2, True, pytest.approx(0.1), 1.0)
+        assert shown.to_numpy()[0].tolist() == [[100.5, 1.0]]
+        assert [shown.bids.price_ids.tolist(), shown.asks.sizes.tolist()] == [[10050], [2.0]]
+        assert len(list(shown)) == 2
+        client.subscribe("publicTrade.BTCUSDT")  # upon which the server sends the book's next frame
+        assert changed.wait(BOUND_S)
+        assert shown.update_id == 2
+        assert client.lines == ()
+        assert sum(client.lanes.values()) == 2
+        raw.close()
+        assert list(raw) == []
+        assert any(b"priceLimit" in each for each in seen)
+        remove()
+        remove_error()
+        assert found == []
+    remove()  # after the client: nothing is left to end
+
+
+NOTEBOOK = """
+import threading, depthwire
+client = depthwire.blocking.connect("sim://")
+book, trades = client.book("BTCUSD"), client.trades("BTCUSD")
+book.on_change(lambda book: None)
+waiting = threading.Thread(target=lambda: [None for _ in book.changes()], daemon=True)
+waiting.start()
+assert next(trades).symbol == "BTCUSD"
+del client
+print("done")
+"""
+
+
+def test_an_interpreter_ends_with_a_client_open() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "ignore::ResourceWarning", "-c", NOTEBOOK],
+        capture_output=True,
+        text=True,
+        timeout=BOUND_S,
+    )
+    assert (ended.returncode, ended.stdout) == (0, "done\n"), ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -1,0 +1,614 @@
+"""Frames that arrived and cannot be attributed: whatever they may have concerned is STALE, or has an error in its place.
+
+The table of damage is held against each dialect, on one line and on one of two.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import pytest
+from picows import WSMsgType
+
+import depthwire
+from depthwire import errors
+from depthwire.bybit.v2 import dialect as v2
+from depthwire.bybit.v5 import dialect as v5
+from depthwire.bybit.accounts import View
+from depthwire.feed.channel import BookChannel, Channel, EventChannel, StateChannel
+from depthwire.feed.damage import DAMAGE_WINDOW_S, MOST_DAMAGED, DamageCount, Suspects, is_answer, suspects
+from depthwire.errors import DamagedFrame, StreamGap
+from depthwire.arbitration.states import LineTally
+from depthwire.arbitration.topic import MergedEvents, MergedState, MergedTopic
+from depthwire.settings import Settings
+from depthwire.feed.streams import EventStream
+from depthwire.book.types import BookState
+from tests.support.offline import Offline
+from tests.support.plain_client import run, until
+from tests.support.sim_client import BTC, QUICK, collected, simulated
+from test_lines import KEY, SECRET, two_lines
+from test_session import Clock
+from tests.support.v5_server import V5Server, book, private, ticker, v5_server
+from tests.support.wire import BIDS, delta, encode, snapshot
+
+# which topics a frame may be of
+
+TOPICS = ("orderBookL2_25.BTCUSD", "orderBookL2_25.ETHUSD", "trade.BTCUSD", "order", "orderbook.50.BTCUSDT")
+ALL = TOPICS
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b"", ALL),
+        (b"\x00\x01", ALL),
+        (b"hello", ALL),
+        (b"[1,2]", ALL),
+        (b"{", ALL),
+        (b'{"', ALL),
+        (b'{"t', ALL),
+        (b'{"topic', ALL),
+        (b'{"topic":', ALL),
+        (b'{"topic":7}', ALL),
+        (b'{"topic":"', ALL),
+        (b'{"to"ic":"trade.BTCUSD"}', ALL),
+        (b'{"x":{"topic":"trade.BTCUSD"}}', ALL),
+        (b'{"id":"1","topic":"order', ("orderBookL2_25.BTCUSD", "orderBookL2_25.ETHUSD", "order", "orderbook.50.BTCUSDT")),
+        (b'{"topic":"orderBookL2_25.', ("orderBookL2_25.BTCUSD", "orderBookL2_25.ETHUSD")),
+        (b' { "topic" : "orderBookL2_25.E', ("orderBookL2_25.ETHUSD",)),
+        (b'{"topic":"orderBookL2_25.BTCUSD"', ("orderBookL2_25.BTCUSD",)),
+        (b'{"topik":"trade.BTCUSD","data":[]}', ("trade.BTCUSD",)),
+        (b'{"a":[1,{"b":"]"}],"c":-1e5,"d":null,"topic":"trade.BTCUSD",', ("trade.BTCUSD",)),
+        (b'{"id":"a\\"b","topic":"order","data"', ("order",)),
+        (b'{"topic":"orderBookL2_25.BTC\xffSD","type"', ("orderBookL2_25.BTCUSD",)),
+        (b'{"topic":"orderBookL2_25.BTC"SD","type"', ("orderBookL2_25.BTCUSD",)),
+        (b'{"topic":"orderBookL2_25.BTCUSD#,"type":"delta"', ("orderBookL2_25.BTCUSD",)),
+        (b'{"topic":"orderBookL2_25.BTCSD","type":"delta"', ("orderBookL2_25.BTCUSD",)),
+        (b'{"topic":"orderBookL2_25.BTTCUSD","type":"delta"', ("orderBookL2_25.BTCUSD",)),
+        (b'{"topic":"\xff\xfe\xfd\xfc","type":"delta"', ALL),
+        (b'{"topic":"liquidation.XRPUSD","data":{"pri', ()),
+        (b'{"topic":"liquid', ()),
+        (b'{"success":true,"ret_m', ()),
+        (b'{"success":tr', ()),
+        (b'{"su', ()),
+        (b'{"re', ()),
+        (b'{"op":"pong","args":["16', ()),
+        (b'{"sucxess":true,"ret_msg":"","request":{}}', ()),
+        (b'{"ret_msg":"x"}', ()),
+    ],
+)  # fmt: skip
+def test_what_the_readable_part_excludes_is_spared(raw: bytes, expected: tuple[str, ...]) -> None:
+    assert suspects(raw, TOPICS).topics == expected
+
+
+@pytest.mark.parametrize(
+    ("raw", "name"),
+    [
+        (b'{"topic":"trade.BTCUSD",', "trade.BTCUSD"),
+        (b'{"topic":"trade.EOSUSD",', "trade.EOSUSD"),
+        (b'{"topic":"trade.EOSUSD', ""),
+        (b'{"topic":"trade.BTCUSE",', ""),
+    ],
+)
+def test_a_topic_that_is_written_in_full_is_named(raw: bytes, name: str) -> None:
+    assert suspects(raw, TOPICS).name == name
+
+
+def test_no_cut_and_no_damaged_byte_spares_the_topic_that_it_hit() -> None:
+    """One byte damaged, or all bytes from one on lost, anywhere in the frame's head."""
+    good = encode(delta(update=[("Buy", BIDS[0][0], 5)]))
+    topic = "orderBookL2_25.BTCUSD"
+    for at in range(60):
+        assert at > 32 or topic in suspects(good[:at], TOPICS).topics
+        for byte in range(256):
+            raw = good[:at] + bytes((byte,)) + good[at + 1 :]
+            found = suspects(raw, TOPICS)
+            assert topic in found.topics, raw[:60]
+
+
+@pytest.mark.parametrize("raw", [b"{" * 5000, b'{"a":"' + b"\\" * 5000, b'{"a":' + b"[" * 100_000, b'{"a":1' * 10_000])
+def test_hostile_frames_exclude_nothing(raw: bytes) -> None:
+    assert suspects(raw, TOPICS) == Suspects(TOPICS)
+    assert not is_answer(raw)
+
+
+def test_damaged_frames_are_counted_within_a_window() -> None:
+    clock = Clock()
+    count = DamageCount(clock_s=clock)
+    assert [count.add() for _ in range(MOST_DAMAGED + 1)] == [False, False, True, True]
+    clock.now_s += DAMAGE_WINDOW_S
+    assert [count.add(), count.add(), count.add()] == [False, False, True]
+    count.clear()
+    assert [count.add(), count.add()] == [False, False]
+
+
+# what it does to a topic's readers, in each dialect
+
+
+class Speech(NamedTuple):
+    """Topics of a dialect, each with a frame that makes it LIVE or brings an event, and a frame to be damaged."""
+
+    dialect: Any
+    frames: dict[str, bytes]
+
+    @property
+    def topics(self) -> list[str]:
+        return list(self.frames)
+
+    def of(self, topic: str) -> bytes:
+        return self.frames[topic]
+
+
+def trade(topic: str, **fields: Any) -> bytes:
+    symbol = topic.rpartition(".")[2]
+    item = {"symbol": symbol, "side": "Buy", "price": "5.5", "size": 1, "trade_id": "a", "tick_direction": "PlusTick"}
+    return encode({"topic": topic, "data": [{**item, **fields}]})
+
+
+def speech_of(name: str) -> Speech:
+    if name.startswith("v2"):
+        linear = name == "v2 linear"
+        btc, eth = ("BTCUSDT", "ETHUSDT") if linear else ("BTCUSD", "ETHUSD")
+        frames = {f"orderBookL2_25.{symbol}": encode(snapshot(symbol, linear=linear)) for symbol in (btc, eth)}
+        frames |= {f"trade.{symbol}": trade(f"trade.{symbol}") for symbol in (btc, eth)}
+        return Speech(v2.LINEAR if linear else v2.INVERSE, frames)
+    if name == "v5 public":
+        frames = {f"orderbook.50.{symbol}": encode(book(symbol)) for symbol in ("BTCUSDT", "ETHUSDT")}
+        frames["tickers.BTCUSDT"] = encode(ticker("BTCUSDT", lastPrice="1"))
+        one = {"T": 1, "s": "BTCUSDT", "S": "Buy", "v": "1", "p": "100", "i": "x", "BT": False}
+        frames["publicTrade.BTCUSDT"] = encode(
+            {"topic": "publicTrade.BTCUSDT", "type": "snapshot", "ts": 1, "data": [one]}
+        )
+        return Speech(v5.LINEAR, frames)
+    return Speech(v5.PRIVATE_ONLY, {topic: encode(private(topic)) for topic in ("order", "execution", "position", "wallet")})  # fmt: skip
+
+
+SPEECHES = pytest.mark.parametrize("name", ["v2 inverse", "v2 linear", "v5 public", "v5 private"])
+Damage = Callable[[bytes, str], bytes]
+
+
+def at_topic(raw: bytes, topic: str) -> int:
+    return raw.index(b'"topic":"') + len(b'"topic":"') + len(topic)
+
+
+EVERY = "every"
+SAME = "same beginning"
+ONE = "one"
+NONE = "none"
+KINDS: dict[str, tuple[Damage, str]] = {
+    "empty": (lambda raw, topic: b"", EVERY),
+    "not JSON": (lambda raw, topic: b"\x1f\x8b\x08" + raw[::-1], EVERY),
+    "not an object": (lambda raw, topic: b"[" + raw + b"]", EVERY),
+    "no object's begin": (lambda raw, topic: raw[1:], EVERY),
+    "an object without a topic": (lambda raw, topic: b'{"data":[]}', EVERY),
+    "a topic of another type": (lambda raw, topic: b'{"topic":null}', EVERY),
+    "cut in its key": (lambda raw, topic: raw[: raw.index(b'"topic"') + 4], EVERY),
+    "cut before its topic": (lambda raw, topic: raw[: at_topic(raw, "")], EVERY),
+    "cut in its topic": (lambda raw, topic: raw[: at_topic(raw, topic[:-3])], SAME),
+    "a damaged key": (lambda raw, topic: raw.replace(b'"topic"', b'"topik"'), ONE),
+    "a damaged topic": (lambda raw, topic: raw.replace(topic.encode(), topic[:-2].encode() + b"\xff" + topic[-1:].encode()), ONE),
+    "another topic": (lambda raw, topic: raw.replace(topic.encode(), topic[:-1].encode() + b"#"), ONE),
+    "a damaged quote": (lambda raw, topic: raw.replace(topic.encode() + b'"', topic.encode() + b"#"), ONE),
+}  # fmt: skip
+KIND = pytest.mark.parametrize("kind", KINDS)
+
+
+def concerned(topics: Iterable[str], topic: str, reach: str) -> list[str]:
+    return [
+        each for each in topics if reach == EVERY or each == topic or (reach == SAME and each.startswith(topic[:-3]))
+    ]
+
+
+def offline_of(speech: Speech) -> tuple[Offline, dict[str, EventStream[Any]]]:
+    """A feed with all topics LIVE, and a stream of each topic of events."""
+    offline = Offline(*speech.topics, dialect=speech.dialect)
+    streams = {topic: offline.stream(topic) for topic in speech.topics if is_events(offline, topic)}
+    for number, raw in enumerate(speech.frames.values()):
+        offline.send(raw, 100 + number)
+    assert offline.errors == []
+    for stream in streams.values():
+        stream._queue.clear()
+    return offline, streams
+
+
+def is_events(offline: Offline, topic: str) -> bool:
+    return isinstance(offline.feed.channels.get(topic), EventChannel)
+
+
+def states_of(offline: Offline) -> dict[str, BookState]:
+    return {
+        channel.topic: channel.state.state
+        for channel in offline.feed.channels
+        if isinstance(channel, BookChannel | StateChannel)
+    }
+
+
+@SPEECHES
+@KIND
+def test_damage_costs_all_that_it_may_have_concerned_and_no_more(kind: str, name: str) -> None:
+    speech = speech_of(name)
+    damage, reach = KINDS[kind]
+    for topic in speech.topics:
+        offline, streams = offline_of(speech)
+        offline.send(damage(speech.of(topic), topic), 777)
+        expected = concerned(speech.topics, topic, reach)
+        error = offline.errors[0]
+        assert len(offline.errors) == 1
+        if isinstance(error, DamagedFrame):
+            assert sorted(error.topics) == sorted(expected)
+        else:
+            assert (kind, error.topic) == ("a damaged key", topic)  # type: ignore[attr-defined]
+        for each, state in states_of(offline).items():
+            assert state is (BookState.STALE if each in expected else BookState.LIVE), each
+        for number, each in enumerate(speech.topics):
+            if each in streams:
+                check_stream(offline, each, streams[each], number, each in expected, error)
+
+
+def check_stream(
+    offline: Offline, topic: str, stream: EventStream[Any], number: int, is_concerned: bool, error: Exception
+) -> None:
+    view = offline.events(topic).view
+    if not is_concerned:
+        assert list(stream._queue) == []
+        assert view is None or view.gap is None
+        return
+    (met,) = stream._queue
+    if isinstance(error, DamagedFrame):
+        assert isinstance(met, StreamGap)
+        assert (met.topic, met.since_ns, met.until_ns) == (topic, 100 + number, 777)
+        assert "damaged" in met.reason
+    else:
+        assert met is error
+    if isinstance(view, View):
+        assert view.gap is met
+
+
+@SPEECHES
+@pytest.mark.parametrize("behind", range(9))
+def test_a_frame_cut_right_after_its_topic_costs_that_topic_alone(behind: int, name: str) -> None:
+    """The fast route wants eight bytes after the topic."""
+    speech = speech_of(name)
+    for topic in speech.topics:
+        offline, streams = offline_of(speech)
+        raw = speech.of(topic)
+        offline.send(raw[: at_topic(raw, topic) + 1 + behind])
+        (error,) = offline.errors
+        assert isinstance(error, errors.MalformedFrame)
+        assert not isinstance(error, DamagedFrame)
+        assert error.topic == topic
+        assert [each for each, state in states_of(offline).items() if state is not BookState.LIVE] == (
+            [] if topic in streams else [topic]
+        )
+        assert {each: list(stream._queue) for each, stream in streams.items() if stream._queue} == (
+            {topic: [error]} if topic in streams else {}
+        )
+
+
+@SPEECHES
+@pytest.mark.parametrize("raw", [b'{"success":true,"ret_', b'{"success":tr', b'{"op":"pong","ar', b'{"req_id":"7","su'])
+def test_an_answer_that_is_cut_concerns_no_topic(raw: bytes, name: str) -> None:
+    offline, streams = offline_of(speech_of(name))
+    offline.send(raw)
+    (error,) = offline.errors
+    assert isinstance(error, DamagedFrame)
+    assert error.topics == ()
+    assert set(states_of(offline).values()) <= {BookState.LIVE}
+    assert all(not stream._queue for stream in streams.values())
+
+
+@SPEECHES
+def test_a_topic_that_was_served_before_is_late_and_not_damaged(name: str) -> None:
+    speech = speech_of(name)
+    for topic in speech.topics:
+        offline, _ = offline_of(speech)
+        offline.feed.end(topic)
+        offline.send(speech.of(topic))
+        offline.send(speech.of(topic)[: at_topic(speech.of(topic), topic) + 3])
+        late, cut = offline.errors
+        assert isinstance(late, errors.UnexpectedTopic)
+        assert isinstance(cut, DamagedFrame)
+        assert cut.topics == ()
+        assert set(states_of(offline).values()) <= {BookState.LIVE}
+
+
+def test_a_level_of_another_symbol_on_a_topic_like_it_is_that_topics_loss() -> None:
+    """A byte of the topic was damaged into another one that is served."""
+    offline = Offline("orderBookL2_25.BTCUSD", "orderBookL2_25.BTCUSE", "orderBookL2_25.ETHUSD")
+    for symbol in ("BTCUSD", "BTCUSE", "ETHUSD"):
+        offline.send(snapshot(symbol))
+    raw = encode(delta("BTCUSD", update=[("Buy", BIDS[0][0], 5)])).replace(b"L2_25.BTCUSD", b"L2_25.BTCUSE")
+    offline.send(raw)
+    (error,) = offline.errors
+    assert isinstance(error, DamagedFrame)
+    assert error.topics == ("orderBookL2_25.BTCUSE", "orderBookL2_25.BTCUSD")
+    assert list(states_of(offline).values()) == [BookState.STALE, BookState.STALE, BookState.LIVE]
+
+
+def test_damage_while_the_connection_is_lost_is_one_gap() -> None:
+    offline, streams = offline_of(speech_of("v5 private"))
+    channel = offline.events("order")
+    channel.connection_lost("connection lost", 5)
+    offline.send(b"{")
+    channel.connection_back(9)
+    (gap,) = streams["order"]._queue
+    assert isinstance(gap, StreamGap)
+    assert gap.reason == "connection lost"
+
+
+# two lines
+
+
+class Pair:
+    """Two lines of feeds without sockets, and what readers see of them."""
+
+    def __init__(self, speech: Speech) -> None:
+        self.speech = speech
+        self.lines = [Offline(*speech.topics, dialect=speech.dialect) for _ in range(2)]
+        self.pongs: list[bool] = []
+        self.merged: dict[str, MergedTopic] = {}
+        self.streams: dict[str, EventStream[Any]] = {}
+        tallies = LineTally(), LineTally()
+        for topic in speech.topics:
+            shown: Channel = speech.dialect.channel(topic)
+            merge = MergedEvents if isinstance(shown, EventChannel) else MergedState
+            self.merged[topic] = merge(shown, tallies, Settings(), lambda topic: None)  # type: ignore[arg-type]
+            if isinstance(shown, EventChannel):
+                self.streams[topic] = EventStream(topic, 1000, on_close=shown.leave)
+                shown.join(self.streams[topic])
+            for number, line in enumerate(self.lines):
+                channel = line.feed.channels.get(topic)
+                assert channel is not None
+                self.merged[topic].feed(number, channel, self)  # type: ignore[arg-type]
+                channel.asked()
+                channel.connection_back(1)
+        for topic in speech.topics:
+            for line in self.lines:
+                line.send(speech.of(topic), 100)
+        self.pongs = [True] * len(self.pongs)
+        self.clear()
+
+    last_recv_ns = 100
+
+    def probe(self) -> Callable[[], bool]:
+        number = len(self.pongs)
+        self.pongs.append(False)
+        return lambda: self.pongs[number]
+
+    def on_frame_error(self, error: errors.FrameError) -> None:
+        raise error
+
+    def clear(self) -> None:
+        for stream in self.streams.values():
+            stream._queue.clear()
+
+    def shown(self) -> set[BookState]:
+        return {each.channel.state.state for each in self.merged.values() if isinstance(each, MergedState)}  # type: ignore[attr-defined]
+
+    def met(self) -> list[Any]:
+        return [item for stream in self.streams.values() for item in stream._queue if isinstance(item, Exception)]
+
+
+@SPEECHES
+@KIND
+def test_readers_of_two_lines_do_not_notice_damage_on_one(kind: str, name: str) -> None:
+    speech = speech_of(name)
+    damage, reach = KINDS[kind]
+    for topic in speech.topics:
+        pair = Pair(speech)
+        for number in (0, 1, 0):
+            pair.lines[number].send(damage(speech.of(topic), topic), 200)
+            pair.pongs = [True] * len(pair.pongs)
+            assert pair.shown() <= {BookState.LIVE}
+            assert [item for item in pair.met() if isinstance(item, StreamGap)] == []
+            stale = [each for each, state in states_of(pair.lines[number]).items() if state is BookState.STALE]
+            assert stale == [
+                each for each in concerned(speech.topics, topic, reach) if each in states_of(pair.lines[number])
+            ]
+            for each in stale:
+                pair.lines[number].send(speech.of(each), 300)  # its resync's snapshot
+
+
+@SPEECHES
+def test_damage_on_both_lines_at_once_is_a_gap_and_stale(name: str) -> None:
+    pair = Pair(speech_of(name))
+    for line in pair.lines:
+        line.send(b"{", 200)
+    assert pair.shown() <= {BookState.STALE}
+    assert {type(item) for item in pair.met()} <= {StreamGap}
+    assert len(pair.met()) == len(pair.streams)
+
+
+def test_a_line_that_is_lost_before_it_made_up_for_the_other_leaves_a_gap() -> None:
+    pair = Pair(speech_of("v5 private"))
+    pair.lines[0].send(b"{", 200)
+    assert pair.met() == []
+    pair.lines[1].events("order").connection_lost("connection lost", 250)
+    (gap,) = pair.streams["order"]._queue
+    assert isinstance(gap, StreamGap)
+    assert (gap.since_ns, gap.until_ns) == (100, 200)
+    assert not pair.streams["wallet"]._queue
+
+
+def test_a_line_alone_leaves_a_gap_at_once() -> None:
+    pair = Pair(speech_of("v5 private"))
+    for topic in pair.speech.topics:
+        pair.lines[1].events(topic).connection_lost("connection lost", 150)
+    pair.lines[0].send(b"{", 200)
+    assert len(pair.met()) == len(pair.streams)
+
+
+@pytest.mark.parametrize("dialect", ["v2", "v5"])
+def test_a_line_that_is_damaged_a_thousand_times_is_not_noticed(dialect: str) -> None:
+    async def main() -> None:
+        async with two_lines(dialect) as lines:
+            clock = Clock()
+            for session in lines.client._served._lines[0].sessions:  # type: ignore[union-attr]
+                session.connection.damage = DamageCount(clock_s=clock)
+            raws = (b"", b"hello", b'{"topic":"or', b'{"topic":"pub', b'{"id":"7","to', b'{"topic":"tr')
+            for number in range(1000):
+                clock.now_s += DAMAGE_WINDOW_S
+                for session in lines.client._served._lines[0].sessions:  # type: ignore[union-attr]
+                    session.feed.receive(raws[number % len(raws)], session.feed.last_recv_ns + 1)
+                if number % 10 == 0:
+                    await lines.step()
+                if number % 250 == 0:
+                    await lines.healed()
+            await lines.healed()
+            lines.check()
+            topic = lines.books[0].book.topic
+            assert lines.client.health()[topic].damaged > 300
+            assert lines.client.status().losses == 0
+
+    run(main, 120)
+
+
+# over sockets
+
+
+def requests_of(server: V5Server, op: str) -> list[list[str]]:
+    return [
+        request["args"] for connection in server.connections for request in connection.requests if request["op"] == op
+    ]
+
+
+def damage_all(server: V5Server, raw: bytes) -> None:
+    for connection in server.open:
+        assert connection.transport is not None
+        connection.transport.send(WSMsgType.TEXT, raw)
+
+
+def test_all_that_damage_concerns_is_refetched_with_one_request_each() -> None:
+    async def main() -> None:
+        async with v5_server() as server, depthwire.connect(server.url, settings=QUICK) as client:
+            found = collected(client)
+            names = [f"{letter}USDT" for letter in "ABCDEFGHIJ"]
+            books = await asyncio.gather(*(client.book(name) for name in names))
+            trades = await client.trades("AUSDT")
+            for raw in (b'{"topic":"orderb', b"{"):
+                versions = [each.version for each in books]
+                damage_all(server, raw)
+                await until(lambda versions=versions: [each.version for each in books] == [v + 1 for v in versions])
+            with pytest.raises(StreamGap, match="damaged"):
+                await anext(trades)
+            assert trades.waiting == 0
+            topics = [each.topic for each in books]
+            assert requests_of(server, "unsubscribe") == [topics, topics]
+            assert requests_of(server, "subscribe")[-2:] == [topics, topics]
+            assert [type(error) for error in found] == [DamagedFrame] * 2
+            health = client.health()
+            assert {health[topic].damaged for topic in topics} == {2}
+            assert health["publicTrade.AUSDT"].damaged == 1
+            assert client.status().losses == 0
+
+    run(main)
+
+
+def test_the_third_damaged_frame_replaces_the_connection() -> None:
+    async def main() -> None:
+        async with v5_server() as server, depthwire.connect(server.url, settings=QUICK) as client:
+            found = collected(client)
+            btc = await client.book("BTCUSDT")
+            for _ in range(MOST_DAMAGED):
+                damage_all(server, b"")
+            await until(lambda: client.status().connects == 2 and btc.state is BookState.LIVE)
+            assert client.status().last_loss == "3 damaged frames within 60 s"
+            assert sum(isinstance(error, DamagedFrame) for error in found) == MOST_DAMAGED
+
+    run(main)
+
+
+def test_a_backoff_is_calm_only_five_minutes_after_the_last_damaged_frame() -> None:
+    clock = Clock()
+    backoff = depthwire.settings.Backoff(0.5, 8.0, jitter=lambda: 0.0, clock_s=clock)
+    for expected in (0.5, 1.0):
+        backoff.disturb(300.0)
+        assert backoff.next_s() == expected
+    clock.now_s += 299.0
+    assert backoff.next_s() == 2.0
+    clock.now_s += 17.0
+    assert backoff.next_s() == 0.5
+
+
+@pytest.mark.parametrize("url", ["inverse_url", "linear_url", "v5"])
+def test_a_damaged_frame_of_an_account_is_met_by_its_readers(url: str) -> None:
+    async def main() -> None:
+        async with simulated() as (venue, _):
+            venue.account(KEY, secret=SECRET)
+            at = venue.v5_url("linear") if url == "v5" else getattr(venue, url)
+            async with depthwire.connect(at, api_key=KEY, api_secret=SECRET, settings=QUICK) as client:
+                client.on_error(lambda error: None)
+                orders, executions = await client.orders(), await client.executions()
+                assert orders.view.gap is None
+                venue.send_raw("order", b'{"id":"7","topic":"or' if url == "v5" else b'{"topic":"or')
+                with pytest.raises(StreamGap, match="damaged"):
+                    await anext(orders)
+                assert isinstance(orders.view.gap, StreamGap)
+                assert executions.waiting == 0
+                venue.send_raw("order", b"\x00\x01", binary=True)
+                with pytest.raises(StreamGap, match="binary"):
+                    await anext(executions)
+
+    run(main)
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_books_recover_from_damage_by_themselves(binary: bool) -> None:
+    async def main() -> None:
+        async with simulated(speed=20) as (venue, client):
+            found = collected(client)
+            books = await asyncio.gather(client.book("BTCUSD"), client.book("ETHUSD"))
+            states: list[tuple[str, BookState]] = []
+            for each in books:
+                each.on_state(lambda changed: states.append((changed.symbol, changed.state)))
+            venue.send_raw(BTC, b"\x00\x01\x02" if binary else b"hello", binary=binary)
+            await until(lambda: len(states) == 4)
+            assert sorted(states) == [(symbol, state) for symbol in ("BTCUSD", "ETHUSD") for state in ("LIVE", "STALE")]
+            assert [type(error) for error in found] == [DamagedFrame]
+            assert client.status().losses == 0
+
+    run(main)
+
+
+def test_a_binary_message_in_fragments_is_binary_all_the_same() -> None:
+    async def main() -> None:
+        async with v5_server() as server, depthwire.connect(server.url, settings=QUICK) as client:
+            found = collected(client)
+            btc = await client.book("BTCUSDT")
+            raw = encode(book("BTCUSDT", u=9))
+            transport = server.open[0].transport
+            assert transport is not None
+            transport.send(WSMsgType.BINARY, raw[:50], fin=False)
+            transport.send(WSMsgType.CONTINUATION, raw[50:], fin=True)
+            await until(lambda: bool(found) and btc.version == 2)
+            assert [(type(error), error.topic) for error in found] == [(errors.MalformedFrame, btc.topic)]
+            assert btc.update_id == 1
+
+    run(main)
+
+
+def test_damage_on_a_connection_that_is_to_take_over_leaves_the_old_one_in_its_place() -> None:
+    async def main() -> None:
+        settings = replace(QUICK, max_connection_age_s=0.2)
+        async with v5_server() as server, depthwire.connect(server.url, settings=settings) as client:
+            found = collected(client)
+            btc, trades = await asyncio.gather(client.book("BTCUSDT"), client.trades("BTCUSDT"))
+            states: list[BookState] = []
+            btc.on_state(lambda changed: states.append(changed.state))
+            good = server.snapshots
+            spoilt = [b"{", b""]
+
+            def snapshots(topic: str) -> dict[str, Any] | None:
+                if spoilt and len(server.open) == 2:
+                    server.open[-1].transport.send(WSMsgType.TEXT, spoilt.pop())  # type: ignore[union-attr]
+                return good(topic)
+
+            server.snapshots = snapshots
+            await until(lambda: client.status().connections[0].connects >= 2)
+            assert {type(error) for error in found} == {errors.ConnectionLost}
+            assert "damaged" in str(found[0])
+            assert states == []
+            assert trades.waiting == 0
+
+    run(main)

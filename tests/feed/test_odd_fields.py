@@ -1,0 +1,324 @@
+"""What one odd value costs: its own field, its own event, or the frame, and never more than it has to."""
+
+import asyncio
+import json
+import types
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin
+
+import msgspec
+import pytest
+from msgspec import Struct
+from msgspec.structs import FieldInfo, fields
+
+import depthwire
+from depthwire import errors
+from depthwire.bybit.v2 import private
+from depthwire.bybit.v2 import dialect as v2
+from depthwire.bybit.v5 import dialect as v5
+from depthwire.bybit.v5 import private as v5_private
+from depthwire.feed.channel import EventChannel, StateChannel
+from depthwire.session.health import TopicRecord
+from depthwire.settings import Settings
+from depthwire.feed.streams import EventStream
+from depthwire.book.types import BookState
+from tests.support.odd_seeds import EVENTS, STATES, Spot, item_of, seed, with_value
+from tests.support.offline import Offline
+from tests.support.plain_client import run, until
+from tests.support.reference import frames
+from tests.support.v5_server import KEY, SECRET, v5_server
+from tests.support.v5_server import private as private_frame
+
+ODD: list[Any] = ["", None, [], 7, "odd"]
+TIMES = {"timestamp", "update_time"}  # texts that an order's view reads
+STOP_IDS = {v2.INVERSE: "order_id", v2.LINEAR: "stop_order_id"}
+
+
+def kinds_of(field: FieldInfo) -> tuple[Any, ...]:
+    """The types that a field takes."""
+    union = get_origin(field.type) in (Union, types.UnionType)
+    return tuple(kind for kind in (get_args(field.type) if union else (field.type,)) if kind is not msgspec.UnsetType)
+
+
+def takes(struct: type[Struct], field: FieldInfo, value: Any) -> bool:
+    """Whether a value is one that the field's declaration stands for, in either dialect's writing."""
+    kinds = kinds_of(field)
+    if value is None:
+        return type(None) in kinds
+    if isinstance(value, list):
+        return any(get_origin(kind) is list for kind in kinds)
+    if isinstance(value, int):
+        return Decimal in kinds or int in kinds
+    if value and issubclass(struct, private.TimedOrder) and field.name in TIMES:
+        return False
+    return str in kinds
+
+
+def expected(spot: Spot, field: FieldInfo, value: Any) -> str:
+    """The documented outcome: "good", "absent", "left out" (of an event that is delivered) or "refused"."""
+    if value == "" and spot.dialect.name.startswith("v5"):
+        return "refused" if field.required else "absent"
+    if takes(spot.struct, field, value):
+        return "good"
+    needed = field.required or field.name in getattr(spot.struct, "NEEDED", ())
+    empty = type(None) in kinds_of(field) or field.default == ""
+    return "left out" if empty and not needed else "refused"
+
+
+def empty_value(field: FieldInfo) -> Any:
+    """What a field is without a value."""
+    return None if type(None) in kinds_of(field) else field.default
+
+
+def read(stream: EventStream[Any]) -> list[Any]:
+    """What waits for a reader: events, and errors in their places."""
+
+    async def drained() -> list[Any]:
+        found: list[Any] = []
+        while stream.waiting:
+            try:
+                found.append(await anext(stream))
+            except errors.DepthwireError as error:
+                found.append(error)
+        return found
+
+    return asyncio.run(drained())
+
+
+def inner(event: Any, spot: Spot) -> Any:
+    """The Struct of the spot in an event."""
+    names = {field.encode_name: field.name for field in fields(event)}
+    for step in spot.path:
+        event = event[step] if isinstance(step, int) else getattr(event, names[step])
+    return event
+
+
+@pytest.mark.parametrize("spot", EVENTS, ids=str)
+def test_an_odd_value_of_any_field_of_an_event(tapes: Path, spot: Spot) -> None:
+    frame = seed(tapes, spot)
+    topic, item = frame["topic"], item_of(frame)
+    for field in fields(spot.struct):
+        for value in ODD:
+            if spot.struct is private.StopOrder and field.encode_name == STOP_IDS[spot.dialect]:
+                continue  # see test_a_conditional_order_that_cannot_be_told_apart_is_refused
+            offline = Offline(topic, dialect=spot.dialect)
+            stream = offline.stream(topic)
+            odd = with_value(item, spot, field.encode_name, value)
+            offline.send({**frame, "data": [item, odd, item]})
+            first, found, last = read(stream)
+            channel = offline.events(topic)
+            case = f"{spot}.{field.encode_name} = {value!r}"
+            assert first == last, case
+            assert isinstance(first, Struct), case
+            outcome = expected(spot, field, value)
+            counts = (channel.odd_fields, channel.refused_events, channel.events)
+            if outcome == "refused":
+                assert type(found) is errors.MalformedEvent, case
+                assert found.topic == topic
+                assert json.loads(found.raw) == odd
+                assert f"`{field.encode_name}`" in str(found)
+                assert offline.errors == [found]
+                assert counts == (0, 1, 2), case
+                continue
+            assert not isinstance(found, Exception), f"{case}: {found}"
+            assert offline.errors == []
+            assert counts == (int(outcome == "left out"), 0, 3), case
+            if outcome != "good":
+                derived = {"is_isolated", "order_id"}  # which another field may give
+                assert field.name in derived or getattr(inner(found, spot), field.name) == empty_value(field), case
+
+
+@pytest.mark.parametrize("dialect", [v2.INVERSE, v2.LINEAR], ids=["inverse", "linear"])
+def test_a_conditional_order_that_cannot_be_told_apart_is_refused(tapes: Path, dialect: v2.V2Dialect) -> None:
+    spot = Spot(private.StopOrder, dialect, "stop_order")
+    frame = seed(tapes, spot)
+    for value in ODD[:4]:
+        offline = Offline("stop_order", dialect=dialect)
+        stream = offline.stream("stop_order")
+        offline.send({**frame, "data": [with_value(item_of(frame), spot, STOP_IDS[dialect], value)]})
+        (error,) = read(stream)
+        assert isinstance(error, errors.MalformedEvent)
+        assert "neither `order_id` nor `stop_order_id`" in str(error)
+
+
+@pytest.mark.parametrize("spot", STATES, ids=str)
+@pytest.mark.parametrize("kind", ["snapshot", "delta"])
+def test_an_odd_value_of_any_field_of_an_instrument(tapes: Path, spot: Spot, kind: str) -> None:
+    """What it was before is not true any more, and nothing else changes."""
+    frame = seed(tapes, spot)
+    topic, item = frame["topic"], item_of(frame)
+    is_v5 = spot.dialect.name.startswith("v5")
+    for field in fields(spot.struct):
+        for value in ODD:
+            offline = Offline(topic, dialect=spot.dialect)
+            channel = offline.feed.channels.get(topic)
+            assert isinstance(channel, StateChannel)
+            before = with_value(item, spot, field.encode_name, item.get(field.encode_name, None))
+            if before[field.encode_name] is None:
+                del before[field.encode_name]
+            offline.send({**frame, "type": "snapshot", "data": before})
+            known = channel.state.snapshot()
+            if kind == "snapshot":
+                offline.send({**frame, "type": kind, "data": {**item, field.encode_name: value}})
+            else:
+                part = {"symbol": item["symbol"], field.encode_name: value}
+                offline.send({**frame, "type": kind, "data": part if is_v5 else {"update": [part]}})
+            case = f"{spot}.{field.encode_name} = {value!r}"
+            outcome = expected(spot, field, value)
+            if field.name == "symbol":
+                assert channel.state.state is BookState.STALE, case
+                continue
+            assert offline.errors == [], case
+            assert channel.state.state is BookState.LIVE, case
+            now = channel.state.snapshot()
+            if outcome != "good":
+                assert getattr(now, field.name) == empty_value(field), case
+            assert channel.state.odd_fields == (outcome == "left out"), case
+            others = [each.name for each in fields(now) if each.name != field.name]
+            assert [getattr(now, name) for name in others] == [getattr(known, name) for name in others], case
+            offline.send({**frame, "type": "snapshot", "data": item})
+            assert channel.state.snapshot() == known, "and the next good value is taken"
+
+
+def test_the_tape_of_tickers_with_one_odd_field(tapes: Path) -> None:
+    offline = Offline(dialect=v5.LINEAR, adopts=True)
+    for raw in frames(tapes / "faults" / "07_ticker_one_odd_field.frames"):
+        offline.send(raw)
+    assert offline.errors == []
+    found = {channel.topic: channel.state for channel in offline.feed.channels if isinstance(channel, StateChannel)}
+    one, other = found["tickers.NEWUSDT"], found["tickers.DTMUSDT"]
+    assert (one.last_price, one.mark_price, one.funding_interval_hour) == (Decimal("1.5"), Decimal("1.51"), None)
+    assert (other.last_price, other.delivery_time) == (1, "")
+    assert (one.odd_fields, other.odd_fields) == (1, 1)
+
+
+# frames
+
+
+@pytest.mark.parametrize("value", ODD)
+@pytest.mark.parametrize("key", ["cross_seq", "timestamp_e6"])
+def test_a_sequence_or_time_that_an_instrument_needs_refuses_the_frame(tapes: Path, key: str, value: Any) -> None:
+    frame = seed(tapes, STATES[0])
+    offline = Offline(frame["topic"])
+    offline.send(frame)
+    offline.send({**frame, key: value})
+    kinds = [] if value == 7 else [errors.MalformedFrame]  # a snapshot may go back
+    assert [type(error) for error in offline.errors] == kinds
+
+
+@pytest.mark.parametrize("value", ODD)
+def test_odd_fields_next_to_the_events_cost_nothing(tapes: Path, value: Any) -> None:
+    for spot in EVENTS:
+        frame = seed(tapes, spot)
+        for key in set(frame) - {"topic", "data"}:
+            offline = Offline(frame["topic"], dialect=spot.dialect)
+            offline.send({"topic": frame["topic"], "data": frame["data"], key: value})
+            channel = offline.events(frame["topic"])
+            assert offline.errors == [], f"{spot}.{key} = {value!r}"
+            assert channel.events == (len(frame["data"]) if isinstance(frame["data"], list) else 1)
+
+
+@pytest.mark.parametrize("data", ["", None, 7, "odd", {}, [None], [7], [[]], ["odd"]])
+def test_data_that_is_no_list_of_objects(tapes: Path, data: Any) -> None:
+    for spot in EVENTS:
+        topic = seed(tapes, spot)["topic"]
+        offline = Offline(topic, dialect=spot.dialect)
+        stream = offline.stream(topic)
+        offline.send({"topic": topic, "data": data})
+        (error,) = read(stream)
+        assert offline.errors == [error]
+        one = spot.kind == "liquidation" and data == {}
+        assert type(error) is (errors.MalformedEvent if isinstance(data, list) or one else errors.MalformedFrame)
+
+
+# what depends on the events
+
+
+def order(order_id: str, **other: Any) -> dict[str, Any]:
+    known = {"category": "linear", "symbol": "BTCUSDT", "side": "Buy", "orderType": "Limit", "orderStatus": "New"}
+    return {**known, "orderId": order_id, "qty": "1", **other}
+
+
+def test_an_account_view_says_that_an_event_was_refused_until_it_is_reconciled() -> None:
+    offline = Offline("order", dialect=v5.LINEAR)
+    view = offline.events("order").view
+    offline.send(private_frame("order", order("a"), order("b", qty="much"), order("c")))
+    assert set(view) == {"a", "c"}
+    assert isinstance(view.gap, errors.MalformedEvent)
+    view.reconcile([view["a"]])
+    assert view.gap is None
+
+
+def test_a_filled_quantity_that_is_odd_does_not_make_an_order_older() -> None:
+    offline = Offline("order", dialect=v5.LINEAR)
+    view = offline.events("order").view
+    offline.send(private_frame("order", order("a", cumExecQty="0.5", updatedTime="1")))
+    offline.send(private_frame("order", order("a", cumExecQty="half", updatedTime="2")))
+    assert view["a"].cum_exec_qty is None
+    offline.send(private_frame("order", order("a", cumExecQty="0.4", updatedTime="1")))
+    assert view["a"].cum_exec_qty is None, "older by its time"
+    assert offline.events("order").odd_fields == 1
+
+
+def test_the_bytes_of_a_refused_event_are_those_that_came() -> None:
+    offline = Offline("trade.BTCUSD")
+    stream = offline.stream("trade.BTCUSD")
+    raw = b'{ "price" : 1.10 ,"symbol":"\xff"}'
+    offline.send(b'{"topic":"trade.BTCUSD","data":[ ' + raw + b" ]}")
+    (error,) = read(stream)
+    assert isinstance(error, errors.MalformedEvent)
+    assert error.raw == raw
+
+
+def test_two_lines_that_both_refuse_an_event_tell_of_it_once() -> None:
+    async def main() -> None:
+        async with (
+            v5_server() as one,
+            v5_server() as other,
+            depthwire.connect([one.url, other.url], api_key=KEY, api_secret=SECRET) as client,
+        ):
+            stream = await client.orders()
+            await until(lambda: all(server.held("order") for server in (one, other)))
+            for server in (one, other):
+                server.push(private_frame("order", order("a"), order("b", qty="much"), order("c", price="dear")))
+            seen: list[Any] = []
+            while len(seen) < 3:
+                try:
+                    seen.append((await anext(stream)).order_id)
+                except errors.MalformedEvent as error:
+                    seen.append(json.loads(error.raw)["orderId"])
+            assert sorted(seen) == ["a", "b", "c"]
+            await until(lambda: client.health()["order"].refused_events == 2)
+            assert client.health()["order"].odd_fields == 2, "each line counts its own"
+            assert isinstance(stream.view.gap, errors.MalformedEvent)
+            for server in (one, other):
+                server.push(private_frame("order", order("d")))
+            assert (await anext(stream)).order_id == "d"
+            assert stream.waiting == 0
+
+    run(main)
+
+
+def test_health_counts_both() -> None:
+    offline = Offline("trade.BTCUSD")
+    good = {"symbol": "BTCUSD", "side": "Buy", "price": 1, "size": 1, "trade_id": "x"}
+    offline.send(
+        {"topic": "trade.BTCUSD", "data": [{**good, "cross_seq": "x", "trade_time_ms": []}, {**good, "size": 0.1}]}
+    )
+    offline.send({"topic": "trade.BTCUSD", "data": [{**good, "price": None}, good, {**good, "price": "1e400"}]})
+    channel = offline.feed.channels.get("trade.BTCUSD")
+    assert isinstance(channel, EventChannel)
+    health = TopicRecord(channel, Settings()).health()
+    assert (health.odd_fields, health.refused_events, health.frames) == (2, 2, 2)
+
+
+@pytest.mark.parametrize("price", ["NaN", "1e400", "-Infinity"])
+def test_a_number_that_is_none_is_odd_wherever_it_is(price: str) -> None:
+    offline = Offline("order", dialect=v5.LINEAR)
+    stream = offline.stream("order")
+    offline.send(private_frame("order", order("a", price=price, cumFeeDetail={"MNT": price}), order("b", qty=price)))
+    one, error = read(stream)
+    assert isinstance(one, v5_private.Order)
+    assert (one.price, one.cum_fee_detail) == (None, None)
+    assert isinstance(error, errors.MalformedEvent)

@@ -1,0 +1,163 @@
+"""Imports run one way. The table says which; it is held against the source files, compiled ones included."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "src" / "depthwire"
+
+# A module, or a folder of modules, imports what stands above its row: never its own row, never below.
+ROWS = [
+    {"errors", "values", "settings", "pacing", "loops", "decimal_text", "parallel_arrays"}
+    | {"callbacks", "garbage", "causes", "handshake", "loop_end", "phases", "clock", "socket_log", "damage"},
+    {"archives"},
+    {"ladder", "scan_text", "streams", "tape", "polling"},
+    {"masked_text"},
+    {"kept_text", "level_text"},
+    {"frame"},
+    {"book"},
+    {"book_decoder", "scanner", "snapshot_order"},
+    {"repair"},
+    {"channel"},
+    {"routes", "bybit", "reports", "inlets", "merge", "taps"},
+    {"feed", "endpoints", "sign_in", "sockets", "health", "event_merge"},
+    {"connection", "proxies"},
+    {"resubscription"},
+    {"resync"},
+    {"handover"},
+    {"session"},
+    {"sessions", "status", "merged_topic"},
+    {"line"},
+    {"lines"},
+    {"venue"},
+    {"simulated"},
+    {"client"},
+    {"loop_thread"},
+    {"blocking_states"},
+    {"blocking"},
+    {"compat"},
+    {"depthwire"},  # the package's own __init__: the names that users see
+    {"cli"},
+    {"__main__"},
+]
+ROW_OF = {room: number for number, row in enumerate(ROWS) for room in row}
+
+# What the order of the rows alone would let pass: where it is given, a room imports these rooms and no others.
+ONLY = {
+    "bybit": {
+        "errors",
+        "values",
+        "decimal_text",
+        "ladder",
+        "frame",
+        "book",
+        "book_decoder",
+        "scan_text",
+        "kept_text",
+        "level_text",
+        "scanner",
+        "callbacks",
+        "streams",
+        "repair",
+        "channel",
+    },
+    "venue": {"errors", "values", "bybit", "tape", "socket_log"},
+}
+SOCKETS = {"aiofastnet", "asyncio", "picows", "selectors", "socket", "ssl", "uvloop"}
+
+CYTHON_IMPORT = re.compile(
+    r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+c?import[ \t]+(\([^)]*\)|[^\n#]+)|c?import[ \t]+([^\n#]+))", re.MULTILINE
+)
+
+
+def python_imports(source: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "a relative import; this package writes its name out"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def cython_imports(source: str) -> Iterator[str]:
+    for module, names, plain in CYTHON_IMPORT.findall(source):
+        for name in (names or plain).strip("()").split(","):
+            bare = name.split(" as ")[0].strip()
+            if bare:
+                yield f"{module}.{bare}" if module else bare
+
+
+def room_of(imported: str, rooms: set[str]) -> str:
+    """``depthwire.book.book.Book`` is of the room ``book``; ``depthwire.connect`` of the package's own ``__init__``."""
+    name = imported.split(".")[1] if "." in imported else ""
+    return name if name in rooms else "depthwire"
+
+
+def complaints(package: Path) -> list[str]:
+    """Every import under ``package`` that the table forbids."""
+    found = []
+    sources = [path for path in sorted(package.rglob("*")) if path.suffix in (".py", ".pyx", ".pxd")]
+    rooms = {path.relative_to(package).parts[0].split(".")[0] for path in sources}
+    for path in sources:
+        where = path.relative_to(package)
+        room = "depthwire" if str(where.with_suffix("")) == "__init__" else where.parts[0].split(".")[0]
+        if room not in ROW_OF:
+            found.append(f"{where}: no place in the table of rows")
+            continue
+        read = python_imports if path.suffix == ".py" else cython_imports
+        for imported in read(path.read_text()):
+            top = imported.split(".")[0]
+            if room == "bybit" and top in SOCKETS:
+                found.append(f"{where}: knows a socket: {imported}")
+            if top != "depthwire":
+                continue
+            target = room_of(imported, rooms)
+            allowed = ONLY[room] if room in ONLY else {other for other in ROW_OF if ROW_OF[other] < ROW_OF[room]}
+            if target != room and target not in allowed:
+                found.append(f"{where}: imports {imported}")
+    return found
+
+
+def test_imports_run_one_way() -> None:
+    assert complaints(PACKAGE) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "complaint"),
+    [
+        ("ladder.pyx", "from depthwire.book.book cimport Book", "imports depthwire.book.book.Book"),
+        ("ladder.pxd", "cimport depthwire.book.update as f", "imports depthwire.book.update"),
+        ("frame.pxd", "from depthwire.book.ladder cimport (\n    Ladder,\n    LevelChange,\n)", None),
+        ("book.pyx", "def f():\n    from depthwire import channel, errors", "imports depthwire.feed.channel"),
+        ("errors.py", "import depthwire.book.types", "imports depthwire.book.types"),
+        ("streams.py", "import asyncio", None),
+        ("channel.pyx", "from depthwire.bybit import v2", "imports depthwire.bybit.v2.dialect"),
+        ("routes.pyx", "from depthwire.bybit.v2.dialect import V2Dialect", "imports depthwire.bybit.v2.dialect.V2Dialect"),
+        ("feed.pyx", "from depthwire.session.session import Session", "imports depthwire.session.session.Session"),
+        ("session.py", "from depthwire.client import connect", "imports depthwire.client.connect"),
+        ("session.py", "from depthwire import connect", "imports depthwire.connect"),
+        ("client.py", "from depthwire.cli import main", "imports depthwire.cli.main"),
+        ("blocking.py", "from depthwire.compat import BybitWebsocket", "imports depthwire.compat.BybitWebsocket"),
+        ("__init__.py", "from depthwire import cli", "imports depthwire.cli"),
+        ("bybit/v2.py", "import asyncio", "knows a socket: asyncio"),
+        ("bybit/v2_book.pyx", "from picows.picows cimport WSFrame", "knows a socket: picows.picows.WSFrame"),
+        ("bybit/v2.py", "from depthwire.feed.listener import Feed", "imports depthwire.feed.listener.Feed"),
+        ("bybit/v2.py", "from depthwire.bybit.topics import split_topic", None),
+        ("venue/server.py", "from depthwire.session.session import Session", "imports depthwire.session.session.Session"),
+        ("venue/server.py", "if TYPE_CHECKING:\n    import depthwire.client", "imports depthwire.client"),
+        ("venue/server.py", "import asyncio\nfrom depthwire.tape import Pace", None),
+        ("cli/demo.py", "from depthwire import __version__, connect", None),
+        ("nowhere.pyx", "", "no place in the table of rows"),
+    ],
+)
+def test_a_broken_arrow_is_found(tmp_path: Path, file: str, line: str, complaint: str | None) -> None:
+    for room in ROW_OF:
+        (tmp_path / f"{room}.py").touch()
+    path = tmp_path / file
+    path.with_name(f"{path.stem}.py").unlink(missing_ok=True)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(line)
+    assert complaints(tmp_path) == ([f"{file}: {complaint}"] if complaint else [])

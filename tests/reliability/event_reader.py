@@ -1,0 +1,157 @@
+"""A stream of events, held against what the venue told: each event came, or an error stood where it is missing."""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from depthwire.bybit.accounts import AccountStream
+from depthwire.errors import DepthwireError, ReaderOverflow, StreamGap
+from depthwire.feed.streams import EventStream
+from tests.reliability.lines import Line
+from tests.reliability.truth import AnyTopic, TrueEvent, WatchedVenue, key_of
+
+LATE_S: Final = 5.0
+"""How much later an event may still come, since its frame was reordered, or a StreamGap: of two lines one may be found
+silent only when its pong is due, and that there was no line before the other one came back.
+"""
+RECONCILE_EVERY: Final = 500
+DELAY_NS: Final = 2_000_000_000
+"""How long a frame may be under way behind others that are delayed: until its connection's pong is missed."""
+
+
+class Missing(NamedTuple):
+    """An event that did not come: when that was noticed, by which item of the stream, and what it is."""
+
+    noticed_s: float
+    position: int
+    key: bytes
+    event: TrueEvent
+
+
+class EventReader:
+    """Reads a stream to its end, errors included.
+
+    ``counts`` tells how many events ``came``, came ``again``, or came ``altered``: as no event of the venue's; how
+    many are missing that were ``told`` of by an error at their place, or are ``unprovable``: their frame was lost on a
+    line, or altered so that no reader of a line can see it, and came whole on none; or ``displaced``: it came whole on
+    one of two lines, after an altered copy of the other's (``causes`` counts the faults). All others that are missing
+    are ``lost``.
+    """
+
+    def __init__(self, topic: AnyTopic, stream: EventStream[Any], lines: Sequence[Line]) -> None:
+        self.topic, self.stream, self.lines = topic, stream, lines
+        self.counts: Counter[str] = Counter()
+        self.causes: Counter[str] = Counter()
+        self.defects: list[str] = []
+        self._items: list[bytes | DepthwireError] = []
+        self._position = 0
+        self._error_at = self._overflow_at = -1
+        self._frame_at = 0
+        self._last: TrueEvent | None = None
+        self._missing: dict[int, Missing] = {}
+        self._gaps: deque[tuple[int, int]] = deque(maxlen=10)  # since and until when
+        self.task = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                async for event in self.stream:
+                    self._items.append(key_of(event))
+            except DepthwireError as error:
+                self._items.append(error)
+                self._reconcile()
+            else:
+                return
+
+    def _reconcile(self) -> None:
+        """What users are told to do behind a gap, and what keeps small what a view knows of closed orders."""
+        if isinstance(self.stream, AccountStream):
+            self.stream.view.reconcile()
+
+    @property
+    def came(self) -> int:
+        """How many events came so far."""
+        return self.counts["came"] + len(self._items)
+
+    def check(self, venue: WatchedVenue, *, is_end: bool = False) -> None:
+        """Accounts for what came since the last call; at the end, for all that is missing."""
+        items, self._items = self._items, []
+        for item in items:
+            self._position += 1
+            if self._position % RECONCILE_EVERY == 0:
+                self._reconcile()
+            if isinstance(item, DepthwireError):
+                self.counts["errors"] += 1
+                self._error_at = self._position
+                if isinstance(item, ReaderOverflow):
+                    self._overflow_at = self._position
+                if isinstance(item, StreamGap):
+                    self._gaps.append((item.since_ns, item.until_ns))
+            else:
+                self._take(venue, item)
+        for number, missing in tuple(self._missing.items()):
+            if is_end or asyncio.get_running_loop().time() > missing.noticed_s + LATE_S:
+                self._account_for(venue, number)
+
+    def _take(self, venue: WatchedVenue, key: bytes) -> None:
+        events = venue.events[self.topic]
+        event = events.known.get(key)
+        if event is None:
+            self.counts["altered"] += 1
+            return
+        last = self._last
+        if self._missing.pop(event.number, None):
+            self.counts["came"] += 1
+            return
+        if last is not None and event.number <= last.number:
+            self.counts["again"] += 1
+            return
+        self.counts["came"] += 1
+        if last is not None:
+            # A frame that was held up may have come between an error and what the error stands for.
+            is_told = self._error_at >= self._frame_at - 1
+            for number in range(last.number + 1, event.number):
+                if is_told:
+                    self.counts["told"] += 1
+                elif number in events.keys:
+                    now_s, absent = asyncio.get_running_loop().time(), events.keys[number]
+                    self._missing[number] = Missing(now_s, self._position, absent, events.known[absent])
+                else:
+                    self._lose(f"event {number} is missing, and too old to tell why")
+        if last is None or last.frame != event.frame:
+            self._frame_at = self._position
+        self._last = event
+
+    def _account_for(self, venue: WatchedVenue, number: int) -> None:
+        _, position, key, event = self._missing.pop(number)
+        # What one of two lines lacks is told of when the other one turns out to lack it, too.
+        if len(self.lines) > 1 and (
+            self._error_at > position or any(since - DELAY_NS <= event.at_ns <= until for since, until in self._gaps)
+        ):
+            self.counts["told"] += 1
+            return
+        whole = [line.name for line in self.lines if event.frame in line.hashes.get(self.topic.name, ())]
+        by_line = [venue.suffered.get((line.name, self.topic), {}).get(key) for line in self.lines]
+        suffered = [each.fault for each in by_line if each]
+        if not whole and all(
+            each and each.number in line.damaged for each, line in zip(by_line, self.lines, strict=True)
+        ):
+            self._lose(f"event {number} came damaged, which the stream does not tell: {key!r}")
+        elif suffered and (not whole or (len(self.lines) > 1 and self.counts["altered"])):
+            # Of two lines the other one may have been down, or brought it behind an altered copy of the same id.
+            self.counts["displaced" if whole else "unprovable"] += 1
+            self.causes.update(suffered)
+        elif whole and self._overflow_at > position:
+            self.counts["told"] += 1  # it came late, and was among the latest of those that found no room
+        elif whole:
+            self._lose(f"event {number} came whole to the socket of {whole}, and not out of the stream: {key!r}")
+        else:
+            gaps = ", ".join(f"{since} to {until}" for since, until in self._gaps)
+            states = " | ".join(line.state() for line in self.lines)
+            self._lose(f"event {number}, told at {event.at_ns}, is missing; gaps: {gaps}; lines: {states}; {key!r}")
+
+    def _lose(self, text: str) -> None:
+        self.counts["lost"] += 1
+        names = " and ".join(line.name for line in self.lines)
+        self.defects.append(f"lines {names}, {self.topic.dialect} {self.topic.name}: {text}")
