@@ -1,6 +1,6 @@
 # Needs Python 3.11 or newer with its venv module and C headers, a C compiler and make. All else goes into .venv.
 
-SOURCES := pyproject.toml setup.py $(shell find src -name '*.pyx' -o -name '*.pxd')
+SOURCES := pyproject.toml setup.py $(shell find src -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
 
 .PHONY: build demo test check fuzz bench bench-quick bench-core detection soak mutants reconnects kills clean
 

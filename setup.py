@@ -60,6 +60,8 @@ def build_directory() -> str:
     return "-".join(["build/depthwire", *map(str.lower, on), hashlib.sha256(shape.encode()).hexdigest()[:8]])
 
 
+# Every module depends on every header: a changed one rebuilds them all, which is rare and never too little.
+headers = sorted(map(str, SOURCE.rglob("*.h")))
 build = build_directory()
 setup(
     ext_modules=cythonize(
@@ -70,6 +72,8 @@ setup(
                 extra_compile_args=compile_args,
                 extra_link_args=link_args,
                 define_macros=macros,
+                include_dirs=[str(SOURCE)],
+                depends=headers,
             )
             for path in sorted(SOURCE.rglob("*.pyx"))
         ],

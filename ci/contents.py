@@ -18,7 +18,7 @@ def check_sdist(path: Path) -> None:
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     needed = {"pyproject.toml", "setup.py", "LICENSE", "README.md", "tests/conftest.py"}
-    needed |= {f"src/{name}" for name in sources(".py", ".pyx", ".pxd", ".pyi", "py.typed")}
+    needed |= {f"src/{name}" for name in sources(".py", ".pyx", ".pxd", ".h", ".pyi", "py.typed")}
     assert needed <= names, f"missing: {sorted(needed - names)}"
     junk = sorted(name for name in names if name.endswith((".c", ".so", ".pyd", ".html", ".pyc", ".frames")))
     assert not junk, f"generated or recorded files: {junk}"
@@ -29,7 +29,7 @@ def check_wheel(path: Path) -> None:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
         notes = {name.partition("/")[2] for name in archive.namelist() if ".dist-info/" in name}
     extensions = {name for name in names if name.endswith((".so", ".pyd"))}
-    expected = sources(".py", ".pxd", ".pyi", "py.typed")
+    expected = sources(".py", ".pxd", ".h", ".pyi", "py.typed")
     assert names - extensions == expected, f"differ: {sorted((names - extensions) ^ expected)}"
     compiled = sorted(name.partition(".")[0] + ".pyx" for name in extensions)
     assert compiled == sorted(sources(".pyx")), f"compiled: {compiled}"

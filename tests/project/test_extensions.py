@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import re
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader
 from pathlib import Path
 from types import ModuleType
@@ -42,6 +43,18 @@ def test_types_and_declarations_ship_beside_it(module: ModuleType) -> None:
     stem = module.__name__.rpartition(".")[2]
     for suffix in (".pyi", ".pxd"):
         assert location(module).with_name(stem + suffix).is_file()
+
+
+def test_headers_ship_for_the_declarations_that_include_them() -> None:
+    package = location(depthwire).parent
+    included = {
+        (path.name, header)
+        for suffix in ("pxd", "h")
+        for path in package.rglob(f"*.{suffix}")
+        for header in re.findall(r'(?:cdef extern from|#include) "(depthwire/[^"]+)"', path.read_text())
+    }
+    assert ("scan.pxd", "depthwire/wire/scan.h") in included
+    assert [entry for entry in included if not (package.parent / entry[1]).is_file()] == []
 
 
 def test_the_package_is_marked_as_typed() -> None:

@@ -16,9 +16,8 @@ from depthwire.book.ladder cimport (
     SET,
     UPDATE,
     apply_changes,
-    is_price_id,
-    is_valid,
 )
+from depthwire.book.ladder_inline cimport is_price_id, is_valid
 
 from decimal import Context, Decimal, InvalidOperation
 from operator import index

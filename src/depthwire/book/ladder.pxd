@@ -1,10 +1,6 @@
 cimport cython
 from cpython.object cimport PyObject
-from libc.math cimport isfinite
 from libc.stdint cimport int8_t, int32_t, int64_t
-
-from depthwire.wire.decimal cimport MAX_DIGITS, POWERS_OF_TEN
-from depthwire.book.parallel_arrays cimport prefetch_tail, seek
 
 
 cdef enum Side:
@@ -54,37 +50,10 @@ cdef class Ladder:
     cdef void rescale(self, int64_t factor) noexcept nogil
     cdef void empty(self) noexcept nogil
     cdef void append(self, int64_t price_id, double size) noexcept nogil
-
-    cdef inline void expect_change(self) noexcept nogil:
-        """Have the best levels fetched while the frame that changes them is read: many other books may be in use. O(1)."""
-        prefetch_tail(self.ids, self.lots, self.count)
-
-    cdef inline Py_ssize_t seek(self, int64_t price_id) noexcept nogil:
-        """Index of the first level that is not worse than ``price_id``. O(log n)."""
-        return seek(self.ids, self.count, price_id, self.flip)
-
-    cdef inline bint stands(self, Py_ssize_t at, int64_t price_id) noexcept nogil:
-        """Whether the level at an index, which may be the one behind the last, has this price id."""
-        return (at < self.count) & (self.ids[at] == price_id)
-
-    cdef inline bint belongs(self, Py_ssize_t at, int64_t price_id) noexcept nogil:
-        """Whether a price id that does not stand at ``at`` would do so once inserted, so that ``seek`` answers it."""
-        cdef int64_t flip = self.flip, key = price_id ^ flip
-        return (
-            at <= self.count
-            and (at == self.count or (self.ids[at] ^ flip) > key)
-            and (at == 0 or (self.ids[at - 1] ^ flip) < key)
-        )
+    cdef Py_ssize_t seek(self, int64_t price_id) noexcept nogil
+    cdef bint stands(self, Py_ssize_t at, int64_t price_id) noexcept nogil
+    cdef bint belongs(self, Py_ssize_t at, int64_t price_id) noexcept nogil
 
 
 # All changes of a frame. ``ladders`` by side: an index costs nothing, a branch on the side is mispredicted often.
 cdef Py_ssize_t apply_changes(PyObject** ladders, LevelChange* changes, Py_ssize_t count) except -1
-
-
-cdef inline bint is_price_id(int64_t number) noexcept nogil:
-    """Whether it may be one; the sum of two still fits int64."""
-    return 0 < number <= POWERS_OF_TEN[MAX_DIGITS]
-
-
-cdef inline bint is_valid(const LevelChange* level) noexcept nogil:
-    return is_price_id(level.price_id) and level.size > 0 and isfinite(level.size)

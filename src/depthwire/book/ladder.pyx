@@ -10,7 +10,8 @@ from cpython.long cimport PyLong_AsLongLong   # which takes what has an __index_
 from libc.math cimport isfinite
 from libc.string cimport memcpy
 
-from depthwire.book.parallel_arrays cimport SLACK, close_gap, move, open_gap
+from depthwire.book.ladder_inline cimport is_price_id, is_valid
+from depthwire.book.parallel_arrays cimport SLACK, close_gap, move, open_gap, search
 
 import numpy as np
 
@@ -67,6 +68,23 @@ cdef class Ladder:
         self.ids += first - self.first
         self.lots += first - self.first
         self.first = first
+
+    cdef inline Py_ssize_t seek(self, int64_t price_id) noexcept nogil:
+        """Index of the first level that is not worse than ``price_id``. O(log n)."""
+        return search(self.ids, self.count, price_id, self.flip)
+
+    cdef inline bint stands(self, Py_ssize_t at, int64_t price_id) noexcept nogil:
+        """Whether the level at an index, which may be one after the last, has this price id."""
+        return (at < self.count) & (self.ids[at] == price_id)
+
+    cdef inline bint belongs(self, Py_ssize_t at, int64_t price_id) noexcept nogil:
+        """Whether a price id that has no level belongs at an index, so that ``seek`` returns it."""
+        cdef int64_t flip = self.flip, key = price_id ^ flip
+        return (
+            at <= self.count
+            and (at == self.count or (self.ids[at] ^ flip) > key)
+            and (at == 0 or (self.ids[at - 1] ^ flip) < key)
+        )
 
     cdef inline bint apply(self, LevelChange* change) noexcept nogil:
         """Make one change, an insert into room reserved before; leaves the size that stood there in the change.

@@ -2,7 +2,7 @@ from libc.stdint cimport int64_t
 
 cimport cython
 
-from depthwire.wire.decimal cimport DecimalText
+from depthwire.wire.decimal_text cimport DecimalText
 from depthwire.book.ladder cimport LevelChange
 
 

@@ -10,6 +10,7 @@ from logging import getLogger
 import msgspec
 
 from depthwire.book.book cimport EMPTY, LIVE, STALE
+from depthwire.book.ladder_inline cimport prefetch_best
 from depthwire.wire.clock cimport coarse_ns, now_ns
 from depthwire.book.update cimport BookFrame
 from depthwire.book.snapshot_order cimport LATE, SAME_NUMBER, Order, is_restart, order_of
@@ -286,8 +287,8 @@ cdef class BookChannel(Channel):
 
     cdef int on_frame(self, const char* data, Py_ssize_t size, const char* behind_topic, int64_t ts_recv_ns) except -1:
         cdef BookFrame frame = self._decoder.frame
-        self.book.bid_ladder.expect_change()
-        self.book.ask_ladder.expect_change()
+        prefetch_best(self.book.bid_ladder)
+        prefetch_best(self.book.ask_ladder)
         self.frames += 1
         if behind_topic != NULL and self._scanner is not None and self._scanner.scan(behind_topic, data + size, self.book, frame):
             self.scanned += 1

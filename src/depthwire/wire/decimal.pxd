@@ -5,27 +5,15 @@
 
 from libc.stdint cimport int64_t
 
-cdef extern from *:
-    """
-    #define DEPTHWIRE_MAX_DIGITS 18
-    static const long long depthwire_powers[DEPTHWIRE_MAX_DIGITS + 1] = {
-        1LL, 10LL, 100LL, 1000LL, 10000LL, 100000LL, 1000000LL, 10000000LL, 100000000LL, 1000000000LL,
-        10000000000LL, 100000000000LL, 1000000000000LL, 10000000000000LL, 100000000000000LL,
-        1000000000000000LL, 10000000000000000LL, 100000000000000000LL, 1000000000000000000LL};
-    static const double depthwire_units[DEPTHWIRE_MAX_DIGITS + 1] = {
-        1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18};
-    """
+from depthwire.wire.decimal_text cimport DecimalText
+
+
+cdef extern from "depthwire/wire/decimal.h":
     enum:
-        MAX_DIGITS "DEPTHWIRE_MAX_DIGITS"       # that many digits always fit an int64
-    const long long EXACT_INTEGERS "(1LL << 53)"    # float64 holds all integers up to here
-    const long long* POWERS_OF_TEN "depthwire_powers"
-    const double* UNITS "depthwire_units"           # the same, as float64: all exact
-
-
-cdef struct DecimalText:
-    int64_t mantissa    # the digits, without the point
-    int decimals        # how many of them stand behind the point
-    int digits          # how many there are
+        MAX_DIGITS "DEPTHWIRE_MAX_DIGITS"                   # as many digits always fit an int64
+    const int64_t EXACT_INTEGERS "DEPTHWIRE_EXACT_INTEGERS" # float64 holds all integers up to here
+    const int64_t* POWERS_OF_TEN "depthwire_powers"
+    const double* UNITS "depthwire_units"                   # the same, as float64: all exact
 
 
 cdef inline bint scaled(const DecimalText* value, int decimals, int64_t* result) noexcept nogil:

@@ -17,9 +17,9 @@ from libc.stdint cimport int64_t
 from depthwire.book.book cimport Book
 from depthwire.wire.decimal cimport DecimalText, scale_of, scaled
 from depthwire.book.update cimport BookFrame
-from depthwire.wire.template cimport KEPT_NUMBERS, keep, keep_number, kept_text
+from depthwire.wire.template cimport TEMPLATE_NUMBERS, learn_number, learn_text, match_template
 from depthwire.book.ladder cimport DELETE, INSERT, UPDATE, LevelChange
-from depthwire.wire.level cimport learn_level, scan_side, shaped_level
+from depthwire.wire.level cimport learn_level, match_level, scan_side
 from depthwire.wire.scan cimport known, literal, scan_decimal, scan_integer, scan_number
 from depthwire.feed.scanner cimport Scanner
 
@@ -70,7 +70,7 @@ cdef class V2Scanner(Scanner):
         cdef const char* level
         while True:
             level = at
-            at = shaped_level(level, end, &self._shape, frame.price_decimals, &change.price_id)
+            at = match_level(level, end, &self._shape, frame.price_decimals, &change.price_id)
             if at == NULL:
                 at = self._other_level(level, end, change, frame)
             at = scan_side(at, end, action != DELETE, &change.side)
@@ -126,9 +126,9 @@ cdef class V2Scanner(Scanner):
     cdef inline const char* _behind(self, const char* at, const char* end, BookFrame frame) noexcept:
         """Scan what stands behind a delta's levels, most often as behind the last delta's."""
         cdef int64_t transact_time
-        cdef int64_t* places[KEPT_NUMBERS]
+        cdef int64_t* places[TEMPLATE_NUMBERS]
         places[:] = [&frame.cross_seq, &frame.ts_exchange_us, &transact_time]
-        cdef const char* stop = kept_text(at, end, &self._levels_behind, places)
+        cdef const char* stop = match_template(at, end, &self._levels_behind, places)
         return stop if stop != NULL else self._other_behind(at, end, frame)
 
     cdef const char* _other_behind(self, const char* begin, const char* end, BookFrame frame) noexcept:
@@ -138,7 +138,7 @@ cdef class V2Scanner(Scanner):
         cdef const char* at = literal(begin, end, b']}') if timed == NULL else literal(timed_end, end, b'}')
         at = self._numbers(begin, at, end, frame)
         if at != NULL and timed != NULL and timed_end - timed > 1:     # most often it is 0
-            keep_number(&self._levels_behind, begin, timed, timed_end)
+            learn_number(&self._levels_behind, begin, timed, timed_end)
         return at
 
     cdef const char* _numbers(self, const char* begin, const char* at, const char* end, BookFrame frame) noexcept:
@@ -149,9 +149,9 @@ cdef class V2Scanner(Scanner):
         cdef const char* time_end = scan_integer(time_at, end, &frame.ts_exchange_us)
         at = literal(quote(time_end, end, self._quoted), end, b'}')
         if at != NULL:
-            keep(&self._levels_behind, begin, at - begin)
-            keep_number(&self._levels_behind, begin, seq_at, seq_end)
-            keep_number(&self._levels_behind, begin, time_at, time_end)
+            learn_text(&self._levels_behind, begin, at - begin)
+            learn_number(&self._levels_behind, begin, seq_at, seq_end)
+            learn_number(&self._levels_behind, begin, time_at, time_end)
         return at
 
 

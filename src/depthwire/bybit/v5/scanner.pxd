@@ -2,7 +2,7 @@ from libc.stdint cimport int64_t
 
 from depthwire.book.book cimport Book
 from depthwire.book.update cimport BookFrame
-from depthwire.wire.template cimport KeptText
+from depthwire.wire.template cimport Template
 from depthwire.book.ladder cimport LevelChange
 from depthwire.wire.level cimport PairShape
 from depthwire.feed.scanner cimport Scanner
@@ -10,8 +10,8 @@ from depthwire.feed.scanner cimport Scanner
 
 cdef class V5Scanner(Scanner):
     cdef bytes _symbol                  # "data":{"s":"…","b":[
-    cdef KeptText _delta_before         # from the topic up to a delta's first level
-    cdef KeptText _levels_behind        # from the bracket that closes the levels on
+    cdef Template _delta_before         # from the topic up to a delta's first level
+    cdef Template _levels_behind        # from the bracket that closes the levels on
     cdef PairShape _shape
 
     cdef const char* _before(self, const char* begin, const char* end, Book book, BookFrame frame, int64_t* ts_ms) noexcept

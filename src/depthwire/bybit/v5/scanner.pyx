@@ -17,9 +17,9 @@ from depthwire.book.book cimport Book
 from depthwire.bybit.v5.book_decoder cimport LATEST_MS, US_PER_MS
 from depthwire.wire.decimal cimport UNITS, DecimalText, rounded
 from depthwire.book.update cimport BookFrame
-from depthwire.wire.template cimport KEPT_NUMBERS, keep, keep_number, kept_text
+from depthwire.wire.template cimport TEMPLATE_NUMBERS, learn_number, learn_text, match_template
 from depthwire.book.ladder cimport ASK, BID, INSERT, REMOVE, SET, LevelChange
-from depthwire.wire.level cimport learn_pair, shape_decimals, shaped_pair
+from depthwire.wire.level cimport learn_pair, match_pair, shape_decimals
 from depthwire.wire.scan cimport known, literal, scan_decimal, scan_integer
 from depthwire.feed.scanner cimport Scanner
 
@@ -55,7 +55,7 @@ cdef class V5Scanner(Scanner):
         self, const char* begin, const char* end, Book book, BookFrame frame, int64_t* ts_ms
     ) noexcept:
         """Scan what stands before a frame's levels, most often as before the last delta's, and begin the frame."""
-        cdef const char* at = kept_text(begin, end, &self._delta_before, &ts_ms)
+        cdef const char* at = match_template(begin, end, &self._delta_before, &ts_ms)
         if at == NULL:
             return self._other_before(begin, end, book, frame, ts_ms)
         frame.start(False, book.decimals)
@@ -84,15 +84,15 @@ cdef class V5Scanner(Scanner):
             at = self._start(literal(ts_end, end, b',"type":"'), end, book, frame)
         at = known(at, end, self._symbol)
         if at != NULL and not frame.is_snapshot:
-            keep(&self._delta_before, begin, at - begin)
-            keep_number(&self._delta_before, begin, ts_at, ts_end)
+            learn_text(&self._delta_before, begin, at - begin)
+            learn_number(&self._delta_before, begin, ts_at, ts_end)
         return at
 
     cdef inline const char* _behind(self, const char* at, const char* end, BookFrame frame, int64_t* cts_ms) noexcept:
         """Scan what stands behind a frame's levels, most often as behind the last frame's."""
-        cdef int64_t* places[KEPT_NUMBERS]
+        cdef int64_t* places[TEMPLATE_NUMBERS]
         places[:] = [&frame.update_id, &frame.cross_seq, cts_ms]
-        cdef const char* stop = kept_text(at, end, &self._levels_behind, places)
+        cdef const char* stop = match_template(at, end, &self._levels_behind, places)
         return stop if stop != NULL else self._other_behind(at, end, frame, cts_ms)
 
     cdef const char* _other_behind(self, const char* begin, const char* end, BookFrame frame, int64_t* cts_ms) noexcept:
@@ -104,10 +104,10 @@ cdef class V5Scanner(Scanner):
         cdef const char* cts_end = scan_integer(cts_at, end, cts_ms)
         cdef const char* at = literal(cts_end, end, b'}')
         if at != NULL:
-            keep(&self._levels_behind, begin, at - begin)
-            keep_number(&self._levels_behind, begin, u_at, u_end)
-            keep_number(&self._levels_behind, begin, seq_at, seq_end)
-            keep_number(&self._levels_behind, begin, cts_at, cts_end)
+            learn_text(&self._levels_behind, begin, at - begin)
+            learn_number(&self._levels_behind, begin, u_at, u_end)
+            learn_number(&self._levels_behind, begin, seq_at, seq_end)
+            learn_number(&self._levels_behind, begin, cts_at, cts_end)
         return at
 
     cdef const char* _levels(self, const char* at, const char* end, int side, BookFrame frame) noexcept:
@@ -124,7 +124,7 @@ cdef class V5Scanner(Scanner):
             return at
         while True:
             begin = at
-            at = shaped_pair(begin, end, &self._shape, frame.price_decimals, &change.price_id, &mantissa, &decimals)
+            at = match_pair(begin, end, &self._shape, frame.price_decimals, &change.price_id, &mantissa, &decimals)
             if at != NULL:
                 change.size = <double>mantissa / UNITS[decimals]
             else:
