@@ -9,9 +9,13 @@ import pytest
 MODULE = """
 from libc.stdint cimport int64_t
 
-from depthwire.book.book cimport Book
-from depthwire.feed.channel cimport BookListener, LiveBook
-from depthwire.book.ladder cimport ASK, BID, Ladder
+from depthwire cimport ASK, BID, Book, BookListener, Ladder, LiveBook
+
+# What a decoder of its own is made with: not promised, but it needs no include path either.
+from depthwire.book.update cimport BookFrame
+from depthwire.feed.book_decoder cimport BookDecoder
+from depthwire.feed.channel cimport Channel
+from depthwire.feed.scanner cimport Scanner
 
 
 cdef class TopOfBook(BookListener):
