@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import msgspec
 
-from depthwire.feed.book_decoder import BookDecoder
 from depthwire.bybit.v2 import messages
-from depthwire.bybit.v5 import messages as v5_orderbook
 from depthwire.bybit.v2.book_decoder import V2BookDecoder
 from depthwire.bybit.v2.scanner import V2Scanner
+from depthwire.bybit.v5 import messages as v5_orderbook
 from depthwire.bybit.v5.book_decoder import V5BookDecoder
 from depthwire.bybit.v5.scanner import V5Scanner
+from depthwire.feed.book_decoder import BookDecoder
 from depthwire.feed.channel import BookChannel, LiveBook
 from depthwire.feed.scanner import Scanner
 

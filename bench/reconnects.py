@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 import depthwire
 import machine
 from charts import OTHERS, OURS, plt
+from depthwire.book.types import BookState
 from depthwire.session import rate_limit as pacing
 from depthwire.settings import Settings
-from depthwire.book.types import BookState
 from depthwire.venue import SyntheticMarket, Venue
 
 CLIENTS = 50

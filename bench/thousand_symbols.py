@@ -15,8 +15,8 @@ import time
 from typing import Any
 
 import depthwire
-from depthwire.settings import Settings
 from depthwire.book.types import BookState
+from depthwire.settings import Settings
 from depthwire.venue import SyntheticMarket, Venue
 from memory import private_bytes
 

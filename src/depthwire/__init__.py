@@ -16,26 +16,26 @@ Start with :func:`connect`.
 """
 
 from depthwire import blocking, endpoints
+from depthwire.arbitration.lines import LineStatus
 from depthwire.book.book import Book
+from depthwire.book.ladder import Ladder
+from depthwire.book.types import BBO, BookSnapshot, BookState, DepthWithin, Level, Levels
 from depthwire.bybit.accounts import AccountStream
 from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.v2.messages import Trade
 from depthwire.bybit.v2.private import Execution, Order, Position, StopOrder, Wallet
 from depthwire.bybit.v2.public import InstrumentInfo, Insurance, Kline, Liquidation
-from depthwire.feed.channel import LiveBook
 from depthwire.client import Client, connect
 from depthwire.errors import *  # noqa: F403
 from depthwire.errors import __all__ as _errors
+from depthwire.feed.channel import LiveBook
+from depthwire.feed.streams import EventStream, TopicEvent
+from depthwire.runtime.event_loop import run
 from depthwire.runtime.garbage import freeze_gc
 from depthwire.session.health import Health
-from depthwire.book.ladder import Ladder
-from depthwire.arbitration.lines import LineStatus
-from depthwire.runtime.event_loop import run
 from depthwire.session.phase import ConnectionStatus, Phase
-from depthwire.settings import Settings
 from depthwire.session.status import Status
-from depthwire.feed.streams import EventStream, TopicEvent
-from depthwire.book.types import BBO, BookSnapshot, BookState, DepthWithin, Level, Levels
+from depthwire.settings import Settings
 
 __version__ = "0.1.0"
 

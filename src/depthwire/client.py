@@ -7,18 +7,18 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any, Final, TypeVar
 
+from depthwire.arbitration.line import NO_CREDENTIALS, Line
+from depthwire.arbitration.lines import Lines, LineStatus
 from depthwire.bybit import accounts
-from depthwire.bybit.v2 import messages
-from depthwire.bybit.v2 import private
-from depthwire.bybit.v5 import accounts as v5_accounts
-from depthwire.bybit.v5 import private as v5_private
-from depthwire.bybit.v5 import public as v5_public
 from depthwire.bybit.accounts import AccountStream
 from depthwire.bybit.auth import Credentials
 from depthwire.bybit.dialect import any_topics
 from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.topics import Topic
-from depthwire.feed.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
+from depthwire.bybit.v2 import messages, private
+from depthwire.bybit.v5 import accounts as v5_accounts
+from depthwire.bybit.v5 import private as v5_private
+from depthwire.bybit.v5 import public as v5_public
 from depthwire.endpoints import Endpoint, endpoint_of, masked
 from depthwire.errors import (
     AuthError,
@@ -28,20 +28,19 @@ from depthwire.errors import (
     SubscriptionTimeout,
     TopicError,
 )
-from depthwire.session.health import Health
+from depthwire.feed.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
+from depthwire.feed.streams import EventStream, TopicEvents
+from depthwire.feed.taps import Tap, Taps
 from depthwire.feed.topic_reader import connect_inlet
-from depthwire.arbitration.line import NO_CREDENTIALS, Line
-from depthwire.arbitration.lines import Lines, LineStatus
 from depthwire.runtime.busy_poll import busy_polling
+from depthwire.session.health import Health
 from depthwire.session.proxies import proxy_for
 from depthwire.session.reports import Reports
 from depthwire.session.session import Session, taken_back_on_failure
-from depthwire.settings import Settings
 from depthwire.session.sign_in import AuthWay
-from depthwire.simulated import SCHEME, simulated
 from depthwire.session.status import Status, lanes_of, status_of
-from depthwire.feed.streams import EventStream, TopicEvents
-from depthwire.feed.taps import Tap, Taps
+from depthwire.settings import Settings
+from depthwire.simulated import SCHEME, simulated
 
 Trade = messages.Trade | v5_public.Trade
 Order = private.Order | v5_private.Order
@@ -142,7 +141,7 @@ class Client:
     async def trades(self, symbol: str, capacity: int = 10_000) -> EventStream[Trade]:
         """Subscribe to a symbol's trades, on option to a base coin's; each call gives a stream for one reader.
 
-        At most ``capacity`` trades wait for the reader; see :class:`~depthwire.feed.streams.EventStream` for what happens
+        At most ``capacity`` trades wait for the reader; :class:`~depthwire.feed.streams.EventStream` says what happens
         then. Raises as :meth:`book` does.
         """
         return await self._events(self.dialect.trade_topic(symbol), capacity)

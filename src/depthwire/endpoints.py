@@ -9,9 +9,9 @@ import re
 from typing import Final, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
+from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.v2 import dialect as v2
 from depthwire.bybit.v5 import dialect as v5
-from depthwire.bybit.dialect import Dialect
 from depthwire.errors import InvalidUrl
 
 _MAINNET: Final = "wss://stream.bybit.com"

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.v2 import dialect as v2
 from depthwire.bybit.v5 import dialect as v5
-from depthwire.bybit.dialect import Dialect
 from depthwire.errors import InvalidUrl
 
 SCHEME: Final = "sim:"

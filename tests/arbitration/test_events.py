@@ -8,16 +8,16 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from depthwire.bybit.accounts import Balances, OpenOrders
-from depthwire.bybit.v2.messages import TradeMessage
-from depthwire.bybit.v2.private import OrderMessage, WalletMessage
-from depthwire.feed.channel import EventChannel
-from depthwire.errors import DepthwireError, MalformedFrame, StreamGap
 from depthwire.arbitration.events import MOST_AWAITED, EventMerge, EventStrand
 from depthwire.arbitration.states import LineTally
 from depthwire.arbitration.topic import MergedEvents
-from depthwire.settings import Settings
+from depthwire.bybit.accounts import Balances, OpenOrders
+from depthwire.bybit.v2.messages import TradeMessage
+from depthwire.bybit.v2.private import OrderMessage, WalletMessage
+from depthwire.errors import DepthwireError, MalformedFrame, StreamGap
+from depthwire.feed.channel import EventChannel
 from depthwire.feed.streams import EventStream
+from depthwire.settings import Settings
 
 
 class Told(NamedTuple):

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from depthwire import errors
+from depthwire.book.types import BookState
+from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.v2 import dialect as v2
 from depthwire.bybit.v5 import dialect as v5
-from depthwire.bybit.dialect import Dialect
 from depthwire.feed.channel import BookChannel, LiveBook
-from depthwire.book.types import BookState
 from tests.support.offline import Offline
 from tests.support.wire import level
 

@@ -12,8 +12,8 @@ from msgspec import Struct
 from msgspec.structs import fields
 
 from depthwire.bybit.v2 import public
-from depthwire.bybit.v5 import private as v5_private
 from depthwire.bybit.v2.public import InstrumentInfo
+from depthwire.bybit.v5 import private as v5_private
 from tests.support.documented_fields import DOCUMENTED, ENVELOPES, RECORDED_OF_INSTRUMENTS
 from tests.support.odd_seeds import EVENTS, STATES, Spot
 from tests.support.offline import Offline

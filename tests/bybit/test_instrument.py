@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from depthwire import errors
+from depthwire.book.types import BookState
 from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.v2.dialect import INVERSE
 from depthwire.feed.channel import Channel, StateChannel
-from depthwire.book.types import BookState
 from tests.support.offline import Offline
 from tests.support.plain_client import run
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cli_process import BOUND_S, COMMAND, NEEDS_SIGNALS, heed_interrupts, synthetic, write_tape
 from depthwire.runtime import event_loop as loops
+from tests.support.cli_process import BOUND_S, COMMAND, NEEDS_SIGNALS, heed_interrupts, synthetic, write_tape
 
 STREAMS = {0: "stdin", 1: "stdout", 2: "stderr"}
 CLOSED = [(0,), (1,), (2,), (0, 1, 2)]

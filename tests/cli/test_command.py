@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import depthwire
-from tests.support.cli_process import BOUND_S, COMMAND, NEEDS_SIGNALS, lines_told, started, synthetic, write_tape
 from depthwire.cli import main
+from tests.support.cli_process import BOUND_S, COMMAND, NEEDS_SIGNALS, lines_told, started, synthetic, write_tape
 
 NAMES = ("watch", "topics", "record", "replay", "venue", "demo")
 

@@ -13,7 +13,7 @@ from depthwire.bybit.v2.messages import Trade
 from depthwire.bybit.v2.private import Order, Wallet
 from depthwire.bybit.v2.public import Kline, Liquidation
 from depthwire.errors import ReaderOverflow, StreamGap
-from test_cli_events import live_instrument
+from tests.support.live_instrument import live_instrument
 
 pytest.importorskip("rich")
 

@@ -5,14 +5,13 @@ from decimal import Decimal
 
 import msgspec
 
-from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.v2.messages import TradeMessage
 from depthwire.bybit.v2.private import OrderMessage, WalletMessage
-from depthwire.bybit.v2.public import InstrumentDelta, InstrumentSnapshot, KlineMessage
-from depthwire.bybit.v2.instrument import V2Instrument
+from depthwire.bybit.v2.public import KlineMessage
 from depthwire.cli.events import error_line, error_object, event_line, event_object, instrument_line, instrument_object
 from depthwire.cli.views import _json
 from depthwire.errors import ReaderOverflow, StreamGap
+from tests.support.live_instrument import live_instrument
 
 TRADE = {
     "symbol": "BTCUSD",
@@ -81,18 +80,6 @@ def test_text_from_outside_cannot_break_a_line() -> None:
 
 
 TOPIC = "instrument_info.100ms.BTCUSD"
-
-
-def live_instrument() -> Instrument:
-    instrument = V2Instrument(TOPIC, "BTCUSD")
-    info = {"symbol": "BTCUSD", "last_price_e4": 606225000, "last_price": "60622.50", "funding_rate_e6": 100}
-    times = {"topic": TOPIC, "cross_seq": 5, "timestamp_e6": 7}
-    snapshot = {"type": "snapshot", "data": info | {"total_turnover_e8": 220614611978549345}, **times}
-    delta = {"type": "delta", "data": {"update": [{"symbol": "BTCUSD", "funding_rate_e6": -200}]}, **times}
-    for frame, frame_type in ((snapshot, InstrumentSnapshot), (delta, InstrumentDelta)):
-        message = msgspec.json.decode(json.dumps(frame).encode(), type=frame_type, strict=False)
-        instrument.apply(message, 9)
-    return instrument
 
 
 def test_an_instruments_line_tells_what_changed_and_its_object_all_fields() -> None:

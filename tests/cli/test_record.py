@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from depthwire.cli import main
+from depthwire.cli.record import Recorder
+from depthwire.errors import TapeError
+from depthwire.tape import TapeWriter, read
 from tests.support.cli_process import (
     BOUND_S,
     COMMAND,
@@ -24,10 +28,6 @@ from tests.support.cli_process import (
     venue,
     write_tape,
 )
-from depthwire.cli import main
-from depthwire.cli.record import Recorder
-from depthwire.errors import TapeError
-from depthwire.tape import TapeWriter, read
 from tests.support.v5_server import V5Server, book, served
 
 BOOK, TRADES = "orderBookL2_25.BTCUSD", "trade.BTCUSD"

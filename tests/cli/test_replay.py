@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.cli_process import objects, synthetic, write_tape
 from depthwire.cli import main
 from depthwire.cli import replay as replay_module
+from tests.support.cli_process import objects, synthetic, write_tape
 from tests.support.reference import BUY, SELL, ReferenceBook, frames, plain, play
 from tests.support.reference_v5 import books_of
 

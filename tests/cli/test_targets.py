@@ -2,8 +2,8 @@
 
 import pytest
 
-from depthwire.bybit.v5 import dialect as v5
 from depthwire.bybit.v2.dialect import INVERSE, LINEAR
+from depthwire.bybit.v5 import dialect as v5
 from depthwire.cli import main
 from depthwire.cli.targets import dialect_of, simulated_url, topics_of
 from depthwire.errors import InvalidUrl, TopicError

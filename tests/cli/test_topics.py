@@ -4,8 +4,8 @@ import shlex
 
 import pytest
 
-from depthwire.bybit.v2 import dialect as v2
 from depthwire.bybit.dialect import Dialect
+from depthwire.bybit.v2 import dialect as v2
 from depthwire.cli import _parser, main
 from depthwire.cli.targets import DIALECTS, dialect_of, topics_of
 from depthwire.errors import TopicError

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tests.support.cli_process import objects, started, tape_lines
 from depthwire.bybit.v5 import dialect as v5
 from depthwire.bybit.v5.accounts import Balances, OpenOrders, Positions
-from depthwire.feed.channel import EventChannel
 from depthwire.cli import main
 from depthwire.cli.dashboard import Dashboard
 from depthwire.cli.events import event_line
 from depthwire.cli.views import JsonView
+from depthwire.feed.channel import EventChannel
+from tests.support.cli_process import objects, started, tape_lines
 from tests.support.offline import Offline
 from tests.support.v5_server import market, served
 

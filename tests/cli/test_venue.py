@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import depthwire
-from tests.support.cli_process import BOUND_S, NEEDS_SIGNALS, started, synthetic, urls, write_tape
 from depthwire.cli import main
 from depthwire.venue import Category, Dialect, PublicTopic, SyntheticMarket
+from tests.support.cli_process import BOUND_S, NEEDS_SIGNALS, started, synthetic, urls, write_tape
 from tests.support.reference import BUY, ReferenceBook, frames, play
 from tests.support.reference_v5 import V5ReferenceBook
 

@@ -16,10 +16,8 @@ from typing import Any, cast
 
 import pytest
 
-from tests.support.cli_process import BOUND_S, COMMAND, lines_told, started, synthetic, urls, venue, write_tape
-from depthwire.bybit.v2.messages import Trade
 from depthwire.bybit.v2.dialect import INVERSE
-from depthwire.feed.channel import LiveBook
+from depthwire.bybit.v2.messages import Trade
 from depthwire.cli import main, views
 from depthwire.cli.command import run_for
 from depthwire.cli.follow import View, follow
@@ -28,7 +26,9 @@ from depthwire.cli.replay import Replay
 from depthwire.cli.views import JsonView, LineView
 from depthwire.cli.watch import chosen_view
 from depthwire.errors import DepthwireError, ReaderOverflow, StreamGap
+from depthwire.feed.channel import LiveBook
 from depthwire.feed.streams import TopicEvent, TopicEvents
+from tests.support.cli_process import BOUND_S, COMMAND, lines_told, started, synthetic, urls, venue, write_tape
 from tests.support.reference import BUY, SELL, ReferenceBook
 
 TOPIC = "orderBookL2_25.BTCUSD"

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from depthwire import blocking, client, errors
+from depthwire.book.types import BookState
 from depthwire.bybit.accounts import AccountStream
 from depthwire.bybit.instrument import Instrument
 from depthwire.feed.channel import LiveBook
 from depthwire.feed.streams import EventStream
-from depthwire.book.types import BookState
 from tests.support.v5_server import BOUND_S, V5Server, book, served
 
 FEEDS = "written by the feed alone"

@@ -10,9 +10,9 @@ import pytest
 
 import depthwire
 from depthwire import errors
-from depthwire.feed.channel import LiveBook
-from depthwire.client import Client
 from depthwire.book.types import BookState
+from depthwire.client import Client
+from depthwire.feed.channel import LiveBook
 from depthwire.venue import SyntheticMarket, TapeMarket, Venue
 from tests.support.plain_client import run, until
 from tests.support.reference import frames, play

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import depthwire
-from depthwire.feed.channel import BookChannel
 from depthwire.endpoints import V5_LINEAR_MAINNET, endpoint_of
+from depthwire.feed.channel import BookChannel
 from depthwire.runtime.busy_poll import busy_polling
 from tests.support.offline import Offline
 from tests.support.reference import frames

@@ -19,16 +19,16 @@ from urllib.parse import urlsplit
 import pytest
 
 import depthwire
-from tests.support.cli_process import BOUND_S, NEEDS_SIGNALS, started, synthetic, tape_lines, urls, venue, write_tape
 from depthwire import errors
-from depthwire.feed.channel import LiveBook
+from depthwire.book.types import BookState
 from depthwire.cli import main
 from depthwire.client import Client
+from depthwire.feed.channel import LiveBook
 from depthwire.settings import Settings
 from depthwire.tape import TapeReader
-from depthwire.book.types import BookState
 from depthwire.venue import Category, Dialect, PublicTopic, WirePairs
 from depthwire.venue.frames.wire_states import state_of
+from tests.support.cli_process import BOUND_S, NEEDS_SIGNALS, started, synthetic, tape_lines, urls, venue, write_tape
 from tests.support.plain_client import PlainClient, run, until
 
 KILLS = int(os.environ.get("DEPTHWIRE_KILLS", "3"))

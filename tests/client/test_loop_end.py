@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from depthwire import blocking, errors
+from depthwire.book.types import BookState
 from depthwire.client import Client
 from depthwire.endpoints import endpoint_of
-from depthwire.runtime.loop_end import when_closed
 from depthwire.runtime.event_loop import loop_factory
+from depthwire.runtime.loop_end import when_closed
 from depthwire.settings import Settings
-from depthwire.book.types import BookState
 from tests.support.v5_server import market, served
 
 LOOPS: list[Callable[[], asyncio.AbstractEventLoop]] = [asyncio.new_event_loop]

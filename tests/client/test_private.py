@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 import depthwire
-from tests.support.caught_up import caught_up
 from depthwire import errors
 from depthwire.client import Client
-from depthwire.settings import Settings
 from depthwire.feed.streams import EventStream
+from depthwire.settings import Settings
 from depthwire.venue import DemoTrader, SyntheticMarket, Venue
+from tests.support.caught_up import caught_up
 from tests.support.plain_client import run, until
 
 QUICK = Settings(timeout_s=3.0, backoff_first_s=0.01, backoff_cap_s=0.05)

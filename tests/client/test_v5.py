@@ -11,14 +11,14 @@ import pytest
 
 import depthwire
 from depthwire import errors
-from depthwire.session import connection
-from depthwire.session import rate_limit as pacing
+from depthwire.book.types import BookState
+from depthwire.bybit.dialect import Limits
 from depthwire.bybit.v5 import dialect as v5
 from depthwire.bybit.v5 import private as v5_private
 from depthwire.bybit.v5 import public as v5_public
-from depthwire.bybit.dialect import Limits
+from depthwire.session import connection
+from depthwire.session import rate_limit as pacing
 from depthwire.settings import Settings
-from depthwire.book.types import BookState
 from tests.support.plain_client import cancel_at_each_await, run, until
 from tests.support.v5_server import KEY, SECRET, book, private, ticker, v5_server
 

@@ -11,9 +11,9 @@ import pytest
 
 import depthwire
 from depthwire import errors
+from depthwire.book.types import BookState
 from depthwire.feed.channel import LiveBook
 from depthwire.settings import Settings
-from depthwire.book.types import BookState
 from depthwire.venue import TapeMarket, Venue
 from tests.support.plain_client import run, until
 from tests.support.reference import frames, plain

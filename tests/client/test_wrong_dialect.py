@@ -4,9 +4,9 @@ import pytest
 
 import depthwire
 from depthwire import errors
+from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.v2 import dialect as v2
 from depthwire.bybit.v5 import dialect as v5
-from depthwire.bybit.dialect import Dialect
 from depthwire.cli import main
 from depthwire.endpoints import categories_of, elsewhere
 from tests.support.plain_client import run

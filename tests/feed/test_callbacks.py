@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from depthwire.bybit.v2.instrument import V2Instrument
-from depthwire.feed.callbacks import Callbacks
-from depthwire.feed.channel import BookListener, LiveBook
 from depthwire.client import Client
 from depthwire.endpoints import endpoint_of
+from depthwire.feed.callbacks import Callbacks
+from depthwire.feed.channel import BookListener, LiveBook
+from depthwire.feed.streams import EventStream
 from depthwire.session.reports import Reports
 from depthwire.settings import Settings
-from depthwire.feed.streams import EventStream
 
 
 async def coroutine(*_: object) -> None: ...

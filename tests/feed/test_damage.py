@@ -13,23 +13,24 @@ from picows import WSMsgType
 
 import depthwire
 from depthwire import errors
-from depthwire.bybit.v2 import dialect as v2
-from depthwire.bybit.v5 import dialect as v5
-from depthwire.bybit.accounts import View
-from depthwire.feed.channel import BookChannel, Channel, EventChannel, StateChannel
-from depthwire.feed.damage import DAMAGE_WINDOW_S, MOST_DAMAGED, DamageCount, Suspects, is_answer, suspects
-from depthwire.errors import DamagedFrame, StreamGap
 from depthwire.arbitration.states import LineTally
 from depthwire.arbitration.topic import MergedEvents, MergedState, MergedTopic
-from depthwire.settings import Settings
-from depthwire.feed.streams import EventStream
 from depthwire.book.types import BookState
+from depthwire.bybit.accounts import View
+from depthwire.bybit.v2 import dialect as v2
+from depthwire.bybit.v5 import dialect as v5
+from depthwire.errors import DamagedFrame, StreamGap
+from depthwire.feed.channel import BookChannel, Channel, EventChannel, StateChannel
+from depthwire.feed.damage import DAMAGE_WINDOW_S, MOST_DAMAGED, DamageCount, Suspects, is_answer, suspects
+from depthwire.feed.streams import EventStream
+from depthwire.settings import Settings
+from tests.support.clock import Clock
 from tests.support.offline import Offline
 from tests.support.plain_client import run, until
 from tests.support.sim_client import BTC, QUICK, collected, simulated
-from test_lines import KEY, SECRET, two_lines
-from test_session import Clock
+from tests.support.two_lines import two_lines
 from tests.support.v5_server import V5Server, book, private, ticker, v5_server
+from tests.support.watched_venue import KEY, SECRET
 from tests.support.wire import BIDS, delta, encode, snapshot
 
 # which topics a frame may be of

@@ -6,8 +6,8 @@ import pytest
 
 import depthwire
 from depthwire import errors
-from depthwire.bybit.v5 import dialect as v5
 from depthwire.book.types import BookState
+from depthwire.bybit.v5 import dialect as v5
 from tests.support.offline import Offline
 from tests.support.plain_client import run, until
 from tests.support.sim_client import QUICK, collected, scripted

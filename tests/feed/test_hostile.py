@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from depthwire import errors
+from depthwire.book.types import BookState
+from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.v2 import dialect as v2
 from depthwire.bybit.v5 import dialect as v5
-from depthwire.bybit.dialect import Dialect
-from depthwire.feed.channel import Channel
 from depthwire.errors import LONGEST_MESSAGE, DepthwireError
+from depthwire.feed.channel import Channel
 from depthwire.feed.listener import Feed
-from depthwire.book.types import BookState
 from tests.support.v5_server import book, ticker
 from tests.support.wire import BIDS, delta, encode, snapshot
 

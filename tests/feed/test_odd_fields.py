@@ -14,15 +14,15 @@ from msgspec.structs import FieldInfo, fields
 
 import depthwire
 from depthwire import errors
-from depthwire.bybit.v2 import private
+from depthwire.book.types import BookState
 from depthwire.bybit.v2 import dialect as v2
+from depthwire.bybit.v2 import private
 from depthwire.bybit.v5 import dialect as v5
 from depthwire.bybit.v5 import private as v5_private
 from depthwire.feed.channel import EventChannel, StateChannel
+from depthwire.feed.streams import EventStream
 from depthwire.session.health import TopicRecord
 from depthwire.settings import Settings
-from depthwire.feed.streams import EventStream
-from depthwire.book.types import BookState
 from tests.support.odd_seeds import EVENTS, STATES, Spot, item_of, seed, with_value
 from tests.support.offline import Offline
 from tests.support.plain_client import run, until

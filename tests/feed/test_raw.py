@@ -8,10 +8,10 @@ import pytest
 
 import depthwire
 from depthwire import errors
+from depthwire.book.types import BookState
 from depthwire.bybit.v2 import dialect as v2
 from depthwire.bybit.v5 import dialect as v5
 from depthwire.settings import Settings
-from depthwire.book.types import BookState
 from tests.support.plain_client import run, until
 from tests.support.sim_client import QUICK, collected, ends, scripted, simulated
 from tests.support.v5_server import KEY, SECRET, V5Server, book, private, ticker, v5_server

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from depthwire.feed.channel import Channel, StateChannel
 from depthwire.errors import UnexpectedTopic
+from depthwire.feed.channel import Channel, StateChannel
 from tests.support.offline import Offline
 
 

@@ -4,9 +4,9 @@ import pytest
 
 import depthwire
 from depthwire import errors
-from depthwire.bybit.v5 import dialect as v5
-from depthwire.bybit.dialect import Limits
 from depthwire.book.types import BookState
+from depthwire.bybit.dialect import Limits
+from depthwire.bybit.v5 import dialect as v5
 from tests.support.plain_client import run, until
 from tests.support.sim_client import BTC, QUICK, collected, simulated
 from tests.support.v5_server import v5_server

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.support import wire
 from depthwire import errors
+from depthwire.book.types import BookState
+from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.v2 import dialect as v2
 from depthwire.bybit.v5 import dialect as v5
-from depthwire.bybit.dialect import Dialect
 from depthwire.feed.channel import BookChannel
-from depthwire.book.types import BookState
+from tests.support import wire
 from tests.support.offline import Offline
 
 THREADS = 4

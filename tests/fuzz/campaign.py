@@ -16,9 +16,9 @@ from tests.fuzz.corpus import load, store
 from tests.fuzz.seeds import SEEDS, words
 from tests.fuzz.targets import TARGETS
 
-HERE = Path(__file__).parent
-BUILD = HERE.parent / "build" / "fuzz"
-PYTHON = HERE.parent / ".venv" / "fuzz" / "bin" / "python"
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build" / "fuzz"
+PYTHON = ROOT / ".venv" / "fuzz" / "bin" / "python"
 """Its depthwire is compiled for the fuzzer."""
 
 LONGEST = 4096
@@ -28,13 +28,14 @@ SHOWN_LINES = 60
 
 def libfuzzer(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Runs a target under libFuzzer."""
-    command = [PYTHON, HERE / "run.py", name, *arguments, f"-max_len={LONGEST}", "-timeout=20"]
+    command = [PYTHON, "-m", "tests.fuzz.run", name, *arguments, f"-max_len={LONGEST}", "-timeout=20"]
     return subprocess.run(
         list(map(str, command)),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        cwd=ROOT,
         check=False,
     )
 

@@ -4,12 +4,12 @@ import json
 from contextlib import suppress
 from typing import Any
 
-from depthwire.bybit.v2 import dialect as v2
-from depthwire.bybit.v5 import dialect as v5
 from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.instrument import Instrument
-from depthwire.feed.channel import BookChannel, Channel, EventChannel, StateChannel
+from depthwire.bybit.v2 import dialect as v2
+from depthwire.bybit.v5 import dialect as v5
 from depthwire.errors import MalformedEvent, MalformedFrame
+from depthwire.feed.channel import BookChannel, Channel, EventChannel, StateChannel
 from depthwire.feed.streams import EventStream
 from tests.fuzz.lanes import DOCUMENTED
 from tests.support.offline import Offline

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from depthwire.bybit.dialect import Dialect
-from depthwire.bybit.v2.grammar import parse_topics
 from depthwire.bybit.topics import Topic
 from depthwire.bybit.v2.dialect import INVERSE, LINEAR
+from depthwire.bybit.v2.grammar import parse_topics
 from depthwire.bybit.v5.dialect import V5Dialect
 from depthwire.bybit.v5.grammar import CATEGORIES, parse_topic
 from depthwire.errors import TopicError

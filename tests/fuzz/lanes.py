@@ -5,12 +5,12 @@ from typing import Any
 import msgspec
 
 from depthwire import errors
+from depthwire.book.types import BookSnapshot, BookState
 from depthwire.bybit.v2.book_decoder import V2BookDecoder
 from depthwire.bybit.v2.scanner import V2Scanner
 from depthwire.bybit.v5.book_decoder import V5BookDecoder
 from depthwire.bybit.v5.scanner import V5Scanner
 from depthwire.feed.channel import BookChannel, LiveBook
-from depthwire.book.types import BookSnapshot, BookState
 from tests.support.offline import Offline
 
 DOCUMENTED = tuple(error for name in errors.__all__ if issubclass(error := getattr(errors, name), errors.FrameError))

@@ -1,6 +1,6 @@
 """Fuzzes one target by coverage, of the compiled modules (built with DEPTHWIRE_FUZZ=1) and of the Python ones.
 
-``tests/fuzz/run.py TARGET CORPUS… [-libfuzzer_option=…]`` takes what libFuzzer does; ``make fuzz`` drives it.
+``python -m tests.fuzz.run TARGET CORPUS… [-libfuzzer_option=…]`` takes what libFuzzer does; ``make fuzz`` drives it.
 """
 
 import os
@@ -11,7 +11,7 @@ import atheris
 # The compiled modules find the counters' callbacks there: loaded first, by force, libFuzzer is for all to see.
 LIBRARY = f"{atheris.path()}/ubsan_with_fuzzer.so"
 if os.environ.get("LD_PRELOAD") != LIBRARY:
-    os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | {"LD_PRELOAD": LIBRARY})  # noqa: S606
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | {"LD_PRELOAD": LIBRARY})  # noqa: S606
 
 with atheris.instrument_imports(include=["depthwire"]):
     from tests.fuzz.targets import TARGETS
@@ -20,7 +20,7 @@ with atheris.instrument_imports(include=["depthwire"]):
 def main() -> None:
     name, *options = sys.argv[1:]
     # A merge starts this command anew.
-    atheris.Setup([f"{sys.executable} {__file__} {name}", *options], TARGETS[name])
+    atheris.Setup([f"{sys.executable} -m tests.fuzz.run {name}", *options], TARGETS[name])
     atheris.Fuzz()
 
 

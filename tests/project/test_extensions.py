@@ -29,7 +29,15 @@ def location(module: ModuleType) -> Path:
 
 
 def test_the_hot_path_is_compiled() -> None:
-    hot = {"ladder", "frame", "book", "channel", "routes", "feed", "bybit.v2_book"}
+    hot = {
+        "book.ladder",
+        "book.update",
+        "book.book",
+        "feed.channel",
+        "feed.routes",
+        "feed.listener",
+        "bybit.v2.book_decoder",
+    }
     assert {f"depthwire.{name}" for name in hot} <= set(COMPILED)
 
 

@@ -1,4 +1,4 @@
-"""Imports run one way. The table says which; it is held against the source files, compiled ones included."""
+"""Imports run one way. The table says which; it is held against the source files, stubs and compiled ones included."""
 
 import ast
 import re
@@ -9,34 +9,16 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "src" / "depthwire"
 
-# A module, or a folder of modules, imports what stands above its row: never its own row, never below.
+# A room is a package or a module of depthwire. It imports rooms of earlier rows: never of its own row, never of later ones.
 ROWS = [
-    {"errors", "values", "settings", "pacing", "loops", "decimal_text", "parallel_arrays"}
-    | {"callbacks", "garbage", "causes", "handshake", "loop_end", "phases", "clock", "socket_log", "damage"},
-    {"archives"},
-    {"ladder", "scan_text", "streams", "tape", "polling"},
-    {"masked_text"},
-    {"kept_text", "level_text"},
-    {"frame"},
-    {"book"},
-    {"book_decoder", "scanner", "snapshot_order"},
-    {"repair"},
-    {"channel"},
-    {"routes", "bybit", "reports", "inlets", "merge", "taps"},
-    {"feed", "endpoints", "sign_in", "sockets", "health", "event_merge"},
-    {"connection", "proxies"},
-    {"resubscription"},
-    {"resync"},
-    {"handover"},
-    {"session"},
-    {"sessions", "status", "merged_topic"},
-    {"line"},
-    {"lines"},
-    {"venue"},
-    {"simulated"},
+    {"errors", "settings", "wire"},
+    {"book", "runtime"},
+    {"feed"},
+    {"bybit"},
+    {"endpoints", "tape"},
+    {"session", "venue"},
+    {"arbitration", "simulated"},
     {"client"},
-    {"loop_thread"},
-    {"blocking_states"},
     {"blocking"},
     {"compat"},
     {"depthwire"},  # the package's own __init__: the names that users see
@@ -45,28 +27,13 @@ ROWS = [
 ]
 ROW_OF = {room: number for number, row in enumerate(ROWS) for room in row}
 
-# What the order of the rows alone would let pass: where it is given, a room imports these rooms and no others.
+# The arrows that the order of the rows alone would allow: where it is given, a room imports these rooms and no others.
 ONLY = {
-    "bybit": {
-        "errors",
-        "values",
-        "decimal_text",
-        "ladder",
-        "frame",
-        "book",
-        "book_decoder",
-        "scan_text",
-        "kept_text",
-        "level_text",
-        "scanner",
-        "callbacks",
-        "streams",
-        "repair",
-        "channel",
-    },
-    "venue": {"errors", "values", "bybit", "tape", "socket_log"},
+    "bybit": {"errors", "wire", "book", "feed"},
+    "tape": {"errors", "wire", "feed"},
+    "venue": {"errors", "runtime", "book", "bybit", "tape"},
 }
-SOCKETS = {"aiofastnet", "asyncio", "picows", "selectors", "socket", "ssl", "uvloop"}
+SOCKETS = {"aiofastnet", "aiohappyeyeballs", "asyncio", "picows", "selectors", "socket", "ssl", "uvloop"}
 
 CYTHON_IMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+c?import[ \t]+(\([^)]*\)|[^\n#]+)|c?import[ \t]+([^\n#]+))", re.MULTILINE
@@ -99,18 +66,20 @@ def room_of(imported: str, rooms: set[str]) -> str:
 def complaints(package: Path) -> list[str]:
     """Every import under ``package`` that the table forbids."""
     found = []
-    sources = [path for path in sorted(package.rglob("*")) if path.suffix in (".py", ".pyx", ".pxd")]
+    sources = [path for path in sorted(package.rglob("*")) if path.suffix in (".py", ".pyi", ".pyx", ".pxd")]
     rooms = {path.relative_to(package).parts[0].split(".")[0] for path in sources}
     for path in sources:
         where = path.relative_to(package)
+        if str(where) == "__init__.pxd":
+            continue  # the public cimports name what Cython users may use, of any room
         room = "depthwire" if str(where.with_suffix("")) == "__init__" else where.parts[0].split(".")[0]
         if room not in ROW_OF:
             found.append(f"{where}: no place in the table of rows")
             continue
-        read = python_imports if path.suffix == ".py" else cython_imports
+        read = python_imports if path.suffix in (".py", ".pyi") else cython_imports
         for imported in read(path.read_text()):
             top = imported.split(".")[0]
-            if room == "bybit" and top in SOCKETS:
+            if room in ("bybit", "book", "wire") and top in SOCKETS:
                 found.append(f"{where}: knows a socket: {imported}")
             if top != "depthwire":
                 continue
@@ -128,36 +97,53 @@ def test_imports_run_one_way() -> None:
 @pytest.mark.parametrize(
     ("file", "line", "complaint"),
     [
-        ("ladder.pyx", "from depthwire.book.book cimport Book", "imports depthwire.book.book.Book"),
-        ("ladder.pxd", "cimport depthwire.book.update as f", "imports depthwire.book.update"),
-        ("frame.pxd", "from depthwire.book.ladder cimport (\n    Ladder,\n    LevelChange,\n)", None),
-        ("book.pyx", "def f():\n    from depthwire import channel, errors", "imports depthwire.feed.channel"),
+        ("book/ladder.pyx", "from depthwire.feed.channel cimport Channel", "imports depthwire.feed.channel.Channel"),
+        ("wire/scan.pxd", "cimport depthwire.book.update as f", "imports depthwire.book.update"),
+        ("book/update.pxd", "from depthwire.book.ladder cimport (\n    Ladder,\n    LevelChange,\n)", None),
+        ("book/book.pyx", "def f():\n    from depthwire import errors, feed", "imports depthwire.feed"),
         ("errors.py", "import depthwire.book.types", "imports depthwire.book.types"),
-        ("streams.py", "import asyncio", None),
-        ("channel.pyx", "from depthwire.bybit import v2", "imports depthwire.bybit.v2.dialect"),
-        ("routes.pyx", "from depthwire.bybit.v2.dialect import V2Dialect", "imports depthwire.bybit.v2.dialect.V2Dialect"),
-        ("feed.pyx", "from depthwire.session.session import Session", "imports depthwire.session.session.Session"),
-        ("session.py", "from depthwire.client import connect", "imports depthwire.client.connect"),
-        ("session.py", "from depthwire import connect", "imports depthwire.connect"),
+        ("feed/streams.py", "import asyncio", None),
+        ("feed/channel.pyx", "from depthwire.bybit import v2", "imports depthwire.bybit.v2"),
+        (
+            "feed/listener.pyx",
+            "from depthwire.session.session import Session",
+            "imports depthwire.session.session.Session",
+        ),
+        (
+            "feed/listener.pyi",
+            "from depthwire.session.session import Session",
+            "imports depthwire.session.session.Session",
+        ),
+        ("session/session.py", "from depthwire.client import connect", "imports depthwire.client.connect"),
+        ("session/session.py", "from depthwire import connect", "imports depthwire.connect"),
         ("client.py", "from depthwire.cli import main", "imports depthwire.cli.main"),
-        ("blocking.py", "from depthwire.compat import BybitWebsocket", "imports depthwire.compat.BybitWebsocket"),
+        ("blocking/__init__.py", "from depthwire.compat import WebSocket", "imports depthwire.compat.WebSocket"),
         ("__init__.py", "from depthwire import cli", "imports depthwire.cli"),
-        ("bybit/v2.py", "import asyncio", "knows a socket: asyncio"),
-        ("bybit/v2_book.pyx", "from picows.picows cimport WSFrame", "knows a socket: picows.picows.WSFrame"),
-        ("bybit/v2.py", "from depthwire.feed.listener import Feed", "imports depthwire.feed.listener.Feed"),
-        ("bybit/v2.py", "from depthwire.bybit.topics import split_topic", None),
-        ("venue/server.py", "from depthwire.session.session import Session", "imports depthwire.session.session.Session"),
-        ("venue/server.py", "if TYPE_CHECKING:\n    import depthwire.client", "imports depthwire.client"),
-        ("venue/server.py", "import asyncio\nfrom depthwire.tape import Pace", None),
+        ("bybit/v2/dialect.py", "import asyncio", "knows a socket: asyncio"),
+        ("bybit/v2/scanner.pyx", "from picows.picows cimport WSFrame", "knows a socket: picows.picows.WSFrame"),
+        (
+            "bybit/v2/dialect.py",
+            "from depthwire.session.session import Session",
+            "imports depthwire.session.session.Session",
+        ),
+        ("bybit/v2/dialect.py", "from depthwire.bybit.topics import split_topic", None),
+        (
+            "venue/server/server.py",
+            "from depthwire.session.session import Session",
+            "imports depthwire.session.session.Session",
+        ),
+        ("venue/server/server.py", "if TYPE_CHECKING:\n    import depthwire.client", "imports depthwire.client"),
+        ("venue/server/server.py", "import asyncio\nfrom depthwire.tape import Pace", None),
+        ("tape/__init__.py", "from depthwire.session import session", "imports depthwire.session.session"),
         ("cli/demo.py", "from depthwire import __version__, connect", None),
         ("nowhere.pyx", "", "no place in the table of rows"),
     ],
 )
 def test_a_broken_arrow_is_found(tmp_path: Path, file: str, line: str, complaint: str | None) -> None:
     for room in ROW_OF:
-        (tmp_path / f"{room}.py").touch()
+        (tmp_path / room).mkdir()
+        (tmp_path / room / "__init__.py").touch()
     path = tmp_path / file
-    path.with_name(f"{path.stem}.py").unlink(missing_ok=True)
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(line)
     assert complaints(tmp_path) == ([f"{file}: {complaint}"] if complaint else [])

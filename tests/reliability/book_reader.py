@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from tests.reliability import digest
+from depthwire.book.types import BookState
 from depthwire.feed.channel import LiveBook
 from depthwire.session.connection import Connection
-from depthwire.book.types import BookState
+from tests.reliability import digest
 from tests.reliability.lines import Line
 from tests.reliability.rules import Numbers, Rules, Sides, rules_of
 from tests.reliability.truth import AnyTopic, WatchedVenue

@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import depthwire
-from tests.reliability.book_reader import BookReader, LineBook
-from depthwire.feed.channel import BookChannel
+from depthwire.arbitration.lines import Lines
 from depthwire.client import Client
 from depthwire.errors import DepthwireError
-from depthwire.arbitration.lines import Lines
+from depthwire.feed.channel import BookChannel
 from depthwire.session.session import Session
 from depthwire.settings import Settings
-from depthwire.venue.market.market import Category, Dialect, PublicTopic
 from depthwire.venue.frames.private_frames import PrivateTopic
+from depthwire.venue.market.market import Category, Dialect, PublicTopic
+from tests.reliability.book_reader import BookReader, LineBook
 from tests.reliability.event_reader import EventReader
 from tests.reliability.lines import MOST_FRAMES, Line
 from tests.reliability.truth import AnyTopic, WatchedVenue
 
 KEY: Final = "soak"
-SECRET: Final = "of a market that is made up"  # noqa: S105
+SECRET: Final = "of a market that is made up"
 SETTINGS: Final = Settings(
     backoff_first_s=0.005, backoff_cap_s=0.02, timeout_s=3.0, ping_interval_s=1.0, pong_timeout_s=0.7
 )

@@ -18,9 +18,9 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from depthwire.book.types import BookState
 from tests.reliability import two_lines
 from tests.reliability.damage import DAMAGES
-from depthwire.book.types import BookState
 from tests.reliability.detection_page import page
 from tests.reliability.replayed import Clean, Reader, clean_run
 from tests.reliability.rules import rules_of

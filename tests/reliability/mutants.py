@@ -40,151 +40,151 @@ class Mutant(NamedTuple):
 MUTANTS: Final = (
     Mutant(
         "a delta skipped",
-        "channel.pyx",
+        "feed/channel.pyx",
         "        self.book.apply(frame, ts_recv_ns)\n",
         "        if frame.is_snapshot or frame.cross_seq % 50:\n            self.book.apply(frame, ts_recv_ns)\n",
     ),
     Mutant(
         "a level left out",
-        "book.pyx",
+        "book/book.pyx",
         "        cdef Py_ssize_t i, count = frame.count\n        cdef LevelChange* changes",
         "        cdef Py_ssize_t i, count = frame.count - (frame.count > 5)\n        cdef LevelChange* changes",
     ),
     Mutant(
         "a size off",
-        "book.pyx",
+        "book/book.pyx",
         "append(levels[i].price_id, levels[i].size)",
         "append(levels[i].price_id, levels[i].size + (i == 7))",
     ),
     Mutant(
         "a level of a snapshot left out",
-        "book.pyx",
+        "book/book.pyx",
         "            self.ladder(levels[i].side).append(",
         "            if i != 3: self.ladder(levels[i].side).append(",
     ),
     Mutant(
         "a gap in v5's numbers passed over",
-        "book.pyx",
+        "book/book.pyx",
         "return frame.update_id == self.update_id + 1",
         "return frame.update_id > self.update_id",
     ),
     Mutant(
         "an unreadable frame forgiven",
-        "channel.pyx",
+        "feed/channel.pyx",
         "        self.rejected += 1\n        self.book.go_stale(error.message)",
         "        self.rejected += 1",
     ),
     Mutant(
         "LIVE without a connection",
-        "channel.pyx",
+        "feed/channel.pyx",
         "    def connection_lost(self, reason, since_ns):\n        self.book.go_stale(reason)",
         "    def connection_lost(self, reason, since_ns):\n        pass",
     ),
     Mutant(
         "a late snapshot applied",
-        "channel.pyx",
+        "feed/channel.pyx",
         "        if order == LATE:\n",
         "        if False:\n",
     ),
     Mutant(
         "damage that costs nothing",
-        "feed.pyx",
+        "feed/listener.pyx",
         "        for each in with_raw(channels):",
         "        for each in ():",
     ),
     Mutant(
         "damage that costs one topic alone",
-        "feed.pyx",
+        "feed/listener.pyx",
         "        for each in with_raw(channels):",
         "        for each in with_raw(channels[:1]):",
     ),
     Mutant(
         "damage kept from books",
-        "channel.pyx",
+        "feed/channel.pyx",
         "    def damaged(self, reason, since_ns, until_ns):\n        self.book.go_stale(reason)",
         "    def damaged(self, reason, since_ns, until_ns):\n        pass",
     ),
     Mutant(
         "damage kept from streams",
-        "channel.pyx",
+        "feed/channel.pyx",
         "            self.watcher.damaged(error)\n        self.break_off(error)",
         "            self.watcher.damaged(error)",
     ),
     Mutant(
         "a StreamGap dropped",
-        "channel.pyx",
+        "feed/channel.pyx",
         "                if stream in self._streams:\n                    stream.break_off(error)",
         "                pass",
     ),
     Mutant(
         "an unreadable frame kept from its stream",
-        "channel.pyx",
+        "feed/channel.pyx",
         "    def refuse(self, error):\n        self.break_off(error)",
         "    def refuse(self, error):\n        pass",
     ),
     Mutant(
         "an overflow swallowed",
-        "streams.py",
+        "feed/streams.py",
         "        if self._lost:\n            self._queue.append",
         "        if False:\n            self._queue.append",
     ),
     Mutant(
         "the last of many events swallowed",
-        "channel.pyx",
+        "feed/channel.pyx",
         "stream.push(events, self._callback_failed)",
         "stream.push(events[: max(1, len(events) - 1)], self._callback_failed)",
     ),
     Mutant(
         "a message in fragments lost",
-        "feed.pyx",
+        "feed/listener.pyx",
         "                return 0\n            self.on_message(message, len(message), ts_recv_ns)\n",
         "                return 0\n",
     ),
     Mutant(
         "sides swapped",
-        "merge.pyx",
+        "arbitration/states.pyx",
         "shown.bid_ladder, shown.ask_ladder = book.bid_ladder, book.ask_ladder",
         "shown.bid_ladder, shown.ask_ladder = book.ask_ladder, book.bid_ladder",
     ),
     Mutant(
         "the wrong line shown",
-        "merge.pyx",
+        "arbitration/states.pyx",
         "cdef LiveBook book = self._books[line], shown",
         "cdef LiveBook book = self._books[1 - line], shown",
     ),
     Mutant(
         "lines that differ believed",
-        "merge.pyx",
+        "arbitration/states.pyx",
         "            return self._judge(line, applied, theirs)",
         "            return 0",
     ),
     Mutant(
         "a line that is STALE still shown",
-        "merge.pyx",
+        "arbitration/states.pyx",
         "            if was_live:\n                self._fall_back(line, False)\n",
         "",
     ),
     Mutant(
         "a gap of both lines kept from readers",
-        "event_merge.py",
+        "arbitration/events.py",
         "        if has_caught_up and other.is_up:\n            return\n",
         "        return\n",
     ),
     Mutant(
         "a state never fetched again",
-        "resync.py",
+        "session/resync.py",
         "            while record.channel.needs_snapshot:",
         "            while False:",
     ),
     Mutant(
         "a silent connection kept",
-        "connection.py",
+        "session/connection.py",
         "            if not pong.done() and not lost.done():\n",
         "            if False:\n",
     ),
     Mutant(
         "topics not asked for after a reconnect",
-        "session.py",
+        "session/session.py",
         "        self._new.clear()\n        self._subscribe(list(self.subscriptions.values()))",
         "        self._new.clear()",
     ),
@@ -252,8 +252,8 @@ def outcome(mutant: Mutant | None) -> str:
     with tempfile.TemporaryDirectory(prefix="depthwire-mutant-") as folder:
         environment = os.environ | {"PYTHONPATH": str(mutated(Path(folder), mutant))}
         for seed in SEEDS:
-            command = [sys.executable, str(Path(__file__)), "--attempt", str(seed)]
-            run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            command = [sys.executable, "-m", "tests.reliability.mutants", "--attempt", str(seed)]
+            run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
             if run.returncode:
                 if run.returncode == FOUND:
                     return run.stdout.strip()

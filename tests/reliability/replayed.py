@@ -2,13 +2,13 @@
 
 from typing import Any, NamedTuple
 
+from depthwire.book.types import BookState
+from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.v2 import dialect as v2
 from depthwire.bybit.v5 import dialect as v5
-from depthwire.bybit.dialect import Dialect
-from depthwire.feed.channel import BookChannel, LiveBook
 from depthwire.errors import FrameError, MalformedFrame
+from depthwire.feed.channel import BookChannel, LiveBook
 from depthwire.feed.listener import Feed
-from depthwire.book.types import BookState
 from tests.reliability.rules import Rules, rules_of
 from tests.reliability.streams import Stream
 

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import depthwire
-from tests.reliability.clients import CAPACITY, COINS, KEY, MARKETS, SECRET, SETTINGS, Subscribed, WatchedClient
+from depthwire.book.types import BookState
 from depthwire.errors import DepthwireError
 from depthwire.settings import Settings
-from depthwire.book.types import BookState
 from depthwire.venue import DemoTrader, Fault, Faults, SyntheticMarket
+from tests.reliability.clients import CAPACITY, COINS, KEY, MARKETS, SECRET, SETTINGS, Subscribed, WatchedClient
 from tests.reliability.truth import WatchedVenue
 
 STEP_S: Final = 0.02

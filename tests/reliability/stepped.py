@@ -13,9 +13,9 @@ from dataclasses import replace
 from typing import Any, ClassVar, Final, TypeVar
 from unittest.mock import patch
 
-from tests.reliability.clients import FEW, SETTINGS
 from depthwire.settings import Backoff
 from depthwire.venue import SyntheticMarket
+from tests.reliability.clients import FEW, SETTINGS
 from tests.reliability.shard import RATES, STEP_S, Shard
 
 Result = TypeVar("Result")

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import msgspec
 
 from depthwire import tape
-from depthwire.venue.market.market import Category, Dialect, PublicTopic
 from depthwire.venue.frames.wire_states import state_of
+from depthwire.venue.market.market import Category, Dialect, PublicTopic
 
 BOOKS = ("orderBook", "orderbook.")
 

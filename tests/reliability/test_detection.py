@@ -5,11 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.reliability import detection
-from tests.reliability import replayed
-from tests.reliability import two_lines
-from tests.reliability.damage import DAMAGES
 from depthwire.venue import SyntheticMarket
+from tests.reliability import detection, replayed, two_lines
+from tests.reliability.damage import DAMAGES
 from tests.reliability.detection import PROVABLE, examine, summary
 from tests.reliability.detection_page import page
 from tests.reliability.replayed import Reader, clean_run

@@ -7,16 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.reliability import digest
-from tests.reliability import shard
 from depthwire.feed.channel import LiveBook
 from depthwire.feed.streams import EventStream
 from depthwire.venue import Fault, Faults
+from tests.reliability import digest, shard
 from tests.reliability.figures import bounds_of, combined, total
-from tests.support.plain_client import run
 from tests.reliability.rules import rules_of
 from tests.reliability.shard import Plan, Shard
 from tests.reliability.soak_page import page
+from tests.support.plain_client import run
 
 CUT = Plan(
     frames=40_000, checkpoints=200, seed=5, minutes=1.0, each_fault=2, one_line=1, two_lines=shard.Plan.two_lines

@@ -5,9 +5,9 @@ from typing import Any, ClassVar
 import pytest
 from picows import WSMsgType
 
-from tests.reliability.damage import DAMAGES
 from depthwire.venue import Fault
 from depthwire.venue.server import faulty_line
+from tests.reliability.damage import DAMAGES
 from tests.reliability.shard import Plan
 from tests.reliability.stepped import SteppedShard, soaked
 from tests.reliability.truth import WatchedLine

@@ -10,17 +10,17 @@ from urllib.parse import parse_qs
 import msgspec
 from picows import WSMsgType, WSTransport, WSUpgradeRequest, WSUpgradeResponseWithListener
 
-from tests.reliability import digest
-from tests.reliability.damage import is_damaged, payload_of
 from depthwire.bybit.v2 import dialect as v2
 from depthwire.bybit.v5 import dialect as v5
 from depthwire.feed.channel import EventChannel
 from depthwire.feed.listener import Feed
 from depthwire.venue import Fault, MarketFrame, Venue
+from depthwire.venue.frames.private_frames import PrivateFrame, PrivateTopic
+from depthwire.venue.market.market import Category, Dialect, PublicTopic
 from depthwire.venue.server.connection import Connection
 from depthwire.venue.server.faulty_line import FaultyLine
-from depthwire.venue.market.market import Category, Dialect, PublicTopic
-from depthwire.venue.frames.private_frames import PrivateFrame, PrivateTopic
+from tests.reliability import digest
+from tests.reliability.damage import is_damaged, payload_of
 from tests.reliability.rules import Numbers
 
 AnyTopic = PublicTopic | PrivateTopic

@@ -12,8 +12,8 @@ from picows import ws_create_server
 
 import depthwire
 from depthwire import errors
-from depthwire.settings import Settings
 from depthwire.book.types import BookState
+from depthwire.settings import Settings
 from depthwire.venue import SyntheticMarket, Venue
 from tests.support.plain_client import run
 from tests.support.sim_client import QUICK

@@ -10,21 +10,21 @@ import pytest
 
 import depthwire
 from depthwire import errors
+from depthwire.book.types import BookState
 from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.v2.dialect import INVERSE
 from depthwire.bybit.v5.dialect import LINEAR
-from depthwire.feed.channel import BookChannel, LiveBook, StateChannel
 from depthwire.client import Client
+from depthwire.feed.channel import BookChannel, LiveBook, StateChannel
 from depthwire.feed.listener import Feed
+from depthwire.feed.streams import EventStream
 from depthwire.session.handover import StateTwin, overlap
 from depthwire.settings import Settings
-from depthwire.feed.streams import EventStream
-from depthwire.book.types import BookState
 from depthwire.venue import DemoTrader, SyntheticMarket
 from tests.support.offline import Offline
 from tests.support.plain_client import run, until
-from test_faults_client import KEY, SECRET, WatchedVenue
+from tests.support.watched_venue import KEY, SECRET, WatchedVenue
 
 AGE_S = 0.2
 YOUNG = Settings(timeout_s=5.0, backoff_first_s=0.01, backoff_cap_s=0.05, max_connection_age_s=AGE_S)

@@ -8,11 +8,11 @@ import pytest
 
 import depthwire
 from depthwire import errors
-from depthwire.bybit.v5 import dialect as v5
+from depthwire.book.types import BookState
 from depthwire.bybit.auth import signature
+from depthwire.bybit.v5 import dialect as v5
 from depthwire.client import Client
 from depthwire.settings import Settings
-from depthwire.book.types import BookState
 from tests.support.plain_client import run, until
 from tests.support.sim_client import QUICK, collected, ends
 from tests.support.v5_server import KEY, SECRET, V5Server, book, private, ticker, v5_server

@@ -10,9 +10,9 @@ import pytest
 
 import depthwire
 from depthwire import blocking, errors
+from depthwire.book.types import BookState
 from depthwire.session.proxies import proxy_for
 from depthwire.settings import Settings
-from depthwire.book.types import BookState
 from depthwire.venue import SyntheticMarket, Venue
 from tests.support.plain_client import run, until
 from tests.support.proxy_servers import ConnectProxy, Proxy, SocksProxy, connect_proxy, running

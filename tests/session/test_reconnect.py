@@ -12,12 +12,12 @@ import pytest
 
 import depthwire
 from depthwire import errors
+from depthwire.book.types import BookState
 from depthwire.session import rate_limit as pacing
 from depthwire.session.connection import Connection
-from depthwire.session.rate_limit import Pace
 from depthwire.session.phase import Phase
+from depthwire.session.rate_limit import Pace
 from depthwire.settings import Backoff, Settings
-from depthwire.book.types import BookState
 from tests.support.plain_client import run, until
 from tests.support.v5_server import V5Server, v5_server
 

@@ -7,8 +7,8 @@ import pytest
 
 import depthwire
 from depthwire import errors
-from depthwire.settings import Settings
 from depthwire.book.types import BookState
+from depthwire.settings import Settings
 from tests.support.plain_client import run
 from tests.support.sim_client import BTC, collected, ends, scripted, simulated
 

@@ -10,11 +10,11 @@ import pytest
 
 import depthwire
 from depthwire import errors
+from depthwire.book.types import BookState
 from depthwire.bybit.v5 import dialect as v5
 from depthwire.client import Client
 from depthwire.session.health import TopicRecord
 from depthwire.settings import Settings
-from depthwire.book.types import BookState
 from tests.support.plain_client import run, until
 from tests.support.v5_server import V5Server, book, ticker, v5_server
 from tests.support.wire import encode

@@ -5,14 +5,7 @@ import pytest
 from depthwire.endpoints import endpoint_of, masked
 from depthwire.errors import InvalidUrl
 from depthwire.settings import Backoff
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now_s
+from tests.support.clock import Clock
 
 
 def waits(backoff: Backoff, clock: Clock, count: int) -> list[float]:

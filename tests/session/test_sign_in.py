@@ -9,12 +9,12 @@ import pytest
 
 import depthwire
 from depthwire import errors
-from depthwire.session import sign_in
-from depthwire.bybit.auth import Cause, Credentials, cause_of, signature, venue_time_s
-from depthwire.session.phase import Phase
-from depthwire.settings import Settings
-from depthwire.session.sign_in import SignIn
 from depthwire.book.types import BookState
+from depthwire.bybit.auth import Cause, Credentials, cause_of, signature, venue_time_s
+from depthwire.session import sign_in
+from depthwire.session.phase import Phase
+from depthwire.session.sign_in import SignIn
+from depthwire.settings import Settings
 from depthwire.venue import SyntheticMarket, Venue
 from tests.support.plain_client import run, until
 from tests.support.sim_client import collected, ends

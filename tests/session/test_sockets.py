@@ -11,8 +11,8 @@ import pytest
 
 import depthwire
 from depthwire import errors
-from depthwire.settings import Settings
 from depthwire.session.sockets import SO_BUSY_POLL, connected_socket, new_socket
+from depthwire.settings import Settings
 
 
 def option(settings: Settings, level: int, name: int) -> int:

@@ -9,9 +9,9 @@ import pytest
 
 import depthwire
 from depthwire import errors
+from depthwire.bybit.dialect import Limits
 from depthwire.bybit.v2 import dialect as v2
 from depthwire.bybit.v5 import dialect as v5
-from depthwire.bybit.dialect import Limits
 from tests.support.plain_client import cancel_at_each_await, run, until
 from tests.support.sim_client import QUICK, collected, scripted, simulated
 from tests.support.v5_server import V5Server, v5_server

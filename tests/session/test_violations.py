@@ -10,9 +10,9 @@ import pytest
 
 import depthwire
 from depthwire import errors
+from depthwire.book.types import BookState
 from depthwire.client import Client
 from depthwire.settings import Settings
-from depthwire.book.types import BookState
 from tests.support.plain_client import run, until
 from tests.support.raw_server import Conversation, accepted, frame, raw_server
 from tests.support.sim_client import collected

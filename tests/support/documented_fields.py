@@ -6,9 +6,7 @@ linear, and of instruments the frames of 2021 to 2023, which hold more than they
 
 from msgspec import Struct
 
-from depthwire.bybit.v2 import messages
-from depthwire.bybit.v2 import private
-from depthwire.bybit.v2 import public
+from depthwire.bybit.v2 import messages, private, public
 from depthwire.bybit.v5 import private as v5_private
 from depthwire.bybit.v5 import public as v5_public
 

@@ -8,14 +8,12 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
-from depthwire.bybit.v2 import messages
-from depthwire.bybit.v2 import private
-from depthwire.bybit.v2 import public
+from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.v2 import dialect as v2
+from depthwire.bybit.v2 import messages, private, public
 from depthwire.bybit.v5 import dialect as v5
 from depthwire.bybit.v5 import private as v5_private
 from depthwire.bybit.v5 import public as v5_public
-from depthwire.bybit.dialect import Dialect
 from tests.support.reference import frames
 
 EXAMPLES = {"inverse": "examples-inverse.jsonl", "linear": "examples-linear.jsonl", "v5-linear": "examples-v5.jsonl"}

@@ -5,9 +5,9 @@ from typing import Any
 
 from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.v2.dialect import INVERSE
+from depthwire.errors import DepthwireError, MalformedFrame
 from depthwire.feed.channel import BookChannel, Channel, EventChannel, LiveBook
 from depthwire.feed.damage import is_answer
-from depthwire.errors import DepthwireError, MalformedFrame
 from depthwire.feed.listener import Feed
 from depthwire.feed.streams import EventStream
 

@@ -19,8 +19,8 @@ from depthwire.venue import (
     OrderRejected,
     SyntheticMarket,
 )
-from depthwire.venue.market.contracts import INVERSE, MAKER_FEE, TAKER_FEE, UNIT
 from depthwire.venue.frames.private_frames import PrivateFrame, PrivateTopic
+from depthwire.venue.market.contracts import INVERSE, MAKER_FEE, TAKER_FEE, UNIT
 from tests.support.venue_frames import topics_of
 
 START_NS = 1_618_677_786_000_000_000

@@ -10,10 +10,10 @@ from collections import Counter
 
 import pytest
 
-from tests.support.cli_process import BOUND_S, started, urls
 from depthwire.cli import main
 from depthwire.venue import DemoTrader, Dialect, SyntheticMarket
 from depthwire.venue.frames.private_frames import PrivateFrame
+from tests.support.cli_process import BOUND_S, started, urls
 from tests.support.plain_client import PlainClient
 
 START_NS = 1_618_677_786_000_000_000

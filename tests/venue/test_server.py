@@ -16,8 +16,7 @@ from picows import WSCloseCode, WSHandshakeError, WSMsgType, ws_connect
 from depthwire.errors import TapeError, TopicError
 from depthwire.tape import Pace
 from depthwire.venue import Category, Dialect, MarketFrame, PublicTopic, SyntheticMarket, Venue, WireBook
-from depthwire.venue.server import connection
-from depthwire.venue.server import server
+from depthwire.venue.server import connection, server
 from tests.support.plain_client import PlainClient, run, until
 from tests.support.reference import BUY, SELL, ReferenceBook
 from tests.support.venue_frames import v2_frames

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 import depthwire
-from tests.support.caught_up import caught_up
-from depthwire.settings import Settings
-from depthwire.feed.streams import EventStream
 from depthwire.book.types import BookState
+from depthwire.feed.streams import EventStream
+from depthwire.settings import Settings
 from depthwire.venue import DemoTrader, SyntheticMarket, Venue, WirePairs
+from tests.support.caught_up import caught_up
 from tests.support.plain_client import run, until
 
 KEY, SECRET = "demo-key", "hush-hush-demo-secret"

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, Final, NamedTuple, Protocol
 
-from depthwire.feed.channel import EventChannel
-from depthwire.errors import AuthError, DepthwireError, FrameError, MalformedEvent, StreamGap
 from depthwire.arbitration.states import LineTally
+from depthwire.errors import AuthError, DepthwireError, FrameError, MalformedEvent, StreamGap
+from depthwire.feed.channel import EventChannel
 
 MOST_AWAITED: Final = 10_000
 """How many events a line may be behind the other; beyond that, copies are told again."""

@@ -6,13 +6,13 @@ from typing import Final
 
 from depthwire.bybit.auth import KEY_VARIABLE, SECRET_VARIABLE, Credentials
 from depthwire.bybit.topics import Topic
-from depthwire.feed.channel import Channel
-from depthwire.session.connection import asked_for
 from depthwire.endpoints import Endpoint
 from depthwire.errors import AuthError, ConnectError
+from depthwire.feed.channel import Channel
+from depthwire.session.connection import asked_for
 from depthwire.session.health import Health
-from depthwire.session.session import Held, Session, Subscription, raise_all, refuse_unsubscribed, taken_back_on_failure
 from depthwire.session.pool import Sessions
+from depthwire.session.session import Held, Session, Subscription, raise_all, refuse_unsubscribed, taken_back_on_failure
 
 NO_CREDENTIALS: Final = (
     f"a private topic needs an API key and secret: give api_key and api_secret to connect(), or set {KEY_VARIABLE} and "

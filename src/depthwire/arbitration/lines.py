@@ -11,10 +11,11 @@ from typing import Any
 
 import msgspec
 
+from depthwire.arbitration.line import Line
+from depthwire.arbitration.states import LineTally
+from depthwire.arbitration.topic import MergedEvents, MergedState, MergedTopic
 from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.topics import Topic
-from depthwire.feed.channel import BookChannel, Channel, EventChannel, RawChannel, StateChannel, with_raw
-from depthwire.session.connection import asked_for
 from depthwire.errors import (
     AuthError,
     ClientClosed,
@@ -25,10 +26,9 @@ from depthwire.errors import (
     SnapshotMissing,
     SubscriptionTimeout,
 )
+from depthwire.feed.channel import BookChannel, Channel, EventChannel, RawChannel, StateChannel, with_raw
+from depthwire.session.connection import asked_for
 from depthwire.session.health import Health
-from depthwire.arbitration.line import Line
-from depthwire.arbitration.states import LineTally
-from depthwire.arbitration.topic import MergedEvents, MergedState, MergedTopic
 from depthwire.session.reports import Reports
 from depthwire.session.session import Held, Session, Subscription, raise_all, refuse_unsubscribed, taken_back_on_failure
 from depthwire.settings import Settings

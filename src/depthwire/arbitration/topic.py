@@ -6,15 +6,15 @@ from typing import Any
 
 import msgspec
 
-from depthwire.bybit.instrument import Instrument
-from depthwire.feed.channel import BookChannel, Channel, EventChannel, StateChannel
-from depthwire.errors import LinesDisagree
 from depthwire.arbitration.events import EventMerge, EventStrand
-from depthwire.session.health import Health, TopicRecord
 from depthwire.arbitration.states import BookMerge, LineTally, StateMerge
+from depthwire.book.types import BookState
+from depthwire.bybit.instrument import Instrument
+from depthwire.errors import LinesDisagree
+from depthwire.feed.channel import BookChannel, Channel, EventChannel, StateChannel
+from depthwire.session.health import Health, TopicRecord
 from depthwire.session.session import Session
 from depthwire.settings import Settings
-from depthwire.book.types import BookState
 
 Tallies = tuple[LineTally, LineTally]
 DIGEST_MASK = (1 << 64) - 1

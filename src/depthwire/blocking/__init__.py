@@ -8,6 +8,8 @@ from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
+from depthwire.arbitration.lines import LineStatus
+from depthwire.blocking.loop_thread import LoopThread
 from depthwire.blocking.states import BlockingBook, BlockingInstrument, subscribed
 from depthwire.bybit.accounts import View
 from depthwire.bybit.dialect import Dialect
@@ -16,14 +18,12 @@ from depthwire.bybit.v5.private import CoinBalance
 from depthwire.client import Client, Execution, Order, Position, Trade, Wallet
 from depthwire.client import connect as connect_async
 from depthwire.errors import DepthwireError
-from depthwire.session.health import Health
-from depthwire.arbitration.lines import LineStatus
-from depthwire.blocking.loop_thread import LoopThread
-from depthwire.settings import Settings
-from depthwire.session.sign_in import AuthWay
-from depthwire.session.status import Status
 from depthwire.feed.streams import EventStream, TopicEvent
 from depthwire.feed.taps import Tap
+from depthwire.session.health import Health
+from depthwire.session.sign_in import AuthWay
+from depthwire.session.status import Status
+from depthwire.settings import Settings
 
 __all__ = ["BlockingAccountStream", "BlockingBook", "BlockingClient", "BlockingInstrument", "BlockingStream", "connect"]
 
@@ -34,7 +34,8 @@ Held = TypeVar("Held")
 
 
 class BlockingStream(Generic[Item]):
-    """Events for a thread to iterate over; raises what :class:`~depthwire.feed.streams.EventStream` raises, in its place."""
+    """Events for a thread to iterate over; raises what its
+    :class:`~depthwire.feed.streams.EventStream` raises, in its place."""
 
     def __init__(self, stream: EventStream[Item], thread: LoopThread) -> None:
         self._stream = stream

@@ -9,12 +9,12 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from depthwire.bybit.instrument import Instrument
-from depthwire.feed.channel import LiveBook
-from depthwire.errors import ClientClosed, DepthwireError
 from depthwire.blocking.loop_thread import LoopThread
-from depthwire.feed.streams import Watched
 from depthwire.book.types import BBO, BookSnapshot, BookState, DepthWithin, Level, Levels, Side
+from depthwire.bybit.instrument import Instrument
+from depthwire.errors import ClientClosed, DepthwireError
+from depthwire.feed.channel import LiveBook
+from depthwire.feed.streams import Watched
 
 Result = TypeVar("Result")
 

@@ -14,8 +14,8 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import urlencode
 
-from depthwire.feed.callbacks import checked_callback
 from depthwire.errors import AuthError
+from depthwire.feed.callbacks import checked_callback
 
 KEY_VARIABLE: Final = "DEPTHWIRE_API_KEY"
 SECRET_VARIABLE: Final = "DEPTHWIRE_API_SECRET"  # noqa: S105 - the name of the variable

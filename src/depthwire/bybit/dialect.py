@@ -5,10 +5,10 @@ from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-from depthwire.feed.book_decoder import BookDecoder
 from depthwire.bybit.topics import About, Topic, raw_topic
-from depthwire.feed.channel import Channel
 from depthwire.errors import TopicError
+from depthwire.feed.book_decoder import BookDecoder
+from depthwire.feed.channel import Channel
 
 RequestKey = tuple[str, tuple[str, ...]]
 """A request's operation, and what tells it apart from others of that operation; () where its answer does not say."""

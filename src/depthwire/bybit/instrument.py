@@ -4,9 +4,8 @@ from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from depthwire.book.types import BookState
 from depthwire.bybit.fields import Record
-from depthwire.feed.callbacks import Callbacks
-from depthwire.feed.channel import callback_error, log_error
 from depthwire.errors import (
     BookNotLive,
     DepthwireError,
@@ -15,8 +14,9 @@ from depthwire.errors import (
     SnapshotMissing,
     SymbolMismatch,
 )
+from depthwire.feed.callbacks import Callbacks
+from depthwire.feed.channel import callback_error, log_error
 from depthwire.feed.streams import changes
-from depthwire.book.types import BookState
 
 ChangeListener = Callable[["Instrument", frozenset[str]], object]
 StateListener = Callable[["Instrument"], object]

@@ -6,11 +6,11 @@ from functools import singledispatch
 
 import msgspec
 
-from depthwire.bybit.v5 import private as v5_private
-from depthwire.bybit.v5 import public as v5_public
 from depthwire.bybit.v2.messages import Trade
 from depthwire.bybit.v2.private import Execution, Order, Position, StopOrder, Wallet
 from depthwire.bybit.v2.public import Insurance, Kline, Liquidation
+from depthwire.bybit.v5 import private as v5_private
+from depthwire.bybit.v5 import public as v5_public
 from depthwire.cli.output import plain
 
 Cell = Decimal | str | None

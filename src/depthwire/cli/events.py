@@ -7,10 +7,10 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import fields
 
+from depthwire.book.types import BookState
 from depthwire.bybit.instrument import Instrument
 from depthwire.cli.cells import Cell, cell_text, cells
 from depthwire.errors import DepthwireError
-from depthwire.book.types import BookState
 
 _SCALE: Final = re.compile(r"_e\d$")
 

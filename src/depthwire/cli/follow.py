@@ -10,10 +10,10 @@ from depthwire.bybit.accounts import AccountStream
 from depthwire.bybit.accounts import View as AccountView
 from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.topics import Topic
-from depthwire.feed.channel import LiveBook
 from depthwire.cli.monitor import Monitor
 from depthwire.client import Client
 from depthwire.errors import DepthwireError
+from depthwire.feed.channel import LiveBook
 from depthwire.feed.streams import TopicEvents
 
 _ACCOUNTS: Final[dict[str, Callable[..., Awaitable[AccountStream[Any, Any]]]]] = {

@@ -6,11 +6,11 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from depthwire.book.types import BookState
 from depthwire.bybit.instrument import Instrument
 from depthwire.cli.cells import cell_text
 from depthwire.cli.events import changed_values, exact_values
 from depthwire.cli.ladder_view import STATE_STYLES
-from depthwire.book.types import BookState
 
 _FIELD_CELLS: Final = 52
 _CHANGED: Final = "bold yellow"

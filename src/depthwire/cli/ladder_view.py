@@ -7,10 +7,10 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from depthwire.book.types import BookSnapshot, BookState
 from depthwire.cli.monitor import LATENCY_NOTE, Monitor
 from depthwire.cli.output import price_text, size_text
 from depthwire.cli.views import measures, top_texts
-from depthwire.book.types import BookSnapshot, BookState
 
 _LINES_BESIDE_LEVELS = 4  # of a ladder
 _LEAST_LEVELS = 1

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from depthwire.feed.channel import LiveBook
-from depthwire.cli.output import duration_text
 from depthwire.book.types import BookState
+from depthwire.cli.output import duration_text
+from depthwire.feed.channel import LiveBook
 
 _MOST_SAMPLES = 16_384
 

@@ -18,17 +18,17 @@ from typing import Any
 import msgspec
 import picows
 
+from depthwire.book.types import BookState
+from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.v2 import dialect as v2
 from depthwire.bybit.v5 import dialect as v5
-from depthwire.bybit.dialect import Dialect
-from depthwire.feed.channel import BookChannel, Channel, EventChannel, IgnoredChannel, LiveBook, StateChannel
 from depthwire.cli.command import FAILURE, OK, Command, whole_number
 from depthwire.cli.output import log_levels, price_text, say, sequences, size_text, table, write
-from depthwire.feed.damage import is_answer
 from depthwire.errors import UNDECODABLE, DepthwireError, FrameError, MalformedFrame, UnexpectedTopic
+from depthwire.feed.channel import BookChannel, Channel, EventChannel, IgnoredChannel, LiveBook, StateChannel
+from depthwire.feed.damage import is_answer
 from depthwire.feed.listener import Feed
 from depthwire.tape import TapeReader
-from depthwire.book.types import BookState
 
 _LONG_TAPE_BYTES = 32 << 20  # below, a tape is over before a progress bar could be read
 _TOLD = 20

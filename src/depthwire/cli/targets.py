@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Final
 
-from depthwire.bybit.v2 import dialect as v2
-from depthwire.bybit.v5 import dialect as v5
 from depthwire.bybit.auth import KEY_VARIABLE, SECRET_VARIABLE, Credentials
 from depthwire.bybit.dialect import Dialect, any_topics
 from depthwire.bybit.topics import Topic, checked_symbol
+from depthwire.bybit.v2 import dialect as v2
+from depthwire.bybit.v5 import dialect as v5
 from depthwire.cli.command import whole_number
 from depthwire.endpoints import categories_of, endpoint_of
 from depthwire.errors import AuthError, TopicError

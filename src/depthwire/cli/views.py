@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from depthwire.book.types import BookState
 from depthwire.bybit.accounts import View as AccountView
 from depthwire.bybit.instrument import Instrument
-from depthwire.feed.channel import LiveBook
 from depthwire.cli.command import together
 from depthwire.cli.events import (
     error_line,
@@ -24,7 +24,7 @@ from depthwire.cli.events import (
 from depthwire.cli.monitor import Monitor
 from depthwire.cli.output import plain, price_text, sequences, size_text, write
 from depthwire.errors import DepthwireError
-from depthwire.book.types import BookState
+from depthwire.feed.channel import LiveBook
 
 _LINES_EVERY_S = 0.5
 AnyState = TypeVar("AnyState", LiveBook, Instrument)

@@ -15,11 +15,12 @@ from typing import Any, Final, cast
 
 import msgspec
 
+from depthwire.blocking.loop_thread import LoopThread
+from depthwire.book.types import BookState
 from depthwire.bybit.auth import Credentials
 from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.topics import Topic
 from depthwire.bybit.v2.dialect import V2Dialect
-from depthwire.feed.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
 from depthwire.client import Client
 from depthwire.endpoints import endpoint_of, masked
 from depthwire.errors import (
@@ -34,9 +35,8 @@ from depthwire.errors import (
     SubscriptionError,
     TopicError,
 )
-from depthwire.blocking.loop_thread import LoopThread
+from depthwire.feed.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
 from depthwire.settings import Settings
-from depthwire.book.types import BookState
 
 Message = dict[str, Any]
 """A frame as it came."""

@@ -3,8 +3,8 @@ from logging import Logger
 from typing import Any, Self, final
 
 from depthwire.book.book import Book
-from depthwire.feed.book_decoder import BookDecoder
 from depthwire.errors import CallbackError, DepthwireError, FrameError
+from depthwire.feed.book_decoder import BookDecoder
 from depthwire.feed.scanner import Scanner
 from depthwire.feed.streams import ConnectionWatcher, EventReader, LiveState
 

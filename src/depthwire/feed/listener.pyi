@@ -4,8 +4,8 @@ from msgspec import Struct, UnsetType
 from picows import WSFrame, WSListener, WSTransport
 from typing_extensions import Buffer
 
+from depthwire.feed.owner import FeedOwner
 from depthwire.feed.routes import Routes
-from depthwire.session.session import FeedOwner
 
 BINARY: str
 FOLLOWING: tuple[bytes, ...]

@@ -42,7 +42,7 @@ cdef class Feed(WSListener):
 
     A frame that cannot be used costs its own topic only: its channel is told (a book goes STALE), the owner is told,
     and the feed goes on. One that cannot be attributed costs each topic that its readable part does not exclude, and is
-    reported as a DamagedFrame. ``owner`` answers to :class:`depthwire.session.session.FeedOwner`. ``channels`` are the topics that are listened to,
+    reported as a DamagedFrame. ``owner`` answers to :class:`depthwire.feed.owner.FeedOwner`. ``channels`` are the topics that are listened to,
     ``frames`` counts frames, ``tap(ts_recv_ns, memoryview)``, if set, sees each of them first.
     """
 

@@ -5,9 +5,9 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from depthwire.feed.callbacks import Callbacks
-from depthwire.errors import DepthwireError, ReaderOverflow, StreamGap
 from depthwire.book.types import BookState
+from depthwire.errors import DepthwireError, ReaderOverflow, StreamGap
+from depthwire.feed.callbacks import Callbacks
 
 Item = TypeVar("Item")
 

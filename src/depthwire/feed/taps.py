@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from depthwire.feed.callbacks import Callbacks
 from depthwire.errors import CallbackError, DepthwireError
+from depthwire.feed.callbacks import Callbacks
 
 Tap = Callable[[int, memoryview], object]
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from functools import partial
 
-from depthwire.feed.channel import BookChannel, Channel, EventChannel, StateChannel, callback_error
 from depthwire.errors import DepthwireError
+from depthwire.feed.channel import BookChannel, Channel, EventChannel, StateChannel, callback_error
 from depthwire.feed.streams import TopicEvents
 
 

@@ -16,9 +16,6 @@ import picows
 
 from depthwire.bybit.auth import Credentials, as_query
 from depthwire.bybit.dialect import Answer, Dialect, RequestKey
-from depthwire.session.loss import TOO_BIG, Loss, describe, loss_of
-from depthwire.feed.channel import Channel
-from depthwire.feed.damage import DAMAGE_CALM_S, DAMAGE_WINDOW_S, MOST_DAMAGED, DamageCount, is_answer
 from depthwire.endpoints import masked
 from depthwire.errors import (
     AuthError,
@@ -31,14 +28,17 @@ from depthwire.errors import (
     FrameError,
     MalformedFrame,
 )
+from depthwire.feed.channel import Channel
+from depthwire.feed.damage import DAMAGE_CALM_S, DAMAGE_WINDOW_S, MOST_DAMAGED, DamageCount, is_answer
 from depthwire.feed.listener import Feed
+from depthwire.runtime.socket_log import SocketLog
 from depthwire.session.handshake import refusal_of, refuse_unrequested, secrets_of, timestamp
-from depthwire.session.rate_limit import connection_wait_s
+from depthwire.session.loss import TOO_BIG, Loss, describe, loss_of
 from depthwire.session.phase import ConnectionStatus, Phase
-from depthwire.settings import Settings
+from depthwire.session.rate_limit import connection_wait_s
 from depthwire.session.sign_in import AuthWay, SignIn
-from depthwire.session.socket_log import SocketLog
 from depthwire.session.sockets import connected_socket, hang_up
+from depthwire.settings import Settings
 
 # What the venue says to a connection that has stood for long enough; the exchange's advice is to reconnect at once. Not
 # so 1012 and 1013, a restart and too much load, where the close codes' registry asks for a delay.

@@ -12,11 +12,10 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
+from depthwire.book.types import BookState
 from depthwire.bybit.dialect import Dialect, means_unknown
 from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.topics import Topic
-from depthwire.feed.channel import BookChannel, Channel, EventChannel, LiveBook, RawChannel, StateChannel
-from depthwire.session.connection import Connection
 from depthwire.errors import (
     AuthError,
     ConnectionLost,
@@ -27,10 +26,11 @@ from depthwire.errors import (
     SubscriptionRejected,
     SubscriptionTimeout,
 )
+from depthwire.feed.channel import BookChannel, Channel, EventChannel, LiveBook, RawChannel, StateChannel
 from depthwire.feed.listener import Feed
+from depthwire.session.connection import Connection
 from depthwire.session.resync import Resyncs
 from depthwire.settings import Settings
-from depthwire.book.types import BookState
 
 POLL_S: Final = 0.01
 RETRY_PARTS: Final = 10  # of its age, until a handover that failed is tried again

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import msgspec
 
+from depthwire.book.types import BookState
 from depthwire.feed.channel import BookChannel, Channel, EventChannel, StateChannel
 from depthwire.settings import Backoff, Settings
-from depthwire.book.types import BookState
 
 MOST_DOUBLINGS: Final = 4
 COUNTS: Final = ("gaps", "resyncs", "silences", "damaged", "dropped", "outdated", "odd_fields", "refused_events")

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 
 from depthwire.bybit.dialect import Room
 from depthwire.bybit.topics import Topic
-from depthwire.session.connection import asked_for
 from depthwire.errors import ClientClosed, ConnectError, DepthwireError
+from depthwire.session.connection import asked_for
 from depthwire.session.session import Session
 
 

@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Callable
 
+from depthwire.errors import DepthwireError
 from depthwire.feed.callbacks import Callbacks
 from depthwire.feed.channel import log_error
-from depthwire.errors import DepthwireError
 
 log = logging.getLogger("depthwire")
 

@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from depthwire.session.connection import Connection, asked_for
 from depthwire.errors import ConnectionLost
+from depthwire.session.connection import Connection, asked_for
 from depthwire.session.health import TopicRecord
 
 TOGETHER_S: Final = 0.05

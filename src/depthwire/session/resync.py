@@ -5,8 +5,6 @@ from collections.abc import Callable
 from typing import Final
 
 from depthwire.bybit.dialect import means_unknown
-from depthwire.feed.channel import Channel
-from depthwire.session.connection import Connection
 from depthwire.errors import (
     ConnectionLost,
     ContinuityError,
@@ -16,6 +14,8 @@ from depthwire.errors import (
     SubscriptionRejected,
     TopicSilent,
 )
+from depthwire.feed.channel import Channel
+from depthwire.session.connection import Connection
 from depthwire.session.health import TopicRecord
 from depthwire.session.resubscription import Resubscription
 from depthwire.settings import Settings

@@ -10,14 +10,9 @@ from collections.abc import AsyncIterator, Callable, Container, Iterable, Mappin
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
-
-import picows
 
 from depthwire.bybit.dialect import Dialect, means_unknown
 from depthwire.bybit.topics import Topic
-from depthwire.feed.channel import Channel, EventChannel, RawChannel, with_raw
-from depthwire.session.connection import Connection, asked_for
 from depthwire.endpoints import elsewhere
 from depthwire.errors import (
     AuthError,
@@ -30,23 +25,15 @@ from depthwire.errors import (
     TopicError,
     shortened,
 )
+from depthwire.feed.channel import Channel, EventChannel, RawChannel, with_raw
 from depthwire.feed.listener import Feed
-from depthwire.session.handover import keep_young
 from depthwire.runtime.loop_end import when_closed
+from depthwire.session.connection import Connection, asked_for
+from depthwire.session.handover import keep_young
 from depthwire.session.reports import Reports
 from depthwire.session.resync import Resyncs
-from depthwire.settings import Backoff, Settings
 from depthwire.session.sign_in import AuthWay
-
-
-class FeedOwner(Protocol):
-    """Whom a :class:`~depthwire.feed.listener.Feed` tells what is not a topic's data."""
-
-    def on_control(self, message: bytes) -> object: ...
-    def on_frame_error(self, error: FrameError) -> object: ...
-    def on_unrouted(self, topic: str, message: bytes) -> Channel | None: ...
-    def on_connected(self, transport: picows.WSTransport) -> object: ...
-    def on_disconnected(self, transport: picows.WSTransport) -> object: ...
+from depthwire.settings import Backoff, Settings
 
 
 @dataclass(eq=False)

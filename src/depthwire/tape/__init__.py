@@ -22,8 +22,8 @@ from typing import Any, BinaryIO, NamedTuple, Self
 
 import msgspec
 
-from depthwire.tape import archives
 from depthwire.errors import TapeError
+from depthwire.tape import archives
 
 __all__ = ["Pace", "TapeFrame", "TapeReader", "TapeWriter", "is_secret", "play", "read"]
 

@@ -10,17 +10,17 @@
                             └───────── faults ─────────┘
 """
 
+from depthwire.venue.frames.wire_book import WireBook, WirePairs
 from depthwire.venue.market.accounts import Account, Balance
 from depthwire.venue.market.demo_trader import DemoTrader
 from depthwire.venue.market.exchange import Exchange
-from depthwire.venue.server.faults import Fault, Faults
 from depthwire.venue.market.market import Category, Dialect, Market, MarketFrame, PublicTopic
 from depthwire.venue.market.orders import AccountOrder, OrderRejected
 from depthwire.venue.market.positions import Position
-from depthwire.venue.server.server import Venue
 from depthwire.venue.market.synthetic_market import SyntheticMarket
 from depthwire.venue.market.tape_market import TapeMarket
-from depthwire.venue.frames.wire_book import WireBook, WirePairs
+from depthwire.venue.server.faults import Fault, Faults
+from depthwire.venue.server.server import Venue
 
 __all__ = [
     "Account",

@@ -7,9 +7,9 @@ import pytest
 
 from depthwire import errors
 from depthwire.bybit.accounts import Balances, OpenOrders, OpenStopOrders, Positions
-from depthwire.bybit.v2.grammar import CANDLE_INTERVALS, PRIVATE_KINDS, kinds_of
 from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.v2.dialect import INVERSE, LINEAR, V2Dialect
+from depthwire.bybit.v2.grammar import CANDLE_INTERVALS, PRIVATE_KINDS, kinds_of
 from depthwire.feed.channel import BookChannel, EventChannel, StateChannel
 
 DIALECTS = [INVERSE, LINEAR]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from depthwire.bybit.v2.grammar import CANDLE_INTERVALS, kinds_of, parse_topics
 from depthwire.bybit.topics import Topic
+from depthwire.bybit.v2.grammar import CANDLE_INTERVALS, kinds_of, parse_topics
 from depthwire.errors import TopicError
 
 

@@ -14,13 +14,11 @@ from msgspec import Struct
 from msgspec.structs import fields
 
 from depthwire import errors
-from depthwire.bybit.v2 import messages
-from depthwire.bybit.v2 import private
-from depthwire.bybit.v2 import public
+from depthwire.bybit.fields import time_ns
+from depthwire.bybit.v2 import messages, private, public
+from depthwire.bybit.v2.dialect import INVERSE, LINEAR, V2Dialect
 from depthwire.bybit.v2.messages import Trade, TradeMessage
 from depthwire.bybit.v2.public import InstrumentInfo
-from depthwire.bybit.fields import time_ns
-from depthwire.bybit.v2.dialect import INVERSE, LINEAR, V2Dialect
 from depthwire.feed.channel import BookChannel
 from depthwire.feed.listener import Feed
 from tests.support.offline import Offline

@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 
 from depthwire import endpoints, errors
-from depthwire.bybit.v2 import dialect as v2
-from depthwire.bybit.v5 import dialect as v5
 from depthwire.bybit.dialect import Dialect, Limits, Room
 from depthwire.bybit.topics import Topic
-from depthwire.bybit.v5.dialect import V5Dialect
+from depthwire.bybit.v2 import dialect as v2
+from depthwire.bybit.v5 import dialect as v5
 from depthwire.bybit.v5.accounts import Balances, OpenOrders, Positions
-from depthwire.feed.channel import BookChannel, EventChannel, StateChannel
+from depthwire.bybit.v5.dialect import V5Dialect
 from depthwire.endpoints import endpoint_of
 from depthwire.errors import TopicError
+from depthwire.feed.channel import BookChannel, EventChannel, StateChannel
 
 PUBLIC = [v5.LINEAR, v5.INVERSE, v5.SPOT, v5.OPTION]
 ALL = [*PUBLIC, v5.PRIVATE_ONLY]

@@ -10,10 +10,12 @@ from typing import Final
 
 import msgspec
 
-from depthwire.feed.book_decoder import BookDecoder
 from depthwire.bybit.accounts import Balances, OpenOrders, OpenStopOrders, Positions
 from depthwire.bybit.dialect import Answer, Limits, RequestKey
+from depthwire.bybit.topics import About, Topic, checked_symbol, split_topic
+from depthwire.bybit.v2.book_decoder import V2BookDecoder
 from depthwire.bybit.v2.grammar import CANDLE_INTERVALS, CANDLE_KINDS, about, kinds_of, parse_topics
+from depthwire.bybit.v2.instrument import V2Instrument
 from depthwire.bybit.v2.messages import Envelope, TradeMessage
 from depthwire.bybit.v2.private import ExecutionMessage, OrderMessage, PositionMessage, StopOrderMessage, WalletMessage
 from depthwire.bybit.v2.public import (
@@ -23,12 +25,10 @@ from depthwire.bybit.v2.public import (
     KlineMessage,
     LiquidationMessage,
 )
-from depthwire.bybit.topics import About, Topic, checked_symbol, split_topic
-from depthwire.bybit.v2.book_decoder import V2BookDecoder
-from depthwire.bybit.v2.instrument import V2Instrument
 from depthwire.bybit.v2.scanner import V2Scanner
-from depthwire.feed.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
 from depthwire.errors import UNDECODABLE, MalformedFrame, TopicError, shortened
+from depthwire.feed.book_decoder import BookDecoder
+from depthwire.feed.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
 
 BOOK_TOPICS: Final = {25: "orderBookL2_25", 200: "orderBook_200.100ms"}
 DEFAULT_DEPTH: Final = 25

@@ -2,8 +2,8 @@
 
 One set serves both dialects: where inverse writes JSON numbers, linear writes the same value as a string, so ids and
 sequences are ``int | str``, and a snapshot's levels stand in a list or in ``data.order_book``. Fields that a Struct
-does not name are ignored, since the exchange adds some without notice. The other topics: :mod:`depthwire.bybit.v2.public`,
-:mod:`depthwire.bybit.v2.private`.
+does not name are ignored, since the exchange adds some without notice. The other topics:
+:mod:`depthwire.bybit.v2.public` and :mod:`depthwire.bybit.v2.private`.
 
 Source of the shapes: the exchange's inverse WebSocket document and frames recorded from 2019 to 2023.
 """

@@ -8,11 +8,10 @@ from typing import Final
 
 import msgspec
 
-from depthwire.feed.book_decoder import BookDecoder
-from depthwire.bybit.v5 import private as v5_private
-from depthwire.bybit.v5 import public as v5_public
 from depthwire.bybit.dialect import Answer, Limits, RequestKey
 from depthwire.bybit.topics import About, Topic, checked_symbol
+from depthwire.bybit.v5 import private as v5_private
+from depthwire.bybit.v5 import public as v5_public
 from depthwire.bybit.v5.accounts import Balances, OpenOrders, Positions
 from depthwire.bybit.v5.book_decoder import V5BookDecoder
 from depthwire.bybit.v5.grammar import (
@@ -31,8 +30,9 @@ from depthwire.bybit.v5.grammar import (
 )
 from depthwire.bybit.v5.instrument import V5Instrument
 from depthwire.bybit.v5.scanner import V5Scanner
-from depthwire.feed.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
 from depthwire.errors import UNDECODABLE, MalformedFrame, TopicError, shortened
+from depthwire.feed.book_decoder import BookDecoder
+from depthwire.feed.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
 
 ARGS_LENGTH: Final = 21_000
 BY_TOPIC: Final = "COMMAND_RESP"

@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from depthwire.bybit.v2.grammar import CANDLE_INTERVALS
 from depthwire.bybit.topics import ALL, LONGEST_TEXT, About, Topic, checked_symbol, unknown_topic
+from depthwire.bybit.v2.grammar import CANDLE_INTERVALS
 from depthwire.errors import TopicError
 
 BOOK: Final = "orderbook"

@@ -5,8 +5,8 @@ from typing import Any, Final
 import msgspec
 
 from depthwire.bybit.instrument import Head, Instrument
-from depthwire.bybit.v5.public import Ticker, TickerMessage
 from depthwire.bybit.v5.fields import told
+from depthwire.bybit.v5.public import Ticker, TickerMessage
 
 NAMES: Final = tuple((name, name) for name in Ticker.__struct_fields__)
 US_PER_MS: Final = 1000

@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import NamedTuple
 
-from depthwire.venue.frames import private_v2
-from depthwire.venue.frames import private_v5
+from depthwire.venue.frames import private_v2, private_v5
 from depthwire.venue.market.accounts import Account, Changes
 from depthwire.venue.market.market import Category, Dialect
 

@@ -6,8 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from depthwire.venue.frames import private_inverse
-from depthwire.venue.frames import private_linear
+from depthwire.venue.frames import private_inverse, private_linear
 from depthwire.venue.market.accounts import Account, Changes
 from depthwire.venue.market.instruments import Instrument
 from depthwire.venue.market.market import Category

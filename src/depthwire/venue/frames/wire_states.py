@@ -3,10 +3,9 @@
 from collections.abc import Callable, Mapping
 
 from depthwire.bybit.topics import split_topic
-from depthwire.venue.frames import public_v2
-from depthwire.venue.frames import public_v5
-from depthwire.venue.market.market import Category, PublicTopic
+from depthwire.venue.frames import public_v2, public_v5
 from depthwire.venue.frames.wire_book import WireBook, WireFields, WireLastTrade, WirePairs, WireState
+from depthwire.venue.market.market import Category, PublicTopic
 
 _STATES: Mapping[str, Callable[[PublicTopic], WireState]] = {
     **dict.fromkeys(public_v2.BOOK_KINDS, WireBook),

@@ -10,7 +10,15 @@ from depthwire.venue.market.contracts import TAKER_FEE, rounded
 from depthwire.venue.market.instruments import Instrument
 from depthwire.venue.market.market import Category
 from depthwire.venue.market.matching import BUY, SELL
-from depthwire.venue.market.orders import AccountOrder, Execution, Number, OrderRejected, checked_text, decimal_of, shown
+from depthwire.venue.market.orders import (
+    AccountOrder,
+    Execution,
+    Number,
+    OrderRejected,
+    checked_text,
+    decimal_of,
+    shown,
+)
 from depthwire.venue.market.positions import Position
 
 

@@ -10,7 +10,16 @@ from depthwire.venue.market.crowd import Crowd, Habits
 from depthwire.venue.market.instruments import Instrument
 from depthwire.venue.market.liquidations import Liquidation, MarginCalls
 from depthwire.venue.market.matching import BUY, SELL, Matcher, Order, TimeInForce, Trade
-from depthwire.venue.market.orders import SIDES, AccountOrder, Number, OrderRejected, checked_text, lots_in, shown, ticks_in
+from depthwire.venue.market.orders import (
+    SIDES,
+    AccountOrder,
+    Number,
+    OrderRejected,
+    checked_text,
+    lots_in,
+    shown,
+    ticks_in,
+)
 from depthwire.venue.market.positions import Position
 from depthwire.venue.market.trade_tape import Print
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from depthwire.bybit.topics import split_topic
+from depthwire.venue.frames.private_frames import PrivateFrame, private_frames
 from depthwire.venue.market.accounts import Account, Holder, checked_deposit
 from depthwire.venue.market.clearing import Clearing
 from depthwire.venue.market.crowd import Habits
@@ -14,7 +15,6 @@ from depthwire.venue.market.instruments import Instrument, utc_text
 from depthwire.venue.market.listing import Listing
 from depthwire.venue.market.market import Category, Dialect, MarketFrame, PublicTopic, Tick
 from depthwire.venue.market.orders import Number
-from depthwire.venue.frames.private_frames import PrivateFrame, private_frames
 
 STEP_NS = 20_000_000
 _JITTER_NS = 800_000

@@ -4,8 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from depthwire.bybit.topics import split_topic
-from depthwire.venue.frames import public_v2
-from depthwire.venue.frames import public_v5
+from depthwire.venue.frames import public_v2, public_v5
 from depthwire.venue.market.desk import Desk
 from depthwire.venue.market.instruments import Instrument
 from depthwire.venue.market.market import Category, Dialect, MarketFrame, PublicTopic

@@ -11,10 +11,9 @@ import msgspec
 from depthwire.bybit.topics import split_topic
 from depthwire.errors import TapeError
 from depthwire.tape import TapeReader
-from depthwire.venue.frames import public_v2
-from depthwire.venue.frames import public_v5
-from depthwire.venue.server import service_v5
+from depthwire.venue.frames import public_v2, public_v5
 from depthwire.venue.market.market import Category, Dialect, MarketFrame, PublicTopic
+from depthwire.venue.server import service_v5
 
 _log = logging.getLogger("depthwire.venue")
 

@@ -23,25 +23,24 @@ from picows import (
     ws_create_server,
 )
 
-from depthwire.bybit.v2.grammar import PRIVATE_KINDS
 from depthwire.bybit.topics import split_topic
+from depthwire.bybit.v2.grammar import PRIVATE_KINDS
 from depthwire.errors import TopicError
-from depthwire.session.socket_log import SocketLog
+from depthwire.runtime.socket_log import SocketLog
 from depthwire.tape import Pace
-from depthwire.venue.server import service_v2
-from depthwire.venue.server import service_v5
-from depthwire.venue.market.accounts import Account
-from depthwire.venue.server.connection import MAX_REQUEST, Connection
-from depthwire.venue.market.exchange import DEPOSITS, Exchange
-from depthwire.venue.server.faults import Fault, Faults, Moment
-from depthwire.venue.market.market import Category, Market, MarketFrame, PublicTopic, Tick
-from depthwire.venue.market.orders import Number
 from depthwire.venue.frames.private_frames import PrivateFrame, PrivateTopic
-from depthwire.venue.server.requests import Endpoint, Service
-from depthwire.venue.server.sign_in import VenueClock, args_in_query
-from depthwire.venue.market.synthetic_market import SyntheticMarket
 from depthwire.venue.frames.wire_book import WireBook, WirePairs, WireState
 from depthwire.venue.frames.wire_states import state_of
+from depthwire.venue.market.accounts import Account
+from depthwire.venue.market.exchange import DEPOSITS, Exchange
+from depthwire.venue.market.market import Category, Market, MarketFrame, PublicTopic, Tick
+from depthwire.venue.market.orders import Number
+from depthwire.venue.market.synthetic_market import SyntheticMarket
+from depthwire.venue.server import service_v2, service_v5
+from depthwire.venue.server.connection import MAX_REQUEST, Connection
+from depthwire.venue.server.faults import Fault, Faults, Moment
+from depthwire.venue.server.requests import Endpoint, Service
+from depthwire.venue.server.sign_in import VenueClock, args_in_query
 
 _log = logging.getLogger("depthwire.venue")
 _socket_log = SocketLog(_log.getChild("socket"))

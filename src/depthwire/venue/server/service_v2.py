@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterable
 
 import msgspec
 
-from depthwire.bybit.v2.grammar import PRIVATE_KINDS
 from depthwire.bybit.topics import split_topic
+from depthwire.bybit.v2.grammar import PRIVATE_KINDS
 from depthwire.venue.market.market import Category, Dialect, PublicTopic
 from depthwire.venue.server.requests import Endpoint, Request, TopicRefused
 

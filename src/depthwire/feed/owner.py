@@ -1,0 +1,18 @@
+"""What a feed expects of its owner."""
+
+from typing import Protocol
+
+import picows
+
+from depthwire.errors import FrameError
+from depthwire.feed.channel import Channel
+
+
+class FeedOwner(Protocol):
+    """Whom a :class:`~depthwire.feed.listener.Feed` tells what is not a topic's data."""
+
+    def on_control(self, message: bytes) -> object: ...
+    def on_frame_error(self, error: FrameError) -> object: ...
+    def on_unrouted(self, topic: str, message: bytes) -> Channel | None: ...
+    def on_connected(self, transport: picows.WSTransport) -> object: ...
+    def on_disconnected(self, transport: picows.WSTransport) -> object: ...
