@@ -3,9 +3,11 @@
 import asyncio
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 import pytest
+from picows.picows import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
 
 import depthwire
 from depthwire import errors
@@ -271,10 +273,111 @@ def test_a_sign_in_that_is_not_answered_costs_no_public_topic(monkeypatch: pytes
                 monkeypatch.setattr("depthwire.venue.server.connection.Connection._sign_in", lambda *_: None)
                 venue.drop_connections()
                 await until(lambda: client.status().connects == 2 and book.state is BookState.LIVE)
-                with pytest.raises(errors.AuthError, match=r"no answer to the sign-in within 0\.3 s"):
+                with pytest.raises(errors.AuthError, match=r"no answer to the sign-in: none came within 0\.3 s"):
                     await anext(orders)
                 assert client.status().losses == 1
                 assert book.state is BookState.LIVE
+
+    run(main)
+
+
+@pytest.mark.parametrize("status", [HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.BAD_REQUEST])
+def test_a_handshake_that_is_refused_for_its_key_costs_no_public_topic(
+    status: HTTPStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept, refused = Venue._accept, [0]
+    is_refusing = False
+
+    def strict(venue: Venue, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener | None:
+        if is_refusing and b"api_key" in request.path:
+            refused[0] += 1
+            return WSUpgradeResponseWithListener(WSUpgradeResponse.create_error_response(status, b"no"), None)
+        return accept(venue, request)
+
+    monkeypatch.setattr(Venue, "_accept", strict)
+
+    async def main() -> None:
+        nonlocal is_refusing
+        async with Venue(SyntheticMarket(seed=5), speed=20) as venue:
+            venue.account(KEY, secret=SECRET)
+            async with depthwire.connect(
+                venue.inverse_url, api_key=KEY, api_secret=SECRET, auth_way="url", settings=QUICK
+            ) as client:
+                found = collected(client)
+                book, orders = await client.book("BTCUSD"), await client.orders()
+                is_refusing = True
+                venue.drop_connections()
+                with pytest.raises(errors.AuthError, match=f"status {status.value}"):
+                    await anext(orders)
+                await until(lambda: client.status().connects == 2 and book.state is BookState.LIVE)
+                (shown,) = client.status().connections
+                assert f"status {status.value}" in shown.sign_in_refusal
+                assert f"status {status.value}" in str(client.health()["order"].refusal)
+                assert shown.phase in (Phase.LIVE, Phase.SIGNING_IN)
+                assert sum(isinstance(error, errors.AuthError) for error in found) == 1
+                venue.drop_connections()
+                await until(lambda: client.status().connects == 3 and book.state is BookState.LIVE)
+                assert refused == [1]
+
+    run(main)
+
+
+def test_a_handshake_that_is_refused_to_all_is_no_refused_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with Venue(SyntheticMarket(seed=5), speed=20) as venue:
+            account = venue.account(KEY, secret=SECRET)
+            async with depthwire.connect(
+                venue.inverse_url, api_key=KEY, api_secret=SECRET, auth_way="url", settings=QUICK
+            ) as client:
+                found = collected(client)
+                orders = await client.orders()
+                venue.faults.once("refuse")
+                venue.drop_connections()
+                with pytest.raises(errors.StreamGap):
+                    await anext(orders)
+                account.submit("BTCUSD", "Buy", 1, 20_000)
+                assert (await anext(orders)).order_status == "New"
+                assert {type(error) for error in found} == {errors.ConnectionLost, errors.ConnectError}
+
+    run(main)
+
+
+def test_a_venue_that_hangs_up_on_each_sign_in_costs_no_public_topic(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = [0]
+
+    def hang_up(connection: Any, *_: object) -> None:
+        tries[0] += 1
+        connection.transport.disconnect(graceful=False)
+
+    async def main() -> None:
+        async with Venue(SyntheticMarket(seed=5), speed=20) as venue:
+            account = venue.account(KEY, secret=SECRET)
+            async with depthwire.connect(venue.inverse_url, api_key=KEY, api_secret=SECRET, settings=QUICK) as client:
+                found = collected(client)
+                book, orders = await client.book("BTCUSD"), await client.orders()
+                with monkeypatch.context() as strict:
+                    strict.setattr("depthwire.venue.server.connection.Connection._sign_in", hang_up)
+                    venue.drop_connections()
+                    with pytest.raises(errors.AuthError, match="the connection was lost before one came"):
+                        while True:
+                            with pytest.raises(errors.StreamGap):
+                                await anext(orders)
+                    await until(lambda: client.status().connects == 3 and book.state is BookState.LIVE)
+                    (status,) = client.status().connections
+                    assert "the connection was lost before one came" in status.sign_in_refusal
+                    assert "the connection was lost before one came" in str(client.health()["order"].refusal)
+                    assert sum(isinstance(error, errors.AuthError) for error in found) == 1
+                    assert (tries, client.status().losses) == ([1], 2)
+                monkeypatch.setattr(sign_in, "RETRY_S", 0.02)
+                client._public.connection.signing._due_s = 0.0
+                venue.drop_connections()
+                await until(lambda: client.status().connections[0].sign_in_refusal == "" and client.status().connected)
+                await until(lambda: client.health()["order"].refusal is None)
+                while orders.waiting:
+                    with pytest.raises((errors.AuthError, errors.StreamGap)):
+                        await anext(orders)
+                account.submit("BTCUSD", "Buy", 1, 20_000)
+                assert (await anext(orders)).order_status == "New"
 
     run(main)
 
@@ -304,10 +407,13 @@ def test_a_private_socket_whose_key_is_refused_is_not_hammered(monkeypatch: pyte
             async with depthwire.connect(url, api_key="a-key", api_secret="hush-hush", settings=QUICK) as client:
                 found = collected(client)
                 orders = await client.orders()
-                monkeypatch.setattr("v5_server.SECRET", "another")
+                monkeypatch.setattr("tests.support.v5_server.SECRET", "another")
                 assert server.connections[0].transport is not None
                 server.connections[0].transport.disconnect()
-                await until(lambda: client.status().connections == ())
+                await until(lambda: client.status().connections[0].phase is Phase.IDLE)
+                status = client.status()
+                assert not status.connected
+                assert "not tried again with this secret" in status.connections[0].sign_in_refusal
                 assert len(server.connections) == 1 + 5
                 assert sum(isinstance(error, errors.AuthError) for error in found) == 5
                 with pytest.raises(errors.AuthError, match="invalid signature"):

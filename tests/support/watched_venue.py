@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -211,14 +211,15 @@ class EventWatch:
         at: dict[Any, int] = {}
         for number, item in enumerate(self.items):
             at.setdefault(item, number)
-        came = [number for number, key in enumerate(true) if key in at]
+        times = Counter(true)  # an order that is amended is told again: such events show no place
+        came = [number for number, key in enumerate(true) if key in at and times[key] == 1]
         found = []
         for before, after in pairwise(came):
             ends = at[true[before]], at[true[after]]
             # Wider than the gap: a frame may have been held up, so that it came behind an error that stood behind it.
             between = self.items[max(0, min(ends) - 10) : max(ends) + 10]
             if after > before + 1 and not any(isinstance(item, errors.DepthwireError) for item in between):
-                found += true[before + 1 : after]
+                found += [key for key in true[before + 1 : after] if key not in at]
         return found
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
+from http import HTTPStatus
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
@@ -32,7 +33,7 @@ from depthwire.feed.channel import Channel
 from depthwire.feed.damage import DAMAGE_CALM_S, DAMAGE_WINDOW_S, MOST_DAMAGED, DamageCount, is_answer
 from depthwire.feed.listener import Feed
 from depthwire.runtime.socket_log import SocketLog
-from depthwire.session.handshake import refusal_of, refuse_unrequested, secrets_of, timestamp
+from depthwire.session.handshake import Refusal, refusal_of, refuse_unrequested, secrets_of, timestamp
 from depthwire.session.loss import TOO_BIG, Loss, describe, loss_of
 from depthwire.session.phase import ConnectionStatus, Phase
 from depthwire.session.rate_limit import connection_wait_s
@@ -43,6 +44,8 @@ from depthwire.settings import Settings
 # What the venue says to a connection that has stood for long enough; the exchange's advice is to reconnect at once. Not
 # so 1012 and 1013, a restart and too much load, where the close codes' registry asks for a delay.
 GOODBYES: Final = 1000, 1001
+# A signed URL may be why: the request is wrong, or from an address that the key is not for, or the server blocks all.
+PERHAPS_THE_KEY: Final = HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN
 PLAIN_AFTER_S: Final = 1.0
 PLAIN: Final = "the port speaks WebSocket without TLS: use ws://"
 log = logging.getLogger("depthwire")
@@ -96,6 +99,7 @@ class Connection:
         self.signing = SignIn(settings.auth_window_s, auth_way)
         self.is_private = not dialect.has_public_topics
         self.signed_in = False
+        self._is_asked = False  # a sign-in that is neither answered nor given up
         self._is_up = False
         self._handshake_s = 0.0
         self.damage = DamageCount()
@@ -257,6 +261,8 @@ class Connection:
             self._abandon(sock)
             refusal = refusal_of(error, secrets_of(target, self._proxy))
             message = f"{self.url}{self._through}: {refusal.text}"
+            if self._is_asked and not is_first:
+                self._signed_handshake_refused(refusal)
             raise ConnectError(message, refusal.status, refusal.retry_after_s) from None
         except Exception as error:
             self._abandon(sock)
@@ -338,14 +344,14 @@ class Connection:
 
     def _signed_target(self) -> str:
         """The URL to connect to, which signs in where that is to be done there and may be tried now."""
-        self.signed_in = False
+        self.signed_in = self._is_asked = False
         arguments = None
         if self.signing.credentials is not None and self.signing.way == "url":
             with suppress(AuthError):  # reported where it is tried again, once connected
                 arguments = self.signing.arguments()
         if arguments is None:
             return self._target
-        self.signed_in = True
+        self.signed_in = self._is_asked = True
         joint = "&" if "?" in self._target else "?"
         return f"{self._target}{joint}{as_query(arguments)}"
 
@@ -358,15 +364,26 @@ class Connection:
                 raise AuthError(str(signing.refusal)) from signing.refusal
             try:
                 async with asyncio.timeout(timeout_s):
+                    self._is_asked = self._transport is not None
                     answer = await self._request(*self._dialect.auth_request(*arguments))
             except TimeoutError:
-                raise signing.unanswered(timeout_s) from None
+                raise signing.unanswered(f"none came within {timeout_s:g} s") from None
+            finally:
+                self._is_asked = False
             if answer.success:
                 self._signed_in()
                 return
             error = signing.refused(answer.reason, self._clock_offset_s())
             if signing.wait_s() != 0.0:
                 raise error
+
+    def _signed_handshake_refused(self, refusal: Refusal) -> None:
+        """A handshake whose URL signs in was refused: public topics come back with the next one, without it."""
+        self._is_asked = False
+        if refusal.status == HTTPStatus.UNAUTHORIZED:
+            self._refused(self.signing.refused(refusal.text, None))
+        elif refusal.status in PERHAPS_THE_KEY:
+            self._refused(self.signing.unanswered(refusal.text))
 
     def _signed_in(self) -> None:
         self.signed_in = True
@@ -406,8 +423,9 @@ class Connection:
                 if wait_s == 0.0:  # it was never asked: there was no secret
                     wait_s = backoff.next_s()
             else:
-                self._note(Phase.LIVE)
-                self.owner.signed_in()
+                if not lost.done():
+                    self._note(Phase.LIVE)
+                    self.owner.signed_in()
                 return
 
     def _refused(self, error: AuthError) -> float | None:
@@ -416,7 +434,9 @@ class Connection:
         wait_s = self.signing.wait_s()
         is_new = str(error) != self.status.sign_in_refusal
         next_ns = None if wait_s is None else time.time_ns() + round(wait_s * 1e9)
-        self._note(Phase.LIVE, sign_in_refusal=str(error), sign_in_ns=next_ns)
+        self.status = msgspec.structs.replace(self.status, sign_in_refusal=str(error), sign_in_ns=next_ns)
+        if self._is_up:
+            self._note(Phase.LIVE)
         if error.__cause__ is None:  # else there was no try: an earlier refusal holds
             self.owner.report(error)
         if is_new:
@@ -490,7 +510,8 @@ class Connection:
         if transport is not self._transport:
             return  # abandoned, or its client was
         self._transport = None
-        self._is_up = self.signed_in = False
+        is_unanswered = self._is_asked and self._is_up
+        self._is_up = self.signed_in = self._is_asked = False
         self._note(
             Phase.WAITING,
             losses=self.status.losses + 1,
@@ -511,6 +532,8 @@ class Connection:
             if loss.is_ours and loss.code == TOO_BIG:
                 self.owner.report(MalformedFrame(f"too large: {loss.reason or 'a message above max_message_size'}"))
             self.owner.report(error)
+            if is_unanswered:
+                self._refused(self.signing.unanswered(f"the connection was lost before one came: {loss.text}"))
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(None)
 
@@ -537,6 +560,7 @@ class Connection:
                 self.feed.damaged(message, error.message)
             return
         future = self._asked_first(answer)
+        self._is_asked &= self.signing.way == "op"  # whoever answers here has let a signed URL in, or refuses it now
         if future is not None:
             future.set_result(answer)
             return

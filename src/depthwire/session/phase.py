@@ -6,7 +6,9 @@ import msgspec
 
 
 class Phase(StrEnum):
-    """What a connection is about: IDLE until it is wanted, and WAITING between two attempts."""
+    """What a connection is about: IDLE until it is wanted, or where its key was given up, and WAITING between two
+    attempts.
+    """
 
     IDLE = "IDLE"
     WAITING = "WAITING"
@@ -23,7 +25,7 @@ class ConnectionStatus(msgspec.Struct, frozen=True, kw_only=True):
     those that succeeded. ``last_loss`` tells why the latest connection that was lost ended, ``lost_ns`` when, and
     ``close_code`` and ``close_reason`` are those of its close frame, None and "" where there was none. A LIVE
     connection whose sign-in was refused serves its public topics alone: ``sign_in_refusal`` tells why, ``sign_in_ns``
-    when it is tried again, None where it is not.
+    when it is tried again, None where it is not. An IDLE one that is shown is not tried again.
     """
 
     url: str

@@ -22,8 +22,8 @@ class SignIn:
     """The sign-ins of one endpoint, over all of its connections; wanted while there are ``credentials``.
 
     ``refusal`` is the latest one, None once a sign-in was accepted. A refused key is tried once a minute, and five
-    times in all, unless its secret is fetched by a callable that gives another one. A refused clock is corrected by
-    the venue's, and tried once more at once.
+    times in all, unless its secret is fetched by a callable that gives another one. A sign-in that gets no answer is
+    tried once a minute. A refused clock is corrected by the venue's, and tried once more at once.
     """
 
     def __init__(self, window_s: float, way: AuthWay, *, clock_s: Callable[[], float] = time.monotonic) -> None:
@@ -87,9 +87,9 @@ class SignIn:
             text += f"; refused {self._tries} times, and not tried again with this secret"
         return self._keep(text, RETRY_S)
 
-    def unanswered(self, timeout_s: float) -> AuthError:
-        """The venue did not answer the latest try; returns the error that says so."""
-        return self._keep(f"no answer to the sign-in within {timeout_s:g} s", RETRY_S)
+    def unanswered(self, what_happened: str) -> AuthError:
+        """The latest try got no answer to itself; returns the error that says so."""
+        return self._keep(f"no answer to the sign-in: {what_happened}", RETRY_S)
 
     def _keep(self, text: str, wait_s: float) -> AuthError:
         self._refused = self._asked

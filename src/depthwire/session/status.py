@@ -30,7 +30,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 def status_of(url: str, sessions: Sequence[Session], last_error: str) -> Status:
     """The sessions' status together. O(topics)."""
-    sessions = [session for session in sessions if session.connection.status.phase is not Phase.IDLE]
+    sessions = [
+        session for session in sessions if session.subscriptions or session.connection.status.phase is not Phase.IDLE
+    ]
     connections = tuple(session.connection.status for session in sessions)
     frames = sum(session.frames for session in sessions)
     last_recv_ns = max((session.feed.last_recv_ns for session in sessions), default=0)
