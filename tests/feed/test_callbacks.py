@@ -1,7 +1,7 @@
 """What may be registered as a callback, wherever one is."""
 
 from collections.abc import AsyncIterator, Callable
-from functools import partial
+from functools import cache, lru_cache, partial, wraps
 from typing import Any
 
 import pytest
@@ -27,6 +27,17 @@ class AsyncCall:
     async def __call__(self, *_: object) -> None: ...
 
     async def method(self, *_: object) -> None: ...
+
+    @lru_cache  # noqa: B019 - as somebody may write it
+    async def cached(self, *_: object) -> None: ...
+
+
+class CachedCall:
+    __call__ = lru_cache(coroutine)
+
+
+@wraps(coroutine)
+def starts_a_task(*_: object) -> None: ...
 
 
 class PlainCall:
@@ -56,6 +67,11 @@ BAD: dict[str, Any] = {
     "an async method": AsyncCall().method,
     "a partial of a coroutine function": partial(coroutine, 1),
     "a partial of a partial": partial(partial(AsyncCall(), 1), 2),
+    "a cached coroutine function": lru_cache(coroutine),
+    "a cached partial of a coroutine function": cache(partial(coroutine, 1)),
+    "a cached async method": AsyncCall().cached,
+    "a static method": staticmethod(coroutine),
+    "an object with a cached async __call__": CachedCall(),
 }
 
 
@@ -69,8 +85,8 @@ def test_what_can_never_work_is_refused_at_once(name: str, callback: Any) -> Non
 @pytest.mark.parametrize("name", REGISTRIES)
 @pytest.mark.parametrize(
     "callback",
-    [print, PlainCall(), PlainCall, partial(print, 1), [].append],
-    ids=["builtin", "object", "class", "partial", "method"],
+    [print, PlainCall(), PlainCall, partial(print, 1), [].append, lru_cache(print), staticmethod(print), starts_a_task],
+    ids=["builtin", "object", "class", "partial", "method", "cached", "static", "wraps"],
 )
 def test_what_can_be_called_is_taken(name: str, callback: Any) -> None:
     REGISTRIES[name](callback)

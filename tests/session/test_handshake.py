@@ -33,6 +33,11 @@ async def refused(answer: bytes, query: str = "", **options: Any) -> errors.Conn
     [
         ("Sec-WebSocket-Extensions: permessage-deflate", "extension 'permessage-deflate'"),
         ("sec-websocket-protocol: chat", "subprotocol 'chat'"),
+        (
+            "Sec-WebSocket-Extensions:\r\nsec-websocket-extensions: permessage-deflate\r\nSec-WebSocket-Extensions: x",
+            "extension 'permessage-deflate, x'",
+        ),
+        ("Sec-WebSocket-Protocol:\r\nSec-WebSocket-Protocol: chat", "subprotocol 'chat'"),
     ],
 )
 def test_what_was_not_offered_must_not_be_chosen(header: str, shown: str) -> None:

@@ -20,14 +20,23 @@ from tests.support.v5_server import book
 from tests.support.wire import encode
 
 QUICK = Settings(timeout_s=5.0, backoff_first_s=0.01, backoff_cap_s=0.05)
-TEXT, CLOSE = 0x81, 0x88
+TEXT, CLOSE, PING, PONG = 0x81, 0x88, 0x89, 0x8A
+
+
+def long_frame(message: Any) -> bytes:
+    payload = encode(message)
+    return bytes([TEXT, 126]) + len(payload).to_bytes(2, "big") + payload
 
 
 class BookServer:
-    """Serves one v5 book; on its first connection it sends ``wrong`` after the snapshot, when it is told to."""
+    """Serves one v5 book; on its first connection it sends ``wrong`` after the snapshot, when it is told to.
 
-    def __init__(self, wrong: bytes) -> None:
-        self.wrong = wrong
+    What the client sends after that is in ``answers``; its close frame is answered by ``after_close``.
+    """
+
+    def __init__(self, wrong: bytes, after_close: bytes = b"") -> None:
+        self.wrong, self.after_close = wrong, after_close
+        self.answers: dict[int, bytes] = {}
         self.go = asyncio.Event()
         self.connections = 0
         self.closes: list[bytes] = []
@@ -39,8 +48,7 @@ class BookServer:
         each.writer.write(
             frame(TEXT, encode({"success": True, "ret_msg": "", "op": "subscribe", "req_id": request["req_id"]}))
         )
-        snapshot = encode(book("BTCUSDT"))
-        each.writer.write(bytes([TEXT, 126]) + len(snapshot).to_bytes(2, "big") + snapshot)
+        each.writer.write(long_frame(book("BTCUSDT")))
         if self.connections == 1:
             await self.go.wait()
             each.writer.write(self.wrong)
@@ -48,7 +56,9 @@ class BookServer:
             first, payload = await each.frame()
             if first == CLOSE:
                 self.closes.append(payload)
+                each.writer.write(self.after_close)
                 return
+            self.answers[first] = payload
 
 
 def broken_by(wrong: bytes, check: Callable[[BookServer, Client, errors.ConnectionLost], object]) -> None:
@@ -86,7 +96,7 @@ LATE = frame(TEXT, b"this would be no JSON")
 
 
 @pytest.mark.parametrize("bit", [0x40, 0x20, 0x10], ids=["rsv1", "rsv2", "rsv3"])
-@pytest.mark.parametrize("opcode", [0x80, 0x81, 0x82, 0x88, 0x8A, 0x01])
+@pytest.mark.parametrize("opcode", [0x80, 0x81, 0x82, 0x88, 0x89, 0x8A, 0x01])
 def test_a_reserved_bit_ends_the_connection_and_nothing_after_it_is_read(bit: int, opcode: int) -> None:
     broken_by(frame(opcode | bit, b"{}") + LATE, as_violation("a reserved bit is set"))
 
@@ -119,6 +129,41 @@ def test_a_close_frame_that_cannot_be_read_is_a_violation(payload: bytes) -> Non
         assert error.code in (1002, 1007)
 
     broken_by(frame(CLOSE, payload), check)
+
+
+INVALID_CLOSES = [code.to_bytes(2, "big") + b"why" for code in (1, 999, 1004, 1005, 1015, 2999, 5000)]
+
+
+@pytest.mark.parametrize("payload", [*INVALID_CLOSES, b"\x03", b"\x03\xe8\xff\xfe"])
+def test_nothing_after_an_invalid_close_is_applied(payload: bytes) -> None:
+    """Neither what came with it, nor what comes before the connection is over."""
+
+    async def main() -> None:
+        deltas = [long_frame(book("BTCUSDT", u=u, kind="delta", b=[["100.51", "1"]])) for u in (2, 3)]
+        server = BookServer(frame(CLOSE, payload) + deltas[0], after_close=deltas[1] + frame(PING, b"?"))
+        async with raw_server(server, "/v5/public/linear") as url, depthwire.connect(url, settings=QUICK) as client:
+            live = await client.book("BTCUSDT")
+            applied: list[int] = []
+            live.on_change(lambda _: applied.append(live.update_id))
+            server.go.set()
+            await until(lambda: client.status().connects == 2 and live.state is BookState.LIVE)
+            assert applied == [1]
+            assert PONG not in server.answers
+
+    run(main)
+
+
+def test_a_ping_is_answered_with_its_payload() -> None:
+    async def main() -> None:
+        server = BookServer(frame(PING, b"are you there?"))
+        async with raw_server(server, "/v5/public/linear") as url, depthwire.connect(url, settings=QUICK) as client:
+            await client.book("BTCUSDT")
+            server.go.set()
+            await until(lambda: bool(server.answers))
+            assert server.answers == {PONG: b"are you there?"}
+            assert client.status().losses == 0
+
+    run(main)
 
 
 def test_an_empty_close_is_reported_as_one_without_a_code_and_is_answered() -> None:

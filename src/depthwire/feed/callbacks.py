@@ -2,25 +2,40 @@
 
 import inspect
 from collections.abc import Callable
-from functools import partial
-from typing import Any, Generic, TypeVar
+from functools import lru_cache, partial
+from types import MethodType
+from typing import Any, Final, Generic, TypeVar
 
+WRAPPERS: Final[dict[type, str]] = {
+    partial: "func",
+    MethodType: "__func__",
+    staticmethod: "__func__",
+    type(lru_cache(print)): "__wrapped__",
+}
 Callback = TypeVar("Callback", bound=Callable[..., object])
 
 
 def checked_callback(callback: Callback) -> Callback:
     """Return a callback; raises TypeError where it is not callable, or async: nothing would await what it returns."""
-    called: Any = callback
-    while isinstance(called, partial):
-        called = called.func
+    called = innermost(callback)
     if not callable(called):
         raise TypeError(f"a callback must be callable, not {callback!r}")
-    if any(is_async(each) for each in (called, type(called).__call__)):
+    if is_async(called) or is_async(innermost(type(called).__call__)):
         raise TypeError(
             f"a callback must be a plain function, not the async {callback!r}: it is called inside the frame's call "
             "stack, where nothing can be awaited; read changes() or the stream in a task instead"
         )
     return callback
+
+
+def innermost(function: Any) -> Any:
+    """What is called in the end, inside wrappers that return just what it returns.
+
+    Others, such as what ``functools.wraps`` made, may well be plain functions around an async one.
+    """
+    while attribute := next((inside for wrapper, inside in WRAPPERS.items() if isinstance(function, wrapper)), None):
+        function = getattr(function, attribute)
+    return function
 
 
 def is_async(function: Any) -> bool:

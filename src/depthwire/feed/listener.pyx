@@ -74,7 +74,8 @@ cdef class Feed(WSListener):
 
     cpdef on_ws_frame(self, WSTransport transport, WSFrame frame):
         cdef int64_t ts_recv_ns = now_ns()
-        if self._is_over:
+        # picows goes on reading after a close frame that it found invalid, and has answered.
+        if self._is_over or (transport.is_close_frame_sent and frame.msg_type != WSMsgType.CLOSE):
             return
         if frame.rsv1 | frame.rsv2 | frame.rsv3:
             self._fail(transport, WSCloseCode.PROTOCOL_ERROR, "a reserved bit is set, though no extension was negotiated")
@@ -87,6 +88,8 @@ cdef class Feed(WSListener):
             self.damaged(frame.get_payload_as_bytes(), BINARY)
         elif frame.msg_type <= WSMsgType.BINARY:
             self._assemble(transport, frame, ts_recv_ns)
+        elif frame.msg_type == WSMsgType.PING:
+            transport.send_pong(frame.get_payload_as_bytes())
 
     cdef int _fail(self, WSTransport transport, code, reason) except -1:
         """The venue broke the protocol: end the connection at once; what else it sent on it is not read."""

@@ -247,6 +247,7 @@ class Connection:
                     proxy_ssl_context=self._ssl_context if self._is_proxy_in_tls else None,
                     socket_factory=make_socket,
                     disconnect_on_exception=False,
+                    enable_auto_pong=False,  # the feed does, once it has checked the frame
                     websocket_handshake_timeout=None,
                     max_frame_size=self._settings.max_message_size,
                     # A redirect could carry credentials to another host.

@@ -27,7 +27,7 @@ class Refusal(NamedTuple):
 def refuse_unrequested(response: picows.WSUpgradeResponse) -> None:
     """Raise WSHandshakeError where a server chose an extension or a subprotocol, of which none is ever offered."""
     for header, name in UNREQUESTED.items():
-        if value := response.headers.get(header):
+        if value := ", ".join(filter(None, response.headers.getall(header, ()))):
             raise picows.WSHandshakeError(f"it chose the {name} {printable(value)!r}, which was not offered")
 
 
