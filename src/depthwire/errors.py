@@ -207,7 +207,13 @@ class SubscriptionTimeout(SubscriptionError, TimeoutError):
 
 
 class FrameError(DepthwireError):
-    """A frame that cannot be used. ``topic`` is the frame's topic, or "" where it has none."""
+    """A frame that cannot be used. ``topic`` is the frame's topic, or "" where it has none.
+
+    ``is_damage`` tells that the frame itself arrived damaged, rather than that it says what makes no sense: it is not
+    well-formed JSON, or it contradicts a frame of the same number. The third one within 60 s replaces the connection.
+    """
+
+    is_damage = False
 
     def __init__(self, message: str, topic: str = "") -> None:
         message = shortened(message)
@@ -227,9 +233,10 @@ class DamagedFrame(MalformedFrame):
     """A frame arrived of which nobody can tell whose it was: binary, empty, not JSON, cut or damaged in its topic.
 
     ``topics`` are those that it may have been of: all of its connection that its readable part does not exclude. Their
-    books and instruments are STALE and refetched; their streams carry a :class:`StreamGap`. The third one within 60 s
-    replaces the connection.
+    books and instruments are STALE and refetched; their streams carry a :class:`StreamGap`.
     """
+
+    is_damage = True
 
     def __init__(self, message: str, topics: tuple[str, ...] = ()) -> None:
         super().__init__(message)
@@ -274,6 +281,8 @@ class SnapshotMissing(ContinuityError):
 
 class SnapshotMismatch(ContinuityError):
     """A snapshot has the book's own number (v5: ``u``, v2: ``cross_seq``) but other levels: one is damaged."""
+
+    is_damage = True
 
 
 class UnknownLevel(ContinuityError):

@@ -219,10 +219,11 @@ def test_other_levels_at_the_same_number_prove_damage(begun: Begun, kind: Kind, 
 
 
 @of_each_kind
-def test_an_older_snapshot_does_not_end_the_wait(begun: Begun, kind: Kind) -> None:
+def test_an_older_answer_does_not_end_the_wait(begun: Begun, kind: Kind) -> None:
     lane = begun(kind)
     lane.live.mark_stale("a test")
     before = lane.held
+    lane.channel.asked()
     lane.snapshot(Numbers(10, 100, 0), OTHERS)
     (error,) = lane.errors
     assert isinstance(error, errors.OutOfSequence)
@@ -232,40 +233,82 @@ def test_an_older_snapshot_does_not_end_the_wait(begun: Begun, kind: Kind) -> No
 
 
 @of_each_kind
+def test_late_copies_that_nobody_asked_for_are_never_followed(begun: Begun, kind: Kind) -> None:
+    """A burst proves nothing; it counts as one answer where a request is open."""
+    lane = begun(kind)
+    lane.live.mark_stale("a test")
+    before = lane.held
+    for asks in range(3):
+        for _ in range(20):
+            lane.snapshot(Numbers(10, 100, 0), OTHERS)
+        assert (lane.live.state, lane.held, len(lane.errors)) == (BookState.STALE, before, asks)
+        lane.channel.asked()
+    lane.snapshot(FIRST)
+    assert lane.live.state is BookState.LIVE
+    assert lane.channel.outdated == 58
+
+
+@of_each_kind
 def test_a_venue_that_goes_on_in_the_past_is_followed_in_the_end(begun: Begun, kind: Kind) -> None:
-    """It was started over with older numbers on an older clock."""
+    """It was started over with older numbers on an older clock, and answers each request so."""
     lane = begun(kind)
     lane.live.mark_stale("the connection was lost")
     for step in range(2):
+        lane.channel.asked()
         lane.snapshot(Numbers(1 + step, 5 + step, step), OTHERS)
         assert lane.live.state is BookState.STALE
+    lane.channel.asked()
     lane.snapshot(Numbers(3, 7, 2), OTHERS)
     assert (lane.live.state, lane.live.cross_seq, lane.best) == (BookState.LIVE, 7, (99.5, 100.5))
 
 
 @of_each_kind
-def test_late_copies_among_newer_frames_are_not_followed(begun: Begun, kind: Kind) -> None:
+def test_answers_of_two_connections_are_not_counted_together(begun: Begun, kind: Kind) -> None:
+    lane = begun(kind)
+    lane.live.mark_stale("a test")
+    for _ in range(5):
+        for _ in range(2):
+            lane.channel.asked()
+            lane.snapshot(Numbers(10, 100, 0), OTHERS)
+        lane.channel.asked()
+        lane.channel.connection_lost("a test", 0)
+        lane.snapshot(Numbers(10, 100, 0), OTHERS)
+    assert (lane.live.state, len(lane.errors), lane.channel.outdated) == (BookState.STALE, 10, 5)
+
+
+@of_each_kind
+def test_late_answers_among_newer_frames_are_not_followed(begun: Begun, kind: Kind) -> None:
     lane = begun(kind)
     lane.live.mark_stale("a test")
     for step in range(10):
         lane.delta(Numbers(20 + step, 200 + step, 2 * SECOND + step))
+        lane.channel.asked()
         lane.snapshot(Numbers(10, 100, 0), OTHERS)
     assert lane.live.state is BookState.STALE
 
 
 @of_each_kind
-def test_a_live_book_notices_that_the_venue_goes_on_in_the_past(begun: Begun, kind: Kind) -> None:
-    """Every frame looks like a late copy; so many in a row are none."""
+def test_a_live_book_leaves_out_late_copies_however_many_come(begun: Begun, kind: Kind) -> None:
+    lane = begun(kind)
+    before = lane.held
+    for step in range(50):
+        lane.snapshot(Numbers(1 + step % 10, 5 + step, step), OTHERS)
+    assert (lane.live.state, lane.held, lane.errors, lane.channel.outdated) == (BookState.LIVE, before, [], 50)
+
+
+@of_each_v5
+def test_a_live_book_notices_deltas_that_go_on_in_the_past(begun: Begun, kind: Kind) -> None:
+    """Every one looks like a late copy; so many in a row are none."""
     lane = begun(kind)
     sent = 0
     while lane.live.state is BookState.LIVE:
-        lane.snapshot(Numbers(1 + sent, 5 + sent, sent), OTHERS)
+        lane.delta(Numbers(1 + sent, 5 + sent, sent))
         sent += 1
-    assert (sent, lane.channel.outdated) == (9, 9)
     (error,) = lane.errors
     assert isinstance(error, errors.OutOfSequence)
-    lane.snapshot(Numbers(1 + sent, 5 + sent, sent), OTHERS)
-    assert (lane.live.state, lane.best) == (BookState.LIVE, (99.5, 100.5))
+    assert (sent, lane.channel.outdated) == (9, 9)
+    lane.snapshot(Numbers(1, 5, 0), OTHERS)
+    assert lane.live.state is BookState.STALE
 
 
 @of_each_kind

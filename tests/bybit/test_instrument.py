@@ -3,7 +3,7 @@
 import json
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -11,6 +11,7 @@ from depthwire import errors
 from depthwire.book.types import BookState
 from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.v2.dialect import INVERSE
+from depthwire.bybit.v5 import dialect as v5
 from depthwire.feed.channel import Channel, StateChannel
 from tests.support.offline import Offline
 from tests.support.plain_client import run
@@ -74,7 +75,7 @@ def test_updates_and_inserts_of_one_delta_all_count_the_later_wins() -> None:
 
 
 def test_a_snapshot_replaces_everything() -> None:
-    _, instrument, _ = started(snapshot(), snapshot(seq=50, index_price_e4=7))
+    _, instrument, _ = started(snapshot(), snapshot(seq=150, index_price_e4=7))
     assert instrument.index_price_e4 == 7
     assert instrument.last_price is None
     assert instrument.updated == {"index_price_e4", *FIELDS}
@@ -207,7 +208,7 @@ def test_a_lost_connection_makes_it_stale() -> None:
     channel.connection_lost("the cable", 1)
     assert (instrument.state, instrument.stale_reason) == (BookState.STALE, "the cable")
     assert "STALE" in repr(instrument)
-    offline.send(snapshot(seq=1))
+    offline.send(snapshot(seq=101))
     assert instrument.state is BookState.LIVE
 
 
@@ -216,3 +217,85 @@ def test_an_unknown_attribute_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="last_prize"):
         _ = instrument.last_prize
     assert INVERSE.instrument_topic("BTCUSD") == TOPIC
+
+
+# which snapshot counts
+
+
+class Case(NamedTuple):
+    """A dialect's topic, LIVE at sequence 100 and its time 100."""
+
+    dialect: Any
+    topic: str
+
+    def snapshot(self, seq: int, ts: int, price: str) -> dict[str, Any]:
+        if self.topic.startswith("tickers"):
+            data = {"symbol": "BTCUSDT", "lastPrice": price}
+            return {"topic": self.topic, "type": "snapshot", "data": data, "cs": seq, "ts": ts}
+        data = {"id": 1, "symbol": "BTCUSD", "last_price": price}
+        return {"topic": self.topic, "type": "snapshot", "data": data, "cross_seq": seq, "timestamp_e6": ts}
+
+    def begun(self) -> tuple[Offline, Any, Channel]:
+        offline = Offline(dialect=self.dialect)
+        channel = offline.add(self.topic)
+        assert isinstance(channel, StateChannel)
+        offline.send(self.snapshot(100, 100, "1"))
+        assert channel.state.last_price == 1
+        return offline, channel.state, channel
+
+
+of_each_case = pytest.mark.parametrize(
+    "case", [Case(INVERSE, TOPIC), Case(v5.LINEAR, "tickers.BTCUSDT")], ids=["v2", "v5"]
+)
+
+
+@of_each_case
+@pytest.mark.parametrize(("seq", "ts"), [(99, 99), (99, 100), (100, 99), (99, 0)])
+def test_late_copies_are_left_out_and_counted_however_many_come(case: Case, seq: int, ts: int) -> None:
+    offline, instrument, _ = case.begun()
+    for _ in range(20):
+        offline.send(case.snapshot(seq, ts, "2"))
+    assert (instrument.state, instrument.last_price, instrument.version) == (BookState.LIVE, 1, 1)
+    assert (instrument.frame_seq, instrument.outdated, offline.errors) == (100, 20, [])
+
+
+@of_each_case
+@pytest.mark.parametrize(("seq", "ts"), [(1, 101), (99, 200), (101, 100), (101, 50), (100, 101)])
+def test_a_snapshot_of_a_newer_sequence_or_time_is_applied(case: Case, seq: int, ts: int) -> None:
+    offline, instrument, _ = case.begun()
+    offline.send(case.snapshot(seq, ts, "2"))
+    assert (instrument.last_price, instrument.frame_seq, instrument.version, offline.errors) == (2, seq, 2, [])
+
+
+@of_each_case
+def test_a_snapshot_that_is_sent_again_is_no_change_and_with_other_fields_proves_damage(case: Case) -> None:
+    offline, instrument, _ = case.begun()
+    offline.send(case.snapshot(100, 100, "1"), 77)
+    assert (instrument.version, instrument.ts_recv_ns, offline.errors) == (1, 77, [])
+    offline.send(case.snapshot(100, 100, "2"))
+    (error,) = offline.errors
+    assert isinstance(error, errors.SnapshotMismatch)
+    assert instrument.state is BookState.STALE
+    offline.send(case.snapshot(100, 100, "2"))
+    assert (instrument.state, instrument.last_price) == (BookState.LIVE, 2)
+
+
+@of_each_case
+def test_only_the_third_older_answer_in_a_row_is_followed(case: Case) -> None:
+    offline, instrument, channel = case.begun()
+    instrument.mark_stale("a test")
+    for asks in range(3):
+        for _ in range(5):
+            offline.send(case.snapshot(90, 90, "2"))
+        assert (instrument.state, len(offline.errors)) == (BookState.STALE, asks)
+        channel.asked()
+    offline.send(case.snapshot(90, 90, "2"))
+    assert (instrument.state, instrument.last_price, len(offline.errors)) == (BookState.LIVE, 2, 2)
+
+
+@of_each_case
+def test_what_comes_from_elsewhere_may_be_older(case: Case) -> None:
+    offline, instrument, channel = case.begun()
+    channel.start_over()
+    offline.send(case.snapshot(90, 90, "2"))
+    assert (instrument.last_price, offline.errors) == (2, [])

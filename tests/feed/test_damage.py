@@ -13,6 +13,7 @@ from picows import WSMsgType
 
 import depthwire
 from depthwire import errors
+from depthwire.arbitration.events import LATEST_NS
 from depthwire.arbitration.states import LineTally
 from depthwire.arbitration.topic import MergedEvents, MergedState, MergedTopic
 from depthwire.book.types import BookState
@@ -398,8 +399,9 @@ def test_readers_of_two_lines_do_not_notice_damage_on_one(kind: str, name: str) 
     damage, reach = KINDS[kind]
     for topic in speech.topics:
         pair = Pair(speech)
-        for number in (0, 1, 0):
-            pair.lines[number].send(damage(speech.of(topic), topic), 200)
+        for round_, number in enumerate((0, 1, 0)):
+            pair.last_recv_ns = 200 + round_ * LATEST_NS
+            pair.lines[number].send(damage(speech.of(topic), topic), pair.last_recv_ns)
             pair.pongs = [True] * len(pair.pongs)
             assert pair.shown() <= {BookState.LIVE}
             assert [item for item in pair.met() if isinstance(item, StreamGap)] == []
@@ -408,7 +410,7 @@ def test_readers_of_two_lines_do_not_notice_damage_on_one(kind: str, name: str) 
                 each for each in concerned(speech.topics, topic, reach) if each in states_of(pair.lines[number])
             ]
             for each in stale:
-                pair.lines[number].send(speech.of(each), 300)  # its resync's snapshot
+                pair.lines[number].send(speech.of(each), pair.last_recv_ns)  # its resync's snapshot
 
 
 @SPEECHES
@@ -419,6 +421,26 @@ def test_damage_on_both_lines_at_once_is_a_gap_and_stale(name: str) -> None:
     assert pair.shown() <= {BookState.STALE}
     assert {type(item) for item in pair.met()} <= {StreamGap}
     assert len(pair.met()) == len(pair.streams)
+
+
+@SPEECHES
+@pytest.mark.parametrize("is_answered", [False, True])
+@pytest.mark.parametrize("after_ns", [1, LATEST_NS - 1])
+def test_damage_on_the_other_line_before_it_made_up_is_a_gap(name: str, is_answered: bool, after_ns: int) -> None:
+    """Its server may have answered a ping before the venue told it the event that the first line lost."""
+    speech = speech_of(name)
+    for cut in (False, True):
+        pair = Pair(speech)
+        pair.lines[0].send(b"", 200)
+        assert pair.met() == []
+        if is_answered:
+            pair.pongs = [True] * len(pair.pongs)
+        pair.last_recv_ns = 200 + after_ns
+        for topic in pair.streams:
+            pair.lines[1].send(speech.of(topic)[:-3] if cut else b"", 200 + after_ns)
+        for topic, stream in pair.streams.items():
+            errors_met = [item for item in stream._queue if isinstance(item, Exception)]
+            assert errors_met, topic
 
 
 def test_a_line_that_is_lost_before_it_made_up_for_the_other_leaves_a_gap() -> None:
@@ -516,6 +538,64 @@ def test_the_third_damaged_frame_replaces_the_connection() -> None:
             await until(lambda: client.status().connects == 2 and btc.state is BookState.LIVE)
             assert client.status().last_loss == "3 damaged frames within 60 s"
             assert sum(isinstance(error, DamagedFrame) for error in found) == MOST_DAMAGED
+
+    run(main)
+
+
+def mismatch() -> bytes:
+    return encode(book("BTCUSDT", b=[["100.50", "7"]]))
+
+
+@pytest.mark.parametrize(
+    ("raw", "replaces"),
+    [
+        (encode(book("BTCUSDT", u=2, kind="delta"))[:-9], True),
+        (encode(book("BTCUSDT", u=2, kind="delta")).replace(b'"u"', b'"u'), True),
+        (mismatch(), True),
+        (encode(book("BTCUSDT", u=7, kind="delta")), False),
+        (encode(book("BTCUSDT", u=2, kind="delta", b=[["100.50", "odd"]])), False),
+    ],
+    ids=["cut", "broken", "other levels", "gap", "odd value"],
+)
+def test_damage_inside_a_topics_frame_counts_as_damage_and_a_gap_does_not(raw: bytes, replaces: bool) -> None:
+    async def main() -> None:
+        async with v5_server() as server, depthwire.connect(server.url, settings=QUICK) as client:
+            found = collected(client)
+            btc = await client.book("BTCUSDT")
+            for number in range(MOST_DAMAGED):
+                await until(lambda: btc.state is BookState.LIVE)
+                damage_all(server, raw)
+                await until(lambda number=number: len(found) > number)
+                assert found[number].is_damage is replaces  # type: ignore[attr-defined]
+            await until(lambda: btc.state is BookState.LIVE and client.status().connects == 1 + replaces)
+            assert client.health()[btc.topic].damaged == MOST_DAMAGED * replaces
+            if replaces:
+                assert client.status().last_loss == "3 damaged frames within 60 s"
+
+    run(main)
+
+
+def test_doubts_of_one_turn_are_settled_by_one_ping() -> None:
+    def pings(server: V5Server) -> int:
+        return sum(request["op"] == "ping" for each in server.connections for request in each.requests)
+
+    async def main() -> None:
+        async with (
+            v5_server() as server,
+            v5_server() as other,
+            depthwire.connect([server.url, other.url], settings=QUICK) as client,
+        ):
+            found = collected(client)
+            names = [f"{letter}USDT" for letter in "ABCDEFGHIJ"]
+            await asyncio.gather(*(client.trades(name) for name in names))
+            await until(lambda: all(len(each.held("publicTrade.JUSDT")) == 1 for each in (server, other)))
+            before = pings(other)
+            for number in range(2):
+                damage_all(server, b"")
+                await until(lambda number=number: len(found) == number + 1)
+            await until(lambda: pings(other) > before)
+            await asyncio.gather(*(line.public.connection.catch_up() for line in client._served._lines))  # type: ignore[union-attr]
+            assert pings(other) <= before + 3, "one for each damaged frame, and the one of catch_up"
 
     run(main)
 

@@ -20,6 +20,8 @@ MOST_PASSED: Final = 32
 """How far behind its place an event may still come on its own line."""
 MOST_FAULTS: Final = 32
 """How many frames or events that one line could not read wait for what the other line brings of them."""
+LATEST_NS: Final = 1_000_000_000
+"""How far apart two lines may bring one event: a pong proves what its own server had sent, not what the venue had."""
 MOST_IDS: Final = 256
 """How many events' ids are remembered: a new subscriber is told the last ones again."""
 ID_FIELDS: Final = ("trade_id", "exec_id")
@@ -120,17 +122,20 @@ class EventStrand:
         self._merge.damaged(self._line, gap)
 
     def rely_on(self, other: "EventStrand", gap: StreamGap) -> None:
-        """The other line makes up for a damaged frame, as soon as it has brought all that was sent before now."""
-        if self.doubt is None or self.is_made_up():
-            self.doubt = gap
-        else:
-            self.doubt = StreamGap(gap.topic, gap.reason, self.doubt.since_ns, gap.until_ns)
+        """The other line makes up for a damaged frame, if it stays undamaged until it has brought all that was sent."""
+        earlier = self.taken_doubt(gap.until_ns)
+        self.doubt = gap if earlier is None else StreamGap(gap.topic, gap.reason, earlier.since_ns, gap.until_ns)
         self.is_made_up = other.probe()
 
-    def taken_doubt(self) -> StreamGap | None:
-        """The gap that the other line has not made up for yet, which is no longer in doubt then."""
+    def taken_doubt(self, now_ns: int) -> StreamGap | None:
+        """The gap that the other line has not made up for at ``now_ns``, which is no longer in doubt then.
+
+        It has with its pong, but not before the time is over in which it may still bring the same event.
+        """
         doubt, self.doubt = self.doubt, None
-        return None if doubt is None or self.is_made_up() else doubt
+        if doubt is None or (self.is_made_up() and now_ns - doubt.until_ns >= LATEST_NS):
+            return None
+        return doubt
 
     def taken_faults(self) -> bool:
         """Whether it could not read something in whose place the other line brought nothing; asked once for each."""
@@ -234,7 +239,12 @@ class EventMerge:
         if copy is not None:
             other.faults.remove(copy)
             self.channel.refuse(copy)
-        elif not other.is_up or len(mine.faults) == MOST_FAULTS or other.taken_doubt() or other.taken_faults():
+        elif (
+            not other.is_up
+            or len(mine.faults) == MOST_FAULTS
+            or other.taken_doubt(mine.now_ns())
+            or other.taken_faults()
+        ):
             self.channel.refuse(error)
         else:
             mine.faults.append(error)
@@ -251,7 +261,7 @@ class EventMerge:
         mine, other = self._pair(line)
         if not mine.is_up:
             return
-        unproven = other.taken_doubt()
+        unproven = other.taken_doubt(gap.until_ns)
         if not other.is_up or unproven is not None or other.taken_faults() or not mine.has_caught_up():
             since_ns = gap.since_ns if unproven is None else min(gap.since_ns, unproven.since_ns)
             self.channel.break_off(StreamGap(gap.topic, gap.reason, since_ns, gap.until_ns))
@@ -271,12 +281,16 @@ class EventMerge:
         """A line brings nothing any more; what it brought ends at ``since_ns``."""
         mine, other = self._pair(line)
         mine.may_bring = False
-        if mine.is_up and (gap := other.taken_doubt()) is not None:
+        if mine.is_up and (gap := other.taken_doubt(since_ns)) is not None:
             self.channel.break_off(gap)
         if not mine.is_up:
             mine.forget()
             return
         mine.is_up, mine.reached_ns, mine.reason = False, since_ns, reason
+        if other.is_up and len(mine.awaited) < len(mine.faults):
+            # What it could not read the other may still bring, as of a damaged frame.
+            reason, mine.faults = str(mine.faults[-1]), []
+            mine.rely_on(other, StreamGap(self.channel.topic, reason, mine.up_since_ns, max(since_ns, mine.now_ns())))
         for strand in (mine, other):
             self._settle(strand, len(strand.awaited))
         has_caught_up = mine.has_caught_up()

@@ -11,11 +11,13 @@ from depthwire.errors import (
     DepthwireError,
     FrameError,
     OutOfSequence,
+    SnapshotMismatch,
     SnapshotMissing,
     SymbolMismatch,
 )
 from depthwire.feed.callbacks import Callbacks
 from depthwire.feed.channel import callback_error, log_error
+from depthwire.feed.insistence import CONVINCING, Insistence
 from depthwire.feed.streams import changes
 
 ChangeListener = Callable[["Instrument", frozenset[str]], object]
@@ -46,7 +48,8 @@ class Instrument:
     ``updated`` names the fields that the last frame changed: on v2 as the wire does, on v5 as the attributes.
     ``frame_seq`` is the ``cross_seq`` of that frame, v5's ``cs`` (v2's field ``cross_seq`` is that of the symbol's
     last change), ``ts_exchange_us`` and ``ts_recv_ns`` its times since the epoch. ``version`` counts applied frames,
-    ``dropped`` the deltas that came while it waited for a snapshot. ``finished`` tells that its client was closed or
+    ``dropped`` the deltas that came while it waited for a snapshot, ``outdated`` the late snapshots that it left out.
+    ``finished`` tells that its client was closed or
     the topic unsubscribed, or that the venue serves it no more: then ``failure`` is the error that says why, else None.
 
     Subclasses read a dialect's messages: :meth:`_head` and :meth:`_merged`. ``names`` pairs the attributes of ``info``
@@ -60,7 +63,9 @@ class Instrument:
         self.stale_reason: str | None = None
         self.updated: frozenset[str] = frozenset()
         self.frame_seq = self.ts_exchange_us = self.ts_recv_ns = 0
-        self.version = self.dropped = self.odd_fields = 0
+        self.version = self.dropped = self.outdated = self.odd_fields = 0
+        self.insistence = Insistence()
+        self._starts_over = False
         self.finished = False
         self.failure: DepthwireError | None = None
         self.report: Callable[[DepthwireError], object] = log_error
@@ -74,23 +79,38 @@ class Instrument:
     def apply(self, message: Any, ts_recv_ns: int = 0) -> None:
         """Apply one frame, whole or not at all, then call the subscribers. O(fields).
 
-        A snapshot replaces all fields and makes the state LIVE. A delta that comes while STALE is dropped.
+        A snapshot replaces all fields and makes the state LIVE. A delta that comes while STALE is dropped. A snapshot
+        whose sequence and time are not newer is a late copy: it is left out and counted. An older answer to a request
+        is refused while STALE, the third one in a row is applied. One of the same sequence and time is no change where
+        its fields are the same, else one of the two is damaged.
 
-        Raises SnapshotMissing (a delta while EMPTY), OutOfSequence (a sequence that falls), SymbolMismatch or
-        MalformedFrame; then the fields are as before, and a LIVE state is STALE.
+        Raises SnapshotMissing (a delta while EMPTY), OutOfSequence (a sequence that falls), SnapshotMismatch,
+        SymbolMismatch or MalformedFrame; then the fields are as before, and a LIVE state is STALE.
         """
         head = self._head(message)
         if not head.is_snapshot and self.state is BookState.STALE:
             self.dropped += 1
+            if self._is_newer(head):
+                self.insistence.contradicted()
             return
         try:
             if not head.is_snapshot:
                 self._check_follows(head)
+            elif self._is_late(head) and not self._is_insisted_on(head):
+                self.outdated += 1
+                return
             info = self._merged(message)
+            if head.is_snapshot and self._is_same(head):
+                self._take_again(info, ts_recv_ns)
+                return
         except FrameError as error:
             self.mark_stale(error.message)
             raise
         self._take(info, head.seq, head.ts_exchange_us, ts_recv_ns)
+
+    def start_over(self) -> None:
+        """What comes next is from elsewhere: apply its first snapshot, whatever the numbers are."""
+        self._starts_over = True
 
     def adopt(self, other: "Instrument") -> None:
         """Take over the LIVE state of another one of the symbol, as a frame's, and call the subscribers. O(fields)."""
@@ -101,12 +121,56 @@ class Instrument:
             called for name, called in self.names if getattr(info, name) != getattr(self._info, name)
         )
         self._info = info
+        self._starts_over = False
         self.frame_seq, self.ts_exchange_us, self.ts_recv_ns = seq, ts_exchange_us, ts_recv_ns
         self.version += 1
         if self.state is not BookState.LIVE:
+            self.insistence.forget()
             self._enter(BookState.LIVE, None)
         for listener in self._listeners.now:
             self._tell(listener, self, self.updated)
+
+    def _take_again(self, info: Record, ts_recv_ns: int) -> None:
+        """A snapshot of the state's own sequence and time: no change, or proof of damage."""
+        if info != self._info:
+            seq, ts_us = self._numbers
+            raise SnapshotMismatch(
+                f"a snapshot of sequence {seq} at {ts_us} µs has other fields than the state has at that number; "
+                "one of the two is damaged",
+                self.topic,
+            )
+        self.ts_recv_ns = ts_recv_ns
+
+    @property
+    def _numbers(self) -> tuple[int, int]:
+        return self.frame_seq, self.ts_exchange_us
+
+    def _is_newer(self, head: Head) -> bool:
+        """Whether a frame's sequence or time is above the state's; an absent one, 0, is neither above nor below."""
+        return any(number > known > 0 for number, known in zip(head[1:], self._numbers, strict=True))
+
+    def _is_late(self, head: Head) -> bool:
+        """Whether a snapshot is from before the state."""
+        if self.state is BookState.EMPTY or self._starts_over or self._is_newer(head):
+            return False
+        return any(known > number > 0 for number, known in zip(head[1:], self._numbers, strict=True))
+
+    def _is_same(self, head: Head) -> bool:
+        """Whether a snapshot has the numbers of the LIVE state. Without a ``cs``, a time alone proves nothing."""
+        is_live = self.state is BookState.LIVE and not self._starts_over
+        return is_live and head.seq > 0 and head[1:] == self._numbers
+
+    def _is_insisted_on(self, head: Head) -> bool:
+        """Whether a late snapshot is applied all the same; raises OutOfSequence where it must be asked for again."""
+        answers = self.insistence.older() if self.state is BookState.STALE else 0
+        if 0 < answers < CONVINCING:
+            (seq, ts_us), (known, known_us) = head[1:], self._numbers
+            raise OutOfSequence(
+                f"a snapshot of sequence {seq} at {ts_us} µs is older than the state of sequence {known} "
+                f"at {known_us} µs; it is fetched again",
+                self.topic,
+            )
+        return answers >= CONVINCING
 
     def _check_follows(self, head: Head) -> None:
         if self.state is not BookState.LIVE:

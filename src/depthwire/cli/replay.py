@@ -179,7 +179,7 @@ class Replay:
     def apply(self, path: str) -> None:
         """Apply all frames of a tape; raises TapeError. O(bytes)."""
         start, frames, left_out, used = time.perf_counter(), self.feed.frames, self.left_out, self.used
-        for channel in self.books:
+        for channel in self.feed.channels:
             channel.start_over()  # a tape may be older than the one before
         with TapeReader(path) as tape, _progress(tape) as tell_progress:
             for _ in tape.feed_to(self.feed.receive_lines, self.feed.receive):

@@ -43,7 +43,6 @@ cdef class IgnoredChannel(Channel):
 
 cdef enum:
     REMEMBERED = 8              # frames
-    CONVINCING = 3              # late snapshots in a row: the venue goes on in the past
 
 
 cdef struct FrameNumbers:
@@ -61,19 +60,18 @@ cdef class BookChannel(Channel):
     cdef BookDecoder _decoder
     cdef Scanner _scanner       # None: every frame is decoded
     cdef FrameNumbers _applied[REMEMBERED]      # those of the last frames, by the book's version
-    # In a row, since the version that the book had then: late frames while LIVE, late snapshots while not.
-    cdef uint64_t _counted_at
+    cdef uint64_t _counted_at   # the book's version since which late deltas are counted
     cdef int _late
-    cdef int _late_snapshots
+    cdef object _insistence
     cdef bint _starts_over
 
     cdef bint _was_applied(self, BookFrame frame) noexcept
     cdef int _apply(self, BookFrame frame, int64_t ts_recv_ns) except -1
     cdef int _take_snapshot(self, BookFrame frame, int64_t ts_recv_ns) except -1
     cdef int _hold_back(self, BookFrame frame, int64_t ts_recv_ns) except -1
-    cdef int _leave_out(self, BookFrame frame) except -1
+    cdef int _begin(self, BookFrame frame, int64_t ts_recv_ns) except -1
+    cdef int _leave_out_delta(self, BookFrame frame) except -1
     cdef int _drop(self, BookFrame frame) except -1
-    cdef int _begin_count(self) noexcept
     cdef str _numbers(self, BookFrame frame)
 
 

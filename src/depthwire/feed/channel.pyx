@@ -16,6 +16,7 @@ from depthwire.book.update cimport BookFrame
 from depthwire.book.snapshot_order cimport LATE, SAME_NUMBER, Order, is_restart, order_of
 
 from depthwire.feed.callbacks import checked_callback
+from depthwire.feed.insistence import CONVINCING, Insistence
 from depthwire.errors import (
     UNDECODABLE,
     CallbackError,
@@ -230,6 +231,9 @@ cdef class Channel:
     def asked(self):
         """The venue is asked for the topic: its frames may come from now on, before the answer."""
 
+    def start_over(self):
+        """What comes next is from elsewhere: apply its first snapshot, whatever the numbers are."""
+
     def connection_lost(self, reason, since_ns):
         """No frames until the connection is back, and those since ``since_ns`` are lost."""
         raise NotImplementedError
@@ -274,9 +278,10 @@ cdef class BookChannel(Channel):
     leaves out: snapshots as ``snapshot_order.pxd`` defines them, copies of one of its last deltas, on v5 all deltas that are
     not beyond its own ``u`` and ``seq``.
 
-    A venue may start over with older numbers, after a restart on an older clock. More late frames in a row than a LIVE
-    book remembers make it STALE. A late snapshot for a STALE book is refused, so that it is fetched again; the third one
-    in a row is applied, where nothing newer came in between.
+    A venue may start over with older numbers, after a restart on an older clock. More late deltas in a row than a LIVE
+    book remembers make it STALE. A late snapshot that answers a request for a STALE book is refused, so that the book is
+    fetched again; the answer to the third request in a row is applied, where nothing newer came in between. A late
+    snapshot that no request asked for is left out, always.
     """
 
     def __init__(self, LiveBook book not None, BookDecoder decoder not None, Scanner scanner=None):
@@ -284,6 +289,7 @@ cdef class BookChannel(Channel):
         self.book = book
         self._decoder = decoder
         self._scanner = scanner
+        self._insistence = Insistence()
 
     cdef int on_frame(self, const char* data, Py_ssize_t size, const char* behind_topic, int64_t ts_recv_ns) except -1:
         cdef BookFrame frame = self._decoder.frame
@@ -300,11 +306,10 @@ cdef class BookChannel(Channel):
         if self.book.status == STALE:
             return self._drop(frame)
         if self.book.is_late(frame) and self._was_applied(frame):
-            return self._leave_out(frame)
+            return self._leave_out_delta(frame)
         return self._apply(frame, ts_recv_ns)
 
     def start_over(self):
-        """What comes next is from elsewhere: apply its first snapshot, whatever the numbers are."""
         self._starts_over = True
 
     cdef inline int _apply(self, BookFrame frame, int64_t ts_recv_ns) except -1:
@@ -317,12 +322,13 @@ cdef class BookChannel(Channel):
         cdef Order order
         if self.book.status == EMPTY or self._starts_over:
             self._starts_over = False
-            return self._apply(frame, ts_recv_ns)
+            return self._begin(frame, ts_recv_ns)
         order = order_of(frame, self.book)
         if self.book.status == STALE:
-            return self._hold_back(frame, ts_recv_ns) if order == LATE else self._apply(frame, ts_recv_ns)
+            return self._hold_back(frame, ts_recv_ns) if order == LATE else self._begin(frame, ts_recv_ns)
         if order == LATE:
-            return self._leave_out(frame)
+            self.outdated += 1
+            return 0
         if order == SAME_NUMBER:
             refusal = self.book.arrange(frame)
             if refusal is not None:
@@ -339,24 +345,32 @@ cdef class BookChannel(Channel):
 
     cdef int _hold_back(self, BookFrame frame, int64_t ts_recv_ns) except -1:
         """A late snapshot came while the book waits for one: have it fetched again, unless the venue insists."""
-        self._begin_count()
-        self._late_snapshots += 1
-        if self._late_snapshots >= CONVINCING:
-            return self._apply(frame, ts_recv_ns)
+        cdef int answers = self._insistence.older()
+        if answers == 0:
+            self.outdated += 1
+            return 0
+        if answers >= CONVINCING:
+            return self._begin(frame, ts_recv_ns)
         raise OutOfSequence(
             f"a snapshot of {self._numbers(frame)} is older than the book, which was at {self._numbers(None)}; it is fetched again",
             self.topic,
         )
 
-    cdef int _leave_out(self, BookFrame frame) except -1:
-        """A late frame came while the book is LIVE: count it. Too many in a row are no copies."""
-        self._begin_count()
+    cdef int _begin(self, BookFrame frame, int64_t ts_recv_ns) except -1:
+        """Apply a snapshot that the book waited for."""
+        self._insistence.forget()
+        return self._apply(frame, ts_recv_ns)
+
+    cdef int _leave_out_delta(self, BookFrame frame) except -1:
+        """A late delta came while the book is LIVE: count it. Too many in a row are no copies."""
+        if self._counted_at != self.book.version:
+            self._counted_at = self.book.version
+            self._late = 0
         self.outdated += 1
         self._late += 1
         if self._late > REMEMBERED:
-            self._late_snapshots = CONVINCING
             raise OutOfSequence(
-                f"{self._late} frames in a row are older than the book at {self._numbers(None)}, the last one of "
+                f"{self._late} deltas in a row are older than the book at {self._numbers(None)}, the last one of "
                 f"{self._numbers(frame)}; the venue may have started over",
                 self.topic,
             )
@@ -366,14 +380,7 @@ cdef class BookChannel(Channel):
         """A delta came while the book waits for its snapshot. A newer one shows that the venue did not start over."""
         self.dropped += 1
         if frame.cross_seq > self.book.cross_seq or frame.ts_exchange_us > self.book.ts_exchange_us:
-            self._late_snapshots = 0
-        return 0
-
-    cdef int _begin_count(self) noexcept:
-        """Count late frames from 0, where the book has applied one since the last count."""
-        if self._counted_at != self.book.version:
-            self._counted_at = self.book.version
-            self._late = self._late_snapshots = 0
+            self._insistence.contradicted()
         return 0
 
     cdef str _numbers(self, BookFrame frame):
@@ -415,7 +422,11 @@ cdef class BookChannel(Channel):
     def needs_snapshot(self):
         return self.book.status != LIVE
 
+    def asked(self):
+        self._insistence.asked()
+
     def connection_lost(self, reason, since_ns):
+        self._insistence.forget()
         self.book.go_stale(reason)
 
     def finish(self, reason):
@@ -447,8 +458,8 @@ cdef class StateChannel(Channel):
     """StateChannel(topic, message_type, state)
 
     Keeps ``state`` current, which is anything with ``apply(message, ts_recv_ns)`` that raises FrameError, ``state``,
-    ``mark_stale(reason)``, ``finish(reason)``, ``fail(error)``, an attribute ``report`` for its subscribers' errors, and a count
-    ``odd_fields`` of those whose value was left out because it was odd.
+    ``mark_stale(reason)``, ``finish(reason)``, ``fail(error)``, ``start_over()``, an attribute ``report`` for its subscribers' errors, an
+    ``insistence`` that learns of requests, and a count ``odd_fields`` of those whose value was left out because it was odd.
     """
 
     def __init__(self, str topic not None, message_type, state not None):
@@ -484,7 +495,14 @@ cdef class StateChannel(Channel):
     def needs_snapshot(self):
         return self.state.state != BookState.LIVE
 
+    def asked(self):
+        self.state.insistence.asked()
+
+    def start_over(self):
+        self.state.start_over()
+
     def connection_lost(self, reason, since_ns):
+        self.state.insistence.forget()
         self.state.mark_stale(reason)
 
     def finish(self, reason):

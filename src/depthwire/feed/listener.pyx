@@ -34,6 +34,15 @@ cdef enum:
     NS_DIGITS = 19
 
 
+cdef bint is_json(bytes message) except -1:
+    """Whether a message is well-formed JSON, whatever it says."""
+    try:
+        msgspec.json.decode(message)
+    except UNDECODABLE:
+        return False
+    return True
+
+
 cdef class Feed(WSListener):
     """Feed(owner, max_message_size=16777216)
 
@@ -151,6 +160,7 @@ cdef class Feed(WSListener):
             channel = self.channels.get(found.name) or self._owner.on_unrouted(found.name, message)
             if channel is not None:
                 error = MalformedFrame(why)
+                error.is_damage = True
                 if (<Channel>channel).raw is not None:
                     (<Channel>channel).raw.refuse(error)
                 self._refuse(channel, error)
@@ -224,6 +234,7 @@ cdef class Feed(WSListener):
             if alike:       # or a frame of theirs, with a damaged topic
                 self._suspect(((<Channel>channel).topic, *alike), error.message)
                 return 0
+            error.is_damage = error.is_damage or isinstance(error, MalformedFrame) and not is_json(bytes(data[:size]))
             self._refuse(channel, error)
         return 0
 

@@ -24,7 +24,6 @@ from depthwire.errors import (
     ClientForked,
     ConnectError,
     ConnectionLost,
-    DamagedFrame,
     DepthwireError,
     FrameError,
     MalformedFrame,
@@ -108,6 +107,7 @@ class Connection:
         self._lost: asyncio.Future[None] | None = None
         self._drop_reason = ""
         self._is_plain = False
+        self._probe: asyncio.Future[Answer] | None = None  # the ping of this turn of the loop
         self._pending: dict[RequestKey, list[asyncio.Future[Answer]]] = {}
         self._pending_topics: dict[RequestKey, frozenset[str]] = {}  # of subscribe and unsubscribe requests
         self._tasks: set[asyncio.Task[None]] = set()
@@ -539,9 +539,9 @@ class Connection:
             self._lost.set_result(None)
 
     def on_frame_error(self, error: FrameError) -> None:
-        """A frame could not be used; too many of which nobody can tell whose they were replace the connection."""
+        """A frame could not be used; too many that arrived damaged replace the connection."""
         self.owner.on_frame_error(error)
-        if isinstance(error, DamagedFrame):
+        if error.is_damage:
             self._backoff.disturb(DAMAGE_CALM_S)
             if self.damage.add():
                 self.drop(f"{MOST_DAMAGED} damaged frames within {DAMAGE_WINDOW_S:g} s")
@@ -614,9 +614,18 @@ class Connection:
         return future
 
     def probe(self) -> Callable[[], bool]:
-        """Send a ping; what is returned tells whether its pong has come, and with it all that was sent before."""
-        pong = self._request(*self._dialect.ping())
+        """Send a ping; what is returned tells whether its pong has come, and with it all that was sent before.
+
+        One ping serves all who ask within one turn of the loop, as a damaged frame makes each of its topics do.
+        """
+        pong = self._probe
+        if pong is None:
+            pong = self._probe = self._request(*self._dialect.ping())
+            asyncio.get_running_loop().call_soon(self._end_probe)
         return lambda: pong.done() and pong.exception() is None
+
+    def _end_probe(self) -> None:
+        self._probe = None
 
     async def ask(self, op: str, topics: Sequence[str]) -> Answer:
         """Send a request and wait for its answer; raises ConnectionLost or TimeoutError."""

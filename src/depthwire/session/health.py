@@ -24,9 +24,9 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     ``state`` and ``stale_reason`` are those of its book or instrument, None where the topic brings events. ``frames``
     counts all that arrived, ``age_ns`` is the time since the last one that was of use, None before the first. ``gaps``
     counts frames that did not follow from the state, ``resyncs`` how often the state was fetched anew, ``silences`` how
-    often because nothing came, ``damaged`` the damaged frames that may have been of this topic. ``stale_ns`` is the
-    time spent STALE so far, this moment's included, ``dropped`` counts deltas that came while it was, ``outdated``
-    late frames that an order book left out: old snapshots, old deltas.
+    often because nothing came, ``damaged`` the damaged frames that were or may have been of this topic. ``stale_ns``
+    is the time spent STALE so far, this moment's included, ``dropped`` counts deltas that came while it was,
+    ``outdated`` late frames that were left out: old snapshots, and of order books old deltas.
     ``odd_fields`` counts fields that were left out, since they may be and their value made no sense, ``refused_events``
     events that were left out for such a value: each is a MalformedEvent in its stream.
     ``lanes`` tells how many frames of an order book each decoder took, and how many could not be used, as
@@ -110,8 +110,15 @@ class TopicRecord:
 
     def asked(self) -> None:
         """Its snapshot is asked for once more: what came of it before counts no more."""
+        self.channel.asked()
         self.resyncs += 1
         self.settled.clear()
+
+    @property
+    def _outdated(self) -> int:
+        """How many frames its state was too new for."""
+        channel = self.channel
+        return channel.outdated if isinstance(channel, BookChannel) else self.state.outdated
 
     # ---- silence
 
@@ -132,7 +139,7 @@ class TopicRecord:
         """
         if self.state is None or self._listening_since_s is None:
             return None
-        waits, frames = self.channel.needs_snapshot, self.channel.frames
+        waits, frames = self.channel.needs_snapshot, self.channel.frames - self._outdated
         progress = (waits, self.state.version if waits else frames)
         if progress != self._progress:
             self._progress, self._listening_since_s = progress, now_s
@@ -164,7 +171,7 @@ class TopicRecord:
         elif isinstance(channel, EventChannel):
             odd_fields, refused_events = channel.odd_fields, channel.refused_events
         elif state is not None:
-            dropped, odd_fields = state.dropped, state.odd_fields
+            dropped, outdated, odd_fields = state.dropped, state.outdated, state.odd_fields
         return Health(
             state=None if state is None else state.state,
             stale_reason=None if state is None else state.stale_reason,

@@ -91,7 +91,7 @@ class Resyncs:
             record = self.records.get(topic)
             if record is not None:
                 record.gaps += isinstance(error, ContinuityError)
-                record.damaged += isinstance(error, DamagedFrame)
+                record.damaged += error.is_damage
                 self._begin_if_needed(record)
 
     def fetch(self, topic: str) -> None:
