@@ -22,7 +22,7 @@
     │   │   ├── DamagedFrame              its topic is unknown: binary, empty, cut or damaged in it; ``topics``
     │   │   └── MalformedEvent            one event of a frame is left out; the others were delivered: ``raw``
     │   ├── UnexpectedTopic               data for a topic that no caller has subscribed to
-    │   ├── SymbolMismatch                a level of another symbol
+    │   ├── SymbolMismatch                a level or an event of another symbol, a candle of another interval
     │   ├── PriceMismatch                 price text and price id that disagree
     │   ├── InvalidLevel                  a price or size out of range: zero, negative, not finite, beyond int64
     │   └── ContinuityError               the frame does not follow from the book: a frame was lost or is wrong
@@ -230,7 +230,7 @@ class MalformedFrame(FrameError):
 
 
 class DamagedFrame(MalformedFrame):
-    """A frame arrived of which nobody can tell whose it was: binary, empty, not JSON, cut or damaged in its topic.
+    """A frame arrived of which nobody can tell whose it was: binary, empty, not one JSON object, damaged in its topic.
 
     ``topics`` are those that it may have been of: all of its connection that its readable part does not exclude. Their
     books and instruments are STALE and refetched; their streams carry a :class:`StreamGap`.
@@ -260,7 +260,7 @@ class UnexpectedTopic(FrameError):
 
 
 class SymbolMismatch(FrameError):
-    """A level of another symbol than the book's."""
+    """A level or an event of another symbol, or a candle of another interval, than the topic's."""
 
 
 class PriceMismatch(FrameError):

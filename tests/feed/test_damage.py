@@ -67,10 +67,21 @@ ALL = TOPICS
         (b'{"topic":"orderBookL2_25.BTC"SD","type"', ("orderBookL2_25.BTCUSD",)),
         (b'{"topic":"orderBookL2_25.BTCUSD#,"type":"delta"', ("orderBookL2_25.BTCUSD",)),
         (b'{"topic":"orderBookL2_25.BTCSD","type":"delta"', ("orderBookL2_25.BTCUSD",)),
-        (b'{"topic":"orderBookL2_25.BTTCUSD","type":"delta"', ("orderBookL2_25.BTCUSD",)),
+        (b'{"topic":"orderBookL2_25.BTTCUSD","type":"delta"', ("orderBookL2_25.BTCUSD", "orderBookL2_25.ETHUSD")),
+        (b'{"topic":"orderBookL2_25.BTCUtype":"delta","data"', ("orderBookL2_25.BTCUSD",)),
+        (b'{"topic":"order":"delta","data"', ("orderBookL2_25.BTCUSD", "orderBookL2_25.ETHUSD", "order", "orderbook.50.BTCUSDT")),
+        (b'{"topic":"order","data":[]}{"topic":"trade.BTCUSD","data":[]}', ("trade.BTCUSD", "order")),
+        (b'{"topic":"order","data":[]}SD","type":"delta"}', ALL),
+        (b'{"topic":"order","da{"topic":"trade.BTCUSD","data":[]}', ("trade.BTCUSD", "order")),
+        (b'{"topic":"zzz","data":[]}{"topic":"trade.BTCUSD","data":[]}', ALL),
+        (b'{"success":true,"ret{"topic":"trade.BTCUSD","data":[]}', ALL),
+        (b'{"success":true,"ret_msg":"","data":{"topic":"trade.BTCUSD","data":[]}}', ALL),
+        (b'{"op":"x","topic":"trade.BTC', ("trade.BTCUSD",)),
+        (b'{"topic":"trade.BTCUSD","data":[]}' * 20, ALL),
+        (b'binary: {"topic":"trade.BTCUSD","data":[]}', ("trade.BTCUSD",)),
         (b'{"topic":"\xff\xfe\xfd\xfc","type":"delta"', ALL),
-        (b'{"topic":"liquidation.XRPUSD","data":{"pri', ()),
-        (b'{"topic":"liquid', ()),
+        (b'{"topic":"liquidation.XRPUSD","data":{"pri', ALL),
+        (b'{"topic":"liquid', ALL),
         (b'{"success":true,"ret_m', ()),
         (b'{"success":tr', ()),
         (b'{"su', ()),
@@ -88,7 +99,7 @@ def test_what_the_readable_part_excludes_is_spared(raw: bytes, expected: tuple[s
     ("raw", "name"),
     [
         (b'{"topic":"trade.BTCUSD",', "trade.BTCUSD"),
-        (b'{"topic":"trade.EOSUSD",', "trade.EOSUSD"),
+        (b'{"topic":"trade.EOSUSD",', ""),
         (b'{"topic":"trade.EOSUSD', ""),
         (b'{"topic":"trade.BTCUSE",', ""),
     ],
@@ -487,6 +498,104 @@ def test_a_line_that_is_damaged_a_thousand_times_is_not_noticed(dialect: str) ->
     run(main, 120)
 
 
+# a topic that is readable, and wrong
+
+COINS = tuple(f"{kind}.COIN{number:04}USDT" for kind in ("orderbook.50", "publicTrade") for number in (1, 2, 33))
+
+
+@pytest.mark.parametrize("lost", [1, 3, 5, 8, 16, 40])
+def test_no_lost_or_overwritten_part_spares_the_topic_that_it_hit(lost: int) -> None:
+    """Part of a frame lost, or overwritten, at each place of its head: what is no JSON any more must name its topic."""
+    for topic in COINS:
+        good = encode({"topic": topic, "type": "delta", "ts": 1, "data": {"s": topic.rpartition(".")[2], "b": []}})
+        for at in range(70):
+            for part in (b"", b"#" * lost, b'"' * lost, b"A" * lost):
+                raw = good[:at] + part + good[at + lost :]
+                offline = Offline(*COINS, dialect=v5.LINEAR)
+                offline.send(raw)
+                if raw[10 : len(topic) + 11] == good[10 : len(topic) + 11] or not offline.errors:
+                    continue
+                (error,) = offline.errors
+                assert topic in getattr(error, "topics", (error.topic,)), raw  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "D", "2_25.BTCUSD", "orderBookL2_25.BTCXYZ", "QQQQQQQQ", "orderBookL2_25.", "XXXXBookL2_25.BTCUSD", "trade.EOSUSD",
+     "orderBookL2_25.BTCUSDABCDEF", "orderBook.BTCUSD"],
+)  # fmt: skip
+def test_a_good_frame_under_a_topic_that_was_not_asked_for_concerns_what_it_names(name: str) -> None:
+    topic = "orderBookL2_25.BTCUSD"
+    offline = Offline(topic, "orderBookL2_25.XRPUSD")
+    for symbol in ("BTCUSD", "XRPUSD"):
+        offline.send(snapshot(symbol))
+    offline.send(encode(delta(update=[("Buy", BIDS[0][0], 5)])).replace(topic.encode(), name.encode()))
+    (error,) = offline.errors
+    assert isinstance(error, DamagedFrame)
+    assert topic in error.topics
+    assert offline.book(topic).state is BookState.STALE
+    is_unclear = name in ("", "D", "orderBookL2_25.")
+    assert offline.book("orderBookL2_25.XRPUSD").state is (BookState.STALE if is_unclear else BookState.LIVE)
+
+
+def test_a_venue_that_pushes_what_nobody_asked_for_costs_nobody_a_state() -> None:
+    offline = Offline("orderbook.50.BTCUSDT", dialect=v5.LINEAR)
+    offline.send(encode(book("BTCUSDT")))
+    trades = encode({"topic": "publicTrade.BTCUSDT", "type": "snapshot", "ts": 1, "data": [{"s": "BTCUSDT"}]})
+    for _ in range(1200):
+        offline.send(trades)
+    assert {type(error) for error in offline.errors} == {errors.UnexpectedTopic}
+    assert offline.book("orderbook.50.BTCUSDT").state is BookState.LIVE
+
+
+EVENTS = {
+    "v2": (v2.INVERSE, "trade.BTCUSD", "trade.QWEUSD", trade("trade.BTCUSD")),
+    "v2 candles": (v2.LINEAR, "candle.1.BTCUSDT", "candle.240.BTCUSDT", encode({"topic": "candle.1.BTCUSDT", "data": [
+        {"start": 1, "end": 2, "period": "1", "open": 1, "close": 1, "high": 1, "low": 1, "volume": "1", "turnover": "1",
+         "confirm": False, "cross_seq": 1, "timestamp": 1}]})),
+    "v5": (v5.LINEAR, "publicTrade.COIN0001USDT", "publicTrade.COIN0002USDT", encode(
+        {"topic": "publicTrade.COIN0001USDT", "type": "snapshot", "ts": 1,
+         "data": [{"T": 1, "s": "COIN0001USDT", "S": "Buy", "v": "1", "p": "100", "i": "x", "BT": False}]})),
+    "v5 candles": (v5.LINEAR, "kline.1.BTCUSDT", "kline.240.BTCUSDT", encode({"topic": "kline.1.BTCUSDT", "ts": 1, "data": [
+        {"start": 1, "end": 2, "interval": "1", "open": "1", "close": "1", "high": "1", "low": "1", "volume": "1",
+         "turnover": "1", "confirm": False, "timestamp": 1}]})),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_events_under_another_topic_than_their_own_are_a_gap_in_both(name: str) -> None:
+    dialect, own, other, raw = EVENTS[name]
+    offline = Offline(own, other, dialect=dialect)
+    streams = [offline.stream(topic) for topic in (own, other)]
+    offline.send(raw)
+    offline.send(raw.replace(own.encode(), other.encode()))
+    (error,) = offline.errors
+    assert isinstance(error, DamagedFrame)
+    assert set(error.topics) == {own, other}
+    assert [[type(item).__name__ for item in stream._queue][-1] for stream in streams] == ["StreamGap"] * 2
+    assert [len(stream._queue) for stream in streams] == [2, 1]
+
+
+@pytest.mark.parametrize("name", ["v2 inverse", "v2 linear", "v5 public"])
+def test_levels_under_another_books_topic_cost_both_books(name: str) -> None:
+    speech = speech_of(name)
+    own, other = speech.topics[:2]
+    offline, _ = offline_of(speech)
+    offline.send(speech.of(own).replace(own.encode(), other.encode()))
+    assert isinstance(offline.errors[0], DamagedFrame)
+    assert [states_of(offline)[topic] for topic in (own, other)] == [BookState.STALE] * 2
+
+
+@pytest.mark.parametrize("name", ["v2 inverse", "v2 linear", "v5 public"])
+def test_two_frames_in_one_message_cost_both_topics(name: str) -> None:
+    speech = speech_of(name)
+    own, other = speech.topics[:2]
+    for cut in (60, 100_000):
+        offline, _ = offline_of(speech)
+        offline.send(speech.of(own)[:cut] + speech.of(other))
+        assert [states_of(offline)[topic] for topic in (own, other)] == [BookState.STALE] * 2
+
+
 # over sockets
 
 
@@ -665,6 +774,32 @@ def test_a_binary_message_in_fragments_is_binary_all_the_same() -> None:
             await until(lambda: bool(found) and btc.version == 2)
             assert [(type(error), error.topic) for error in found] == [(errors.MalformedFrame, btc.topic)]
             assert btc.update_id == 1
+
+    run(main)
+
+
+@pytest.mark.parametrize("fragments", [1, 2])
+def test_a_tape_holds_a_binary_message_as_damage(fragments: int) -> None:
+    async def main() -> None:
+        async with v5_server() as server, depthwire.connect(server.url, settings=QUICK) as client:
+            found = collected(client)
+            btc = await client.book("BTCUSDT")
+            taped: list[bytes] = []
+            client.add_tap(lambda recv_ns, payload: taped.append(bytes(payload)))
+            raw = encode(book("BTCUSDT", u=9))
+            transport = server.open[0].transport
+            assert transport is not None
+            if fragments == 1:
+                transport.send(WSMsgType.BINARY, raw)
+            else:
+                transport.send(WSMsgType.BINARY, raw[:50], fin=False)
+                transport.send(WSMsgType.CONTINUATION, raw[50:], fin=True)
+            await until(lambda: bool(found))
+            offline = Offline(btc.topic, dialect=v5.LINEAR)
+            offline.send(encode(book("BTCUSDT")))
+            offline.send(taped[0])
+            assert taped[0].endswith(raw)
+            assert offline.book(btc.topic).state is BookState.STALE
 
     run(main)
 

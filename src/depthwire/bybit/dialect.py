@@ -21,7 +21,7 @@ UNKNOWN_TOPIC: Final = ("unknown topic", "handler not found")
 
 def means_unknown(reason: str) -> bool:
     """Whether a refusal says that there is no such topic, so that asking again is of no use."""
-    return any(words in reason for words in UNKNOWN_TOPIC)
+    return any(words in reason.lower() for words in UNKNOWN_TOPIC)
 
 
 class Answer(msgspec.Struct, frozen=True):

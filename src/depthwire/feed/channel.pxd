@@ -95,7 +95,10 @@ cdef class EventChannel(Channel):
     cdef FrameBytes _bytes
     cdef list _streams
     cdef object _gap            # (reason, since_ns, the streams that stood then) while the connection is lost
+    cdef str _field             # of an event, which has _value in each frame of the topic; None: none has
+    cdef str _value
 
+    cdef int _check(self, event) except -1
     cdef int _hand(self, list events) except -1
     cdef int _hand_some(self, list events) except -1
 

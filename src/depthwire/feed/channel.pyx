@@ -26,6 +26,7 @@ from depthwire.errors import (
     SlowCallback,
     SnapshotMismatch,
     StreamGap,
+    SymbolMismatch,
 )
 from depthwire.feed.repair import Refused, repaired_events, repaired_message
 from depthwire.feed.streams import changes
@@ -513,18 +514,20 @@ cdef class StateChannel(Channel):
 
 
 cdef class EventChannel(Channel):
-    """EventChannel(topic, message_type, view=None)
+    """EventChannel(topic, message_type, view=None, named=None)
 
     Hands the items of each frame's ``data`` to its streams. ``events`` counts them, ``latest`` is the last of them,
     ``ts_recv_ns`` when its frame came, None and 0 before the first. An event that cannot be used is a MalformedEvent in its
     place; ``refused_events`` counts those, ``odd_fields`` the fields of other events that were left out because their value
     is odd. ``view``, if given, is joined before any of them, so
-    that they find it up to date with each frame. ``watcher``, if set, is called ``asked()``, ``lost(reason, since_ns)`` and
+    that they find it up to date with each frame. ``named`` is a field of the events and its value, which the topic names:
+    a frame whose first event has another one is a SymbolMismatch. ``watcher``, if set, is called ``asked()``, ``lost(reason, since_ns)`` and
     ``back(until_ns)`` when its connection is, and ``damaged(gap)`` where a damaged frame may have held events.
     """
 
-    def __init__(self, str topic not None, message_type, view=None):
+    def __init__(self, str topic not None, message_type, view=None, named=None):
         super().__init__(topic)
+        self._field, self._value = named or (None, None)
         self.view = view
         self._message_type = message_type
         self._decode = decoder_of(message_type)
@@ -549,6 +552,8 @@ cdef class EventChannel(Channel):
             events, odd_fields = repaired(repaired_events, self._message_type, data, size, error)
             self.odd_fields += odd_fields
             refused = True
+        if self._field is not None and events:
+            self._check(events[0])
         self.ts_recv_ns = ts_recv_ns
         if self._gap is not None:
             self.connection_back(ts_recv_ns)
@@ -558,6 +563,13 @@ cdef class EventChannel(Channel):
             self._hand(events)
         if self.slow_callback_ns:
             check_time(self.slow_callback_ns, ts_recv_ns, self.topic, self.report)
+        return 0
+
+    cdef inline int _check(self, event) except -1:
+        """Raise SymbolMismatch where an event is another topic's; an option's symbol begins with the base coin."""
+        found = getattr(event, self._field, None)
+        if found is not None and found != self._value and not found.startswith(f"{self._value}-"):
+            raise SymbolMismatch(f"an event with {self._field} {found[:40]!r} in a frame of {self._value}")
         return 0
 
     cdef int _hand_some(self, list events) except -1:

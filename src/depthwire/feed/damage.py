@@ -1,7 +1,8 @@
 """Damaged frames: which topics one may have been of, by the part of it that is readable, and when there are too many.
 
 A frame that arrived and cannot be attributed is a known loss. It concerns each topic that its readable part does not
-exclude. All of this runs off the path of good frames.
+exclude. In a message that is not one JSON object, a topic counts as read only where it is one that is served and what
+follows it is as in a good frame. All of this runs off the path of good frames.
 """
 
 import re
@@ -10,6 +11,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import takewhile
 from typing import Final, NamedTuple
+
+import msgspec
+
+from depthwire.errors import UNDECODABLE
 
 MOST_DAMAGED: Final = 3
 """So many damaged frames of one connection within DAMAGE_WINDOW_S replace it."""
@@ -24,52 +29,137 @@ MOST_READ: Final = 4096
 """A topic begins within so many bytes, or counts as unreadable."""
 MOST_WRONG: Final = 2
 """A text that a damaged part of so many bytes tells from a topic may be that topic."""
+MOST_GLUED: Final = 16
+"""A message that holds more topics than this excludes none."""
+BINARY_MARK: Final = b"binary: "
+"""Before a binary message on a tape, where every line is text."""
+PATTERN: Final = ".*"
 FOLLOWING: Final[tuple[bytes, ...]] = (b"", b",", b"}", b" ", b"\n", b"\r", b"\t")
 """What may follow a topic in a frame."""
 
 _SPACE: Final = re.compile(rb"[ \t\n\r]*")
 _TEXT: Final = re.compile(rb'"((?:[^"\\]|\\.)*)("?)', re.DOTALL)
 _BARE: Final = re.compile(rb"[-+.\w]+")
-_CLEAN: Final = re.compile(rb"[\w.*/|-]*", re.ASCII)
+_TOPIC: Final = re.compile(rb'"topic"\s*:\s*"')
+_SYMBOL: Final = re.compile(rb'"(?:symbol|s)"\s*:\s*"([\w-]{1,40})"', re.ASCII)
+_INTERVAL: Final = re.compile(rb'"(?:interval|period)"\s*:\s*"(\w{1,8})"', re.ASCII)
 
 
 class Suspects(NamedTuple):
-    """The topics that a damaged frame may have been of.
-
-    ``name`` is the topic that is written there in full, "" where there is none. It is one of ``topics``, or no topic is
-    like it.
-    """
+    """The topics that a damaged frame may have been of. ``name`` is its topic where that can be read, else ""."""
 
     topics: tuple[str, ...]
     name: str = ""
 
 
 def suspects(message: bytes, topics: Iterable[str]) -> Suspects:
-    """Which of ``topics`` a damaged frame may have been of. O(topics)."""
-    message = message[:MOST_READ]
-    at = _topic_at(message)
-    if at == IN_ANSWER:
+    """Which of ``topics``, patterns among them, a damaged message may have been of. O(topics + length)."""
+    message, topics = message.removeprefix(BINARY_MARK), tuple(topics)
+    if is_answer(message):
         return Suspects(())
-    return Suspects(tuple(topics)) if at == NOWHERE else suspects_of(message[at:], topics)
+    head = message[:MOST_READ]
+    begin = _topic_at(head)
+    begins = {begin, *(found.end() for found in _TOPIC.finditer(message))}
+    rest = _behind_object(message)
+    if begin == NOWHERE or len(begins) > MOST_GLUED or (rest and _topic_at(rest[:MOST_READ]) == NOWHERE):
+        return Suspects(topics)
+    found = [_read(message[at : at + MOST_READ], topics) for at in sorted(begins)]
+    if len(found) == 1:
+        return found[0]
+    concerned = {topic for each in found for topic in each.topics}
+    return Suspects(tuple(topic for topic in topics if topic in concerned))
 
 
 def is_answer(message: bytes) -> bool:
-    """Whether a message is an answer to a request, or can be nothing else by how it begins. O(length)."""
-    return _topic_at(message[:MOST_READ]) == IN_ANSWER
+    """Whether a message can only be an answer to a request, by how it begins; none holds a topic. O(length)."""
+    return _TOPIC.search(message) is None and _topic_at(message[:MOST_READ]) == IN_ANSWER
 
 
-def suspects_of(text: bytes, topics: Iterable[str]) -> Suspects:
-    """The same of what follows the quote with which a topic begins. O(topics)."""
-    wrong = {topic: _wrong_bytes(text, topic.encode() + b'"') for topic in topics}
-    fewest = min(wrong.values(), default=MOST_WRONG + 1)
-    if fewest <= MOST_WRONG:
-        found = tuple(topic for topic, count in wrong.items() if count == fewest)
-        is_named = fewest == 0 and b'"' in text
-        return Suspects(found, found[0] if is_named else "")
-    clean = _CLEAN.match(text)
-    if clean is None or text[clean.end() : clean.end() + 1] not in (b"", b'"'):
-        return Suspects(tuple(wrong))
-    return Suspects((), clean.group().decode() if clean.end() < len(text) else "")
+def symbols_in(message: bytes) -> tuple[str, ...]:
+    """The symbols that a frame names, each once; an option's base coin is one as well. O(length)."""
+    names = {name.decode() for name in _SYMBOL.findall(message)}
+    return tuple(sorted(names | {name.partition("-")[0] for name in names}))
+
+
+def siblings(topic: str, message: bytes) -> tuple[str, ...]:
+    """The topics of the same kind that a frame's symbols and intervals name. O(length)."""
+    kind, _, own = topic.rpartition(".")
+    word, _, interval = kind.partition(".")
+    kinds = {kind, *(f"{word}.{name.decode()}" for name in _INTERVAL.findall(message) if interval)}
+    found = {f"{each}.{symbol}" for each in kinds for symbol in (own, *symbols_in(message))}
+    return tuple(sorted(found - {topic}))
+
+
+def akin(topic: str, symbols: tuple[str, ...], topics: Iterable[str]) -> tuple[str, ...]:
+    """Which of ``topics`` a frame may be of that is under an unknown topic and names these symbols. O(topics).
+
+    Those that are nearly written like it; where none of them is a named symbol's, those of the named symbols as well.
+    """
+    last = topic.rpartition(".")[2]
+    others = {other: other.removesuffix("*") + last if other.endswith(PATTERN) else other for other in topics}
+    others.pop(topic, None)
+    near = {other for other, text in others.items() if _is_near(topic, text)}
+    if symbols and not any(others[other].rpartition(".")[2] in symbols for other in near):
+        near |= {other for other, text in others.items() if _may_hold(topic, last, symbols, text)}
+    return tuple(other for other in others if other in near)
+
+
+def _is_near(topic: str, other: str) -> bool:
+    """Whether damage to a few bytes, or the loss of a part, can make this topic of the other."""
+    wrong = _damaged_bytes(topic.encode(), other.encode())
+    return wrong <= MOST_WRONG or wrong == len(other.encode()) - len(topic.encode())
+
+
+def _may_hold(topic: str, last: str, symbols: tuple[str, ...], other: str) -> bool:
+    """Whether the other topic may be the one of a frame that names these symbols."""
+    kind, _, own = other.rpartition(".")
+    if last in symbols:  # the topic agrees with its content, so at most its kind is damaged, and a part of that is not
+        wrong = _damaged_bytes(topic.encode(), other.encode())
+        most = len(kind) - 1 if len(topic) == len(other) else max(len(kind), len(topic) - len(last) - 1) // 2
+        return own == last and wrong <= most
+    return own in symbols or own == last or not kind or own.islower()
+
+
+def _read(text: bytes, topics: tuple[str, ...]) -> Suspects:
+    """What a damaged message says behind the quote with which a topic begins. O(topics)."""
+    quoted = {topic: topic.encode() + b'"' for topic in topics if not topic.endswith(PATTERN)}
+    for topic, known in quoted.items():
+        if text.startswith(known) and _follows(text[len(known) :]):
+            return Suspects((topic,), topic)
+    kinds = {topic: topic.encode()[:-1] for topic in topics if topic not in quoted}
+    whole = {topic for topic, kind in kinds.items() if text.startswith(kind)}
+    cut = {topic for topic, known in (quoted | kinds).items() if known.startswith(text)} if b'"' not in text else set()
+    if not cut:
+        shared = {topic: _same_bytes(text, known) for topic, known in (quoted | kinds).items()}
+        least = max(shared.values(), default=0) - MOST_WRONG
+        cut = {topic for topic, known in (quoted | kinds).items() if shared[topic] >= least or _is_alike(text, known)}
+    return Suspects(tuple(topic for topic in topics if topic in cut or topic in whole))
+
+
+def _is_alike(text: bytes, known: bytes) -> bool:
+    """Whether damage to a few bytes of a quoted topic makes a message begin so, which may be cut."""
+    end = text.find(b'"') + 1
+    if not end and len(text) <= len(known):
+        known, end = known[: len(text)], len(text)
+    return bool(end) and _damaged_bytes(text[:end], known) <= MOST_WRONG
+
+
+def _follows(text: bytes) -> bool:
+    """Whether this may follow a topic's closing quote."""
+    at = _after_space(text, 0)
+    return text[at : at + 1] in (b"", b",", b"}")
+
+
+def _behind_object(message: bytes) -> bytes:
+    """What stands behind a whole JSON value, with which a message begins; "" where it begins with none."""
+    end = _after_value(message, _after_space(message, 0))
+    rest = message[end:].strip()
+    if rest:
+        try:
+            msgspec.json.decode(message[:end], type=msgspec.Raw)
+        except UNDECODABLE:
+            return b""
+    return rest
 
 
 NOWHERE: Final = -1
@@ -77,28 +167,29 @@ IN_ANSWER: Final = -2
 
 
 def _topic_at(message: bytes) -> int:
-    """Where the topic's text begins in a frame; NOWHERE if that cannot be read, IN_ANSWER where the frame has none."""
+    """Where the topic's text begins in a frame; IN_ANSWER in an answer, NOWHERE if it cannot be read."""
+    otherwise = NOWHERE
     at = _after_space(message, 0)
     if message[at : at + 1] != b"{":
         return NOWHERE
     while True:
         key = _TEXT.match(message, _after_space(message, at + 1))
         if key is None:
-            return NOWHERE
+            return otherwise
         name, quote = key.groups()
         if not quote:
-            return IN_ANSWER if _begins_answer(name) else NOWHERE
+            return IN_ANSWER if _begins_answer(name) else otherwise
         if _is_key(name, ANSWER_KEYS):
-            return IN_ANSWER
+            otherwise = IN_ANSWER
         at = _after_space(message, key.end())
         if message[at : at + 1] != b":":
-            return NOWHERE
+            return otherwise
         at = _after_space(message, at + 1)
         if _is_key(name, (TOPIC_KEY,)):
             return at + 1 if message[at : at + 1] == b'"' else NOWHERE
         at = _after_space(message, _after_value(message, at))
         if message[at : at + 1] != b",":
-            return NOWHERE
+            return otherwise
 
 
 def _begins_answer(name: bytes) -> bool:
@@ -137,18 +228,6 @@ def _after_value(message: bytes, at: int) -> int:
         if not depth:
             return at
     return len(message)
-
-
-def _wrong_bytes(text: bytes, quoted: bytes) -> int:
-    """How many bytes of a topic, its closing quote included, must have been damaged in one place to read as ``text``.
-
-    What is cut off is not damaged; what follows the quote must be able to.
-    """
-    if b'"' not in text:
-        return _damaged_bytes(text[: len(quoted)], quoted[: len(text)])
-    stop = text.index(b'"') + 1
-    counts = [_damaged_bytes(text[:at], quoted) + (text[at : at + 1] not in FOLLOWING) for at in (stop, len(quoted))]
-    return min(counts)
 
 
 def _damaged_bytes(text: bytes, other: bytes) -> int:

@@ -16,6 +16,8 @@ cdef class Feed(WSListener):
     cdef bint _is_binary        # the message that comes in fragments
     cdef set _ended             # topics that this connection served before
     cdef int64_t _up_since_ns
+    cdef dict _verdicts         # (topic, symbols) of unexpected frames -> the topics that they may be of
+    cdef uint64_t _verdicts_of  # the channels' changes then
 
     cdef int on_message(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1
     cdef int _fail(self, WSTransport transport, code, reason) except -1
@@ -24,7 +26,9 @@ cdef class Feed(WSListener):
     cdef int _route_slowly(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1
     cdef int _refuse(self, object channel, object error) except -1
     cdef list _candidates(self)
-    cdef tuple _alike(self, str topic)
+    cdef list _others(self, str topic, bytes message, object error)
+    cdef tuple _akin(self, str topic, tuple symbols)
+    cdef int _take_binary(self, bytes message, int64_t ts_recv_ns) except -1
     cdef int _suspect(self, tuple topics, str why) except -1
     cdef int _deliver(
         self, object channel, const char* data, Py_ssize_t size, const char* behind_topic, int64_t ts_recv_ns

@@ -8,8 +8,12 @@ from depthwire.feed.owner import FeedOwner
 from depthwire.feed.routes import Routes
 
 BINARY: str
+BINARY_MARK: bytes
 FOLLOWING: tuple[bytes, ...]
+HOLDS_FRAME: str
 NOT_SUBSCRIBED: str
+NO_TOPIC: str
+TOPIC_KEY: bytes
 
 class Routing(Struct):
     topic: str | UnsetType = ...

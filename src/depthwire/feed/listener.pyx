@@ -16,7 +16,7 @@ import msgspec
 from picows import WSCloseCode
 
 from depthwire.feed.channel import with_raw
-from depthwire.feed.damage import FOLLOWING, suspects, suspects_of
+from depthwire.feed.damage import BINARY_MARK, FOLLOWING, TOPIC_KEY, akin, siblings, suspects, symbols_in
 from depthwire.errors import UNDECODABLE, DamagedFrame, FrameError, MalformedFrame, SymbolMismatch, UnexpectedTopic
 
 
@@ -28,10 +28,14 @@ class Routing(msgspec.Struct, gc=False):
 
 BINARY = "a binary message; expected text"
 NOT_SUBSCRIBED = "nobody subscribed to it; the frame was dropped"
+NO_TOPIC = "expected a topic, got an empty one"
+HOLDS_FRAME = "an answer that holds a frame"
+cdef bytes QUOTED_KEY = b'"' + TOPIC_KEY + b'"'
 cdef object decode_routing = msgspec.json.Decoder(Routing).decode
 cdef enum:
     SHORTEST_LINE = 8       # what the digits' reader needs; a shorter one holds no frame
     NS_DIGITS = 19
+    MOST_VERDICTS = 1000    # that are remembered
 
 
 cdef bint is_json(bytes message) except -1:
@@ -60,6 +64,7 @@ cdef class Feed(WSListener):
         self.max_message_size = max_message_size
         self._owner = owner
         self._ended = set()
+        self._verdicts = {}
 
     @property
     def lanes(self):
@@ -93,8 +98,7 @@ cdef class Feed(WSListener):
         elif frame.msg_type == WSMsgType.CLOSE:
             self._take_close(transport, frame)
         elif frame.msg_type == WSMsgType.BINARY and frame.fin and self._fragments is None:
-            self.last_recv_ns = ts_recv_ns
-            self.damaged(frame.get_payload_as_bytes(), BINARY)
+            self._take_binary(frame.get_payload_as_bytes(), ts_recv_ns)
         elif frame.msg_type <= WSMsgType.BINARY:
             self._assemble(transport, frame, ts_recv_ns)
         elif frame.msg_type == WSMsgType.PING:
@@ -139,10 +143,16 @@ cdef class Feed(WSListener):
         if frame.fin:
             message, self._fragments = self._fragments, None
             if self._is_binary:
-                self.last_recv_ns = ts_recv_ns
-                self.damaged(bytes(message), BINARY)
-                return 0
+                return self._take_binary(bytes(message), ts_recv_ns)
             self.on_message(message, len(message), ts_recv_ns)
+        return 0
+
+    cdef int _take_binary(self, bytes message, int64_t ts_recv_ns) except -1:
+        """Nothing that is sent here is binary. A tap sees it as a text that can be nothing else."""
+        self.last_recv_ns = ts_recv_ns
+        if self.tap is not None:
+            self.tap(ts_recv_ns, memoryview(BINARY_MARK + message))
+        self.damaged(message, BINARY)
         return 0
 
     def end(self, str topic not None):
@@ -157,7 +167,7 @@ cdef class Feed(WSListener):
         """
         found = suspects(message, self._candidates())
         if found.name:
-            channel = self.channels.get(found.name) or self._owner.on_unrouted(found.name, message)
+            channel = self.channels.get(found.name)
             if channel is not None:
                 error = MalformedFrame(why)
                 error.is_damage = True
@@ -230,9 +240,9 @@ cdef class Feed(WSListener):
             if behind_topic != NULL and bytes(behind_topic[: min(data + size - behind_topic, 1)]) not in FOLLOWING:
                 self.damaged(bytes(data[:size]), error.message)     # what ends the topic is damage
                 return 0
-            alike = self._alike((<Channel>channel).topic) if isinstance(error, SymbolMismatch) else ()
-            if alike:       # or a frame of theirs, with a damaged topic
-                self._suspect(((<Channel>channel).topic, *alike), error.message)
+            others = self._others((<Channel>channel).topic, data[:size], error)
+            if others:      # or a frame of theirs, with a damaged topic or with a part of this one's
+                self._suspect(((<Channel>channel).topic, *others), error.message)
                 return 0
             error.is_damage = error.is_damage or isinstance(error, MalformedFrame) and not is_json(bytes(data[:size]))
             self._refuse(channel, error)
@@ -254,11 +264,17 @@ cdef class Feed(WSListener):
             self.damaged(message, f"expected a JSON object: {error}")
             return 0
         if topic is msgspec.UNSET:
-            self._owner.on_control(message)
+            if QUOTED_KEY in message:
+                self.damaged(message, HOLDS_FRAME)
+            else:
+                self._owner.on_control(message)
+            return 0
+        if not topic:
+            self._suspect(tuple(self._candidates()), NO_TOPIC)
             return 0
         channel = self.channels.get(topic) or self._owner.on_unrouted(topic, message)
         if channel is None:
-            alike = () if topic in self._ended else self._alike(topic)
+            alike = () if topic in self._ended else self._akin(topic, symbols_in(message))
             if alike:
                 self._suspect(alike, f"a frame of {topic[:LONGEST_TOPIC]!r}, which is not served here; its topic is damaged")
             else:
@@ -274,10 +290,26 @@ cdef class Feed(WSListener):
         """The topics that frames of this connection may be of."""
         return [channel.topic for channel in self.channels] + list(self._ended)
 
-    cdef tuple _alike(self, str topic):
-        """The topics that a frame of this one may have been of, if its topic is damaged."""
-        text = topic.encode()[:LONGEST_TOPIC] + b'"'
-        return suspects_of(text, [other for other in self._candidates() if other != topic]).topics
+    cdef list _others(self, str topic, bytes message, object error):
+        """The other topics that a frame may have been of that was refused under this one."""
+        if isinstance(error, SymbolMismatch):
+            found = {*self._akin(topic, ()), *siblings(topic, message)}
+        elif isinstance(error, MalformedFrame):
+            found = {*suspects(message, self._candidates()).topics, *siblings(topic, message)}
+        else:
+            return []
+        return [other for other in self._candidates() if other in found and other != topic]
+
+    cdef tuple _akin(self, str topic, tuple symbols):
+        """The topics that a frame of this one may have been of, if its topic is damaged. O(1) where it came before."""
+        if self._verdicts_of != self.channels.changes or len(self._verdicts) >= MOST_VERDICTS:
+            self._verdicts.clear()
+            self._verdicts_of = self.channels.changes
+        key = topic[:LONGEST_TOPIC], symbols
+        verdict = self._verdicts.get(key)
+        if verdict is None:
+            verdict = self._verdicts[key] = akin(*key, self._candidates())
+        return verdict
 
     cdef int _suspect(self, tuple topics, str why) except -1:
         """A damaged frame may have been of any of these topics."""

@@ -14,6 +14,7 @@ cdef class Routes:
     cdef dict _channels     # topic as bytes -> Channel
     cdef Route* _slots
     cdef Py_ssize_t _mask
+    cdef readonly uint64_t changes      # topics that came or went
 
     cdef Channel find(self, const char* frame, const char* end, const char** behind_topic)
     cdef Py_ssize_t _slot(self, uint64_t wanted, const char* topic, Py_ssize_t length) noexcept

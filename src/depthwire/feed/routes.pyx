@@ -24,6 +24,7 @@ cdef class Routes:
         cdef bytes topic = channel.topic.encode()
         known = topic in self._channels
         self._channels[topic] = channel
+        self.changes += 1
         if known or 2 * len(self._channels) > self._mask + 1:
             self._rebuild()
         else:
@@ -36,6 +37,7 @@ cdef class Routes:
         if channel is not None:
             self._clear(self._slot(hash_of(key), PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key)))
             del self._channels[key]
+            self.changes += 1
         return channel
 
     def get(self, str topic not None):

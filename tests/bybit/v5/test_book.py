@@ -372,7 +372,7 @@ def test_a_size_that_is_none_is_refused_with_its_text(size: str, kind: str) -> N
 @pytest.mark.parametrize(
     ("message", "error"),
     [
-        (frame(u=8, symbol="ETHUSDT"), errors.SymbolMismatch),
+        (frame(u=8, symbol="XRPUSDT"), errors.SymbolMismatch),
         (frame([("1", "1", "1")], u=8), errors.MalformedFrame),
         (frame([("1",)], u=8), errors.MalformedFrame),
         (frame([(1, "1")], u=8), errors.MalformedFrame),

@@ -41,6 +41,14 @@ AUTH_KEY: Final[RequestKey] = ("auth", ())
 PONG_KEY: Final[RequestKey] = ("ping", ())
 
 
+def _named(kind: str, symbol: str) -> tuple[str, str] | None:
+    """The field of a kind's events that its topics name, and its value; linear's candles have their interval."""
+    if kind in (TRADE_TOPIC, LIQUIDATION_TOPIC):
+        return "symbol", symbol
+    word, _, interval = kind.partition(".")
+    return ("period", interval) if word in CANDLE_KINDS.values() else None
+
+
 class V2Dialect:
     """One of the two v2 dialects. ``name`` is "inverse" or "linear"."""
 
@@ -120,7 +128,7 @@ class V2Dialect:
         if kind == INSTRUMENT_TOPIC:
             return StateChannel(topic, InstrumentSnapshot | InstrumentDelta, V2Instrument(topic, symbol))
         if kind in self._events:
-            return EventChannel(topic, self._events[kind])
+            return EventChannel(topic, self._events[kind], named=_named(kind, symbol))
         return None
 
     def _private_channel(self, topic: str) -> Channel | None:

@@ -40,6 +40,7 @@ LIMITS: Final = {
     "spot": Limits(args_per_request=10, args_length=ARGS_LENGTH),
     "option": Limits(args_length=ARGS_LENGTH, topics=2000),
 }
+_OF_SYMBOL: Final = (TRADE, LIQUIDATION)
 _EVENTS: Final[dict[str, type[msgspec.Struct]]] = {
     TRADE: v5_public.TradeMessage,
     KLINE: v5_public.KlineMessage,
@@ -152,7 +153,10 @@ class V5Dialect:
             return EventChannel(topic, v5_private.PositionMessage, Positions())
         if kind == "wallet":
             return EventChannel(topic, v5_private.WalletMessage, Balances())
-        return EventChannel(topic, _EVENTS[kind] if kind in _EVENTS else _EVENTS[word])
+        if word == KLINE:
+            return EventChannel(topic, _EVENTS[word], named=("interval", depth))
+        message_type = _EVENTS[kind] if kind in _EVENTS else _EVENTS[word]
+        return EventChannel(topic, message_type, named=("symbol", symbol) if kind in _OF_SYMBOL else None)
 
     # requests and answers
 
