@@ -284,6 +284,29 @@ BAD_SIZES = [math.nan, math.inf, -math.inf, 0, 0.0, -0.0, -1, -1e-9, 10**400]
 BAD_IDS = [0, -1, -(2**63), 2**63, 2**64, -(2**63) - 1, 10**30]
 
 
+HUGE = [2**63, -(2**63) - 1, 10**400, 10**5000]
+HUGE_IDS = ["one more", "one less", "400 digits", "5,000 digits"]
+
+
+@pytest.mark.parametrize("name", ["cross_seq", "ts_exchange_us", "ts_recv_ns", "update_id"])
+@pytest.mark.parametrize("number", HUGE, ids=HUGE_IDS)
+def test_a_number_that_64_bits_do_not_hold_is_refused(number: int, name: str) -> None:
+    book = make()
+    reason = refused(book, errors.InvalidLevel, lambda: book.apply_snapshot([(1000, 1.0)], [], **{name: number}))
+    assert name in reason
+    book = make()
+    apply: Any = book.apply_levels if name == "update_id" else book.apply_delta
+    assert name in refused(book, errors.InvalidLevel, lambda: apply(**{name: number}))
+
+
+@pytest.mark.parametrize("number", HUGE, ids=HUGE_IDS)
+def test_a_level_whose_number_is_huge_is_refused_whatever_its_length(number: int) -> None:
+    for level in (("Sell", number, 1.0), ("Sell", 1050, number)):
+        if level[1] == number or abs(number) > 2**64:
+            book = make()
+            refused(book, errors.InvalidLevel, lambda book=book, level=level: book.apply_delta(insert=[level]))
+
+
 @pytest.mark.parametrize("place", [0, 1, 2])
 @pytest.mark.parametrize("change", [("update", "Buy", 990), ("insert", "Sell", 1050)], ids=["update", "insert"])
 @pytest.mark.parametrize("size", BAD_SIZES, ids=[f"{size:.3g}" if size != 10**400 else "huge" for size in BAD_SIZES])

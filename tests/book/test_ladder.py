@@ -314,3 +314,13 @@ def test_a_window_that_slides_either_way_keeps_its_levels(descending: bool, capa
         assert ladder.price_ids.tolist() == best_first
         assert ladder.sizes.tolist() == best_first
     assert ladder.capacity == 32 if capacity != 25 else ladder.capacity == 25
+
+
+@pytest.mark.parametrize("price_id", [2**63, -(2**63) - 1, 10**400])
+def test_a_price_id_that_does_not_fit_has_no_level(price_id: int) -> None:
+    ladder = Ladder()
+    ladder.insert(1000, 1.0)
+    assert ladder.size_at(price_id) == 0.0
+    assert price_id not in ladder
+    assert ladder.delete(price_id) is None
+    assert len(ladder) == 1

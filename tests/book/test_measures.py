@@ -51,6 +51,21 @@ def test_imbalance_of_the_best_levels(book: Book) -> None:
     assert book.imbalance(100) == 0.0
 
 
+@pytest.mark.parametrize("number", [10**400, 10**5000, -(10**400)], ids=["400 digits", "5,000 digits", "negative"])
+def test_a_number_beyond_every_type_is_judged_by_what_it_means(book: Book, number: int) -> None:
+    for measure in (book.vwap, book.sweep_price):
+        with pytest.raises(ValueError, match=r"size must be finite and above 0, not -?inf"):
+            measure("Buy", number)
+    if number > 0:
+        assert book.imbalance(number) == book.imbalance(3)
+        assert book.depth_within(number) == (60.0, 60.0)
+    else:
+        for refused in (book.imbalance, book.depth_within):
+            with pytest.raises(ValueError, match="must be"):
+                refused(number)
+    assert book.size_at_id(number) == 0.0
+
+
 def test_imbalance_of_thin_books() -> None:
     assert make([(1, 3)], []).imbalance() == 1.0
     assert make([], [(1, 3)]).imbalance() == -1.0

@@ -57,5 +57,7 @@ cdef class Book:
     cdef bint _touch(self, int64_t* bid_id, int64_t* ask_id) noexcept
     cdef double _sweep(self, object side, double size, int64_t* last_id) except? -1
     cdef int _apply_stated(self, BookFrame frame, object update_id, object cross_seq, object ts_exchange_us, object ts_recv_ns) except -1
+    cdef int64_t _number(self, str name, object number) except? -1
+    cdef object _beyond(self, str what)
     cdef BookFrame _frame(self, bint is_snapshot)
     cdef int _add(self, BookFrame frame, int side, int action, object price_id, object size) except -1

@@ -2,7 +2,7 @@
 
 from cpython.long cimport PyLong_AsLongLong
 from cpython.object cimport PyObject
-from libc.math cimport isfinite
+from libc.math cimport INFINITY, isfinite
 from libc.stdlib cimport qsort
 
 from depthwire.wire.decimal cimport MAX_DIGITS, POWERS_OF_TEN
@@ -43,6 +43,7 @@ cdef tuple STATES = (BookState.EMPTY, BookState.LIVE, BookState.STALE)
 cdef tuple SIDES = ("Buy", "Sell")
 cdef Py_ssize_t MOST_AT_FIRST = 256
 cdef int SHOWN_LEVELS = 3
+cdef int MOST_BITS_SHOWN = 256
 
 
 cdef class Book:
@@ -89,7 +90,7 @@ cdef class Book:
     # ---- applying frames
 
     def apply_snapshot(
-        self, bids, asks, *, int64_t cross_seq=0, update_id=None, int64_t ts_exchange_us=0, int64_t ts_recv_ns=0
+        self, bids, asks, *, cross_seq=0, update_id=None, ts_exchange_us=0, ts_recv_ns=0
     ):
         """Replace all levels. ``bids`` and ``asks`` are iterables of (price_id, size), in any order. The book is LIVE.
 
@@ -100,16 +101,17 @@ cdef class Book:
         book is STALE. O(n), O(n log n) where a side is not sorted.
         """
         cdef BookFrame frame = self._frame(True)
+        cdef int64_t recv_ns = self._number("ts_recv_ns", ts_recv_ns)
         frame.is_numbered = update_id is not None
-        frame.update_id = update_id or 0
-        frame.cross_seq = cross_seq
-        frame.ts_exchange_us = ts_exchange_us
+        frame.update_id = self._number("update_id", update_id or 0)
+        frame.cross_seq = self._number("cross_seq", cross_seq)
+        frame.ts_exchange_us = self._number("ts_exchange_us", ts_exchange_us)
         for side, levels in enumerate((bids, asks)):
             for price_id, size in levels:
                 self._add(frame, side, INSERT, price_id, size)
         if frame.count and self.decimals < 0:
             raise ValueError("the price scale is unknown: give price_decimals to Book(...)")
-        self.apply(frame, ts_recv_ns)
+        self.apply(frame, recv_ns)
 
     def apply_delta(
         self, delete=(), update=(), insert=(), *, cross_seq=None, ts_exchange_us=None, ts_recv_ns=None
@@ -165,13 +167,17 @@ cdef class Book:
     ) except -1:
         """Apply a delta whose numbers are those that are not None; the others stay the book's."""
         cdef bint was_numbered = self.is_numbered
-        frame.update_id = self.update_id if update_id is None else update_id
-        frame.cross_seq = self.cross_seq if cross_seq is None else cross_seq
-        frame.ts_exchange_us = self.ts_exchange_us if ts_exchange_us is None else ts_exchange_us
+        cdef int64_t recv_ns = self.ts_recv_ns if ts_recv_ns is None else self._number("ts_recv_ns", ts_recv_ns)
+        frame.update_id = self.update_id if update_id is None else self._number("update_id", update_id)
+        frame.cross_seq = self.cross_seq if cross_seq is None else self._number("cross_seq", cross_seq)
+        if ts_exchange_us is None:
+            frame.ts_exchange_us = self.ts_exchange_us
+        else:
+            frame.ts_exchange_us = self._number("ts_exchange_us", ts_exchange_us)
         frame.ts_matching_us = self.ts_matching_us
         self.is_numbered = update_id is not None
         try:
-            self.apply(frame, self.ts_recv_ns if ts_recv_ns is None else ts_recv_ns)
+            self.apply(frame, recv_ns)
         finally:
             self.is_numbered = was_numbered
         return 0
@@ -184,13 +190,24 @@ cdef class Book:
             number = PyLong_AsLongLong(price_id)
             amount = size
         except OverflowError:
-            error = InvalidLevel(f"price id {price_id} or size {size} is out of range", self.symbol)
-            self.go_stale(error.message)
-            raise error from None
+            raise self._beyond(f"price id {shown(price_id)} or size {shown(size)}") from None
         change = frame.add(side, action)
         change.price_id = number
         change.size = amount
         return 0
+
+    cdef int64_t _number(self, str name, object number) except? -1:
+        """A frame's number or time; raises InvalidLevel where 64 bits do not hold it."""
+        try:
+            return number
+        except OverflowError:
+            raise self._beyond(f"{name} {shown(number)}") from None
+
+    cdef object _beyond(self, str what):
+        """The error for a frame with a number that does not fit; a LIVE book is STALE."""
+        error = InvalidLevel(f"{what} is out of range", self.symbol)
+        self.go_stale(error.message)
+        return error
 
     cdef int apply(self, BookFrame frame, int64_t ts_recv_ns) except -1:
         """Apply a decoded frame, whole or not at all; raises what apply_snapshot and apply_delta raise."""
@@ -528,19 +545,22 @@ cdef class Book:
 
     # ---- depth
 
-    def imbalance(self, Py_ssize_t levels=1):
+    def imbalance(self, levels=1):
         """(bids - asks) / (bids + asks) of the sizes of the best ``levels``: 1.0 is all bids, -1.0 all asks. O(levels).
 
         None where both sides are empty. Raises ValueError where ``levels`` is below 1.
         """
         cdef double bids, asks
+        cdef Py_ssize_t count
         self.require_live()
+        levels = index(levels)
         if levels < 1:
-            raise ValueError(f"levels must be at least 1, not {levels}")
-        bids, asks = size_of_best(self.bid_ladder, levels), size_of_best(self.ask_ladder, levels)
+            raise ValueError(f"levels must be at least 1, not {shown(levels)}")
+        count = min(levels, self.depth)
+        bids, asks = size_of_best(self.bid_ladder, count), size_of_best(self.ask_ladder, count)
         return (bids - asks) / (bids + asks) if bids + asks > 0 else None
 
-    def vwap(self, side, double size):
+    def vwap(self, side, size):
         """Size-weighted average price of a market order: "Buy" takes asks, "Sell" takes bids. O(levels taken).
 
         The arithmetic average, Σ price × size / Σ size, on every kind of contract. The entry price that the exchange
@@ -549,17 +569,18 @@ cdef class Book:
         Raises InsufficientDepth where the side holds less than ``size``, ValueError where ``size`` is not above 0.
         """
         cdef int64_t last_id
+        cdef double wanted = as_double(size)
         self.require_live()
-        return self._sweep(side, size, &last_id) / size / self.unit
+        return self._sweep(side, wanted, &last_id) / wanted / self.unit
 
-    def sweep_price(self, side, double size):
+    def sweep_price(self, side, size):
         """The last price that a market order of ``size`` reaches: "Buy" takes asks, "Sell" takes bids.
 
         Raises as :meth:`vwap` does. O(levels taken).
         """
         cdef int64_t last_id
         self.require_live()
-        self._sweep(side, size, &last_id)
+        self._sweep(side, as_double(size), &last_id)
         return last_id / self.unit
 
     cdef double _sweep(self, object side, double size, int64_t* last_id) except? -1:
@@ -583,19 +604,19 @@ cdef class Book:
             )
         return paid
 
-    def depth_within(self, double bps):
+    def depth_within(self, bps):
         """DepthWithin(bid, ask): summed sizes at most ``bps`` basis points (1/10,000) from mid, bounds included.
 
         None where a side is empty. Raises ValueError where ``bps`` is negative or NaN. O(levels within).
         """
         cdef int64_t bid_id, ask_id
-        cdef double reach
+        cdef double reach, wanted = as_double(bps)
         self.require_live()
-        if not bps >= 0:
-            raise ValueError(f"bps must be 0 or more, not {bps!r}")
+        if not wanted >= 0:
+            raise ValueError(f"bps must be 0 or more, not {wanted!r}")
         if not self._touch(&bid_id, &ask_id):
             return None
-        reach = (bid_id + ask_id) * bps
+        reach = (bid_id + ask_id) * wanted
         return DepthWithin(
             size_within(self.bid_ladder, bid_id + ask_id, reach), size_within(self.ask_ladder, bid_id + ask_id, reach)
         )
@@ -733,6 +754,20 @@ cdef class Book:
             assert self.best_id(BID) < self.best_id(ASK)
         assert (self.stale_reason is not None) == (self.status == STALE)
         assert (self.version == 0) == (self.status == EMPTY)
+
+
+cdef double as_double(object number) except? -1:
+    """A number as a double; one that is too large for any is infinite."""
+    try:
+        return number
+    except OverflowError:
+        return INFINITY if number > 0 else -INFINITY
+
+
+cdef object shown(object number):
+    """A number as a message has it: Python refuses to write an integer of more than some thousand digits."""
+    is_huge = isinstance(number, int) and number.bit_length() > MOST_BITS_SHOWN
+    return f"of {number.bit_length()} bits" if is_huge else number
 
 
 cdef object decimal_of(object price):

@@ -155,7 +155,7 @@ cdef class Ladder:
 
     def delete(self, price_id):
         """Remove a level. Returns the size that stood there, or None if there was no such level. O(log n + moved)."""
-        cdef LevelChange change = LevelChange(PyLong_AsLongLong(price_id), 0.0, 0, 0, DELETE)
+        cdef LevelChange change = LevelChange(id_of(price_id), 0.0, 0, 0, DELETE)
         return change.size if self.apply(&change) else None
 
     def update(self, price_id, double size):
@@ -179,7 +179,7 @@ cdef class Ladder:
 
     def size_at(self, price_id):
         """The size at a price id, 0.0 where there is no level. O(log n)."""
-        cdef int64_t wanted = PyLong_AsLongLong(price_id)
+        cdef int64_t wanted = id_of(price_id)
         cdef Py_ssize_t at = self.seek(wanted)
         return self.lots[at] if self.stands(at, wanted) else 0.0
 
@@ -191,7 +191,7 @@ cdef class Ladder:
         return self.count
 
     def __contains__(self, price_id):
-        cdef int64_t wanted = PyLong_AsLongLong(price_id)
+        cdef int64_t wanted = id_of(price_id)
         return self.stands(self.seek(wanted), wanted)
 
     @property
@@ -266,6 +266,14 @@ cdef int look_up(PyObject** ladders, LevelChange* changes, Py_ssize_t count) exc
     for side in range(2):
         (<Ladder>ladders[side]).reserve((<Ladder>ladders[side]).count + come[side])
     return 0
+
+
+cdef int64_t id_of(object price_id) except? -1:
+    """A price id that may have a level; 0, which has none, where it does not fit."""
+    try:
+        return PyLong_AsLongLong(price_id)
+    except OverflowError:
+        return 0
 
 
 cdef int check_size(double size) except -1:
