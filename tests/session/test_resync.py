@@ -476,6 +476,27 @@ def test_the_bound_doubles_until_the_topic_speaks() -> None:
     assert record.silent_s(5_060.0) == 60.0
 
 
+@pytest.mark.parametrize("topic", [BTC, "tickers.BTCUSDT"])
+def test_late_copies_alone_are_silence(topic: str) -> None:
+    """A venue that went on in the past is asked again, though its frames are left out."""
+    record, receive = record_of(topic)
+
+    def frame(number: int) -> Any:
+        if topic == BTC:
+            return book("BTCUSDT", u=number)
+        return ticker("BTCUSDT") | {"cs": number, "ts": number}
+
+    receive(frame(10_000))
+    assert record.silent_s(0.0) is None
+    told = []
+    for second in range(1, 70):
+        receive(frame(second))
+        if (silent_s := record.silent_s(float(second))) is not None:
+            told.append(silent_s)
+    assert told == [60.0]
+    assert record.health().outdated == 69
+
+
 def test_a_snapshot_that_does_not_come_is_due_as_an_answer_is() -> None:
     record, _ = record_of()
     assert record.silent_s(9.9) is None

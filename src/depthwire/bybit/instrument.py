@@ -17,7 +17,7 @@ from depthwire.errors import (
 )
 from depthwire.feed.callbacks import Callbacks
 from depthwire.feed.channel import callback_error, log_error
-from depthwire.feed.insistence import CONVINCING, Insistence
+from depthwire.feed.insistence import Insistence
 from depthwire.feed.streams import changes
 
 ChangeListener = Callable[["Instrument", frozenset[str]], object]
@@ -162,15 +162,15 @@ class Instrument:
 
     def _is_insisted_on(self, head: Head) -> bool:
         """Whether a late snapshot is applied all the same; raises OutOfSequence where it must be asked for again."""
-        answers = self.insistence.older() if self.state is BookState.STALE else 0
-        if 0 < answers < CONVINCING:
+        is_insisted_on = self.insistence.older() if self.state is BookState.STALE else None
+        if is_insisted_on is False:
             (seq, ts_us), (known, known_us) = head[1:], self._numbers
             raise OutOfSequence(
                 f"a snapshot of sequence {seq} at {ts_us} µs is older than the state of sequence {known} "
                 f"at {known_us} µs; it is fetched again",
                 self.topic,
             )
-        return answers >= CONVINCING
+        return bool(is_insisted_on)
 
     def _check_follows(self, head: Head) -> None:
         if self.state is not BookState.LIVE:

@@ -16,7 +16,7 @@ from depthwire.book.update cimport BookFrame
 from depthwire.book.snapshot_order cimport LATE, SAME_NUMBER, Order, is_restart, order_of
 
 from depthwire.feed.callbacks import checked_callback
-from depthwire.feed.insistence import CONVINCING, Insistence
+from depthwire.feed.insistence import Insistence
 from depthwire.errors import (
     UNDECODABLE,
     CallbackError,
@@ -346,11 +346,11 @@ cdef class BookChannel(Channel):
 
     cdef int _hold_back(self, BookFrame frame, int64_t ts_recv_ns) except -1:
         """A late snapshot came while the book waits for one: have it fetched again, unless the venue insists."""
-        cdef int answers = self._insistence.older()
-        if answers == 0:
+        is_insisted_on = self._insistence.older()
+        if is_insisted_on is None:
             self.outdated += 1
             return 0
-        if answers >= CONVINCING:
+        if is_insisted_on:
             return self._begin(frame, ts_recv_ns)
         raise OutOfSequence(
             f"a snapshot of {self._numbers(frame)} is older than the book, which was at {self._numbers(None)}; it is fetched again",

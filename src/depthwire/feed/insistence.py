@@ -20,13 +20,13 @@ class Insistence:
         """The venue is asked for a snapshot: the next one may be the answer."""
         self._is_asked = True
 
-    def older(self) -> int:
-        """An older snapshot came: which answer in a row it is, from 1 on; 0 where no request asked for it."""
+    def older(self) -> bool | None:
+        """An older snapshot came: whether so many requests were answered so that it counts; None where none asked."""
         if not self._is_asked:
-            return 0
+            return None
         self._is_asked = False
         self._answers += 1
-        return self._answers
+        return self._answers >= CONVINCING
 
     def contradicted(self) -> None:
         """A newer frame came: the venue goes on where it was."""
