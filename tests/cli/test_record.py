@@ -6,9 +6,10 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -283,6 +284,34 @@ def test_a_file_that_is_lost_may_end_the_recording(
     assert process.returncode == 1
     assert f"{out} {what}" in err
     assert "error:" in err.splitlines()[-1]
+    assert "starting it again" not in err
+
+
+@NEEDS_SIGNALS
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_a_file_that_is_lost_just_before_the_end_is_an_error(end: signal.Signals, tmp_path: Path) -> None:
+    out = tmp_path / "out.frames"
+    with recording(out, "--on-lost", "fail") as process:
+        out.unlink()
+        process.send_signal(end)
+        _, err = process.communicate(timeout=BOUND_S)
+    assert process.returncode == 1
+    assert f"error: {out} was removed or moved" in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("on_lost", ["fail", "restart"])
+def test_a_recording_that_ends_without_its_file_is_an_error(
+    on_lost: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out.frames"
+
+    async def remove_at_the_end(seconds: float, work: Coroutine[Any, Any, None]) -> None:
+        work.close()
+        out.unlink()
+
+    monkeypatch.setattr("depthwire.cli.record.run_for", remove_at_the_end)
+    assert record("sim://", out, "--seconds", "9", "--on-lost", on_lost) == 1
+    assert f"error: {out} was removed or moved" in capsys.readouterr().err.splitlines()[-1]
 
 
 @NEEDS_SIGNALS

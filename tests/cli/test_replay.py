@@ -284,6 +284,17 @@ def test_malformed_lines_are_counted(tape: Path, tmp_path: Path, capsys: pytest.
     assert "line 101 skipped" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("begin", [b"garbage\n", b"\n\n", b"\xef\xbb\xbf"])
+def test_a_tape_whose_first_lines_are_malformed_is_applied(
+    begin: bytes, tape: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "broken.frames"
+    broken.write_bytes(begin + tape.read_bytes())
+    report, _ = replay(capsys, broken)
+    assert (report["frames"], report["skipped"]) == (300, begin.count(b"\n"))
+    assert report["books"] == replay(capsys, tape)[0]["books"]
+
+
 @pytest.mark.parametrize("name", ["empty.frames", "empty.frames.zst"])
 def test_an_empty_tape_is_an_error(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if name.endswith(".zst"):

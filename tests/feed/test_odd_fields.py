@@ -15,6 +15,7 @@ from msgspec.structs import FieldInfo, fields
 import depthwire
 from depthwire import errors
 from depthwire.book.types import BookState
+from depthwire.bybit.fields import Nanoseconds
 from depthwire.bybit.v2 import dialect as v2
 from depthwire.bybit.v2 import private
 from depthwire.bybit.v5 import dialect as v5
@@ -31,7 +32,6 @@ from tests.support.v5_server import KEY, SECRET, v5_server
 from tests.support.v5_server import private as private_frame
 
 ODD: list[Any] = ["", None, [], 7, "odd"]
-TIMES = {"timestamp", "update_time"}  # texts that an order's view reads
 STOP_IDS = {v2.INVERSE: "order_id", v2.LINEAR: "stop_order_id"}
 
 
@@ -39,6 +39,12 @@ def kinds_of(field: FieldInfo) -> tuple[Any, ...]:
     """The types that a field takes."""
     union = get_origin(field.type) in (Union, types.UnionType)
     return tuple(kind for kind in (get_args(field.type) if union else (field.type,)) if kind is not msgspec.UnsetType)
+
+
+def times_of(struct: type[Struct]) -> set[str]:
+    """The texts that are read as times."""
+    attributes = (getattr(struct, name) for name in dir(struct) if name.endswith("_ns"))
+    return {attribute.field for attribute in attributes if isinstance(attribute, Nanoseconds)}
 
 
 def takes(struct: type[Struct], field: FieldInfo, value: Any) -> bool:
@@ -50,7 +56,7 @@ def takes(struct: type[Struct], field: FieldInfo, value: Any) -> bool:
         return any(get_origin(kind) is list for kind in kinds)
     if isinstance(value, int):
         return Decimal in kinds or int in kinds
-    if value and issubclass(struct, private.TimedOrder) and field.name in TIMES:
+    if value and field.name in times_of(struct):
         return False
     return str in kinds
 

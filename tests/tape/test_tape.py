@@ -594,6 +594,30 @@ def test_a_zip_file_that_holds_no_tape_is_none(tmp_path: Path) -> None:
             list(tape)
 
 
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("begin", [b"\n" * 9, b"\xef\xbb\xbf", b"# recorded today\n\n", b"garbage\r\n"])
+def test_an_archive_may_begin_with_what_is_no_frame(tmp_path: Path, form: str, begin: bytes) -> None:
+    with TapeReader(archive(tmp_path / "a.data", begin + b"\n".join(RAW), form)) as tape:
+        assert list(tape) == list(zip(RAW_NS, RAW, strict=True))
+        assert (tape.skipped, tape.torn) == (begin.count(b"\n"), None)
+
+
+def test_a_json_array_is_no_tape_and_the_error_names_both_forms(tmp_path: Path) -> None:
+    texts = b"[" + b",".join(RAW) + b"]", b"[\n" + b",\n".join(RAW) + b"\n]\n", b"[\n" + b",\n".join(RAW) + b"\n]"
+    for text in texts:
+        path = archive(tmp_path / "array.json", text, "plain")
+        with TapeReader(path) as tape, pytest.raises(TapeError, match=r"recv_ns<TAB>raw.* one JSON object a line"):
+            list(tape)
+
+
+def test_the_notes_of_macos_in_a_zip_file_are_passed_over(tmp_path: Path) -> None:
+    path = archive(tmp_path / "a.zip", b"\n".join(RAW), "zip")
+    with zipfile.ZipFile(path, "a") as target:
+        target.writestr("__MACOSX/._0.data", b"\0\5\26\7")
+    with TapeReader(path) as tape:
+        assert list(tape) == list(zip(RAW_NS, RAW, strict=True))
+
+
 @pytest.mark.parametrize("form", ["plain", "zip"])
 def test_nothing_is_appended_to_an_archive(tmp_path: Path, form: str) -> None:
     path = archive(tmp_path / "a.data", b"\n".join(RAW), form)

@@ -8,7 +8,7 @@ Neither ever goes through a float.
 import re
 from datetime import date
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import ClassVar, Final, Self, get_args, overload
 
 from msgspec import Struct
@@ -27,6 +27,7 @@ _TIME = re.compile(
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 
 
+@lru_cache(maxsize=256)  # events of one frame often share their time, which is read again by whoever uses it
 def time_ns(text: str) -> int:
     """Nanoseconds since the epoch of a time such as ``2022-06-23T04:08:47.956636888Z``, exact.
 
@@ -52,8 +53,8 @@ def time_ns(text: str) -> int:
 class Nanoseconds:
     """A read-only attribute: the time that another field holds as text, in ns since the epoch.
 
-    Where that is absent or empty, it is what the field ``or_ns`` holds if there is one, else None. Raises ValueError
-    where the text is no time. O(1).
+    Where that is absent or empty, it is what the field ``or_ns`` holds if there is one, else None. A record whose text
+    is no time is refused, or does without the text, when it arrives (see :class:`Record`). O(1).
     """
 
     def __init__(self, field: str, or_ns: str = "") -> None:
@@ -78,6 +79,12 @@ def _decimal_fields(record: type[Struct]) -> tuple[str, ...]:
     return tuple(field.name for field in fields(record) if Decimal in (field.type, *get_args(field.type)))
 
 
+@cache
+def _time_fields(record: type[Struct]) -> tuple[str, ...]:
+    attributes = (attribute for kind in record.__mro__ for attribute in vars(kind).values())
+    return tuple(attribute.field for attribute in attributes if isinstance(attribute, Nanoseconds))
+
+
 def odd_amount(name: str, number: Decimal) -> OddValue:
     """What to raise of a Decimal that is not finite, or beyond LARGEST_EXPONENT."""
     return OddValue(name, f"`{name}` is {number!s:.40}, which is no price, size or amount")
@@ -86,8 +93,8 @@ def odd_amount(name: str, number: Decimal) -> OddValue:
 class Record(Struct, frozen=True, kw_only=True, gc=False):
     """The base of a typed item. Fields that it does not name are ignored: the exchange adds some without notice.
 
-    A field whose default is None, or "" for text, may be absent. Where its value is odd (another type, no number, a
-    null), it is at that default. An odd value of any other field, or of one in ``NEEDED``, refuses the item.
+    A field whose default is None, or "" for text, may be absent. Where its value is odd (another type, no number, no
+    time, a null), it is at that default. An odd value of any other field, or of one in ``NEEDED``, refuses the item.
     """
 
     NEEDED: ClassVar[frozenset[str]] = frozenset()
@@ -98,3 +105,10 @@ class Record(Struct, frozen=True, kw_only=True, gc=False):
             number = getattr(self, name)
             if isinstance(number, Decimal) and not (number.is_finite() and abs(number.adjusted()) <= LARGEST_EXPONENT):
                 raise odd_amount(name, number)
+        for name in _time_fields(type(self)):
+            text = getattr(self, name)
+            if text:
+                try:
+                    time_ns(text)
+                except ValueError as error:
+                    raise OddValue(name, f"`{name}`: {error}") from None

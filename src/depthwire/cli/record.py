@@ -46,7 +46,7 @@ Frames that carry keys or signatures are left out. An existing file is never ove
 
 A file that is removed or moved meanwhile is noticed within two seconds, reported and started again, in a new folder
 if need be; the topics are subscribed again, so that it begins with snapshots. With "--on-lost fail" the recording
-ends with an error instead, as it always does where the file was replaced or cut short.
+ends with an error instead, as it always does where the file was replaced, cut short, or lost when the recording ends.
 
 {KEY_NOTE}
 examples:
@@ -143,8 +143,8 @@ class Recording:
             print(file=sys.stderr)
 
     async def _start_again(self, loss: str) -> None:
-        if self._on_lost == "fail" or self._recorder.finished.is_set():
-            raise TapeError(f"{self._path} {loss} while it was recorded to; {self._recorder} were in it")
+        if not self._may_start_again():
+            raise self._loss_error(loss)
         say(f"{self._path} {loss}, with {self._recorder} in it: starting it again")
         former = self._tape
         try:
@@ -164,11 +164,20 @@ class Recording:
             except SubscriptionTimeout as error:
                 say(f"{error}: asking again")
 
+    def _may_start_again(self) -> bool:
+        """Whether that is wanted, and no other file has taken the place of the one that was lost."""
+        return self._on_lost == "restart" and not self._recorder.finished.is_set() and not os.path.lexists(self._path)
+
+    def _loss_error(self, loss: str) -> TapeError:
+        return TapeError(f"{self._path} {loss} while it was recorded to; {self._recorder} were in it")
+
     def end(self) -> None:
-        """Close the file and report what is in it; raises TapeError where it cannot be written."""
+        """Close the file and report what is in it; raises TapeError where it cannot be written, or was lost."""
         loss = self._tape.lost()
         self._tape.close()
-        say(f"{self._recorder} in {self._path}" + (f", which {loss}" if loss else ""))
+        if loss:
+            raise self._loss_error(loss)
+        say(f"{self._recorder} in {self._path}")
 
 
 async def _record(arguments: argparse.Namespace) -> int:
@@ -240,7 +249,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         help="where the file is removed or moved: start it again (default), or end with an error",
     )
     add_seconds(parser, None, "stop after S seconds (default: at Ctrl-C)")
-    parser.add_argument("--frames", type=whole_number, metavar="N", help="stop after N frames")
+    parser.add_argument("--frames", type=whole_number, metavar="N", help="stop when the tape has N frames")
 
 
 def _run(arguments: argparse.Namespace) -> int:

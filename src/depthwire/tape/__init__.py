@@ -29,7 +29,10 @@ __all__ = ["Pace", "TapeFrame", "TapeReader", "TapeWriter", "is_secret", "play",
 
 _log = logging.getLogger("depthwire.tape")
 
-_FORM = "expected lines of recv_ns<TAB>raw: ns since the epoch as digits, a tab, the frame"
+_FORM = (
+    "expected lines of recv_ns<TAB>raw: ns since the epoch as digits, a tab, the frame; "
+    "or raw frames, one JSON object a line"
+)
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _CHUNK = 1 << 18
 _ZSTD_CHUNK = 1 << 15  # smaller: what comes out is many times larger
@@ -73,8 +76,8 @@ class TapeReader:
         self._file = _open(self.path, "rb")
         try:
             head = _peek(self._file, self.path)
-            self._zstd = _zstandard(self.path) if head == _ZSTD_MAGIC else None
-            self._is_zip = head == archives.ZIP_MAGIC
+            self._zstd = _zstandard(self.path) if head.startswith(_ZSTD_MAGIC) else None
+            self._is_zip = head.startswith(archives.ZIP_MAGIC)
         except TapeError:
             self._file.close()
             raise
@@ -86,7 +89,7 @@ class TapeReader:
         self.torn: str | None = None
         self._lines = self._counted = 0
         self._any_frame = False
-        self.is_archive = self._is_zip or archives.is_raw(head)
+        self.is_archive = self._is_zip or (self._zstd is None and archives.is_raw(head))
         """Whether it is a zip file or holds raw frames; of a compressed one that is known from its first frame on."""
         self._stamps: archives.Stamps | None = None
 
@@ -125,9 +128,11 @@ class TapeReader:
         """
         self._start()
         for text, start, stop in self._mapped() if self._is_mappable() else self._unmapped():
-            at = receive_lines(text, start, stop)
-            self._any_frame |= at > start
-            while at < stop:
+            while True:
+                at = receive_lines(text, start, stop)
+                self._any_frame |= at > start
+                if at >= stop:
+                    break
                 newline = text.find(b"\n", at, stop)
                 line = bytes(text[at:newline])
                 frame = _frame_of(line)
@@ -136,7 +141,7 @@ class TapeReader:
                 else:
                     self._any_frame = True
                     receive(frame.raw, frame.recv_ns)
-                at = receive_lines(text, newline + 1, stop)
+                start = newline + 1
             yield
 
     def _is_mappable(self) -> bool:
@@ -147,7 +152,7 @@ class TapeReader:
         with _file_errors(self.path, "mapped"):
             text = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
         with text:
-            at = 0
+            at = len(archives.BYTE_ORDER_MARK) if text[:3] == archives.BYTE_ORDER_MARK else 0
             while stop := text.rfind(b"\n", at, at + _MAX_LINE) + 1:
                 self.bytes_read = stop
                 yield text, at, stop
@@ -190,8 +195,10 @@ class TapeReader:
         tail = b""
         is_first = True
         for chunk in self._chunks():
-            if is_first and archives.is_raw(chunk):
-                self._stamps, self.is_archive = archives.Stamps(), True
+            if is_first:
+                chunk = chunk.removeprefix(archives.BYTE_ORDER_MARK)
+                if archives.is_raw(chunk):
+                    self._stamps, self.is_archive = archives.Stamps(), True
             is_first = False
             newline = chunk.rfind(b"\n") + 1
             if newline:
@@ -216,7 +223,8 @@ class TapeReader:
             yield tail + b"\n"
         elif tail:
             if last is None and not self._any_frame and not self.torn:
-                raise TapeError(f"not a tape: {self.path}: it holds {_excerpt(tail)}: {_FORM}")
+                found = f"not one of its {number} lines is valid" if self.skipped else f"it holds {_excerpt(tail)}"
+                raise TapeError(f"not a tape: {self.path}: {found}: {_FORM}")
             self._tell_torn(f"line {number} is cut off after {len(tail)} bytes")
         elif self.skipped and not self._any_frame:
             raise TapeError(f"not a tape: {self.path}: not one of its {self.skipped} lines is valid: {_FORM}")
@@ -496,7 +504,7 @@ def _open(path: str, mode: str) -> BinaryIO:
 
 def _peek(file: BinaryIO, path: str) -> bytes:
     with _file_errors(path, "read"):
-        return file.peek(len(_ZSTD_MAGIC))[: len(_ZSTD_MAGIC)]  # type: ignore[attr-defined,no-any-return]
+        return file.peek()  # type: ignore[attr-defined,no-any-return]
 
 
 def _zstandard(path: str) -> ModuleType:
@@ -518,7 +526,7 @@ def _mend(path: str) -> tuple[bytes, ModuleType | None]:
         if tape.is_archive:
             raise TapeError(f"{path}: raw frames without receive times: record to a new file")
     with _open(path, "r+b") as file:
-        zstd = _zstandard(path) if _peek(file, path) == _ZSTD_MAGIC else None
+        zstd = _zstandard(path) if _peek(file, path).startswith(_ZSTD_MAGIC) else None
         keep, torn = _whole_zstd(file, path, zstd) if zstd else _whole_lines(file)
         file.truncate(keep)
     lines, newline, last = torn.rpartition(b"\n")

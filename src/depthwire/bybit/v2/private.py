@@ -13,8 +13,7 @@ from decimal import Decimal
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
-from depthwire.bybit.fields import Nanoseconds, Record, time_ns
-from depthwire.feed.repair import OddValue
+from depthwire.bybit.fields import Nanoseconds, Record
 
 
 class Position(Record, frozen=True, kw_only=True, gc=False):
@@ -97,21 +96,11 @@ class Execution(Record, frozen=True, kw_only=True, gc=False):
 
 
 class TimedOrder(Record, frozen=True, kw_only=True, gc=False):
-    """What tells when an order came to stand so. A text that is no time is an odd value."""
+    """What tells when an order came to stand so."""
 
     timestamp_ns = Nanoseconds("timestamp")
     create_time_ns = Nanoseconds("create_time")
     update_time_ns = Nanoseconds("update_time")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for field in ("update_time", "timestamp"):  # what tells which of two is older has to be a time
-            text = getattr(self, field)
-            if text:
-                try:
-                    time_ns(text)
-                except ValueError as error:
-                    raise OddValue(field, f"`{field}`: {error}") from None
 
     @property
     def changed_ns(self) -> int | None:

@@ -241,7 +241,10 @@ def _partial(info: type[Record]) -> type[Struct]:
         else (each.name, each.type | UnsetType, field(default=UNSET, name=each.encode_name))
         for each in fields(info)
     ]
-    return defstruct(f"{info.__name__}Update", columns, bases=(Record,), frozen=True, kw_only=True, gc=False)
+    times = {name: each for name, each in vars(info).items() if isinstance(each, Nanoseconds)}
+    return defstruct(
+        f"{info.__name__}Update", columns, bases=(Record,), namespace=times, frozen=True, kw_only=True, gc=False
+    )
 
 
 if TYPE_CHECKING:
