@@ -1,8 +1,9 @@
 """A client's book, held against the venue's at each checkpoint."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from tests.reliability.lines import Line
 from tests.reliability.rules import Numbers, Rules, Sides, rules_of
 from tests.reliability.truth import AnyTopic, WatchedVenue
 
+FRAME_FIELDS: Final = re.compile(rb'"(?:type|cross_seq|u|seq)":("?\w+)')
+MOST_SHOWN: Final = 40
 Arrays = list[tuple[Any, Any]]
 RIGHT, NOT_LIVE, UNPROVABLE, WRONG = "right", "not live", "unprovable", "wrong"
 
@@ -107,7 +110,7 @@ class LineBook:
             if self.rules.is_live:
                 self.applied[self.rules.numbers] = digest.of_sides(self.rules.sides)
         if not self.rules.is_live:
-            return self._defect(f"LIVE at {numbers}, though its frames break a rule: {broken}")
+            return self._defect(f"LIVE at {numbers}, though its frames break a rule: {broken}; {self._latest()}")
         if numbers != self.rules.numbers or sides != self.rules.sides:
             return self._defect(f"at {numbers} not what its frames make of it, which end at {self.rules.numbers}")
         return UNPROVABLE
@@ -128,6 +131,13 @@ class LineBook:
             is_lost = bool({book.frame for each, book in told.items() if was < each <= numbers}.difference(came))
         names = [name for name, holds in (("altered", is_altered), ("lost or late", is_lost)) if holds]
         return " and ".join(names) or "neither"
+
+    def _latest(self) -> str:
+        """What came last, to find the cause by."""
+        shown = [frame_text(raw) for raw in self._log[-MOST_SHOWN:]]
+        damaged = self.line.doubtful.get(self.book.topic)
+        arrived = "nothing" if damaged is None else f"{damaged[:80]!r} of {len(damaged)} bytes"
+        return f"of {len(self._log)} frames the last: {', '.join(shown)}; damaged: {arrived}; {self.line.state()}"
 
     def _defect(self, text: str) -> str:
         self.defects.append(f"line {self.line.name}, {self.topic.dialect} {self.book.topic}: {text}")
@@ -184,6 +194,12 @@ class BookReader:
         names = ", ".join(f"{line.line.name} {line.verdict}" for line in self.lines)
         self.defects.append(f"lines {names}, {self.topic.dialect} {self.book.topic}: {text}")
         return WRONG
+
+
+def frame_text(raw: bytes) -> str:
+    """A frame's type and numbers, as a defect shows them."""
+    found = [match.decode() for match in FRAME_FIELDS.findall(raw)]
+    return " ".join(found) or f"{raw[:40]!r}"
 
 
 def numbers_of(book: LiveBook) -> Numbers:

@@ -25,8 +25,8 @@ class Line:
         """The hashes of the latest frames of each topic of events that is watched."""
         self.damaged: dict[int, None] = {}
         """The numbers of the latest messages that arrived damaged."""
-        self.doubtful: set[str] = set()
-        """The topics of those that arrived since the last checkpoint."""
+        self.doubtful: dict[str, bytes] = {}
+        """The last of those that arrived since the last checkpoint, by topic."""
         self.sessions: list[Session] = []
         self._raws: list[bytes] = []
 
@@ -45,7 +45,7 @@ class Line:
         self.doubtful.clear()
         for raw in raws:
             if damaged and (found := damaged.pop((self.name, hash(raw)), None)) is not None:
-                self._mark(found)
+                self._mark(found, raw)
             if not raw.startswith(_TOPIC):
                 continue
             start = len(_TOPIC)
@@ -57,11 +57,11 @@ class Line:
                 if len(hashes) > MOST_FRAMES:
                     del hashes[next(iter(hashes))]
 
-    def _mark(self, damaged: Damaged) -> None:
+    def _mark(self, damaged: Damaged, raw: bytes) -> None:
         """A message came that shows that it is damaged."""
         self.damaged[damaged.number] = None
         if len(self.damaged) > MOST_DAMAGED:
             del self.damaged[next(iter(self.damaged))]
         if (frames := self.by_topic.get(damaged.topic)) is not None:
             frames.append(_UNREADABLE)
-            self.doubtful.add(damaged.topic)
+            self.doubtful[damaged.topic] = raw

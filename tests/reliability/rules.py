@@ -43,7 +43,9 @@ class Rules(ABC):
         """Takes a frame in; returns the rule that it breaks, or None. After a broken rule it waits for a snapshot.
 
         It takes any then: one with lower numbers is right where those before it were altered, or a connection is new.
+        It also takes one that proves its own book wrong, for whoever asked for it may have known that already.
         """
+        proof = None
         try:
             frame = json.loads(raw.decode(errors="replace"))
             is_snapshot = {"snapshot": True, "delta": False}[frame["type"]]
@@ -61,17 +63,17 @@ class Rules(ABC):
                 broken = broken or out_of_bounds(sides, self.depth)
                 if broken is None and not is_snapshot and self.is_unbalanced(sides):
                     broken = "inserts and deletes that do not balance on a full side"
-                if broken is None and is_snapshot and self.is_live and self.is_same(numbers):
-                    broken = LEVELS_DIFFER if sides != self.sides else None
-                    numbers = max(numbers, self.numbers)
                 if broken is None:
+                    if is_snapshot and self.is_live and self.is_same(numbers):
+                        proof = LEVELS_DIFFER if sides != self.sides else None
+                        numbers = max(numbers, self.numbers)
                     self.sides, self.numbers, self.is_live = sides, numbers, True
                     self.applied.append(numbers)
         except UNREADABLE:
             broken = "a frame that cannot be read"
         if broken:
             self.is_live = False
-        return broken
+        return broken or proof
 
     def is_unbalanced(self, sides: Sides) -> bool:
         """Whether a side that was full is so no more."""

@@ -12,7 +12,7 @@ from depthwire.feed.streams import EventStream
 from depthwire.venue import Fault, Faults
 from tests.reliability import digest, shard
 from tests.reliability.figures import bounds_of, combined, total
-from tests.reliability.rules import rules_of
+from tests.reliability.rules import LEVELS_DIFFER, rules_of
 from tests.reliability.shard import Plan, Shard
 from tests.reliability.soak_page import page
 from tests.support.plain_client import run
@@ -139,16 +139,25 @@ def test_a_run_that_ended_early_or_grew_does_not_pass() -> None:
 
 
 def test_rules_that_wait_for_a_snapshot_take_one_with_lower_numbers() -> None:
-    def frame(u: int, kind: str = "snapshot") -> bytes:
-        data = {"s": "BTCUSDT", "b": [["99", str(u)]], "a": [["101", "1"]], "u": u, "seq": 10 * u}
-        return json.dumps({"topic": "orderbook.50.BTCUSDT", "type": kind, "ts": u, "data": data}).encode()
-
     rules = rules_of("orderbook.50.BTCUSDT")
     assert [rules.receive(raw) for raw in (frame(7), frame(6))] == [None, None]
     assert rules.sides[0] == {99.0: 7.0}
     assert rules.receive(b"") is not None
     assert [rules.receive(raw) for raw in (frame(4), frame(5, "delta"))] == [None, None]
     assert (rules.is_live, rules.sides[0]) == (True, {99.0: 5.0})
+
+
+def test_rules_go_on_with_a_snapshot_that_proves_their_own_book_wrong() -> None:
+    rules = rules_of("orderbook.50.BTCUSDT")
+    assert rules.receive(frame(7)) is None
+    assert rules.receive(frame(7, size=3)) == LEVELS_DIFFER
+    assert (rules.is_live, rules.sides[0]) == (True, {99.0: 3.0})
+
+
+def frame(u: int, kind: str = "snapshot", size: int = 0) -> bytes:
+    """A book of one level a side; its bid's size is ``u`` where no other one is given."""
+    data = {"s": "BTCUSDT", "b": [["99", str(size or u)]], "a": [["101", "1"]], "u": u, "seq": 10 * u}
+    return json.dumps({"topic": "orderbook.50.BTCUSDT", "type": kind, "ts": u, "data": data}).encode()
 
 
 def test_both_ways_to_a_digest_agree() -> None:
