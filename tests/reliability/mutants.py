@@ -77,8 +77,8 @@ MUTANTS: Final = (
     Mutant(
         "LIVE without a connection",
         "feed/channel.pyx",
-        "    def connection_lost(self, reason, since_ns):\n        self.book.go_stale(reason)",
-        "    def connection_lost(self, reason, since_ns):\n        pass",
+        "        self._insistence.forget()\n        self.book.go_stale(reason)",
+        "        self._insistence.forget()",
     ),
     Mutant(
         "a late snapshot applied",
