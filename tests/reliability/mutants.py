@@ -137,8 +137,8 @@ MUTANTS: Final = (
     Mutant(
         "a message in fragments lost",
         "feed/listener.pyx",
-        "                return 0\n            self.on_message(message, len(message), ts_recv_ns)\n",
-        "                return 0\n",
+        "            self.on_message(message, len(message), ts_recv_ns)\n",
+        "            pass\n",
     ),
     Mutant(
         "sides swapped",

@@ -9,10 +9,13 @@ import random
 import selectors
 import socket
 from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, ClassVar, Final, TypeVar
 from unittest.mock import patch
 
+from depthwire.feed.damage import DamageCount
+from depthwire.session.sign_in import SignIn
 from depthwire.settings import Backoff
 from depthwire.venue import SyntheticMarket
 from tests.reliability.clients import FEW, SETTINGS
@@ -22,6 +25,8 @@ Result = TypeVar("Result")
 
 OFTENER: Final = 5.0
 RARE: Final = 0.002
+TIMED: Final[tuple[Any, ...]] = (Backoff, DamageCount, SignIn)
+"""What reads a clock that is not the event loop's."""
 DROP_EVERY: Final = 60
 """Checkpoints, after which all connections end at once: no second line makes up for that."""
 OPENING_NS: Final = 1_618_677_786_000_000_000
@@ -64,7 +69,9 @@ def run(main: Callable[[], Coroutine[Any, Any, Result]], seed: int) -> Result:
     try:
         with asyncio.Runner(loop_factory=SteppedLoop) as runner:
             loop = runner.get_loop()
-            with patch.dict(Backoff.__init__.__kwdefaults__ or {}, clock_s=loop.time):
+            with ExitStack() as stack:
+                for timed in TIMED:
+                    stack.enter_context(patch.dict(timed.__init__.__kwdefaults__, clock_s=loop.time))
                 return runner.run(main())
     finally:
         random.setstate(before)
