@@ -98,6 +98,29 @@ def test_tls_to_a_plain_port_is_reported_at_once(monkeypatch: pytest.MonkeyPatch
     run(main)
 
 
+def test_a_tls_handshake_that_the_server_ends_is_not_reported_to_the_loop() -> None:
+    reports: list[str] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: reports.append(context["message"]))
+
+        async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read(1000)
+            writer.close()
+
+        async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+            url = f"wss://127.0.0.1:{server.sockets[0].getsockname()[1]}/realtime"
+            for _ in range(2):
+                with pytest.raises(errors.ConnectError, match="does the port speak TLS"):
+                    async with depthwire.connect(url, settings=Settings(timeout_s=50)):
+                        pass
+        loop.call_exception_handler({"message": "another"})
+
+    run(main)
+    assert reports == ["another"]
+
+
 def test_tls_to_an_http_port_is_reported_at_once() -> None:
     async def main() -> None:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -16,6 +16,7 @@ from depthwire.settings import Settings
 from depthwire.venue import SyntheticMarket, Venue
 from tests.support.plain_client import run, until
 from tests.support.proxy_servers import ConnectProxy, Proxy, SocksProxy, connect_proxy, running
+from tests.support.raw_server import Conversation, raw_server
 
 QUICK = Settings(timeout_s=5.0, backoff_first_s=0.01, backoff_cap_s=0.05)
 
@@ -74,6 +75,37 @@ def test_a_proxy_that_refuses_is_a_connect_error_that_keeps_the_password(
                     pass
             assert f"through http://127.0.0.1:{proxy.port}" in str(refused.value)
             assert "hush" not in str(refused.value)
+
+    run(main)
+
+
+@pytest.mark.parametrize("status", [403, 407, 429])
+def test_a_proxy_that_refuses_is_shown_with_its_status_wait_and_body(status: int) -> None:
+    async def main() -> None:
+        async def refuse(each: Conversation) -> None:
+            each.writer.write(b"HTTP/1.1 %d Not now\r\nRetry-After: 1.5\r\n\r\nmind hush" % status)
+
+        async with raw_server(refuse) as url:
+            proxy = f"http://me:hush@{url.removeprefix('ws://').partition('/')[0]}"
+            with pytest.raises(errors.ConnectError) as refused:
+                async with depthwire.connect("ws://venue.test/realtime", settings=QUICK, proxy=proxy):
+                    pass
+        assert (refused.value.status, refused.value.retry_after_s) == (status, 1.5)
+        text = f"the proxy refused the tunnel with status {status} Not now, to be tried again in 1.5 s: mind …"
+        assert str(refused.value).endswith(text)
+
+    run(main)
+
+
+def test_tls_to_a_plain_proxy_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("depthwire.session.connection.PLAIN_AFTER_S", 0.01)
+
+    async def main() -> None:
+        async with raw_server(lambda each: each.writer.write(b"HTTP/1.1 400 Bad\r\n\r\n")) as url:
+            proxy = f"https://{url.removeprefix('ws://').partition('/')[0]}"
+            with pytest.raises(errors.ConnectError, match="proxy speaks HTTP without TLS: use http://"):
+                async with depthwire.connect("ws://venue.test/realtime", settings=Settings(timeout_s=50), proxy=proxy):
+                    pass
 
     run(main)
 

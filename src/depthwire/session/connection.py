@@ -32,7 +32,16 @@ from depthwire.feed.channel import Channel
 from depthwire.feed.damage import DAMAGE_CALM_S, DAMAGE_WINDOW_S, MOST_DAMAGED, DamageCount, is_answer
 from depthwire.feed.listener import Feed
 from depthwire.runtime.socket_log import SocketLog
-from depthwire.session.handshake import Refusal, refusal_of, refuse_unrequested, secrets_of, timestamp
+from depthwire.runtime.tls_reports import leave_out_ended_handshakes
+from depthwire.session.handshake import (
+    Refusal,
+    proxy_refusal_of,
+    refusal_of,
+    refuse_unrequested,
+    secrets_of,
+    spread_s,
+    timestamp,
+)
 from depthwire.session.loss import TOO_BIG, Loss, describe, loss_of
 from depthwire.session.phase import ConnectionStatus, Phase
 from depthwire.session.rate_limit import connection_wait_s
@@ -47,6 +56,7 @@ GOODBYES: Final = 1000, 1001
 PERHAPS_THE_KEY: Final = HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN
 PLAIN_AFTER_S: Final = 1.0
 PLAIN: Final = "the port speaks WebSocket without TLS: use ws://"
+PLAIN_PROXY: Final = "the proxy speaks HTTP without TLS: use http:// for it"
 log = logging.getLogger("depthwire")
 socket_log = SocketLog(log.getChild("socket"))
 
@@ -106,7 +116,7 @@ class Connection:
         self._transport: picows.WSTransport | None = None
         self._lost: asyncio.Future[None] | None = None
         self._drop_reason = ""
-        self._is_plain = False
+        self._plain = ""
         self._probe: asyncio.Future[Answer] | None = None  # the ping of this turn of the loop
         self._pending: dict[RequestKey, list[asyncio.Future[Answer]]] = {}
         self._pending_topics: dict[RequestKey, frozenset[str]] = {}  # of subscribe and unsubscribe requests
@@ -233,10 +243,15 @@ class Connection:
             sock = await connected_socket(url.host, url.port, self._settings)
             if is_first and url.scheme == "wss":
                 doubt = self.spawn(self._doubt_tls(sock))
+            elif is_first and url.scheme == "https":
+                doubt = self.spawn(self._doubt_proxy_tls(sock, url.host, url.port))
             return sock
 
         timeout_s = self._settings.timeout_s
         target = self._signed_target()
+        uses_tls = self.url.startswith("wss:") or self._is_proxy_in_tls
+        if uses_tls:
+            leave_out_ended_handshakes()
         try:
             async with asyncio.timeout(timeout_s):
                 _, listener = await picows.ws_connect(
@@ -270,9 +285,10 @@ class Connection:
             # What fails at a SOCKS proxy has no base in common, and not all of it a public name.
             if self._proxy is None and not isinstance(error, OSError | picows.WSError | ValueError):
                 raise
-            in_tls = sock is not None and (self.url.startswith("wss:") or self._is_proxy_in_tls)
-            text = PLAIN if self._is_plain else describe(error, in_tls)
-            raise ConnectError(f"{self.url}{self._through}: {text}") from None
+            by_proxy = proxy_refusal_of(error, secrets_of(target, self._proxy))
+            refusal = by_proxy or Refusal(self._plain or describe(error, sock is not None and uses_tls))
+            message = f"{self.url}{self._through}: {refusal.text}"
+            raise ConnectError(message, refusal.status, refusal.retry_after_s) from None
         except BaseException:
             self._abandon(sock)
             raise
@@ -291,7 +307,14 @@ class Connection:
         port = parts.port or 443
         plain = parts._replace(scheme="ws", netloc=f"{parts.netloc.removesuffix(f':{port}')}:{port}").geturl()
         if await opens_websocket(plain, self._settings):
-            self._is_plain = True
+            self._plain = PLAIN
+            hang_up(sock)
+
+    async def _doubt_proxy_tls(self, sock: socket.socket, host: str, port: int) -> None:
+        """Hang up on a proxy that does not answer TLS, but would answer HTTP without it."""
+        await asyncio.sleep(PLAIN_AFTER_S)
+        if await answers_http(host, port, self._settings):
+            self._plain = PLAIN_PROXY
             hang_up(sock)
 
     def _abandon(self, sock: socket.socket | None = None) -> None:
@@ -468,7 +491,7 @@ class Connection:
                     await self._connect()
                 except ConnectError as error:
                     self.owner.report(error)
-                    retry_after_s = error.retry_after_s or 0.0
+                    retry_after_s = spread_s(error.retry_after_s or 0.0)
                 else:
                     self._begin()
 
@@ -666,6 +689,20 @@ async def opens_websocket(url: str, settings: Settings) -> bool:
         hang_up(sock)
     transport.disconnect(graceful=False)
     return listener is not None
+
+
+async def answers_http(host: str, port: int, settings: Settings) -> bool:
+    """Whether a server answers HTTP without TLS; the connection is ended at once."""
+    try:
+        async with asyncio.timeout(settings.timeout_s):
+            reader, writer = await asyncio.open_connection(sock=await connected_socket(host, port, settings))
+            try:
+                writer.write(b"OPTIONS * HTTP/1.0\r\n\r\n")
+                return await reader.read(5) == b"HTTP/"
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):
+        return False
 
 
 def asked_for(future: "asyncio.Future[Any]") -> None:

@@ -1,10 +1,12 @@
 """What a server answers to the WebSocket handshake, where that is not what was asked for."""
 
+import random
 import re
 import time
 from collections.abc import Iterable
 from datetime import UTC
 from http import HTTPStatus
+from traceback import walk_tb
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -33,20 +35,46 @@ def refuse_unrequested(response: picows.WSUpgradeResponse) -> None:
 
 def refusal_of(error: picows.WSHandshakeError, secrets: Iterable[str] = ()) -> Refusal:
     """What a refused handshake says, without the ``secrets``, which a server may quote."""
-    lines = (error.raw_header or b"").decode("latin-1").split("\r\n")
+    what = "the server refused the WebSocket handshake"
+    refusal = read_refusal(what, error.raw_header or b"", error.raw_body or b"", secrets)
+    if refusal is None or refusal.status == HTTPStatus.SWITCHING_PROTOCOLS:
+        return Refusal(f"{what}: {printable(str(error), secrets)}", refusal and refusal.status)
+    return refusal
+
+
+def proxy_refusal_of(error: Exception, secrets: Iterable[str] = ()) -> Refusal | None:
+    """What an HTTP proxy that refused the tunnel says, without the ``secrets``; None where none did.
+
+    picows' error has the status alone; the response is where it was raised.
+    """
+    for frame, _ in walk_tb(error.__traceback__):
+        response = getattr(frame.f_locals.get("self"), "_response", None)
+        if isinstance(response, bytearray):
+            head, _, body = bytes(response).partition(b"\r\n\r\n")
+            return read_refusal("the proxy refused the tunnel", head, body, secrets)
+    return None
+
+
+def read_refusal(what: str, head: bytes, body: bytes, secrets: Iterable[str]) -> Refusal | None:
+    """What an HTTP response says that refuses something; None where it is none. ``what`` begins the sentence."""
+    lines = head.decode("latin-1").split("\r\n")
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
     match = re.fullmatch(r"HTTP/\d\.\d (\d{3})(?: (.*))?", lines[0])
-    status = int(match[1]) if match else None
-    if match is None or status == HTTPStatus.SWITCHING_PROTOCOLS:
-        return Refusal(f"the server refused the WebSocket handshake: {printable(str(error), secrets)}", status)
+    if match is None:
+        return None
     reason = printable(match[2] or "", secrets)
-    text = f"the server refused the WebSocket handshake with status {status} {reason}".rstrip()
+    text = f"{what} with status {match[1]} {reason}".rstrip()
     retry_after_s = seconds_of(headers.get("retry-after", ""), headers.get("date", ""))
     if retry_after_s is not None:
-        text += f", to be tried again in {retry_after_s:.0f} s"
-    if body := printable((error.raw_body or b"")[: 16 * LONGEST_BODY].decode("utf-8", "replace"), secrets):
-        text += f": {body}"
-    return Refusal(text, status, retry_after_s)
+        text += f", to be tried again in {retry_after_s:.3g} s"
+    if shown := printable(body[: 16 * LONGEST_BODY].decode("utf-8", "replace"), secrets):
+        text += f": {shown}"
+    return Refusal(text, int(match[1]), retry_after_s)
+
+
+def spread_s(retry_after_s: float) -> float:
+    """A wait up to a tenth longer, so that all who were refused together do not come back together."""
+    return retry_after_s * random.uniform(1.0, 1.1)  # noqa: S311  # a wait, no secret
 
 
 def seconds_of(retry_after: str, date: str = "") -> float | None:
@@ -54,7 +82,7 @@ def seconds_of(retry_after: str, date: str = "") -> float | None:
 
     A time in it is compared with the server's own clock where that is known.
     """
-    if retry_after.isascii() and retry_after.isdecimal():
+    if re.fullmatch(r"\d+(\.\d*)?", retry_after, re.ASCII):  # no fraction by the standard, but some send one
         return min(float(retry_after[:9]), LONGEST_WAIT_S)
     until_s = timestamp(retry_after)
     if until_s is None:
