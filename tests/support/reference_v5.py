@@ -20,7 +20,7 @@ class V5ReferenceBook:
         self.symbol, self.depth = symbol, depth
         self.state = "EMPTY"
         self.u = self.seq = self.ts = self.cts = self.version = 0
-        self.outdated = self.late = self.late_snapshots = 0
+        self.outdated = self.late = 0
         self.bids: dict[Decimal, Decimal] = {}
         self.asks: dict[Decimal, Decimal] = {}
 
@@ -29,7 +29,7 @@ class V5ReferenceBook:
         try:
             self._receive(json.loads(raw))
             if self.version != before:
-                self.late = self.late_snapshots = 0
+                self.late = 0
         except Rejected:
             if self.state == "LIVE":
                 self.state = "STALE"
@@ -44,17 +44,11 @@ class V5ReferenceBook:
         if self.seq and not seq:
             raise Rejected("MalformedFrame", "no seq")
         if snapshot and self.state != "EMPTY":
-            order = snapshot_order(self, data["u"], seq, ts)
-            if order == "late" and self.state == "LIVE":
-                self._leave_out()
+            # Nothing asks this book's venue, so a late snapshot is never an answer.
+            if snapshot_order(self, data["u"], seq, ts) == "late":
+                self.outdated += 1
                 return
-            if order == "late":
-                self.late_snapshots += 1
-                if self.late_snapshots < 3:
-                    raise Rejected("OutOfSequence", f"a snapshot of {data['u']} after {self.u}")
         if not snapshot and self.state != "LIVE":
-            if seq > self.seq or ts > self.ts:
-                self.late_snapshots = 0
             raise Rejected("SnapshotMissing", self.state)
         if not snapshot and data["u"] <= self.u and seq <= self.seq and ts <= self.ts:
             self._leave_out()
@@ -90,11 +84,10 @@ class V5ReferenceBook:
         self.state = "LIVE"
 
     def _leave_out(self) -> None:
-        """The book has it already; too many in a row are no copies."""
+        """The book has a late delta already; too many in a row are no copies."""
         self.outdated += 1
         self.late += 1
         if self.late > 8:
-            self.late_snapshots = 3
             raise Rejected("OutOfSequence", f"{self.late} late frames in a row")
 
     def levels_text(self) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
