@@ -43,11 +43,10 @@ class V5ReferenceBook:
         seq, ts = data.get("seq", 0), frame["ts"]
         if self.seq and not seq:
             raise Rejected("MalformedFrame", "no seq")
-        if snapshot and self.state != "EMPTY":
-            # Nothing asks this book's venue, so a late snapshot is never an answer.
-            if snapshot_order(self, data["u"], seq, ts) == "late":
-                self.outdated += 1
-                return
+        # Nothing asks this book's venue, so a late snapshot is never an answer.
+        if snapshot and self.state != "EMPTY" and snapshot_order(self, data["u"], seq, ts) == "late":
+            self.outdated += 1
+            return
         if not snapshot and self.state != "LIVE":
             raise Rejected("SnapshotMissing", self.state)
         if not snapshot and data["u"] <= self.u and seq <= self.seq and ts <= self.ts:
