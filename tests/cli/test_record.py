@@ -32,6 +32,7 @@ from tests.support.cli_process import (
 from tests.support.v5_server import V5Server, book, served
 
 BOOK, TRADES = "orderBookL2_25.BTCUSD", "trade.BTCUSD"
+OPTION = "BTC-31DEC27-60000-C"
 FRAMES = 200
 
 
@@ -341,6 +342,12 @@ def test_the_embedded_venue_is_recorded_without_a_url(tmp_path: Path) -> None:
     assert {json.loads(raw)["topic"] for raw in tape_lines(out)} <= {"orderbook.50.BTCUSDT", "publicTrade.BTCUSDT"}
     with pytest.raises(SystemExit):
         main(["record", "BTCUSDT", "--sim", "--url", "sim://"])
+
+
+def test_an_option_is_recorded_with_its_coins_trades(tmp_path: Path) -> None:
+    out = tmp_path / "out.frames"
+    assert main(["record", OPTION, "--sim", "--frames", "3", "--out", str(out)]) == 0
+    assert f"orderbook.25.{OPTION}" in {json.loads(raw).get("topic") for raw in tape_lines(out)}
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")

@@ -5,7 +5,7 @@ import pytest
 from depthwire.bybit.v2.dialect import INVERSE, LINEAR
 from depthwire.bybit.v5 import dialect as v5
 from depthwire.cli import main
-from depthwire.cli.targets import dialect_of, simulated_url, topics_of
+from depthwire.cli.targets import dialect_of, simulated_url, topics_of, trades_of
 from depthwire.errors import InvalidUrl, TopicError
 
 
@@ -43,6 +43,8 @@ def test_each_dialect_has_its_own_topics() -> None:
         (["BTCUSDT", "tickers.BTCUSDT"], "sim://v5/linear"),
         (["orderbook.50.BTCUSD"], "sim://v5/inverse"),
         (["greeks"], "sim://v5/inverse"),
+        (["BTC-31DEC27-60000-C"], "sim://v5/option"),
+        (["publicTrade.BTC", "tickers.BTC-31DEC27-60000-C"], "sim://v5/option"),
     ],
 )
 def test_the_embedded_venue_that_fits(targets: list[str], url: str) -> None:
@@ -102,6 +104,19 @@ def test_what_cannot_be_asked_for_is_one_line_before_anything_is_sent(
     (line,) = err.splitlines()
     assert line.startswith("depthwire: error: ")
     assert said in line
+
+
+@pytest.mark.parametrize("target", ["publicTrade.*", "publicTrade.BTCUSDT|ETHUSDT", "tickers.btcusdt"])
+def test_a_topic_that_is_misspelt_is_not_recorded_as_an_unknown_one(target: str) -> None:
+    with pytest.raises(TopicError):
+        topics_of([target], v5.LINEAR, None, any_text=True)
+    (pool,) = topics_of(["insurance.NEW"], v5.LINEAR, None, any_text=True)
+    assert pool.text == "insurance.NEW"
+
+
+def test_the_trades_of_an_option_are_those_of_its_base_coin() -> None:
+    assert trades_of("BTC-31DEC27-60000-C", v5.OPTION) == "publicTrade.BTC"
+    assert trades_of("BTC-31DEC27", v5.LINEAR) == "publicTrade.BTC-31DEC27"
 
 
 def test_a_word_that_is_neither_symbol_nor_topic_is_told_of_both(capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,6 +21,9 @@ CALL, PUT = "BTC-27MAR26-70000-C", "BTC-27MAR26-70000-P"
 TICKERS = [f"tickers.BTC-27MAR26-{strike}-C" for strike in range(1000, 1100)]
 
 
+SOON = Settings(timeout_s=1.0)
+
+
 def option_books(server: V5Server) -> None:
     def frames_of(topic: str) -> dict[str, Any] | None:
         kind, _, symbol = topic.rpartition(".")
@@ -128,6 +131,54 @@ def test_answers_to_several_open_requests_are_told_apart_by_their_topics(order: 
             assert not isinstance(one, BaseException)
             assert not isinstance(three, BaseException)
             assert sorted(server.open[0].topics) == sorted([*TICKERS[:2], TICKERS[5]])
+
+    run(main)
+
+
+def named(*topics: str) -> dict[str, Any]:
+    return {
+        "success": True,
+        "conn_id": "x",
+        "data": {"failTopics": [], "successTopics": topics},
+        "type": "COMMAND_RESP",
+    }
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [(2,), (1,), (0,)],
+        [(1,), (0, 2)],
+        [(0, 1, 2, 7)],
+        [(0, 7), (7,), (1, 2)],
+    ],
+    ids=["one each", "two parts", "one too many", "parts and others"],
+)
+def test_a_request_is_answered_once_all_of_its_topics_were_named(answers: list[tuple[int, ...]]) -> None:
+    async def main() -> None:
+        async with v5_server("option") as server, depthwire.connect(server.url, settings=QUICK) as client:
+            server.held_answers = []
+            work = asyncio.create_task(client.subscribe(*TICKERS[:3]))
+            await asked(server, 1)
+            for numbers in answers:
+                server.open[0].send(named(*(TICKERS[number] for number in numbers)))
+            await work
+            assert sorted(client.health()) == sorted(TICKERS[:3])
+
+    run(main)
+
+
+def test_topics_that_no_answer_names_in_time_are_refused_and_the_others_served() -> None:
+    async def main() -> None:
+        async with v5_server("option") as server, depthwire.connect(server.url, settings=SOON) as client:
+            server.held_answers = []
+            works = [asyncio.create_task(client.subscribe(topic)) for topic in TICKERS[:2]]
+            await asked(server, 1)
+            server.open[0].send(named(TICKERS[0]))
+            served, refused = await asyncio.gather(*works, return_exceptions=True)
+            assert not isinstance(served, BaseException)
+            assert isinstance(refused, errors.SubscriptionRejected)
+            assert "does not name it" in str(refused)
 
     run(main)
 

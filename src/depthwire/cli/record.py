@@ -28,6 +28,7 @@ from depthwire.cli.targets import (
     is_symbol,
     simulated_url,
     topics_of,
+    trades_of,
 )
 from depthwire.client import Client, connect
 from depthwire.errors import SubscriptionTimeout, TapeError, TopicError
@@ -185,7 +186,7 @@ async def _record(arguments: argparse.Namespace) -> int:
     path = arguments.out or _default_path(arguments.targets)
     dialect = dialect_of(url)
     symbols = filter(is_symbol, arguments.targets if arguments.trades else ())
-    wanted = [*arguments.targets, *map(dialect.trade_topic, symbols)]
+    wanted = [*arguments.targets, *(trades_of(symbol, dialect) for symbol in symbols)]
     topics = [topic.text for topic in topics_of(wanted, dialect, arguments.depth, any_text=True)]
     async with connect(url) as client:
         recorder = Recorder(arguments.frames)

@@ -12,7 +12,7 @@ from depthwire.bybit.v2 import dialect as v2
 from depthwire.bybit.v5 import dialect as v5
 from depthwire.cli.command import whole_number
 from depthwire.endpoints import categories_of, endpoint_of
-from depthwire.errors import AuthError, TopicError
+from depthwire.errors import AuthError, TopicError, UnknownTopic
 from depthwire.simulated import SCHEME, simulated_dialect
 
 KEY_NOTE: Final = f"""\
@@ -84,9 +84,14 @@ def simulated_url(targets: Iterable[str]) -> str:
     if len(found) > 1:
         named = " and ".join(f"{symbol} on {category}" for category, symbol in found.items())
         raise TopicError(f"a venue serves one category, but {named} are asked for: run one command for each")
-    category = "linear" if "linear" in found else "inverse"
-    speaks_v5 = any(target.partition(".")[0] in _V5_WORDS for target in targets)
+    category = next(iter(found), "inverse")
+    speaks_v5 = category == "option" or any(target.partition(".")[0] in _V5_WORDS for target in targets)
     return f"sim://v5/{category}" if speaks_v5 else f"sim://{category}"
+
+
+def trades_of(symbol: str, dialect: Dialect) -> str:
+    """The topic of a symbol's trades: those of an option come with all of its base coin."""
+    return dialect.trade_topic(symbol.partition("-")[0] if dialect is v5.OPTION else symbol)
 
 
 def topics_of(targets: Sequence[str], dialect: Dialect, depth: int | None, *, any_text: bool = False) -> list[Topic]:
@@ -95,9 +100,17 @@ def topics_of(targets: Sequence[str], dialect: Dialect, depth: int | None, *, an
     Raises TopicError, and AuthError where a private one is asked for and the environment has no key.
     """
     texts = [dialect.book_topic(target, depth) if is_symbol(target) else target for target in targets]
-    parse = partial(any_topics, dialect) if any_text else dialect.parse
+    parse = partial(_any_known_or_not, dialect) if any_text else dialect.parse
     topics = dict.fromkeys(topic for text in texts for topic in parse(text))
     private = [topic.text for topic in topics if topic.is_private]
     if private and Credentials.from_environment() is None:
         raise AuthError(f"{', '.join(private)}: needs an API key; set {KEY_VARIABLE} and {SECRET_VARIABLE}")
     return [topic for topic in topics if not any(other != topic and other.covers(topic.text) for other in topics)]
+
+
+def _any_known_or_not(dialect: Dialect, text: str) -> tuple[Topic, ...]:
+    """Also a topic that no type is known of; raises TopicError where a known one is misspelt."""
+    try:
+        return dialect.parse(text)
+    except UnknownTopic:
+        return any_topics(dialect, text)

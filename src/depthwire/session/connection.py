@@ -5,7 +5,7 @@ import logging
 import socket
 import ssl
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
@@ -119,7 +119,8 @@ class Connection:
         self._plain = ""
         self._probe: asyncio.Future[Answer] | None = None  # the ping of this turn of the loop
         self._pending: dict[RequestKey, list[asyncio.Future[Answer]]] = {}
-        self._pending_topics: dict[RequestKey, frozenset[str]] = {}  # of subscribe and unsubscribe requests
+        self._pending_topics: dict[RequestKey, frozenset[str]] = {}  # of which no answer has told yet
+        self._told_topics: dict[RequestKey, dict[str, str]] = {}  # why each was refused, or ""
         self._tasks: set[asyncio.Task[None]] = set()
         self.closed = self.forked = self.is_stranded = self.is_kept = False
 
@@ -324,6 +325,7 @@ class Connection:
         self.signed_in = False
         self._pending.clear()
         self._pending_topics.clear()
+        self._told_topics.clear()
         if transport is not None:
             transport.disconnect(graceful=False)
 
@@ -551,6 +553,7 @@ class Connection:
                     future.set_exception(error)
         self._pending.clear()
         self._pending_topics.clear()
+        self._told_topics.clear()
         if not self.closed:
             self.owner.connection_down(f"connection lost: {loss.text}")
             if loss.is_ours and loss.code == TOO_BIG:
@@ -583,10 +586,12 @@ class Connection:
             else:
                 self.feed.damaged(message, error.message)
             return
-        future = self._asked_first(answer)
+        future = self._asked_first(answer) if answer.by_topic is None else None
         self._is_asked &= self.signing.way == "op"  # whoever answers here has let a signed URL in, or refuses it now
         if future is not None:
             future.set_result(answer)
+            return
+        if answer.by_topic is not None and self._note_topics(answer.by_topic):
             return
         if self.signed_in and self.signing.way == "url":
             # A sign-in by URL has no request of its own: what nobody asked for is its answer.
@@ -599,19 +604,31 @@ class Connection:
             self.owner.report(MalformedFrame(f"the venue refused what nobody asked for: {answer.reason[:200]!r}"))
 
     def _asked_first(self, answer: Answer) -> "asyncio.Future[Answer] | None":
-        """The oldest open request that an answer may belong to: the very one, or, if it names none, of its op.
-
-        An answer that names topics alone belongs to the request for these topics, or else to one for these and others.
-        """
+        """The oldest open request that an answer may belong to: the very one, or, if it names none, of its op."""
         op, name = answer.key
-        if answer.by_topic is not None:
-            about = answer.by_topic.keys()
-            fitting = [key for key, topics in self._pending_topics.items() if about <= topics]
-            asked = sorted(fitting, key=lambda key: about != self._pending_topics[key])
-        else:
-            asked = [answer.key] if name or answer.key in self._pending else [k for k in self._pending if k[0] == op]
+        asked = [answer.key] if name or answer.key in self._pending else [k for k in self._pending if k[0] == op]
         open_ones = (future for each in asked for future in self._pending.get(each, ()) if not future.done())
         return next(open_ones, None)
+
+    def _note_topics(self, told: Mapping[str, str]) -> bool:
+        """Take an answer that names topics alone; False where no request fits.
+
+        It belongs to the oldest request for these topics, or else for these and others, or else for some of them. That
+        is answered once each of its topics was named, be it by several answers.
+        """
+        about = told.keys()
+        fitting = [key for key, topics in self._pending_topics.items() if about & topics or not about]
+        if not fitting:
+            return False
+        key = min(fitting, key=lambda key: (about != self._pending_topics[key], not about <= self._pending_topics[key]))
+        found = self._told_topics.setdefault(key, {})
+        found.update({topic: told[topic] for topic in about & self._pending_topics[key]})
+        self._pending_topics[key] -= about
+        if not about or not self._pending_topics[key]:
+            for future in self._pending.get(key, ()):
+                if not future.done():
+                    future.set_result(answer_of(key, found))
+        return True
 
     def _settled(self, key: RequestKey, future: "asyncio.Future[Answer]") -> None:
         """A request is open no more: answered, given up, or lost with its connection."""
@@ -621,6 +638,7 @@ class Connection:
             if not futures:
                 del self._pending[key]
                 self._pending_topics.pop(key, None)
+                self._told_topics.pop(key, None)
 
     # ---- requests
 
@@ -651,18 +669,35 @@ class Connection:
         self._probe = None
 
     async def ask(self, op: str, topics: Sequence[str]) -> Answer:
-        """Send a request and wait for its answer; raises ConnectionLost or TimeoutError."""
+        """Send a request and wait for its answer; raises ConnectionLost or TimeoutError.
+
+        Where answers told of some of the topics by half of that time, those are the answer.
+        """
         key, payload = self._dialect.request(op, topics)
-        async with asyncio.timeout(self._settings.timeout_s):
-            future = self._request(key, payload)
-            if topics and not future.done():
-                self._pending_topics[key] = frozenset(topics)
-            return await future
+        told: dict[str, str] = {}
+        half_s = self._settings.timeout_s / 2
+        future = self._request(key, payload)
+        if topics and not future.done():
+            self._pending_topics[key], self._told_topics[key] = frozenset(topics), told
+        try:
+            await asyncio.wait((future,), timeout=half_s)
+            if told and not future.done():
+                return answer_of(key, told)
+            async with asyncio.timeout(half_s):
+                return await future
+        finally:
+            future.cancel()
 
     async def catch_up(self) -> None:
         """Wait until all has come that was sent before now: the pong comes behind it. Raises as :meth:`ask` does."""
         async with asyncio.timeout(self._settings.timeout_s):
             await self._request(*self._dialect.ping())
+
+
+def answer_of(key: RequestKey, told: Mapping[str, str]) -> Answer:
+    """The answer to a request whose topics were named, each with why it was refused, or ""."""
+    reason = next(filter(None, told.values()), "")
+    return Answer(key, not reason, reason, by_topic=told)
 
 
 async def opens_websocket(url: str, settings: Settings) -> bool:

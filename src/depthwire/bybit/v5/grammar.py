@@ -13,7 +13,7 @@ from typing import Final
 
 from depthwire.bybit.topics import ALL, LONGEST_TEXT, About, Topic, checked_symbol, unknown_topic
 from depthwire.bybit.v2.grammar import CANDLE_INTERVALS
-from depthwire.errors import TopicError
+from depthwire.errors import TopicError, UnknownTopic
 
 BOOK: Final = "orderbook"
 TRADE: Final = "publicTrade"
@@ -113,7 +113,7 @@ def parse_topic(text: str, category: str) -> Topic:
     if kind == INSURANCE:
         if rest not in _POOLS[category]:
             pools = " and ".join(f"'{kind}.{pool}'" for pool in _POOLS[category])
-            raise TopicError(f"{shown}: no such pool of the insurance fund; on {category} there is {pools}")
+            raise UnknownTopic(f"{shown}: no such pool of the insurance fund; on {category} there is {pools}")
         return Topic(kind, rest)
     try:
         checked_symbol(rest)
