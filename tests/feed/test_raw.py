@@ -337,6 +337,8 @@ def test_after_a_handover_all_frames_of_the_new_connection_follow_a_gap(typed: b
         (v5.LINEAR, "kline.7.BTCUSDT", "'kline.1.SYMBOL'"),
         (v5.LINEAR, "trade.BTCUSDT", "trades are publicTrade.SYMBOL"),
         (v5.LINEAR, "priceLimit.BTCUSDT", "which has orderbook"),
+        (v5.LINEAR, "adlAlert", "greeks. client.subscribe_raw()"),
+        (v5.LINEAR, "walet", "did you mean 'wallet'?"),
         (v5.PRIVATE_ONLY, "strategy", "which has execution"),
         (v5.OPTION, "kline.1.BTC-27MAR26-70000-C", "which has orderbook"),
         (v2.INVERSE, "trades.BTCUSD", "did you mean 'trade.BTCUSD'?"),

@@ -29,6 +29,17 @@ def unsubscribed(server: V5Server) -> list[list[str]]:
     ]
 
 
+def test_a_book_that_is_unsubscribed_promises_no_snapshot() -> None:
+    async def main() -> None:
+        async with depthwire.connect("sim://v5/linear", settings=QUICK) as client:
+            book = await client.book("BTCUSDT")
+            await client.unsubscribe(book.topic)
+            with pytest.raises(errors.BookNotLive, match="unsubscribed; no frames come any more"):
+                _ = book.best_bid
+
+    run(main)
+
+
 def test_a_hundred_topics_end_with_one_request() -> None:
     requests: list[dict[str, Any]] = []
 

@@ -455,9 +455,12 @@ cdef class Book:
     cdef int require_live(self) except -1:
         if self.status == LIVE:
             return 0
+        is_over = getattr(self, "finished", False)  # of a feed's book
         if self.status == EMPTY:
-            raise BookNotLive(f"{self.symbol}: the book is EMPTY; wait for its first snapshot")
-        raise BookNotLive(f"{self.symbol}: the book is STALE: {self.stale_reason}; it is LIVE again with its next snapshot")
+            hint = "no frames come any more" if is_over else "wait for its first snapshot"
+            raise BookNotLive(f"{self.symbol}: the book is EMPTY; {hint}")
+        hint = "no frames come any more" if is_over else "it is LIVE again with its next snapshot"
+        raise BookNotLive(f"{self.symbol}: the book is STALE: {self.stale_reason}; {hint}")
 
     # ---- top of book
 

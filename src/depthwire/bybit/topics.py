@@ -9,6 +9,8 @@ from depthwire.errors import TopicError, UnknownTopic
 
 ALL: Final = "*"
 LONGEST_TEXT: Final = 100_000
+NEAR: Final = 0.75
+"""How alike a kind of topic must be to one that is suggested; a slip of a letter or two is above it."""
 _PRIVATE_WORDS: Final = frozenset(
     {"position", "execution", "order", "stop_order", "wallet", "greeks", "dcp", "strategy", "spread"}
 )
@@ -75,6 +77,6 @@ def raw_topic(text: str) -> Topic:
 def unknown_topic(text: str, complaint: str, kinds: Iterable[str] = ()) -> UnknownTopic:
     """The error for a text that names no known kind of topic: it names the nearest of ``kinds``, and what takes any."""
     kind, last = split_topic(text)
-    near = difflib.get_close_matches(kind[:60], list(kinds), 1)
+    near = difflib.get_close_matches(kind[:60], list(kinds), 1, NEAR)
     hint = f"; did you mean '{near[0]}{'.' + last[:40] if last else ''}'?" if near else "."
     return UnknownTopic(f"{text[:60]!r} {complaint}{hint} client.subscribe_raw() brings the frames of any topic")
