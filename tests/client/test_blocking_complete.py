@@ -4,7 +4,9 @@ import inspect
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import Future, wait
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from tests.support.v5_server import BOUND_S, V5Server, book, served
 
 FEEDS = "written by the feed alone"
 COPY = "a copy of one moment, as the live one changes in another thread"
+STEPS = "the steps of get()"
 TIMEOUT = "waits, so it takes a bound: timeout_s"
 PAIRS: list[tuple[type, type, dict[str, str]]] = [
     (
@@ -47,6 +50,7 @@ PAIRS: list[tuple[type, type, dict[str, str]]] = [
         blocking.BlockingInstrument,
         {
             "apply": FEEDS,
+            "start_over": FEEDS,
             "adopt": FEEDS,
             "mark_stale": FEEDS,
             "finish": FEEDS,
@@ -57,9 +61,17 @@ PAIRS: list[tuple[type, type, dict[str, str]]] = [
     (
         EventStream,
         blocking.BlockingStream,
-        {"push": FEEDS, "break_off": FEEDS, "finish": FEEDS},
+        {**dict.fromkeys(("push", "break_off", "finish"), FEEDS), **dict.fromkeys(("has_next", "pop", "ready"), STEPS)},
     ),
-    (AccountStream, blocking.BlockingAccountStream, {"push": FEEDS, "break_off": FEEDS, "finish": FEEDS, "view": COPY}),
+    (
+        AccountStream,
+        blocking.BlockingAccountStream,
+        {
+            **dict.fromkeys(("push", "break_off", "finish"), FEEDS),
+            **dict.fromkeys(("has_next", "pop", "ready"), STEPS),
+            "view": COPY,
+        },
+    ),
 ]
 ADDED = {
     blocking.BlockingStream: {"get": TIMEOUT},
@@ -140,9 +152,14 @@ def test_a_client_lives_across_cells_and_is_closed_once(server: V5Server) -> Non
     with client:  # closed again at its end
         pass
     assert shown.state is BookState.STALE
-    for ask in (lambda: client.book("BTCUSDT"), client.status, lambda: client.lanes, lambda: client.add_tap(print)):
+    for ask in (lambda: client.book("BTCUSDT"), lambda: client.trades("BTCUSDT"), lambda: client.unsubscribe("a.b")):
         with pytest.raises(errors.ClientClosed):
             ask()
+    assert not client.status().connected
+    assert client.health()[shown.topic].stale_reason == "the client was closed"
+    assert (client.lines, sum(client.lanes.values())) == ((), 1)
+    client.add_tap(print)()
+    client.on_error(print)()
     assert "closed" in repr(client)
     assert not any(thread.name == "depthwire" for thread in threading.enumerate())
 
@@ -210,6 +227,113 @@ def test_callbacks_taps_raw_frames_and_instruments(server: V5Server) -> None:
         remove_error()
         assert found == []
     remove()  # after the client: nothing is left to end
+
+
+RAW = ("priceLimit.BTCUSDT", b'{"topic":"priceLimit.BTCUSDT","n":1}')
+
+
+def with_one_waiting(
+    client: blocking.BlockingClient, topic: str = "priceLimit.BTCUSDT"
+) -> blocking.BlockingStream[Any]:
+    stream = client.subscribe_raw(topic)
+    while stream.waiting == 0:
+        time.sleep(0.001)
+    return stream
+
+
+def test_what_waits_is_read_without_waiting(server: V5Server) -> None:
+    with blocking.connect(server.url) as client:
+        stream = with_one_waiting(client)
+        assert stream.get(timeout_s=0) == RAW
+        for timeout_s in (0, -1, 0.001):
+            with pytest.raises(TimeoutError, match=r"priceLimit.BTCUSDT: no event within"):
+                stream.get(timeout_s)
+
+
+def test_an_interrupted_call_loses_no_event(server: V5Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def result(future: Future[Any], timeout: float | None = None) -> Any:
+        wait([future], BOUND_S)
+        raise KeyboardInterrupt
+
+    with blocking.connect(server.url) as client:
+        stream = with_one_waiting(client)
+        with monkeypatch.context() as patched:
+            patched.setattr(Future, "result", result)
+            with pytest.raises(KeyboardInterrupt):
+                next(stream)
+        assert stream.waiting == 1
+        assert stream.get(timeout_s=0) == RAW
+        assert stream.waiting == 0
+
+
+def test_a_stream_that_an_interrupted_call_still_reads_can_be_read(
+    server: V5Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def result(future: Future[Any], timeout: float | None = None) -> Any:
+        raise KeyboardInterrupt
+
+    with blocking.connect(server.url) as client:
+        stream = client.subscribe_raw("priceLimit.ETHUSDT")
+        stream.get(BOUND_S)
+        held = threading.Event()
+        client._thread._loop.call_soon_threadsafe(held.wait, BOUND_S)  # so that all calls come in one turn of the loop
+        with monkeypatch.context() as patched:
+            patched.setattr(Future, "result", result)
+            for _ in range(3):
+                with pytest.raises(KeyboardInterrupt):
+                    next(stream)
+        threading.Timer(0, held.set).start()
+        with pytest.raises(TimeoutError):
+            stream.get(timeout_s=0.001)
+
+
+def test_threads_that_share_a_stream_get_each_event_once(server: V5Server) -> None:
+    with blocking.connect(server.url) as client:
+        stream = client.subscribe_raw("priceLimit.ETHUSDT", "priceLimit.BTCUSDT", "priceLimit.SOLUSDT")
+        found: list[str] = []
+        readers = [threading.Thread(target=lambda: found.append(stream.get(BOUND_S).topic)) for _ in range(3)]
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join()
+        assert sorted(found) == ["priceLimit.BTCUSDT", "priceLimit.ETHUSDT", "priceLimit.SOLUSDT"]
+
+
+def test_what_waits_at_the_end_of_the_client_can_be_read(server: V5Server) -> None:
+    with blocking.connect(server.url) as client:
+        stream = with_one_waiting(client)
+        other = with_one_waiting(client, "priceLimit.ETHUSDT")
+    assert (stream.waiting, list(stream), list(stream)) == (1, [RAW], [])
+    other.close()
+    assert other.get(timeout_s=0).topic == "priceLimit.ETHUSDT"
+    with pytest.raises(StopIteration):
+        other.get(timeout_s=0)
+
+
+def test_calls_that_meet_the_end_of_the_client_end(server: V5Server) -> None:
+    for _ in range(20):
+        client = blocking.connect(server.url)
+        stream = client.subscribe_raw("priceLimit.BTCUSDT")
+        ended: list[object] = []
+
+        def read(stream: blocking.BlockingStream[Any] = stream, ended: list[object] = ended) -> None:
+            ended.append(list(stream))
+
+        def ask(client: blocking.BlockingClient = client, ended: list[object] = ended) -> None:
+            try:
+                while True:
+                    client.status()
+                    client.subscribe_raw("priceLimit.ETHUSDT")
+            except errors.ClientClosed as error:
+                ended.append(error)
+
+        threads = [threading.Thread(target=ask), threading.Thread(target=read)]
+        for thread in threads:
+            thread.start()
+        client.close()
+        for thread in threads:
+            thread.join(BOUND_S)
+        assert len(ended) == 2
 
 
 NOTEBOOK = """

@@ -1,10 +1,13 @@
 """The same for scripts, notebooks and threads: an event loop in a thread of its own, plain calls outside."""
 
+import asyncio
 import atexit
 import ssl
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -17,7 +20,7 @@ from depthwire.bybit.v2.private import StopOrder
 from depthwire.bybit.v5.private import CoinBalance
 from depthwire.client import Client, Execution, Order, Position, Trade, Wallet
 from depthwire.client import connect as connect_async
-from depthwire.errors import DepthwireError
+from depthwire.errors import ClientClosed, DepthwireError
 from depthwire.feed.streams import EventStream, TopicEvent
 from depthwire.feed.taps import Tap
 from depthwire.session.health import Health
@@ -35,11 +38,17 @@ Held = TypeVar("Held")
 
 class BlockingStream(Generic[Item]):
     """Events for a thread to iterate over; raises what its
-    :class:`~depthwire.feed.streams.EventStream` raises, in its place."""
+    :class:`~depthwire.feed.streams.EventStream` raises, in its place.
+
+    Threads that share one get each event once. What waits when the client is closed can still be read.
+    """
 
     def __init__(self, stream: EventStream[Item], thread: LoopThread) -> None:
         self._stream = stream
         self._thread = thread
+        self._turns = asyncio.Lock()
+        # Taken from the stream by the feed's thread for a caller, which takes it from here even if it was interrupted.
+        self._handed_over: deque[Item | DepthwireError] = deque()
 
     @property
     def topic(self) -> str:
@@ -54,7 +63,7 @@ class BlockingStream(Generic[Item]):
     @property
     def waiting(self) -> int:
         """How many events wait for the reader. O(1)."""
-        return self._stream.waiting
+        return len(self._handed_over) + self._stream.waiting
 
     def on_event(self, callback: Callable[[Item], object]) -> Callable[[], None]:
         """Call ``callback(event)`` in the frame's call stack, in the feed's thread. Returns a function that ends it."""
@@ -71,11 +80,41 @@ class BlockingStream(Generic[Item]):
         return self.get()
 
     def get(self, timeout_s: float | None = None) -> Item:
-        """The next event; raises TimeoutError where none comes in time, StopIteration after the last."""
+        """The next event; raises TimeoutError where none comes in time, StopIteration after the last.
+
+        With ``timeout_s=0`` it is one that waits already. A call that runs out of time or is interrupted loses nothing.
+        Where the client's thread was ended by an error, raises ClientClosed after the last event.
+        """
+        while True:
+            with suppress(IndexError):
+                item = self._handed_over.popleft()
+                break
+            if not self._fetch(timeout_s):
+                raise self._thread.failure or StopIteration
+        if isinstance(item, DepthwireError):
+            raise item
+        return item
+
+    def _fetch(self, timeout_s: float | None) -> bool:
         try:
-            return self._thread.call(next_of(self._stream), timeout_s)
-        except StopAsyncIteration:
-            raise StopIteration from None
+            return self._thread.call(self._hand_over(timeout_s))
+        except ClientClosed:
+            return self._thread.do(self._take)
+
+    async def _hand_over(self, timeout_s: float | None) -> bool:
+        """Wait for an event and take it in one step, so that a cancelled call has taken none; False at the end."""
+        try:
+            async with asyncio.timeout(timeout_s), self._turns:
+                await self._stream.ready()
+                return self._take()
+        except TimeoutError:
+            raise TimeoutError(f"{self.topic}: no event within {timeout_s:g} s") from None
+
+    def _take(self) -> bool:
+        if not self._stream.has_next:
+            return False
+        self._handed_over.append(self._stream.pop())
+        return True
 
 
 class BlockingAccountStream(BlockingStream[Event], Generic[Event, Key, Held]):
@@ -105,10 +144,9 @@ class BlockingClient:
     A context manager that closes it, or :meth:`close` does. What is open when the interpreter ends is closed then.
     """
 
-    def __init__(self, client: Client, thread: LoopThread, connection: AbstractAsyncContextManager[Client]) -> None:
+    def __init__(self, client: Client, thread: LoopThread) -> None:
         self._client = client
         self._thread = thread
-        self._connection = connection
         self._closing = threading.Lock()
         self._closed = False
         _open.add(self)
@@ -126,13 +164,13 @@ class BlockingClient:
 
         Raises RuntimeError inside a callback, whose thread cannot end itself.
         """
+        if self._thread.forked:  # where another thread may have held the lock
+            return
         with self._closing:
-            if self._closed or self._thread.forked:
-                return
-            self._thread.call(self._connection.__aexit__(None, None, None))
-            self._closed = True
-            _open.discard(self)
-            self._thread.stop()
+            if not self._closed:
+                self._thread.stop()
+                self._closed = True
+                _open.discard(self)
 
     @property
     def dialect(self) -> Dialect:
@@ -256,7 +294,9 @@ def connect(
             busy_poll=busy_poll,
             cpu=cpu,
         )
-        return BlockingClient(thread.call(connection.__aenter__()), thread, connection)
+        client = BlockingClient(thread.call(connection.__aenter__()), thread)
+        thread.at_end = partial(connection.__aexit__, None, None, None)
+        return client
     except BaseException:
         thread.stop()
         raise
@@ -271,8 +311,3 @@ def _close_all() -> None:
     for client in tuple(_open):
         with suppress(Exception):
             client.close()
-
-
-async def next_of(stream: EventStream[Item]) -> Item:
-    """A coroutine, as run_coroutine_threadsafe wants one."""
-    return await anext(stream)

@@ -3,7 +3,8 @@
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
 from depthwire.errors import ClientClosed, ClientForked
@@ -13,12 +14,19 @@ Result = TypeVar("Result")
 
 
 class LoopThread:
-    """An event loop that runs in a daemon thread until it is stopped."""
+    """An event loop that runs in a daemon thread until it is stopped, or until something raises out of the loop.
+
+    Either way ``at_end`` is awaited there, then whatever still runs is cancelled and the loop is closed.
+    """
 
     def __init__(self) -> None:
+        self.at_end: Callable[[], Awaitable[object]] | None = None
         self._pid = os.getpid()
         self._loop = (loop_factory() or asyncio.new_event_loop)()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="depthwire", daemon=True)
+        self._gate = threading.RLock()  # between the work that is handed over and the loop's end
+        self._is_open = True
+        self._raised: BaseException | None = None  # out of the loop
+        self._thread = threading.Thread(target=self._run, name="depthwire", daemon=True)
         self._thread.start()
 
     @property
@@ -26,46 +34,106 @@ class LoopThread:
         """Whether this is a child of the process whose loop this is."""
         return self._pid != os.getpid()
 
-    def call(self, work: Coroutine[Any, Any, Result], timeout_s: float | None = None) -> Result:
-        """Run a coroutine over there and wait for its result; TimeoutError after ``timeout_s``, and it is cancelled.
+    @property
+    def failure(self) -> ClientClosed | None:
+        """The error for callers where something raised out of the loop, which ended it; else None."""
+        if self._raised is None:
+            return None
+        raised = f"{type(self._raised).__name__}: {self._raised}".rstrip(": ")
+        closed = ClientClosed(f"the client has ended, since its thread was ended by {raised}; make a new one")
+        closed.__cause__ = self._raised
+        return closed
 
-        Raises RuntimeError in that thread itself, where waiting would be for ever.
+    def call(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Run a coroutine over there and wait for its result.
+
+        Raises RuntimeError in that thread itself, where waiting would be for ever, and ClientClosed after its end.
         """
         try:
             self._refuse()
-            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+            future = self._handed_over(work)
         except BaseException:
             work.close()
             raise
         try:
-            return future.result(timeout_s)
+            return future.result()
+        except CancelledError:
+            if self._is_open:
+                raise
+            raise self._closed() from None
         except BaseException:
             future.cancel()
             raise
 
     def do(self, action: Callable[[], Result]) -> Result:
-        """Run a plain function over there and wait for its result; in that thread itself, at once."""
-        if threading.current_thread() is self._thread:
-            return action()
+        """Run a plain function over there and wait for its result; at once in that thread itself, and after its end."""
 
         async def there() -> Result:
             return action()
 
-        return self.call(there())
+        if threading.current_thread() is self._thread:
+            return action()
+        if self._is_open or self.forked:
+            try:
+                return self.call(there())
+            except ClientClosed:
+                if self._is_open:
+                    raise
+        self._thread.join()
+        with self._gate:
+            return action()
+
+    def stop(self) -> None:
+        """End the loop and its thread; in a forked child there is neither. Raises what ``at_end`` raised."""
+        if self.forked:
+            return
+        self._refuse()
+        with self._gate:
+            if self._is_open:
+                self._is_open = False
+                self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._end.result()
 
     def _refuse(self) -> None:
         if self.forked:
             raise ClientForked("the client belongs to the process that this one was forked from; make a new one here")
         if threading.current_thread() is self._thread:
             raise RuntimeError("called inside a callback, in the feed's own thread, which cannot wait for itself")
-        if not self._thread.is_alive():
-            raise ClientClosed("the client was closed; make a new one")
 
-    def stop(self) -> None:
-        """End the loop and its thread; in a forked child there is neither."""
-        if self.forked:
-            return
-        self.call(self._loop.shutdown_asyncgens())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
+    def _handed_over(self, work: Coroutine[Any, Any, Result]) -> Future[Result]:
+        with self._gate:
+            if not self._is_open:
+                raise self._closed()
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def _closed(self) -> ClientClosed:
+        return self.failure or ClientClosed("the client was closed; make a new one")
+
+    def _run(self) -> None:
+        try:
+            self._loop.run_forever()
+        except BaseException as error:
+            self._raised = error
+        with self._gate:
+            self._is_open = False
+        end = self._loop.create_task(self._wind_up())
+        while not end.done():
+            try:
+                self._loop.run_until_complete(end)
+            except BaseException as error:
+                if not end.done():  # else stop() raises it
+                    self._raised = self._raised or error
         self._loop.close()
+        self._end = end
+
+    async def _wind_up(self) -> None:
+        try:
+            if self.at_end is not None:
+                await self.at_end()
+        finally:
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+            await self._loop.shutdown_asyncgens()

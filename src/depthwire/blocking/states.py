@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Protocol, TypeVar
 
@@ -12,7 +11,7 @@ import numpy.typing as npt
 from depthwire.blocking.loop_thread import LoopThread
 from depthwire.book.types import BBO, BookSnapshot, BookState, DepthWithin, Level, Levels, Side
 from depthwire.bybit.instrument import Instrument
-from depthwire.errors import ClientClosed, DepthwireError
+from depthwire.errors import DepthwireError
 from depthwire.feed.channel import LiveBook
 from depthwire.feed.streams import Watched
 
@@ -35,10 +34,10 @@ def consistent(state: Live, read: Callable[[], Result]) -> Result:
             return found
 
 
-def copies(state: Live, take: Callable[[], Result], timeout_s: float | None) -> Iterator[Result]:
+def copies(state: Live, take: Callable[[], Result], timeout_s: float | None, thread: LoopThread) -> Iterator[Result]:
     """A copy of a state now and after changes, always the latest; ends as the state does.
 
-    Raises TimeoutError where nothing changes for ``timeout_s``, and the state's failure where it has one.
+    Raises TimeoutError where nothing changes for ``timeout_s``, and the state's failure, or its thread's, at the end.
     """
     changed = threading.Event()
     removers = [register(lambda *_: changed.set()) for register in (state.on_change, state.on_state)]
@@ -54,8 +53,8 @@ def copies(state: Live, take: Callable[[], Result], timeout_s: float | None) -> 
                     yield copy
             elif not state.finished and not changed.wait(timeout_s):
                 raise TimeoutError(f"{state.topic}: no change within {timeout_s:g} s")
-        if state.failure is not None:
-            raise state.failure
+        if (failure := state.failure or thread.failure) is not None:
+            raise failure
     finally:
         for remove in removers:
             remove()
@@ -69,12 +68,7 @@ def copied(levels: Levels) -> Levels:
 def subscribed(thread: LoopThread, register: Callable[[], Callable[[], None]]) -> Callable[[], None]:
     """Register a callback in the feed's thread; what it returns ends it, from any thread, also after the client."""
     remove = thread.do(register)
-
-    def end() -> None:
-        with suppress(ClientClosed):
-            thread.do(remove)
-
-    return end
+    return lambda: thread.do(remove)
 
 
 class BlockingBook:
@@ -263,7 +257,7 @@ class BlockingBook:
 
         Raises TimeoutError where nothing changes for ``timeout_s``.
         """
-        return copies(self._book, lambda: self.snapshot(allow_stale=True), timeout_s)
+        return copies(self._book, lambda: self.snapshot(allow_stale=True), timeout_s, self._thread)
 
     def __repr__(self) -> str:
         return f"<BlockingBook {self.topic} {self.state}>"
@@ -302,11 +296,11 @@ class BlockingInstrument:
 
     def changes(self, timeout_s: float | None = None) -> Iterator[Any]:
         """A snapshot now and after changes, always the latest; as :meth:`BlockingBook.changes`."""
-        return copies(self._instrument, lambda: self.snapshot(allow_stale=True), timeout_s)
+        return copies(self._instrument, lambda: self.snapshot(allow_stale=True), timeout_s, self._thread)
 
     def __repr__(self) -> str:
         return repr(self._instrument).replace("<", "<Blocking", 1)
 
 
-WRITERS = frozenset({"apply", "adopt", "mark_stale", "finish", "fail", "report", "names"})
+WRITERS = frozenset({"apply", "start_over", "adopt", "mark_stale", "finish", "fail", "report", "names"})
 """Attributes of an Instrument that belong to its feed."""

@@ -173,20 +173,33 @@ class EventStream(AsyncIterator[Item], Generic[Item]):
             self._lost = 0
 
     async def __anext__(self) -> Item:
-        while True:
-            if not self._queue:
-                self._tell_losses()
-            if self._queue:
-                item = self._queue.popleft()
-                if not isinstance(item, DepthwireError):
-                    return item
-                try:
-                    raise item
-                finally:
-                    del item  # it would hold this call's frame, which holds it, for the garbage collector
-            if self._closed:
-                raise StopAsyncIteration
+        if not self._queue:
+            await self.ready()
+        if not self.has_next:
+            raise StopAsyncIteration
+        item = self.pop()
+        if not isinstance(item, DepthwireError):
+            return item
+        try:
+            raise item
+        finally:
+            del item  # it would hold this call's frame, which holds it, for the garbage collector
+
+    async def ready(self) -> None:
+        """Wait until there is something to :meth:`pop`, or never will be."""
+        while not (self.has_next or self._closed):
             await self._wakeup.wait()
+
+    @property
+    def has_next(self) -> bool:
+        """Whether there is something to :meth:`pop`. O(1)."""
+        return bool(self._queue or self._lost)
+
+    def pop(self) -> Item | DepthwireError:
+        """Take what is next, an event or the error in its place; raises IndexError where there is nothing. O(1)."""
+        if not self._queue:
+            self._tell_losses()
+        return self._queue.popleft()
 
     def finish(self) -> None:
         """No more events will come: the reader gets those that wait, then its iteration ends."""
