@@ -29,6 +29,7 @@ directives = {
     "language_level": 3,
     "binding": True,
     "embedsignature": True,
+    "auto_pickle": False,  # a copy of C memory, or without it, is a crash later: copying is a TypeError
     "cdivision": not checked,
     "boundscheck": checked,
     "wraparound": False,  # so that a negative index is no index: the checked build refuses it

@@ -693,6 +693,9 @@ cdef class Book:
             np.column_stack((price_ids[:levels] / self.unit, sizes[:levels])) for price_ids, sizes in (self.bids, self.asks)
         )
 
+    def __reduce_ex__(self, protocol):
+        raise TypeError(f"a {type(self).__name__} cannot be copied or pickled; take book.snapshot()")
+
     def __len__(self):
         """The number of levels on both sides; of an EMPTY book 0. O(1)."""
         return self.bid_ladder.count + self.ask_ladder.count

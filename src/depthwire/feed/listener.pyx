@@ -76,6 +76,9 @@ cdef class Feed(WSListener):
             "rejected": sum([channel.rejected for channel in books]),
         }
 
+    def __reduce_ex__(self, protocol):      # which WSListener would have
+        raise TypeError("a Feed cannot be copied or pickled")
+
     cpdef on_ws_connected(self, WSTransport transport):
         self._fragments = None
         self._is_over = False
