@@ -1,5 +1,6 @@
 """The blocking face offers what the async one does: public names and signatures are held against each other."""
 
+import contextlib
 import inspect
 import subprocess
 import sys
@@ -334,6 +335,31 @@ def test_calls_that_meet_the_end_of_the_client_end(server: V5Server) -> None:
         for thread in threads:
             thread.join(BOUND_S)
         assert len(ended) == 2
+
+
+@pytest.mark.parametrize("error", [SystemExit(9), KeyboardInterrupt()], ids=repr)
+def test_what_ends_the_thread_ends_the_client(server: V5Server, error: BaseException) -> None:
+    def end(book: LiveBook) -> None:
+        raise error
+
+    client = blocking.connect(server.url)
+    shown = client.book("BTCUSDT")
+    stream = with_one_waiting(client)
+    changes = shown.changes(BOUND_S)
+    next(changes)
+    shown.on_change(end)
+    with contextlib.suppress(errors.ClientClosed):
+        client.subscribe("publicTrade.BTCUSDT")  # upon which the server sends the book's next frame
+    for ask in (lambda: list(changes), lambda: client.book("ETHUSDT")):
+        with pytest.raises(errors.ClientClosed, match=f"was ended by {type(error).__name__}") as raised:
+            ask()
+        assert raised.value.__cause__ is error
+    assert shown.state is BookState.STALE
+    assert next(stream) == RAW
+    with pytest.raises(errors.ClientClosed):
+        next(stream)
+    client.close()
+    assert not client.status().connected
 
 
 NOTEBOOK = """
