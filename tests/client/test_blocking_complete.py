@@ -208,6 +208,9 @@ def test_callbacks_taps_raw_frames_and_instruments(server: V5Server) -> None:
         ticker = client.instrument("BTCUSDT")
         assert (ticker.last_price, ticker.symbol, ticker.snapshot().last_price) == (5, "BTCUSDT", 5)
         assert next(ticker.changes(BOUND_S)).last_price == 5
+        for shown_names in (dir(ticker), dir(ticker._instrument)):  # what a notebook completes
+            assert {"last_price", "symbol", "state", "snapshot"} <= set(shown_names)
+        assert "apply" not in dir(ticker)
         with pytest.raises(AttributeError):
             _ = ticker.apply
         shown = client.book("BTCUSDT")

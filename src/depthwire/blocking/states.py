@@ -279,6 +279,10 @@ class BlockingInstrument:
             raise AttributeError(name)
         return getattr(self._instrument, name)
 
+    def __dir__(self) -> list[str]:
+        live = (name for name in dir(self._instrument) if not name.startswith("_"))
+        return [*super().__dir__(), *(name for name in live if name not in WRITERS)]
+
     def snapshot(self, *, allow_stale: bool = False) -> Any:
         """As :meth:`depthwire.bybit.instrument.Instrument.snapshot`."""
         return self._instrument.snapshot(allow_stale=allow_stale)

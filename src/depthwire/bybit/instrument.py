@@ -265,6 +265,9 @@ class Instrument:
             raise AttributeError(name)
         return getattr(self.snapshot(), name)
 
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._info.__struct_fields__]
+
     def __repr__(self) -> str:
         shown = f"<Instrument {self.symbol} {self.state} version={self.version}"
         if self.state is not BookState.LIVE:
