@@ -146,3 +146,23 @@ def test_a_child_of_the_blocking_face_ends_with_its_own_exit_code(end: str) -> N
     ended = subprocess.run([sys.executable, "-c", fork + BLOCKING_FACE], capture_output=True, text=True, timeout=60)
     assert ended.returncode == 0, ended.stderr
     assert ("Traceback" in ended.stderr) == (end == "fails")
+
+
+WHILE_CLOSING = """
+import os, sys
+from depthwire import blocking
+
+client = blocking.connect("sim://")
+client.book("BTCUSD")
+with client._closing:  # as if another thread were closing the client
+    pid = os.fork()
+    if pid == 0:
+        sys.exit(3)
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
+print("done")
+"""
+
+
+def test_a_child_forked_while_another_thread_closes_the_client_ends() -> None:
+    ended = subprocess.run([sys.executable, "-c", WHILE_CLOSING], capture_output=True, text=True, timeout=20)
+    assert (ended.returncode, ended.stdout) == (0, "done\n"), ended.stderr
