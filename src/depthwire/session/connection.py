@@ -675,18 +675,21 @@ class Connection:
         """
         key, payload = self._dialect.request(op, topics)
         told: dict[str, str] = {}
-        half_s = self._settings.timeout_s / 2
+        timeout_s = self._settings.timeout_s
         future = self._request(key, payload)
         if topics and not future.done():
             self._pending_topics[key], self._told_topics[key] = frozenset(topics), told
-        try:
-            await asyncio.wait((future,), timeout=half_s)
+
+        def settle_for_some() -> None:
             if told and not future.done():
-                return answer_of(key, told)
-            async with asyncio.timeout(half_s):
+                future.set_result(answer_of(key, told))
+
+        timer = asyncio.get_running_loop().call_later(timeout_s / 2, settle_for_some)
+        try:
+            async with asyncio.timeout(timeout_s):
                 return await future
         finally:
-            future.cancel()
+            timer.cancel()
 
     async def catch_up(self) -> None:
         """Wait until all has come that was sent before now: the pong comes behind it. Raises as :meth:`ask` does."""
