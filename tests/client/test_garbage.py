@@ -61,6 +61,7 @@ def test_books_call_for_no_collection(tapes: Path, name: str, topic: str, url: s
     channel.book.on_change(look)
     with collections() as begun:
         for _ in range(ROUNDS):
+            channel.start_over()
             for raw in raws:
                 offline.send(raw)
     assert begun == []

@@ -27,6 +27,8 @@ DATA_KEYS: Final = (TOPIC_KEY, b"id", b"type", b"ts", b"data", b"cts", b"cs", b"
 ANSWER_KEYS: Final = (b"success", b"op", b"req_id", b"ret_msg", b"conn_id", b"request", b"args", b"reqId", b"retCode")
 MOST_READ: Final = 4096
 """A topic begins within so many bytes, or counts as unreadable."""
+MOST_SCANNED: Final = 65_536
+"""Bytes of a message that are read one by one: a longer one would hold its connection up."""
 MOST_WRONG: Final = 2
 """A text that a damaged part of so many bytes tells from a topic may be that topic."""
 MOST_GLUED: Final = 16
@@ -60,7 +62,7 @@ def suspects(message: bytes, topics: Iterable[str]) -> Suspects:
     head = message[:MOST_READ]
     begin = _topic_at(head)
     begins = {begin, *(found.end() for found in _TOPIC.finditer(message))}
-    rest = _behind_object(message)
+    rest = _behind_object(message) if len(message) <= MOST_SCANNED else b""
     if begin == NOWHERE or len(begins) > MOST_GLUED or (rest and _topic_at(rest[:MOST_READ]) == NOWHERE):
         return Suspects(topics)
     found = [_read(message[at : at + MOST_READ], topics) for at in sorted(begins)]

@@ -243,7 +243,7 @@ def test_an_empty_text_in_a_delta_takes_a_value_away() -> None:
 
 
 def test_a_snapshot_replaces_all_fields() -> None:
-    _, found = instrument(ticker(TICKER, "snapshot", 5), ticker({"symbol": "BTCUSDT", "lastPrice": "1"}, "snapshot", 4))
+    _, found = instrument(ticker(TICKER, "snapshot", 5), ticker({"symbol": "BTCUSDT", "lastPrice": "1"}, "snapshot", 6))
     assert (found.last_price, found.mark_price) == (1, None)
 
 
