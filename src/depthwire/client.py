@@ -34,7 +34,7 @@ from depthwire.feed.taps import Tap, Taps
 from depthwire.feed.topic_reader import connect_inlet
 from depthwire.runtime.busy_poll import busy_polling
 from depthwire.session.health import Health
-from depthwire.session.proxies import proxy_for
+from depthwire.session.options import ConnectOptions
 from depthwire.session.reports import Reports
 from depthwire.session.session import Session, taken_back_on_failure
 from depthwire.session.sign_in import AuthWay
@@ -60,47 +60,25 @@ class Client:
     Made by :func:`connect`; belongs to the loop it was made in.
     """
 
-    def __init__(
-        self,
-        endpoints: Sequence[Endpoint],
-        settings: Settings,
-        *,
-        ssl_context: ssl.SSLContext | None = None,
-        proxy: str | bool | None = None,
-        credentials: Credentials | None = None,
-        auth_way: AuthWay = "op",
-        scanner: bool = True,
-    ) -> None:
+    def __init__(self, endpoints: Sequence[Endpoint], options: ConnectOptions) -> None:
         self.dialect = endpoints[0].dialect
-        self._settings = settings
+        self._settings = options.settings
         self._reports = Reports()
         self._taps = Taps(self._reports.report, lambda: [session.feed for session in self._sessions])
 
-        urls = {url for endpoint in endpoints for url in (endpoint.public_url, endpoint.private_url)}
-        proxies = {url: proxy_for(url, proxy) for url in urls}
-
         def line(number: int, reports: Reports) -> Line:
             def session(url: str) -> Session:
-                made = Session(
-                    url,
-                    self.dialect,
-                    settings,
-                    reports,
-                    ssl_context=ssl_context,
-                    proxy=proxies[url],
-                    auth_way=auth_way,
-                    scanner=scanner,
-                )
+                made = Session(url, self.dialect, options, reports)
                 self._taps.attach(made.feed)
                 return made
 
-            return Line(endpoints[number], session, credentials, persistent=len(endpoints) > 1)
+            return Line(endpoints[number], session, options.credentials, persistent=len(endpoints) > 1)
 
         self._served: Line | Lines
         if len(endpoints) == 1:
             self._served = line(0, self._reports)
         else:
-            self._served = Lines(line, self.dialect, settings, self._reports)
+            self._served = Lines(line, self.dialect, options.settings, self._reports)
 
     @property
     def _sessions(self) -> list[Session]:
@@ -410,7 +388,6 @@ async def connect(
         raise PinningError(f"cpu={cpu!r} is for a loop that never sleeps; give busy_poll=True too, or leave cpu out")
     if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
         raise TypeError(f"ssl_context must be an ssl.SSLContext or None, not {ssl_context!r}")
-    settings = settings or Settings()
     async with AsyncExitStack() as stack:
         credentials = Credentials.given(api_key, api_secret)
         endpoints = await _endpoints(url, stack)
@@ -421,15 +398,15 @@ async def connect(
             credentials = credentials or Credentials.from_environment()
             if credentials is None:
                 raise AuthError(NO_CREDENTIALS)
-        client = Client(
-            endpoints,
-            settings,
+        options = ConnectOptions(
+            settings=settings or Settings(),
             ssl_context=ssl_context,
             proxy=proxy,
             credentials=credentials,
             auth_way=auth_way,
             scanner=scanner,
         )
+        client = Client(endpoints, options)
         stack.push_async_callback(client.close)
         await client.open()
         if busy_poll:

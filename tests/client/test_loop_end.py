@@ -15,7 +15,7 @@ from depthwire.client import Client
 from depthwire.endpoints import endpoint_of
 from depthwire.runtime.event_loop import loop_factory
 from depthwire.runtime.loop_end import when_closed
-from depthwire.settings import Settings
+from depthwire.session.options import ConnectOptions
 from tests.support.v5_server import market, served
 
 LOOPS: list[Callable[[], asyncio.AbstractEventLoop]] = [asyncio.new_event_loop]
@@ -36,7 +36,7 @@ def litter_allowed() -> Iterator[None]:
 async def opened(url: list[str]) -> tuple[Client, Any, Any]:
     """A client that is not closed, with a book and a stream."""
     endpoints = [endpoint_of(each) for each in url]
-    client = Client(endpoints, Settings())
+    client = Client(endpoints, ConnectOptions())
     await client.open()
     return client, await client.book("BTCUSDT"), await client.trades("BTCUSDT")
 

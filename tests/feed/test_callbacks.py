@@ -12,8 +12,8 @@ from depthwire.endpoints import endpoint_of
 from depthwire.feed.callbacks import Callbacks
 from depthwire.feed.channel import BookListener, LiveBook
 from depthwire.feed.streams import EventStream
+from depthwire.session.options import ConnectOptions
 from depthwire.session.reports import Reports
-from depthwire.settings import Settings
 
 
 async def coroutine(*_: object) -> None: ...
@@ -45,7 +45,7 @@ class PlainCall:
 
 
 def client() -> Client:
-    return Client([endpoint_of("ws://127.0.0.1:1/realtime")], Settings())
+    return Client([endpoint_of("ws://127.0.0.1:1/realtime")], ConnectOptions())
 
 
 REGISTRIES: dict[str, Callable[[Any], object]] = {

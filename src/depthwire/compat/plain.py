@@ -36,6 +36,7 @@ from depthwire.errors import (
     TopicError,
 )
 from depthwire.feed.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
+from depthwire.session.options import ConnectOptions
 from depthwire.settings import Settings
 
 Message = dict[str, Any]
@@ -286,7 +287,8 @@ class PlainFeed:
         self._thread = LoopThread()
 
         async def open_client() -> PlainClient:
-            client = PlainClient((endpoint,), self._settings, credentials=credentials)
+            options = ConnectOptions(settings=self._settings, credentials=credentials)
+            client = PlainClient((endpoint,), options)
             client.keep_frames()
             try:
                 await client.open()

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import socket
-import ssl
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
@@ -43,9 +42,11 @@ from depthwire.session.handshake import (
     timestamp,
 )
 from depthwire.session.loss import TOO_BIG, Loss, describe, loss_of
+from depthwire.session.options import ConnectOptions
 from depthwire.session.phase import ConnectionStatus, Phase
+from depthwire.session.proxies import proxy_for
 from depthwire.session.rate_limit import connection_wait_s
-from depthwire.session.sign_in import AuthWay, SignIn
+from depthwire.session.sign_in import SignIn
 from depthwire.session.sockets import connected_socket, hang_up
 from depthwire.settings import Settings
 
@@ -82,17 +83,8 @@ class Connection:
     again before one may be tried.
     """
 
-    def __init__(
-        self,
-        owner: ConnectionOwner,
-        url: str,
-        dialect: Dialect,
-        settings: Settings,
-        *,
-        ssl_context: ssl.SSLContext | None,
-        proxy: str | None,
-        auth_way: AuthWay,
-    ) -> None:
+    def __init__(self, owner: ConnectionOwner, url: str, dialect: Dialect, options: ConnectOptions) -> None:
+        settings = options.settings
         self.url = masked(url)
         self.status = ConnectionStatus(url=self.url)
         self.owner = owner
@@ -101,11 +93,12 @@ class Connection:
         self._target = url
         self._dialect = dialect
         self._settings = settings
-        self._ssl_context = ssl_context
-        self._proxy = proxy
+        self._options = options
+        self._ssl_context = options.ssl_context
+        self._proxy = proxy = proxy_for(url, options.proxy)
         self._is_proxy_in_tls = proxy is not None and proxy.startswith("https:")
         self._through = "" if proxy is None else f" through {masked(proxy)}"
-        self.signing = SignIn(settings.auth_window_s, auth_way)
+        self.signing = SignIn(settings.auth_window_s, options.auth_way)
         self.is_private = not dialect.has_public_topics
         self.signed_in = False
         self._is_asked = False  # a sign-in that is neither answered nor given up
@@ -131,15 +124,7 @@ class Connection:
 
     def another(self, owner: ConnectionOwner) -> "Connection":
         """A new one to the same endpoint, which signs in the same way; yet to be opened."""
-        made = Connection(
-            owner,
-            self._target,
-            self._dialect,
-            self._settings,
-            ssl_context=self._ssl_context,
-            proxy=self._proxy,
-            auth_way=self.signing.way,
-        )
+        made = Connection(owner, self._target, self._dialect, self._options)
         made.signing, made.is_private = self.signing, self.is_private
         made._backoff = self._backoff
         return made

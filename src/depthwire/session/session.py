@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import ssl
 import time
 import weakref
 from collections import Counter
@@ -30,10 +29,10 @@ from depthwire.feed.listener import Feed
 from depthwire.runtime.loop_end import when_closed
 from depthwire.session.connection import Connection, asked_for
 from depthwire.session.handover import keep_young
+from depthwire.session.options import ConnectOptions
 from depthwire.session.reports import Reports
 from depthwire.session.resync import Resyncs
-from depthwire.session.sign_in import AuthWay
-from depthwire.settings import Backoff, Settings
+from depthwire.settings import Backoff
 
 
 @dataclass(eq=False)
@@ -90,40 +89,21 @@ class Session:
     snapshot that its resubscription brings.
     """
 
-    def __init__(
-        self,
-        url: str,
-        dialect: Dialect,
-        settings: Settings,
-        reports: Reports,
-        *,
-        ssl_context: ssl.SSLContext | None = None,
-        proxy: str | None = None,
-        auth_way: AuthWay = "op",
-        scanner: bool = True,
-    ) -> None:
+    def __init__(self, url: str, dialect: Dialect, options: ConnectOptions, reports: Reports) -> None:
         self.dialect = dialect
         self.channels: dict[str, Channel] = {}
         self.earlier_frames = 0
         self.subscriptions: dict[Topic, Subscription] = {}
         self.report = reports.report
-        self.settings = settings
-        self._scanner = scanner
+        self.settings = options.settings
+        self._scanner = options.scanner
         self._book_decoder = dialect.book_decoder()
         self._new: list[Subscription] = []
         self._forget_loop: Callable[[], None] = lambda: None
         self._holders: Counter[str] = Counter()  # how many subscriptions each channel serves
-        self.connection = Connection(
-            self,
-            url,
-            dialect,
-            settings,
-            ssl_context=ssl_context,
-            proxy=proxy,
-            auth_way=auth_way,
-        )
+        self.connection = Connection(self, url, dialect, options)
         self.resyncs = Resyncs(
-            self.connection, dialect.limits.args_per_request, settings, self.report, self.topic_unknown
+            self.connection, dialect.limits.args_per_request, self.settings, self.report, self.topic_unknown
         )
         _sessions.add(self)
 
