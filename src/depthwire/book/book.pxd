@@ -58,6 +58,6 @@ cdef class Book:
     cdef double _sweep(self, object side, double size, int64_t* last_id) except? -1
     cdef int _apply_stated(self, BookFrame frame, object update_id, object cross_seq, object ts_exchange_us, object ts_recv_ns) except -1
     cdef int64_t _number(self, str name, object number) except? -1
-    cdef object _beyond(self, str what)
+    cdef object _beyond(self, str name, object number)
     cdef BookFrame _frame(self, bint is_snapshot)
     cdef int _add(self, BookFrame frame, int side, int action, object price_id, object size) except -1

@@ -1,11 +1,11 @@
 """The order book: two ladders, the frames applied to them whole or not at all, and what can be read off them."""
 
-from cpython.long cimport PyLong_AsLongLong
 from cpython.object cimport PyObject
-from libc.math cimport INFINITY, isfinite
+from libc.math cimport isfinite
 from libc.stdlib cimport qsort
 
 from depthwire.wire.decimal cimport MAX_DIGITS, POWERS_OF_TEN
+from depthwire.book.arguments cimport MAX_LEVELS, clipped, shown, to_double, to_int64
 from depthwire.book.ladder cimport (
     ASK,
     BID,
@@ -20,7 +20,6 @@ from depthwire.book.ladder cimport (
 from depthwire.book.ladder_inline cimport is_price_id, is_valid
 
 from decimal import Context, Decimal, InvalidOperation
-from operator import index
 
 import numpy as np
 
@@ -43,7 +42,6 @@ cdef tuple STATES = (BookState.EMPTY, BookState.LIVE, BookState.STALE)
 cdef tuple SIDES = ("Buy", "Sell")
 cdef Py_ssize_t MOST_AT_FIRST = 256
 cdef int SHOWN_LEVELS = 3
-cdef int MOST_BITS_SHOWN = 256
 
 
 cdef class Book:
@@ -71,21 +69,22 @@ cdef class Book:
     Running times are given for n levels a side.
     """
 
-    def __init__(self, str symbol not None, Py_ssize_t depth=25, price_decimals=None):
-        if depth < 1:
-            raise ValueError(f"depth must be at least 1, not {depth}")
-        if price_decimals is not None and not 0 <= price_decimals <= MAX_DIGITS:
-            raise ValueError(f"price_decimals must be 0 to {MAX_DIGITS}, not {price_decimals}")
+    def __init__(self, str symbol not None, depth=25, price_decimals=None):
+        cdef int64_t levels = clipped(depth)
+        if not 1 <= levels <= MAX_LEVELS:
+            raise ValueError(f"depth must be 1 to 2**31 - 1, not {shown(depth)}")
+        if price_decimals is not None and not 0 <= clipped(price_decimals) <= MAX_DIGITS:
+            raise ValueError(f"price_decimals must be 0 to {MAX_DIGITS}, not {shown(price_decimals)}")
         self.symbol = symbol
-        self.depth = depth
+        self.depth = levels
         self.status = EMPTY
         self.decimals = -1
         self.unit = 1.0
         if price_decimals is not None:
             self._learn(price_decimals)
         # A frame may add levels before it takes others away.
-        self.bid_ladder = Ladder(False, min(depth + depth // 4 + 2, MOST_AT_FIRST))
-        self.ask_ladder = Ladder(True, min(depth + depth // 4 + 2, MOST_AT_FIRST))
+        self.bid_ladder = Ladder(False, min(levels + levels // 4 + 2, MOST_AT_FIRST))
+        self.ask_ladder = Ladder(True, min(levels + levels // 4 + 2, MOST_AT_FIRST))
 
     # ---- applying frames
 
@@ -103,7 +102,7 @@ cdef class Book:
         cdef BookFrame frame = self._frame(True)
         cdef int64_t recv_ns = self._number("ts_recv_ns", ts_recv_ns)
         frame.is_numbered = update_id is not None
-        frame.update_id = self._number("update_id", update_id or 0)
+        frame.update_id = self._number("update_id", 0 if update_id is None else update_id)
         frame.cross_seq = self._number("cross_seq", cross_seq)
         frame.ts_exchange_us = self._number("ts_exchange_us", ts_exchange_us)
         for side, levels in enumerate((bids, asks)):
@@ -183,14 +182,11 @@ cdef class Book:
         return 0
 
     cdef int _add(self, BookFrame frame, int side, int action, object price_id, object size) except -1:
-        cdef LevelChange* change
         cdef int64_t number
-        cdef double amount
-        try:
-            number = PyLong_AsLongLong(price_id)
-            amount = size
-        except OverflowError:
-            raise self._beyond(f"price id {shown(price_id)} or size {shown(size)}") from None
+        cdef double amount = to_double(size)
+        cdef LevelChange* change
+        if not to_int64(price_id, &number):
+            raise self._beyond("price id", price_id)
         change = frame.add(side, action)
         change.price_id = number
         change.size = amount
@@ -198,14 +194,14 @@ cdef class Book:
 
     cdef int64_t _number(self, str name, object number) except? -1:
         """A frame's number or time; raises InvalidLevel where 64 bits do not hold it."""
-        try:
-            return number
-        except OverflowError:
-            raise self._beyond(f"{name} {shown(number)}") from None
+        cdef int64_t value
+        if not to_int64(number, &value):
+            raise self._beyond(name, number)
+        return value
 
-    cdef object _beyond(self, str what):
+    cdef object _beyond(self, str name, object number):
         """The error for a frame with a number that does not fit; a LIVE book is STALE."""
-        error = InvalidLevel(f"{what} is out of range", self.symbol)
+        error = InvalidLevel(f"{name} must fit int64, not {shown(number)}", self.symbol)
         self.go_stale(error.message)
         return error
 
@@ -554,12 +550,10 @@ cdef class Book:
         None where both sides are empty. Raises ValueError where ``levels`` is below 1.
         """
         cdef double bids, asks
-        cdef Py_ssize_t count
+        cdef int64_t count = clipped(levels)
         self.require_live()
-        levels = index(levels)
-        if levels < 1:
+        if count < 1:
             raise ValueError(f"levels must be at least 1, not {shown(levels)}")
-        count = min(levels, self.depth)
         bids, asks = size_of_best(self.bid_ladder, count), size_of_best(self.ask_ladder, count)
         return (bids - asks) / (bids + asks) if bids + asks > 0 else None
 
@@ -572,7 +566,7 @@ cdef class Book:
         Raises InsufficientDepth where the side holds less than ``size``, ValueError where ``size`` is not above 0.
         """
         cdef int64_t last_id
-        cdef double wanted = as_double(size)
+        cdef double wanted = to_double(size)
         self.require_live()
         return self._sweep(side, wanted, &last_id) / wanted / self.unit
 
@@ -583,7 +577,7 @@ cdef class Book:
         """
         cdef int64_t last_id
         self.require_live()
-        self._sweep(side, as_double(size), &last_id)
+        self._sweep(side, to_double(size), &last_id)
         return last_id / self.unit
 
     cdef double _sweep(self, object side, double size, int64_t* last_id) except? -1:
@@ -613,7 +607,7 @@ cdef class Book:
         None where a side is empty. Raises ValueError where ``bps`` is negative or NaN. O(levels within).
         """
         cdef int64_t bid_id, ask_id
-        cdef double reach, wanted = as_double(bps)
+        cdef double reach, wanted = to_double(bps)
         self.require_live()
         if not wanted >= 0:
             raise ValueError(f"bps must be 0 or more, not {wanted!r}")
@@ -646,25 +640,31 @@ cdef class Book:
         try:
             number = decimal_of(price)
         except (InvalidOperation, TypeError, ValueError):
-            raise ValueError(f"{self.symbol}: {price!r} is not a price") from None
+            raise ValueError(f"{self.symbol}: {shown(price)} is not a price") from None
         if not number:
             return 0
         if not number.is_finite() or number < 0 or number.adjusted() > MAX_DIGITS:
-            raise ValueError(f"{self.symbol}: {price!r} is not a price that fits")
+            raise ValueError(f"{self.symbol}: {shown(price)} is not a price that fits")
         numerator, denominator = number.as_integer_ratio() if number.adjusted() >= -MAX_DIGITS else (1, 0)
         numerator *= POWERS_OF_TEN[self.decimals]
         if not denominator or numerator % denominator:
-            raise ValueError(f"{self.symbol}: {price!r} is finer than the symbol's {self.decimals} decimals")
+            raise ValueError(f"{self.symbol}: {shown(price)} is finer than the symbol's {self.decimals} decimals")
         price_id = numerator // denominator
         if price_id >= 1 << 63:
-            raise ValueError(f"{self.symbol}: {price!r} is not a price that fits")
+            raise ValueError(f"{self.symbol}: {shown(price)} is not a price that fits")
         return price_id
 
     def price(self, price_id):
-        """The exact price of a price id, a Decimal. Raises ValueError while the scale is unknown. O(1)."""
+        """Return the exact price of a price id, a Decimal. O(1).
+
+        Raises ValueError while the scale is unknown or if ``price_id`` does not fit int64.
+        """
+        cdef int64_t number
         if self.decimals < 0:
             raise ValueError(f"{self.symbol}: the price scale is unknown until the first snapshot")
-        return EXACT.scaleb(Decimal(index(price_id)), -self.decimals)
+        if not to_int64(price_id, &number):
+            raise ValueError(f"{self.symbol}: price_id must fit int64, not {shown(price_id)}")
+        return EXACT.scaleb(Decimal(number), -self.decimals)
 
     # ---- all levels
 
@@ -687,8 +687,8 @@ cdef class Book:
     def to_numpy(self, levels=None):
         """(bids, asks), best first: float64 copies of shape (up to ``levels``, 2) with columns price, size. O(levels)."""
         self.require_live()
-        if levels is not None and levels < 0:
-            raise ValueError(f"levels must be 0 or more, not {levels}")
+        if levels is not None and clipped(levels) < 0:
+            raise ValueError(f"levels must be 0 or more, not {shown(levels)}")
         return tuple(
             np.column_stack((price_ids[:levels] / self.unit, sizes[:levels])) for price_ids, sizes in (self.bids, self.asks)
         )
@@ -760,20 +760,6 @@ cdef class Book:
             assert self.best_id(BID) < self.best_id(ASK)
         assert (self.stale_reason is not None) == (self.status == STALE)
         assert (self.version == 0) == (self.status == EMPTY)
-
-
-cdef double as_double(object number) except? -1:
-    """A number as a double; one that is too large for any is infinite."""
-    try:
-        return number
-    except OverflowError:
-        return INFINITY if number > 0 else -INFINITY
-
-
-cdef object shown(object number):
-    """A number as a message has it: Python refuses to write an integer of more than some thousand digits."""
-    is_huge = isinstance(number, int) and number.bit_length() > MOST_BITS_SHOWN
-    return f"of {number.bit_length()} bits" if is_huge else number
 
 
 cdef object decimal_of(object price):

@@ -6,10 +6,10 @@ both ends, and the shorter part is what moves. The ladder does not know which si
 rise or fall towards the tail.
 """
 
-from cpython.long cimport PyLong_AsLongLong   # which takes what has an __index__, so no float
 from libc.math cimport isfinite
 from libc.string cimport memcpy
 
+from depthwire.book.arguments cimport MAX_LEVELS, clipped, shown, to_double, to_int64
 from depthwire.book.ladder_inline cimport is_price_id, is_valid
 from depthwire.book.parallel_arrays cimport SLACK, close_gap, move, open_gap, search
 
@@ -28,12 +28,13 @@ cdef class Ladder:
     Memory: 16 bytes a level of capacity, and for 16 more.
     """
 
-    def __cinit__(self, bint descending=False, Py_ssize_t capacity=32):
-        if capacity < 1:
-            raise ValueError(f"capacity must be at least 1, not {capacity}")
+    def __cinit__(self, bint descending=False, capacity=32):
+        cdef int64_t levels = clipped(capacity)
+        if not 1 <= levels <= MAX_LEVELS:
+            raise ValueError(f"capacity must be 1 to 2**31 - 1, not {shown(capacity)}")
         self.count = 0
         self.flip = -1 if descending else 0
-        self._allocate(capacity)
+        self._allocate(levels)
 
     cdef _allocate(self, Py_ssize_t capacity):
         ids, lots = np.empty(capacity + 2 * SLACK, np.int64), np.empty(capacity + 2 * SLACK, np.float64)
@@ -155,32 +156,33 @@ cdef class Ladder:
 
     def delete(self, price_id):
         """Remove a level. Returns the size that stood there, or None if there was no such level. O(log n + moved)."""
-        cdef LevelChange change = LevelChange(id_of(price_id), 0.0, 0, 0, DELETE)
-        return change.size if self.apply(&change) else None
+        cdef LevelChange change = LevelChange(0, 0.0, 0, 0, DELETE)
+        return change.size if to_int64(price_id, &change.price_id) and self.apply(&change) else None
 
-    def update(self, price_id, double size):
+    def update(self, price_id, size):
         """Change a level's size. Returns the size before, or None if there was no such level. O(log n).
 
-        Raises ValueError where ``size`` is not finite and positive.
+        Raises ValueError if ``size`` is not finite and positive or ``price_id`` does not fit int64.
         """
-        check_size(size)
-        cdef LevelChange change = LevelChange(PyLong_AsLongLong(price_id), size, 0, 0, UPDATE)
+        cdef LevelChange change = level_of(price_id, size, UPDATE)
         return change.size if self.apply(&change) else None
 
-    def insert(self, price_id, double size):
+    def insert(self, price_id, size):
         """Add a level. Returns None, or the size that stands there already (and stays). O(log n + moved).
 
-        Raises ValueError where ``size`` is not finite and positive.
+        Raises ValueError if ``size`` is not finite and positive or ``price_id`` does not fit int64.
         """
-        check_size(size)
-        cdef LevelChange change = LevelChange(PyLong_AsLongLong(price_id), size, 0, 0, INSERT)
+        cdef LevelChange change = level_of(price_id, size, INSERT)
         self.reserve(self.count + 1)
         return None if self.apply(&change) else self.lots[self.seek(change.price_id)]
 
     def size_at(self, price_id):
         """The size at a price id, 0.0 where there is no level. O(log n)."""
-        cdef int64_t wanted = id_of(price_id)
-        cdef Py_ssize_t at = self.seek(wanted)
+        cdef int64_t wanted
+        cdef Py_ssize_t at
+        if not to_int64(price_id, &wanted):
+            return 0.0
+        at = self.seek(wanted)
         return self.lots[at] if self.stands(at, wanted) else 0.0
 
     def clear(self):
@@ -191,8 +193,8 @@ cdef class Ladder:
         return self.count
 
     def __contains__(self, price_id):
-        cdef int64_t wanted = id_of(price_id)
-        return self.stands(self.seek(wanted), wanted)
+        cdef int64_t wanted
+        return to_int64(price_id, &wanted) and self.stands(self.seek(wanted), wanted)
 
     @property
     def best_id(self):
@@ -268,15 +270,11 @@ cdef int look_up(PyObject** ladders, LevelChange* changes, Py_ssize_t count) exc
     return 0
 
 
-cdef int64_t id_of(object price_id) except? -1:
-    """A price id that may have a level; 0, which has none, where it does not fit."""
-    try:
-        return PyLong_AsLongLong(price_id)
-    except OverflowError:
-        return 0
-
-
-cdef int check_size(double size) except -1:
-    if not (isfinite(size) and size > 0):
-        raise ValueError(f"a size must be finite and above 0, not {size!r}")
-    return 0
+cdef LevelChange level_of(object price_id, object size, int action) except *:
+    """Return a change of one level. Raises ValueError for a size or price id that no level can have."""
+    cdef LevelChange change = LevelChange(0, to_double(size), 0, 0, action)
+    if not (isfinite(change.size) and change.size > 0):
+        raise ValueError(f"size must be finite and above 0, not {shown(size)}")
+    if not to_int64(price_id, &change.price_id):
+        raise ValueError(f"price_id must fit int64, not {shown(price_id)}")
+    return change
