@@ -13,7 +13,6 @@ from depthwire.arbitration.lines import Lines
 from depthwire.book.types import BookState
 from depthwire.feed.channel import StateChannel
 from depthwire.feed.streams import EventStream
-from depthwire.session import sign_in
 from depthwire.venue import DemoTrader, Fault, SyntheticMarket, Venue
 from depthwire.venue.server.faults import Moment
 from tests.support.plain_client import run, until
@@ -73,11 +72,7 @@ def test_where_the_lines_differ_neither_is_believed(kind: Fault, dialect: str) -
 
 @DIALECTS
 @pytest.mark.parametrize("kind", [kind for kind in Fault if kind.moment is not Moment.FRAME])
-def test_a_line_that_cannot_come_back_at_once_is_not_missed(
-    kind: Fault, dialect: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sign_in, "RETRY_S", 0.05)  # a sign-in that is cut off is tried again after a minute
-
+def test_a_line_that_cannot_come_back_at_once_is_not_missed(kind: Fault, dialect: str) -> None:
     async def main() -> None:
         async with two_lines(dialect) as lines:
             faults = lines.venue.faults

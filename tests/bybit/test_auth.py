@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from depthwire.bybit.auth import Credentials, as_query, refusal, signature
+from depthwire.bybit.auth import Cause, Credentials, as_query, cause_of, refusal, signature
 from depthwire.errors import AuthError
 
 
@@ -96,14 +96,15 @@ def test_neither_key_nor_secret_is_shown() -> None:
 
 
 def test_an_expired_sign_in_speaks_of_the_clock() -> None:
-    error = str(refusal("error:request expired", 5.0, 3600.4))
+    error = str(refusal("error:request expired", Cause.CLOCK, 5.0, 3600.4))
     assert "clock" in error
     assert "+3600 s" in error
     assert "auth_window_s" in error
-    assert "clock" in str(refusal("error:request expired", 5.0, None))
-    assert "clock" not in str(refusal("error:invalid api_key", 5.0, -3600.0))
+    assert "clock" in str(refusal("error:request expired", Cause.CLOCK, 5.0, None))
+    assert "clock" not in str(refusal("error:invalid api_key", Cause.KEY, 5.0, -3600.0))
 
 
 @pytest.mark.parametrize(("offset_s", "speaks"), [(None, False), (3600.0, False), (-4.0, False), (-3600.0, True)])
 def test_a_refusal_without_a_reason_speaks_of_a_clock_that_lags(offset_s: float | None, speaks: bool) -> None:
-    assert ("clock" in str(refusal("Params Error", 5.0, offset_s))) == speaks
+    cause = cause_of("Params Error", 5.0, offset_s)
+    assert ("clock" in str(refusal("Params Error", cause, 5.0, offset_s))) == speaks

@@ -7,7 +7,6 @@ import pytest
 
 import depthwire
 from depthwire import errors
-from depthwire.session import sign_in
 from depthwire.venue import Fault, Faults, SyntheticMarket, Venue
 from depthwire.venue.server.faults import Moment
 from tests.support.plain_client import run
@@ -44,9 +43,7 @@ def test_a_fault_of_a_frame_is_survived(kind: Fault, dialect: str) -> None:
 
 @DIALECTS
 @pytest.mark.parametrize("kind", CONNECT_KINDS)
-def test_a_fault_while_connecting_is_survived(kind: Fault, dialect: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sign_in, "RETRY_S", 0.05)
-
+def test_a_fault_while_connecting_is_survived(kind: Fault, dialect: str) -> None:
     async def main() -> None:
         async with watched(dialect) as watch:
             faults = watch.venue.faults
@@ -76,8 +73,7 @@ def test_a_first_connection_that_fails_is_an_error(kind: str, said: str) -> None
 
 
 @DIALECTS
-def test_all_faults_at_once(dialect: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sign_in, "RETRY_S", 0.05)
+def test_all_faults_at_once(dialect: str) -> None:
     gentle = {Fault.SILENT: 0.001, Fault.CLOSE_MID_FRAME: 0.002, Fault.CLOSE_24H: 0.002, Fault.TRICKLE: 0.004}
     spec = ",".join(f"{kind}={gentle.get(kind, 0.01 if kind.moment is Moment.FRAME else 0.1)}" for kind in Fault)
 

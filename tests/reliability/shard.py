@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
-from unittest.mock import patch
 
 import depthwire
 from depthwire.book.types import BookState
 from depthwire.errors import DepthwireError
-from depthwire.session import sign_in
 from depthwire.settings import Settings
 from depthwire.venue import DemoTrader, Fault, Faults, SyntheticMarket
 from tests.reliability.clients import CAPACITY, COINS, KEY, MARKETS, SECRET, SETTINGS, Subscribed, WatchedClient
@@ -31,8 +29,6 @@ SETTLED_S: Final = 3.0
 """Until a line that fell silent at the very end is found to be so."""
 PAGE_SIZE: Final = os.sysconf("SC_PAGE_SIZE")
 TENTHS: Final = 10
-SIGN_IN_RETRY_S: Final = 0.1
-"""Instead of a minute, or accounts would say nothing for most of a soak whose every other sign-in is cut off."""
 
 RATES: Final[dict[Fault, float]] = {
     Fault.DROP: 1e-3,
@@ -121,7 +117,6 @@ class Shard:
     async def run(self) -> dict[str, Any]:
         """All of it; returns the figures. Raises TimeoutError where what is sound does not recover."""
         async with self.venue, AsyncExitStack() as stack:
-            stack.enter_context(patch.object(sign_in, "RETRY_S", SIGN_IN_RETRY_S))
             log = logging.getLogger("depthwire")  # the venue's and the sockets' included
             log.addHandler(self.failures)
             stack.callback(log.removeHandler, self.failures)

@@ -254,6 +254,30 @@ def test_a_connection_takes_two_thousand_topics_and_the_next_one_the_rest() -> N
     run(main)
 
 
+def test_a_served_topic_that_is_listed_as_failed_without_a_reason_is_asked_for_again() -> None:
+    async def main() -> None:
+        async with v5_server("option") as server, depthwire.connect(server.url, settings=QUICK) as client:
+            option_books(server)
+            found = collected(client)
+            call, put = await client.book(CALL), await client.book(PUT)
+            server.refused = {call.topic: ""}
+            client._public.connection.drop("a test")
+            await until(lambda: sum(isinstance(error, errors.SubscriptionRejected) for error in found) > 2)
+            assert (call.state, call.finished, put.state) == (BookState.STALE, False, BookState.LIVE)
+            assert any("listed as failed, no reason given" in str(error) for error in found)
+            server.refused = {}
+            await until(lambda: call.state is BookState.LIVE)
+            server.refused = {call.topic: ""}
+            found.clear()
+            call.mark_stale("a test")
+            await until(lambda: sum(isinstance(error, errors.SubscriptionRejected) for error in found) > 2)
+            assert (call.state, call.finished) == (BookState.STALE, False)
+            server.refused = {}
+            await until(lambda: call.state is BookState.LIVE)
+
+    run(main)
+
+
 def test_all_comes_back_after_a_lost_connection() -> None:
     async def main() -> None:
         async with v5_server("option") as server, depthwire.connect(server.url, settings=QUICK) as client:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import ssl
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ import pytest
 import depthwire
 from depthwire import blocking, errors
 from depthwire.book.types import BookState
+from depthwire.session.phase import Phase
 from depthwire.session.proxies import proxy_for
 from depthwire.settings import Settings
 from depthwire.venue import SyntheticMarket, Venue
 from tests.support.plain_client import run, until
-from tests.support.proxy_servers import ConnectProxy, Proxy, SocksProxy, connect_proxy, running
+from tests.support.proxy_servers import ConnectProxy, Proxy, SocksProxy, connect_proxy, joined, running
 from tests.support.raw_server import Conversation, raw_server
+from tests.support.sim_client import collected
 
 QUICK = Settings(timeout_s=5.0, backoff_first_s=0.01, backoff_cap_s=0.05)
 
@@ -93,6 +96,35 @@ def test_a_proxy_that_refuses_is_shown_with_its_status_wait_and_body(status: int
         assert (refused.value.status, refused.value.retry_after_s) == (status, 1.5)
         text = f"the proxy refused the tunnel with status {status} Not now, to be tried again in 1.5 s: mind …"
         assert str(refused.value).endswith(text)
+
+    run(main)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_reconnect_waits_as_long_as_the_proxy_asks(status: int) -> None:
+    async def main() -> None:
+        async with Venue(SyntheticMarket()) as venue:
+            tunnels: list[str] = []
+
+            async def answer(each: Conversation) -> None:
+                if tunnels:
+                    each.writer.write(b"HTTP/1.1 %d Not now\r\nRetry-After: 600\r\n\r\n" % status)
+                    return
+                target = each.request.split(b" ")[1].decode()
+                host, _, port = target.rpartition(":")
+                tunnels.append(target)
+                await joined(each.reader, each.writer, host, int(port), b"HTTP/1.1 200 Connected\r\n\r\n")
+
+            async with raw_server(answer) as url:
+                proxy = f"http://{url.removeprefix('ws://').partition('/')[0]}"
+                async with depthwire.connect(venue.inverse_url, settings=QUICK, proxy=proxy) as client:
+                    found = collected(client)
+                    venue.drop_connections()
+                    await until(lambda: any(getattr(error, "status", 0) == status for error in found))
+                    await until(lambda: client.status().connections[0].phase is Phase.WAITING)
+                    (shown,) = client.status().connections
+                    assert shown.until_ns is not None
+                    assert 590 < (shown.until_ns - time.time_ns()) / 1e9 <= 660
 
     run(main)
 

@@ -1,8 +1,10 @@
 """Refused sign-ins: what they cost, who is told, and when they are tried again."""
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
 
@@ -16,9 +18,10 @@ from depthwire.bybit.auth import Cause, Credentials, cause_of, signature, venue_
 from depthwire.session import sign_in
 from depthwire.session.phase import Phase
 from depthwire.session.sign_in import SignIn
-from depthwire.settings import Settings
+from depthwire.settings import Backoff, Settings
 from depthwire.venue import SyntheticMarket, Venue
 from tests.support.plain_client import run, until
+from tests.support.raw_server import Conversation, accepted, frame, raw_server
 from tests.support.sim_client import collected, ends
 from tests.support.v5_server import V5Connection, V5Server, v5_server
 
@@ -35,7 +38,7 @@ class Clock:
 
 
 def wanted(secret: str | Callable[[], str], clock: Clock) -> SignIn:
-    made = SignIn(5.0, "op", clock_s=clock)
+    made = SignIn(5.0, "op", Backoff(0.5, 30.0, clock_s=clock), clock_s=clock)
     made.credentials = Credentials(KEY, secret)
     return made
 
@@ -122,6 +125,51 @@ def test_a_busy_venue_is_asked_once_a_minute_without_end() -> None:
         assert signing.arguments() is None
         clock.now_s += 60.0
     assert signing.wait_s() == 0.0
+
+
+def test_a_try_without_an_answer_is_repeated_with_the_backoff_and_without_end() -> None:
+    clock = Clock()
+    signing = wanted(SECRET, clock)
+    waits = []
+    for _ in range(20):
+        assert signing.arguments() is not None
+        error = signing.unanswered("the connection was lost")
+        assert signing.arguments() is None
+        wait_s = signing.wait_s()
+        assert wait_s is not None
+        waits.append(wait_s)
+        clock.now_s += wait_s
+    assert 0 < waits[0] <= 0.5
+    assert waits[0] < waits[3] < waits[6]
+    assert 15.0 <= max(waits) <= 30.0
+    assert "refused" not in str(error)
+    signing.refused(REFUSED, None)
+    assert signing.wait_s() == 60.0, "none of them counts as a refusal"
+
+
+def test_a_secret_that_cannot_be_fetched_is_asked_for_again_with_the_backoff() -> None:
+    clock = Clock()
+
+    def broken() -> str:
+        raise OSError
+
+    signing = wanted(broken, clock)
+    with pytest.raises(errors.AuthError, match="raised OSError"):
+        signing.arguments()
+    wait_s = signing.wait_s()
+    assert wait_s is not None
+    assert 0 < wait_s <= 0.5
+
+
+@pytest.mark.parametrize(("offset_s", "wait_s"), [(-3600.0, 0.0), (3600.0, 0.0), (4.0, 60.0), (None, 60.0)])
+def test_a_refusal_that_names_no_cause_is_the_clocks_if_it_is_off(offset_s: float | None, wait_s: float) -> None:
+    signing = wanted(SECRET, Clock())
+    assert signing.arguments() is not None
+    signing.refused("status 401 Unauthorized", offset_s, names_cause=False)
+    assert signing.wait_s() == wait_s
+    assert signing.arguments() is None or offset_s is not None
+    signing.refused("status 401 Unauthorized", offset_s, names_cause=False)
+    assert signing.wait_s() == 60.0, "corrected once"
 
 
 @pytest.mark.parametrize(
@@ -265,18 +313,24 @@ def test_a_sign_in_that_is_not_answered_costs_no_public_topic(monkeypatch: pytes
 
     async def main() -> None:
         async with Venue(SyntheticMarket(seed=5), speed=20) as venue:
-            venue.account(KEY, secret=SECRET)
+            account = venue.account(KEY, secret=SECRET)
             async with depthwire.connect(
                 venue.inverse_url, api_key=KEY, api_secret=SECRET, settings=settings
             ) as client:
                 book, orders = await client.book("BTCUSD"), await client.orders()
-                monkeypatch.setattr("depthwire.venue.server.connection.Connection._sign_in", lambda *_: None)
-                venue.drop_connections()
-                await until(lambda: client.status().connects == 2 and book.state is BookState.LIVE)
-                with pytest.raises(errors.AuthError, match=r"no answer to the sign-in: none came within 0\.3 s"):
+                with monkeypatch.context() as silent:
+                    silent.setattr("depthwire.venue.server.connection.Connection._sign_in", lambda *_: None)
+                    venue.drop_connections()
+                    await until(lambda: client.status().connects == 2 and book.state is BookState.LIVE)
+                    with pytest.raises(errors.AuthError, match=r"no answer to the sign-in: none came within 0\.3 s"):
+                        await anext(orders)
+                    assert book.state is BookState.LIVE
+                await until(lambda: client.health()["order"].refusal is None)
+                assert (client.status().losses, book.state) == (1, BookState.LIVE), "tried again on the same connection"
+                with pytest.raises(errors.StreamGap):
                     await anext(orders)
-                assert client.status().losses == 1
-                assert book.state is BookState.LIVE
+                account.submit("BTCUSD", "Buy", 1, 20_000)
+                assert (await anext(orders)).order_status == "New"
 
     run(main)
 
@@ -342,7 +396,9 @@ def test_a_handshake_that_is_refused_to_all_is_no_refused_key(monkeypatch: pytes
     run(main)
 
 
-def test_a_venue_that_hangs_up_on_each_sign_in_costs_no_public_topic(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_lost_during_the_sign_in_costs_no_minute_of_private_events(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     tries = [0]
 
     def hang_up(connection: Any, *_: object) -> None:
@@ -362,22 +418,110 @@ def test_a_venue_that_hangs_up_on_each_sign_in_costs_no_public_topic(monkeypatch
                         while True:
                             with pytest.raises(errors.StreamGap):
                                 await anext(orders)
-                    await until(lambda: client.status().connects == 3 and book.state is BookState.LIVE)
                     (status,) = client.status().connections
                     assert "the connection was lost before one came" in status.sign_in_refusal
                     assert "the connection was lost before one came" in str(client.health()["order"].refusal)
-                    assert sum(isinstance(error, errors.AuthError) for error in found) == 1
-                    assert (tries, client.status().losses) == ([1], 2)
-                monkeypatch.setattr(sign_in, "RETRY_S", 0.02)
-                client._public.connection.signing._due_s = 0.0
-                venue.drop_connections()
+                    await until(lambda: tries[0] > 6)
                 await until(lambda: client.status().connections[0].sign_in_refusal == "" and client.status().connected)
-                await until(lambda: client.health()["order"].refusal is None)
+                await until(lambda: client.health()["order"].refusal is None and book.state is BookState.LIVE)
                 while orders.waiting:
                     with pytest.raises((errors.AuthError, errors.StreamGap)):
                         await anext(orders)
                 account.submit("BTCUSD", "Buy", 1, 20_000)
                 assert (await anext(orders)).order_status == "New"
+                assert not any("not tried again" in str(error) for error in found)
+
+    run(main, bound_s=30)
+
+
+def test_a_venue_that_hangs_up_on_each_sign_in_serves_public_topics_between_tries(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = Settings(timeout_s=5.0, backoff_first_s=0.05, backoff_cap_s=3600.0)
+    tries = [0]
+
+    def hang_up(connection: Any, *_: object) -> None:
+        tries[0] += 1
+        connection.transport.disconnect(graceful=False)
+
+    async def main() -> None:
+        async with Venue(SyntheticMarket(seed=5), speed=20) as venue:
+            venue.account(KEY, secret=SECRET)
+            async with depthwire.connect(
+                venue.inverse_url, api_key=KEY, api_secret=SECRET, settings=settings
+            ) as client:
+                book, orders = await client.book("BTCUSD"), await client.orders()
+                monkeypatch.setattr("depthwire.venue.server.connection.Connection._sign_in", hang_up)
+                signing = client._public.connection.signing
+                signing._backoff.attempts = 12  # many sign-ins have failed lately: the next wait is long
+                signing._backoff._asked_s = time.monotonic()
+                venue.drop_connections()
+                await until(lambda: tries[0] == 1 and client.status().losses == 2)
+                await until(lambda: client.status().connects == 3 and book.state is BookState.LIVE)
+                assert tries == [1], "connected again without another sign-in"
+                assert (signing.wait_s() or 0.0) > 30.0
+                assert "lost before one came" in str(client.health()["order"].refusal)
+                assert orders.waiting
+
+    run(main)
+
+
+# a handshake that signs in, refused
+
+
+def clock_server(ahead_s: float, seen: list[str], connections: list[Conversation], *, dated: bool = True) -> Any:
+    """Answer 401 to each signed handshake that has expired by a clock that is ahead; accept all others."""
+
+    async def serve(each: Conversation) -> None:
+        path = each.request.split(b" ")[1].decode()
+        found = re.search(r"expires=(\d+)", path)
+        now_s = time.time() + ahead_s
+        if found is not None and not now_s < int(found[1]) / 1000 < now_s + 60.0:
+            seen.append("refused")
+            date = f"Date: {formatdate(now_s, usegmt=True)}\r\n" if dated else ""
+            each.writer.write(f"HTTP/1.1 401 Unauthorized\r\n{date}\r\n".encode())
+            return
+        seen.append("accepted" if found is not None else "unsigned")
+        connections.append(each)
+        each.writer.write(accepted(each.request))
+        if found is not None:
+            each.writer.write(frame(0x81, b'{"success":true,"ret_msg":"","request":{"op":"auth","args":[]}}'))
+        while True:
+            await each.frame()
+
+    return serve
+
+
+@pytest.mark.parametrize("ahead_s", [3600.0, -3600.0])
+def test_a_handshake_refused_for_its_clock_is_repeated_once_with_the_servers(ahead_s: float) -> None:
+    async def main() -> None:
+        seen: list[str] = []
+        connections: list[Conversation] = []
+        async with (
+            raw_server(clock_server(ahead_s, seen, connections)) as url,
+            depthwire.connect(url, api_key=KEY, api_secret=SECRET, auth_way="url", settings=QUICK) as client,
+        ):
+            found = collected(client)
+            assert seen == ["refused", "accepted"]
+            await until(lambda: client._public.frames == 1)
+            client._public.connection.signing._clock_offset_s = 0.0  # and now its clock is set differently again
+            connections[0].writer.transport.abort()
+            await until(lambda: client.status().connects == 2)
+            assert seen == ["refused", "accepted"] * 2
+            assert {type(error) for error in found} == {errors.ConnectionLost}
+
+    run(main)
+
+
+def test_a_handshake_refused_for_its_clock_without_a_date_costs_no_public_topic() -> None:
+    async def main() -> None:
+        seen: list[str] = []
+        connections: list[Conversation] = []
+        async with raw_server(clock_server(3600.0, seen, connections, dated=False)) as url:
+            with pytest.raises(errors.ConnectError, match="status 401"):
+                async with depthwire.connect(url, api_key=KEY, api_secret=SECRET, auth_way="url", settings=QUICK):
+                    pass
+        assert seen == ["refused"]
 
     run(main)
 
@@ -451,6 +595,28 @@ def test_a_private_socket_comes_back_with_another_secret(monkeypatch: pytest.Mon
                 assert client.status().connected
 
     run(main)
+
+
+def test_a_private_socket_whose_sign_in_is_not_answered_is_replaced() -> None:
+    settings = Settings(timeout_s=0.3, backoff_first_s=0.01, backoff_cap_s=0.05)
+
+    async def main() -> None:
+        async with v5_server() as server:
+            url = server.url.replace("public/linear", "private")
+            async with depthwire.connect(url, api_key="a-key", api_secret="hush-hush", settings=settings) as client:
+                client.on_error(lambda error: None)
+                orders = await client.orders()
+                answer = server.answer
+                server.answer = lambda *_: None  # type: ignore[method-assign]
+                assert server.connections[0].transport is not None
+                server.connections[0].transport.disconnect()
+                with pytest.raises(errors.AuthError, match=r"none came within 0\.3 s"):
+                    await anext(orders)
+                server.answer = answer  # type: ignore[method-assign]
+                await until(lambda: client.status().connected and client.health()["order"].refusal is None)
+                assert len(server.connections) > 2
+
+    run(main, bound_s=30)
 
 
 def test_a_clock_without_a_date_is_named_and_not_tried_again_at_once() -> None:

@@ -98,13 +98,15 @@ class Cause(StrEnum):
     KEY = "KEY"
 
 
-def cause_of(reason: str, window_s: float, clock_offset_s: float | None) -> Cause:
-    """The cause that a refusal names; KEY where it names none.
+def cause_of(reason: str, window_s: float, clock_offset_s: float | None, *, names_cause: bool = True) -> Cause:
+    """Return the cause that a refusal names; KEY if it names none.
 
-    v5 has one text for every reason: there the clock is the cause if it lags by more than the window.
+    v5 has one text for every reason: then the clock is the cause if it lags by more than the window. If ``reason`` does
+    not name a cause at all (``names_cause=False``), a clock that leads by as much is taken for the cause, too.
     """
     lags = clock_offset_s is not None and clock_offset_s < -window_s
-    if _CLOCK.search(reason) or (lags and reason == ANY_REASON):
+    is_off = clock_offset_s is not None and abs(clock_offset_s) > window_s
+    if _CLOCK.search(reason) or (lags and reason == ANY_REASON) or (is_off and not names_cause):
         return Cause.CLOCK
     return Cause.BUSY if _BUSY.search(reason) else Cause.KEY
 
@@ -115,9 +117,9 @@ def venue_time_s(reason: str) -> float | None:
     return int(match[1]) / 1000 if match else None
 
 
-def refusal(reason: str, window_s: float, clock_offset_s: float | None) -> AuthError:
-    """The error for a refused sign-in; speaks of the clock where that is the cause."""
-    if cause_of(reason, window_s, clock_offset_s) is not Cause.CLOCK:
+def refusal(reason: str, cause: Cause, window_s: float, clock_offset_s: float | None) -> AuthError:
+    """Return the error for a refused sign-in, with advice if the clock is the cause."""
+    if cause is not Cause.CLOCK:
         return AuthError(f"the venue refused the sign-in: {reason}")
     offset = "" if clock_offset_s is None else f"; by the venue's clock this one is {clock_offset_s:+.0f} s off"
     return AuthError(

@@ -46,7 +46,7 @@ from depthwire.session.options import ConnectOptions
 from depthwire.session.phase import ConnectionStatus, Phase
 from depthwire.session.proxies import proxy_for
 from depthwire.session.rate_limit import connection_wait_s
-from depthwire.session.sign_in import SignIn
+from depthwire.session.sign_in import Arguments, SignIn
 from depthwire.session.sockets import connected_socket, hang_up
 from depthwire.settings import Settings
 
@@ -98,10 +98,11 @@ class Connection:
         self._proxy = proxy = proxy_for(url, options.proxy)
         self._is_proxy_in_tls = proxy is not None and proxy.startswith("https:")
         self._through = "" if proxy is None else f" through {masked(proxy)}"
-        self.signing = SignIn(settings.auth_window_s, options.auth_way)
+        self.signing = SignIn(settings.auth_window_s, options.auth_way, settings.backoff())
         self.is_private = not dialect.has_public_topics
         self.signed_in = False
         self._is_asked = False  # a sign-in that is neither answered nor given up
+        self._is_clock_corrected = False  # because the latest handshake was refused
         self._is_up = False
         self._handshake_s = 0.0
         self.damage = DamageCount()
@@ -145,7 +146,7 @@ class Connection:
             await self._connect(is_first=True)
             if self._wants_sign_in:
                 self._note(Phase.SIGNING_IN)
-                await self._sign_in()
+                await self._sign_in_or_raise()
         except BaseException as error:
             self._abandon()
             self._note(Phase.IDLE)  # nothing tries again
@@ -219,6 +220,15 @@ class Connection:
             task.get_loop().call_exception_handler(context)
 
     async def _connect(self, *, is_first: bool = False) -> None:
+        """Connect; once more at once if the handshake signs in and the server refuses it because of the clock."""
+        try:
+            await self._connect_once(is_first=is_first)
+        except ConnectError:
+            if not self._is_clock_corrected:
+                raise
+            await self._connect_once(is_first=is_first)
+
+    async def _connect_once(self, *, is_first: bool) -> None:
         await self._take_turn()
         self._note(Phase.CONNECTING, attempts=self.status.attempts + 1)
         sock: socket.socket | None = None
@@ -263,8 +273,8 @@ class Connection:
             self._abandon(sock)
             refusal = refusal_of(error, secrets_of(target, self._proxy))
             message = f"{self.url}{self._through}: {refusal.text}"
-            if self._is_asked and not is_first:
-                self._signed_handshake_refused(refusal)
+            if self._is_asked:
+                self._signed_handshake_refused(refusal, is_first=is_first)
             raise ConnectError(message, refusal.status, refusal.retry_after_s) from None
         except Exception as error:
             self._abandon(sock)
@@ -321,7 +331,7 @@ class Connection:
         self._note(Phase.LIVE)
         self.owner.connection_up()
         if self._wants_sign_in:
-            self.spawn(self._sign_in_again(0.0))
+            self.spawn(self._sign_in_until_accepted())
 
     def _accept(self, _: picows.WSUpgradeRequest, response: picows.WSUpgradeResponse) -> Feed:
         """What takes the frames, once the server's answer to the handshake proved to be what was asked for."""
@@ -355,7 +365,7 @@ class Connection:
 
     def _signed_target(self) -> str:
         """The URL to connect to, which signs in where that is to be done there and may be tried now."""
-        self.signed_in = self._is_asked = False
+        self.signed_in = self._is_asked = self._is_clock_corrected = False
         arguments = None
         if self.signing.credentials is not None and self.signing.way == "url":
             with suppress(AuthError):  # reported where it is tried again, once connected
@@ -366,35 +376,55 @@ class Connection:
         joint = "&" if "?" in self._target else "?"
         return f"{self._target}{joint}{as_query(arguments)}"
 
-    async def _sign_in(self) -> None:
-        """Ask to be let in; raises AuthError, also where a refused key is not to be tried yet, or ConnectionLost."""
-        signing, timeout_s = self.signing, self._settings.timeout_s
-        while True:
-            arguments = signing.arguments()
-            if arguments is None:
-                raise AuthError(str(signing.refusal)) from signing.refusal
-            try:
-                async with asyncio.timeout(timeout_s):
-                    self._is_asked = self._transport is not None
-                    answer = await self._request(*self._dialect.auth_request(*arguments))
-            except TimeoutError:
-                raise signing.unanswered(f"none came within {timeout_s:g} s") from None
-            finally:
-                self._is_asked = False
-            if answer.success:
-                self._signed_in()
-                return
-            error = signing.refused(answer.reason, self._clock_offset_s())
-            if signing.wait_s() != 0.0:
-                raise error
+    async def _sign_in(self) -> bool:
+        """Sign in, once more if the clock was corrected; returns False if that may not be tried yet.
 
-    def _signed_handshake_refused(self, refusal: Refusal) -> None:
-        """A handshake whose URL signs in was refused: public topics come back with the next one, without it."""
+        Raises AuthError or ConnectionLost.
+        """
+        while (arguments := self.signing.arguments()) is not None:
+            error = await self._failure_to_sign_in(arguments)
+            if error is None:
+                return True
+            if self.signing.wait_s() != 0.0:
+                raise error
+        return False
+
+    async def _sign_in_or_raise(self) -> None:
+        if not await self._sign_in():
+            raise AuthError(str(self.signing.refusal))
+
+    async def _failure_to_sign_in(self, arguments: Arguments) -> AuthError | None:
+        """Send one sign-in and wait for its answer; returns why it failed, or None. Raises ConnectionLost."""
+        timeout_s = self._settings.timeout_s
+        try:
+            async with asyncio.timeout(timeout_s):
+                self._is_asked = self._transport is not None
+                answer = await self._request(*self._dialect.auth_request(*arguments))
+        except TimeoutError:
+            error = self.signing.unanswered(f"none came within {timeout_s:g} s")
+            if self.is_private:
+                self.drop(str(error))  # nothing else is served here: a new connection may be answered
+            return error
+        finally:
+            self._is_asked = False
+        if not answer.success:
+            return self.signing.refused(answer.reason, self._clock_offset_s())
+        self._signed_in()
+        return None
+
+    def _signed_handshake_refused(self, refusal: Refusal, *, is_first: bool) -> None:
+        """Note that a handshake whose URL signs in was refused: public topics return with the next one, without it."""
         self._is_asked = False
         if refusal.status == HTTPStatus.UNAUTHORIZED:
-            self._refused(self.signing.refused(refusal.text, None))
+            offset_s = None if refusal.date_s is None else time.time() - refusal.date_s
+            error = self.signing.refused(refusal.text, offset_s, names_cause=False)
+            self._is_clock_corrected = self.signing.wait_s() == 0.0
         elif refusal.status in PERHAPS_THE_KEY:
-            self._refused(self.signing.unanswered(refusal.text))
+            error = self.signing.blocked(refusal.text)
+        else:
+            return
+        if not self._is_clock_corrected and not is_first:
+            self._sign_in_failed(error)
 
     def _signed_in(self) -> None:
         self.signed_in = True
@@ -402,57 +432,54 @@ class Connection:
         self._note(self.status.phase, sign_in_refusal="", sign_in_ns=None)
 
     async def sign_in(self, credentials: Credentials) -> None:
-        """Sign in where that was not wanted so far, and from now on after each connect; raises AuthError."""
+        """Sign in now, and after each connect from now on; raises AuthError."""
         self.signing.credentials, self.signing.way = credentials, "op"
         try:
-            await self._sign_in()
+            await self._sign_in_or_raise()
         except ConnectionLost:
             pass  # done with the next connect
         except AuthError:
             self.signing.credentials = None
             raise
 
-    async def _sign_in_again(self, wait_s: float | None) -> None:
-        """Sign in after ``wait_s``, and again when that may be tried, until it is accepted or the connection lost.
-
-        None: never.
-        """
+    async def _sign_in_until_accepted(self) -> None:
+        """Sign in each time that may be tried, until it is accepted or the connection is lost."""
         lost = self._lost
-        backoff = self._settings.backoff()
-        while lost is not None and wait_s is not None:
-            if not lost.done() and wait_s > 0:
-                await asyncio.wait((lost,), timeout=wait_s)
-            if lost.done():
-                return
+        while lost is not None and not lost.done():
             try:
                 self._note(Phase.SIGNING_IN)
-                await self._sign_in()
+                if await self._sign_in():
+                    if not lost.done():
+                        self._note(Phase.LIVE)
+                        self.owner.signed_in()
+                    return
             except ConnectionLost:
                 return
             except AuthError as error:
-                wait_s = self._refused(error)
-                if wait_s == 0.0:  # it was never asked: there was no secret
-                    wait_s = backoff.next_s()
+                self._sign_in_failed(error)
             else:
-                if not lost.done():
-                    self._note(Phase.LIVE)
-                    self.owner.signed_in()
+                self._show_refusal(AuthError(str(self.signing.refusal)))
+            wait_s = self.signing.wait_s()
+            if wait_s is None:
                 return
+            await asyncio.wait((lost,), timeout=wait_s)
 
-    def _refused(self, error: AuthError) -> float | None:
-        """What needs a sign-in has none: tell readers, once for each reason; returns how long until the next try."""
+    def _sign_in_failed(self, error: AuthError) -> None:
+        """Report a sign-in that failed."""
         self.signed_in = False
+        self.owner.report(error)
+        self._show_refusal(error)
+
+    def _show_refusal(self, error: AuthError) -> None:
+        """Show why topics that need a sign-in are not served; their readers get the error once for each reason."""
         wait_s = self.signing.wait_s()
         is_new = str(error) != self.status.sign_in_refusal
         next_ns = None if wait_s is None else time.time_ns() + round(wait_s * 1e9)
         self.status = msgspec.structs.replace(self.status, sign_in_refusal=str(error), sign_in_ns=next_ns)
         if self._is_up:
             self._note(Phase.LIVE)
-        if error.__cause__ is None:  # else there was no try: an earlier refusal holds
-            self.owner.report(error)
         if is_new:
             self.owner.sign_in_refused(error)
-        return wait_s
 
     def _clock_offset_s(self) -> float | None:
         """This machine's clock less the venue's, by the Date of its handshake; known to a second or two, if at all."""
@@ -545,7 +572,7 @@ class Connection:
                 self.owner.report(MalformedFrame(f"too large: {loss.reason or 'a message above max_message_size'}"))
             self.owner.report(error)
             if is_unanswered:
-                self._refused(self.signing.unanswered(f"the connection was lost before one came: {loss.text}"))
+                self._sign_in_failed(self.signing.unanswered(f"the connection was lost before one came: {loss.text}"))
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(None)
 
@@ -583,8 +610,8 @@ class Connection:
             if answer.success:
                 self._signed_in()
             else:
-                refused = self.signing.refused(answer.reason, self._clock_offset_s())
-                self.spawn(self._sign_in_again(self._refused(refused)))
+                self._sign_in_failed(self.signing.refused(answer.reason, self._clock_offset_s()))
+                self.spawn(self._sign_in_until_accepted())
         elif not answer.success:
             self.owner.report(MalformedFrame(f"the venue refused what nobody asked for: {answer.reason[:200]!r}"))
 

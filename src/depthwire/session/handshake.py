@@ -19,11 +19,15 @@ SHORTEST_SECRET: Final = 4
 
 
 class Refusal(NamedTuple):
-    """A refused handshake: in words, with the HTTP status and the seconds of ``Retry-After`` where there are any."""
+    """A refused handshake: in words, with the HTTP status, the seconds of ``Retry-After`` and the server's clock.
+
+    ``date_s`` is the time in its ``Date`` header, in seconds since the epoch. Each is None if absent.
+    """
 
     text: str
     status: int | None = None
     retry_after_s: float | None = None
+    date_s: float | None = None
 
 
 def refuse_unrequested(response: picows.WSUpgradeResponse) -> None:
@@ -64,12 +68,13 @@ def read_refusal(what: str, head: bytes, body: bytes, secrets: Iterable[str]) ->
         return None
     reason = printable(match[2] or "", secrets)
     text = f"{what} with status {match[1]} {reason}".rstrip()
-    retry_after_s = seconds_of(headers.get("retry-after", ""), headers.get("date", ""))
+    date = headers.get("date", "")
+    retry_after_s = seconds_of(headers.get("retry-after", ""), date)
     if retry_after_s is not None:
         text += f", to be tried again in {retry_after_s:.3g} s"
     if shown := printable(body[: 16 * LONGEST_BODY].decode("utf-8", "replace"), secrets):
         text += f": {shown}"
-    return Refusal(text, int(match[1]), retry_after_s)
+    return Refusal(text, int(match[1]), retry_after_s, timestamp(date))
 
 
 def spread_s(retry_after_s: float) -> float:
