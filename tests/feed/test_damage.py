@@ -4,7 +4,8 @@ The table of damage is held against each dialect, on one line and on one of two.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -23,12 +24,13 @@ from depthwire.bybit.v5 import dialect as v5
 from depthwire.errors import DamagedFrame, StreamGap
 from depthwire.feed.channel import BookChannel, Channel, EventChannel, StateChannel
 from depthwire.feed.damage import DAMAGE_WINDOW_S, MOST_DAMAGED, DamageCount, Suspects, is_answer, suspects
-from depthwire.feed.streams import EventStream
+from depthwire.feed.streams import EventStream, TopicEvent
+from depthwire.session.session import Session
 from depthwire.settings import Settings
 from tests.support.clock import Clock
 from tests.support.offline import Offline
 from tests.support.plain_client import run, until
-from tests.support.sim_client import BTC, QUICK, collected, simulated
+from tests.support.sim_client import BTC, QUICK, collected, scripted, simulated
 from tests.support.two_lines import two_lines
 from tests.support.v5_server import V5Server, book, private, ticker, v5_server
 from tests.support.watched_venue import KEY, SECRET
@@ -826,5 +828,150 @@ def test_damage_on_a_connection_that_is_to_take_over_leaves_the_old_one_in_its_p
             assert "damaged" in str(found[0])
             assert states == []
             assert trades.waiting == 0
+
+    run(main)
+
+
+# patterns
+
+
+def receive(session: Session, raw: bytes) -> None:
+    session.feed.receive(raw, time.time_ns())
+
+
+async def met_before(stream: AsyncIterator[TopicEvent], count: int) -> list[StreamGap]:
+    """The gaps that a stream brings before its next so many events."""
+    gaps: list[StreamGap] = []
+    while count:
+        try:
+            async with asyncio.timeout(10):
+                await anext(stream)
+            count -= 1
+        except StreamGap as gap:
+            gaps.append(gap)
+    return gaps
+
+
+@pytest.mark.parametrize("is_raw", [False, True], ids=["typed", "raw"])
+@pytest.mark.parametrize("raw", [b"", b"garbage", b'{"topic":"trade.ETHU', b'{"topic":"trxde.ETHUSD","data":[]}'])
+@pytest.mark.parametrize("known", [[], ["BTCUSD"], ["BTCUSD", "XRPUSD"]], ids=len)
+def test_damage_is_one_gap_to_a_pattern_whatever_of_its_topics_are_known(
+    known: list[str], raw: bytes, is_raw: bool
+) -> None:
+    async def main() -> None:
+        good = [trade(f"trade.{symbol}") for symbol in known]
+        frames = [*good, raw, trade("trade.ETHUSD")]
+        async with scripted([frames]) as url, depthwire.connect(url, settings=QUICK) as client:
+            stream = await (client.subscribe_raw if is_raw else client.subscribe)("trade.*")
+            assert await met_before(stream, len(good)) == []
+            (gap,) = await met_before(stream, 1)
+            assert gap.topic == "trade.*"
+            assert "damaged" in gap.reason
+
+    run(main)
+
+
+def test_damage_that_is_none_of_a_patterns_topics_is_no_gap_to_it() -> None:
+    async def main() -> None:
+        frames = [b'{"topic":"insurance.BT', trade("trade.BTCUSD")]
+        async with scripted([frames]) as url, depthwire.connect(url, settings=QUICK) as client:
+            stream = await client.subscribe("trade.*", "insurance.*")
+            (gap,) = await met_before(stream, 1)
+            assert gap.topic == "insurance.*"
+
+    run(main)
+
+
+@pytest.mark.parametrize("known", [[], ["BTCUSD"], ["BTCUSD", "XRPUSD"]], ids=len)
+def test_a_lost_connection_is_one_gap_to_a_pattern_whatever_of_its_topics_are_known(known: list[str]) -> None:
+    async def main() -> None:
+        good = [trade(f"trade.{symbol}") for symbol in known]
+        after = [trade("trade.ETHUSD"), *good]
+        async with scripted([good, after]) as url, depthwire.connect(url, settings=QUICK) as client:
+            stream = await client.subscribe("trade.*")
+            assert await met_before(stream, len(good)) == []
+            client._sessions[0].connection.drop("by the test")
+            (gap,) = await met_before(stream, len(after))
+            assert gap.topic == "trade.*"
+            await client.unsubscribe("trade.*")
+            with pytest.raises(StopAsyncIteration):
+                await anext(stream)
+
+    run(main)
+
+
+def test_a_pattern_on_two_lines_has_one_gap_only_if_both_were_lost() -> None:
+    async def main() -> None:
+        async with scripted([]) as url, depthwire.connect([url, url], settings=QUICK) as client:
+            stream = await client.subscribe("trade.*")
+            lines = client._sessions
+
+            async def drop(*dropped: Session) -> None:
+                connects = [line.connection.status.connects + (line in dropped) for line in lines]
+                for line in dropped:
+                    line.connection.drop("by the test")
+                await until(lambda: [line.connection.status.connects for line in lines] == connects)
+                await until(lambda: all(each.is_confirmed for line in lines for each in line.subscriptions.values()))
+
+            await drop()
+            await drop(lines[0])
+            receive(lines[1], trade("trade.BTCUSD"))
+            assert await met_before(stream, 1) == []
+            await drop(*lines)
+            receive(lines[0], trade("trade.ETHUSD"))
+            (gap,) = await met_before(stream, 1)
+            assert gap.topic == "trade.*"
+
+    run(main)
+
+
+def test_a_pattern_of_books_has_no_gaps() -> None:
+    async def main() -> None:
+        async with scripted([]) as url, depthwire.connect(url, settings=QUICK) as client:
+            stream = await client.subscribe("orderBookL2_25.*")
+            client._sessions[0].feed.receive(b"garbage", time.time_ns())
+            client._sessions[0].connection.drop("by the test")
+            await until(lambda: client.status().connections[0].connects == 2)
+            assert not stream.has_next
+
+    run(main)
+
+
+@pytest.mark.parametrize("is_raw", [False, True], ids=["typed", "raw"])
+def test_damage_is_a_gap_to_a_pattern_on_two_lines_only_where_both_had_it(is_raw: bool) -> None:
+    async def main() -> None:
+        async with (
+            scripted([]) as url,
+            depthwire.connect([url, url], settings=QUICK) as client,
+        ):
+            stream = await (client.subscribe_raw if is_raw else client.subscribe)("trade.*")
+            lines = client._sessions
+            await until(lambda: all(each.is_confirmed for line in lines for each in line.subscriptions.values()))
+            receive(lines[0], trade("trade.BTCUSD"))
+            receive(lines[1], trade("trade.BTCUSD"))
+            topics = client._served._topics | client._served._raw_topics  # type: ignore[union-attr]
+            await until(lambda: all(each.has_caught_up() for topic in topics.values() for each in topic._strands))  # type: ignore[attr-defined]
+            receive(lines[0], b"")
+            receive(lines[0], trade("trade.ETHUSD"))
+            receive(lines[1], trade("trade.ETHUSD"))
+            assert [item for item in stream._queue if isinstance(item, Exception)] == []
+            receive(lines[1], b"garbage")
+            (gap,) = [item for item in stream._queue if isinstance(item, Exception)]
+            assert isinstance(gap, StreamGap)
+            assert gap.topic == "trade.*"
+
+    run(main)
+
+
+def test_a_pattern_meets_damage_on_the_connection_that_took_over() -> None:
+    async def main() -> None:
+        settings = replace(QUICK, max_connection_age_s=0.2)
+        async with scripted([]) as url, depthwire.connect(url, settings=settings) as client:
+            stream = await client.subscribe("trade.*")
+            (session,) = client._sessions
+            await until(lambda: client.status().connections[0].connects >= 2)
+            receive(session, b"")
+            receive(session, trade("trade.ETHUSD"))
+            assert [gap.topic for gap in await met_before(stream, 1)] == ["trade.*"]
 
     run(main)

@@ -231,7 +231,7 @@ class Lines:
     def _shown_to_readers(self, channel: Channel) -> MergedTopic:
         topic = channel.topic
         if isinstance(channel, RawChannel):
-            raw = RawChannel(topic)
+            raw = type(channel)(topic)
             raw.attach(self._report)
             return MergedEvents(raw, self._raw_tallies, self._settings, self._raw_topics.pop)
         shown = self._dialect.channel(topic)

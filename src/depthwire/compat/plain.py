@@ -35,7 +35,7 @@ from depthwire.errors import (
     SubscriptionError,
     TopicError,
 )
-from depthwire.feed.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
+from depthwire.feed.channel import BookChannel, Channel, EventChannel, LiveBook, PatternChannel, StateChannel
 from depthwire.session.options import ConnectOptions
 from depthwire.settings import Settings
 
@@ -363,7 +363,7 @@ class PlainFeed:
             self._thread.stop()
 
     def _on_channel(self, channel: Channel) -> None:
-        if channel.topic in self._readers:
+        if channel.topic in self._readers or isinstance(channel, PatternChannel):
             return
         message = self._client.message
         if isinstance(channel, BookChannel):

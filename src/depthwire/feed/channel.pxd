@@ -105,3 +105,7 @@ cdef class EventChannel(Channel):
 
 cdef class RawChannel(EventChannel):
     pass
+
+
+cdef class PatternChannel(RawChannel):
+    pass

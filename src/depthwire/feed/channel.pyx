@@ -671,6 +671,17 @@ cdef class RawChannel(EventChannel):
         return 0
 
 
+cdef class PatternChannel(RawChannel):
+    """PatternChannel(pattern)
+
+    Reports what may concern topics of a pattern that no frame has named yet: a damaged frame, a lost connection. Events
+    come through the channels of the concrete topics.
+    """
+
+    cdef int on_frame(self, const char* data, Py_ssize_t size, const char* behind_topic, int64_t ts_recv_ns) except -1:
+        raise MalformedFrame("expected a concrete topic, got a pattern")
+
+
 def with_raw(channels):
     """Each channel, and after it that of its raw frames, where there is one."""
     for channel in channels:

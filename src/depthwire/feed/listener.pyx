@@ -15,7 +15,7 @@ from depthwire.wire.scan cimport LONGEST_TOPIC, digits, literal
 import msgspec
 from picows import WSCloseCode
 
-from depthwire.feed.channel import with_raw
+from depthwire.feed.channel import PatternChannel, with_raw
 from depthwire.feed.damage import BINARY_MARK, FOLLOWING, TOPIC_KEY, akin, siblings, suspects, symbols_in
 from depthwire.errors import UNDECODABLE, DamagedFrame, FrameError, MalformedFrame, SymbolMismatch, UnexpectedTopic
 
@@ -36,6 +36,11 @@ cdef enum:
     SHORTEST_LINE = 8       # what the digits' reader needs; a shorter one holds no frame
     NS_DIGITS = 19
     MOST_VERDICTS = 1000    # that are remembered
+
+
+def is_concrete(channel):
+    """Whether a channel serves one topic, not a pattern."""
+    return not isinstance(channel, PatternChannel)
 
 
 cdef bint is_json(bytes message) except -1:
@@ -318,6 +323,7 @@ cdef class Feed(WSListener):
         """A damaged frame may have been of any of these topics."""
         cdef Channel channel
         cdef list channels = [channel for topic in topics if (channel := self.channels.get(topic)) is not None]
+        channels.sort(key=is_concrete)      # a pattern's gap first: it includes those of the topics that it covers
         error = DamagedFrame(why, tuple([channel.topic for channel in channels]))
         for each in with_raw(channels):
             each.damaged(f"a damaged frame arrived that may have been of this topic: {error.message}", self._up_since_ns, self.last_recv_ns)

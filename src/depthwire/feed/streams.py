@@ -252,6 +252,17 @@ class TopicEvents(EventStream[TopicEvent]):
         self._leaving.clear()
         super().close()
 
+    def pattern_inlet(self, pattern: str, settle: Callable[[int], object]) -> "PatternInlet":
+        """Where a pattern's gaps come in; ``settle(until_ns)`` places the one that waits for its connection, if any."""
+        inlet = self._inlets[pattern] = PatternInlet(self, pattern, settle)
+        return inlet
+
+    def break_off_topic(self, topic: str, error: DepthwireError) -> None:
+        """Place one topic's error, unless the gap of a pattern that covers the topic reports the same loss."""
+        patterns = [inlet for inlet in self._inlets.values() if isinstance(inlet, PatternInlet)]
+        if not (isinstance(error, StreamGap) and any(inlet.reports(topic, error) for inlet in patterns)):
+            self.break_off(error)
+
     def shut(self, inlet: "TopicInlet") -> None:
         """One topic has ended."""
         self._inlets.pop(inlet.topic, None)
@@ -272,8 +283,31 @@ class TopicInlet:
 
     def break_off(self, error: DepthwireError) -> None:
         """Pass an error on to its place."""
-        self._stream.break_off(error)
+        self._stream.break_off_topic(self.topic, error)
 
     def finish(self) -> None:
         """The topic has ended."""
         self._stream.shut(self)
+
+
+class PatternInlet(TopicInlet):
+    """Takes a pattern's gaps: each concerns every topic that the pattern covers, seen before or not."""
+
+    def __init__(self, stream: TopicEvents, pattern: str, settle: Callable[[int], object]) -> None:
+        super().__init__(stream, pattern)
+        self._prefix = pattern.removesuffix("*")
+        self._settle = settle
+        self._gap: StreamGap | None = None  # the latest
+
+    def break_off(self, error: DepthwireError) -> None:
+        if isinstance(error, StreamGap):
+            self._gap = error
+        self._stream.break_off(error)
+
+    def reports(self, topic: str, error: StreamGap) -> bool:
+        """Whether the pattern's gap reports a topic's gap, too: both are of one lost connection or damaged frame."""
+        if not topic.startswith(self._prefix):
+            return False
+        self._settle(error.until_ns)
+        gap = self._gap
+        return gap is not None and (gap.since_ns == error.since_ns or gap.until_ns == error.until_ns)

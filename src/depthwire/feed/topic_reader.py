@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import partial
 
 from depthwire.errors import DepthwireError
-from depthwire.feed.channel import BookChannel, Channel, EventChannel, StateChannel, callback_error
-from depthwire.feed.streams import TopicEvents
+from depthwire.feed.channel import BookChannel, Channel, EventChannel, PatternChannel, StateChannel, callback_error
+from depthwire.feed.streams import TopicEvents, TopicInlet
 
 
 def connect_inlet(stream: TopicEvents, report: Callable[[DepthwireError], object], channel: Channel) -> None:
@@ -15,7 +15,10 @@ def connect_inlet(stream: TopicEvents, report: Callable[[DepthwireError], object
     """
     if stream.closed or stream.reads(channel.topic):
         return
-    inlet = stream.inlet(channel.topic)
+    if isinstance(channel, PatternChannel):
+        inlet: TopicInlet = stream.pattern_inlet(channel.topic, channel.connection_back)
+    else:
+        inlet = stream.inlet(channel.topic)
     if isinstance(channel, EventChannel):
         channel.join(inlet)
         stream.when_closed(partial(channel.leave, inlet))

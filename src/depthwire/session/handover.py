@@ -26,7 +26,15 @@ from depthwire.errors import (
     SubscriptionRejected,
     SubscriptionTimeout,
 )
-from depthwire.feed.channel import BookChannel, Channel, EventChannel, LiveBook, RawChannel, StateChannel
+from depthwire.feed.channel import (
+    BookChannel,
+    Channel,
+    EventChannel,
+    LiveBook,
+    PatternChannel,
+    RawChannel,
+    StateChannel,
+)
 from depthwire.feed.listener import Feed
 from depthwire.session.connection import Connection
 from depthwire.session.resync import Resyncs
@@ -241,9 +249,10 @@ class RawTwin:
         A channel that belongs to another one is fed by the twin until that other one joins the feed.
         """
         self.leave()
-        now_ns = time.time_ns()
-        self.channel.connection_lost("the connection was replaced by a new one, whose frames follow", now_ns)
-        self.channel.connection_back(now_ns)
+        if not isinstance(self.channel, PatternChannel):  # which has no frames
+            now_ns = time.time_ns()
+            self.channel.connection_lost("the connection was replaced by a new one, whose frames follow", now_ns)
+            self.channel.connection_back(now_ns)
         if self._new.events:
             self.channel.hand(self._new.events)
         if feed.channels.get(self.channel.topic) is self.twin:

@@ -24,7 +24,7 @@ from depthwire.errors import (
     TopicError,
     shortened,
 )
-from depthwire.feed.channel import Channel, EventChannel, RawChannel, with_raw
+from depthwire.feed.channel import Channel, EventChannel, PatternChannel, RawChannel, with_raw
 from depthwire.feed.listener import Feed
 from depthwire.runtime.loop_end import when_closed
 from depthwire.session.connection import Connection, asked_for
@@ -40,8 +40,9 @@ class Subscription:
     """A topic that is wanted, the channels that serve it, and whether the venue has confirmed it.
 
     ``confirmed`` is of the connection at hand, ``established`` of any so far. ``callers`` counts who asked for it.
-    ``on_channel`` is called with each channel that a pattern's frames bring. ``is_typed`` tells that a caller wants
-    what the frames mean, not only their bytes.
+    ``on_channel`` is called with each channel that serves a pattern: a PatternChannel, and one for each topic that
+    frames bring.
+    ``is_typed`` tells that a caller wants what the frames mean, not only their bytes.
     """
 
     topic: Topic
@@ -207,6 +208,8 @@ class Session:
                 channel = self._serve(topic, subscription)
                 if channel is not None:
                     self.resyncs.served(topic)
+                if (pattern := subscription.channels.get(subscription.topic.text)) is not None:
+                    pattern.connection_back(time.time_ns())  # data may come before the answer
                 return channel
         return None
 
@@ -238,7 +241,8 @@ class Session:
                 subscription = self.subscriptions[topic] = Subscription.to(topic, self.settings.request_backoff())
                 new.append(subscription)
             subscription.is_typed |= not raw
-            for name in tuple(subscription.channels) if topic.is_pattern else (topic.text,):
+            own = () if topic.is_pattern and not raw and self._brings_states(topic) else (topic.text,)
+            for name in dict.fromkeys((*own, *subscription.channels)):
                 self._serve(name, subscription)
             if topic.is_pattern:
                 subscription.on_channel.append(hand)
@@ -250,6 +254,10 @@ class Session:
             asyncio.get_running_loop().call_soon(self._subscribe_new)
         self._new += new
         return found
+
+    def _brings_states(self, topic: Topic) -> bool:
+        """Whether a topic keeps books or instruments, which need no gap: each begins with a snapshot."""
+        return topic.kind in self.dialect.books or topic.kind == self.dialect.instrument_kind
 
     def _subscribe_new(self) -> None:
         """What many callers may have added in one turn of the loop is asked for with as few requests as can be."""
@@ -270,9 +278,12 @@ class Session:
         return self.dialect.channel(topic, scanner=self._scanner, decoder=self._book_decoder)
 
     def _serve(self, topic: str, subscription: Subscription) -> Channel | None:
-        """The channel of a concrete topic, made where there is none yet, as one of the subscription's."""
+        """The channel of a topic or pattern, made where there is none yet, as one of the subscription's."""
         known = channel = self.channels.get(topic)
-        if known is None or (subscription.is_typed and isinstance(known, RawChannel)):
+        if known is None and subscription.topic.is_pattern and subscription.topic.text == topic:
+            channel = PatternChannel(topic)
+            self._route(channel)
+        elif known is None or (subscription.is_typed and type(known) is RawChannel):
             channel = self.new_channel(topic) if subscription.is_typed else RawChannel(topic)
             if channel is None:
                 return None
