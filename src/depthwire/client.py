@@ -276,20 +276,22 @@ class Client:
 
     def on_error(self, callback: Callable[[DepthwireError], object]) -> Callable[[], None]:
         """Call ``callback(error)`` for each error that no caller waits for: unusable frames, lost connections, failed
-        reconnects, subscribers that raised. Without a callback they are logged as warnings of the logger "depthwire".
+        reconnects, callbacks that raised. Without a callback they are logged as warnings of the logger "depthwire".
 
-        Returns a function that ends it. Raises TypeError where the callback is not callable, or async.
+        What ``callback`` itself raises is logged; SystemExit and KeyboardInterrupt then end the event loop. Returns a
+        function that removes it. Raises TypeError if the callback is not callable, or async.
         """
         return self._reports.on_error(callback)
 
     def add_tap(self, tap: Tap) -> Callable[[], None]:
-        """Call ``tap(ts_recv_ns, payload)`` with each message before it is routed; returns a function that ends it.
+        """Call ``tap(ts_recv_ns, payload)`` with each message before it is routed; returns a function that removes it.
 
-        The memoryview is valid during the call only. Answers to sign-ins are among the messages; they repeat the key
-        and the signature. With two lines it sees the messages of both. What a tap raises is reported as a
-        CallbackError: other taps still get the message, and so does its topic.
+        The memoryview is valid during the call only. The messages include answers to sign-ins, which repeat the key and
+        the signature. With two lines, the tap sees the messages of both. What a tap raises is reported as a
+        CallbackError; other taps and the message's topic still get the message. SystemExit and KeyboardInterrupt are
+        reported, too, and then end the event loop.
 
-        Raises TypeError where ``tap`` is not callable, or async.
+        Raises TypeError if ``tap`` is not callable, or async.
         """
         return self._taps.add(tap)
 

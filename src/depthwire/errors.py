@@ -379,7 +379,11 @@ class TopicSilent(DepthwireError):
 
 
 class CallbackError(DepthwireError):
-    """A subscriber's callback raised. Its exception is the ``__cause__``; the feed went on."""
+    """A callback raised. Its exception is the ``__cause__``; the feed and the other subscribers went on.
+
+    SystemExit and KeyboardInterrupt then end the event loop, or the client of the blocking face. Every other exception,
+    asyncio's CancelledError included, is only reported.
+    """
 
 
 class SlowCallback(DepthwireError):

@@ -58,10 +58,10 @@ class LineReports(Reports):
         super().__init__()
         self._reports, self._heard = reports, heard
 
-    def report(self, error: DepthwireError) -> None:
-        """Tell of an error."""
+    def report(self, error: DepthwireError) -> bool:
+        """Report an error, as :meth:`Reports.report`."""
         self._heard(error)
-        self._reports.report(error)
+        return self._reports.report(error)
 
 
 MakeLine = Callable[[int, Reports], Line]

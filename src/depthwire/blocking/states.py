@@ -244,7 +244,9 @@ class BlockingBook:
     def on_change(self, listener: Callable[[LiveBook], object]) -> Callable[[], None]:
         """Call ``listener(book)`` with the live book after each applied frame, in the feed's thread.
 
-        Returns a function that ends it. Raises TypeError where ``listener`` is not callable, or async.
+        What it raises is reported as a CallbackError. SystemExit and KeyboardInterrupt are reported, too, and then end
+        the client: its books are STALE, and calls raise ClientClosed. Returns a function that removes the listener.
+        Raises TypeError if ``listener`` is not callable, or async.
         """
         return subscribed(self._thread, lambda: self._book.on_change(listener))
 

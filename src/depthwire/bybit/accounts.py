@@ -51,7 +51,7 @@ class View(Mapping[Key, Item], Generic[Key, Item, Event]):
         for event in events:
             self.apply(event)
 
-    def push(self, events: list[Event], report: Callable[[Exception, str], object]) -> None:
+    def push(self, events: list[Event], report: Callable[[BaseException, str], object]) -> None:
         """Take a frame's events, as an :class:`~depthwire.feed.streams.EventStream` does."""
         for event in events:
             self.apply(event)

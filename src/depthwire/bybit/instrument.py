@@ -15,8 +15,8 @@ from depthwire.errors import (
     SnapshotMissing,
     SymbolMismatch,
 )
-from depthwire.feed.callbacks import Callbacks
-from depthwire.feed.channel import callback_error, log_error
+from depthwire.feed.callbacks import Callbacks, report_raised
+from depthwire.feed.channel import log_error
 from depthwire.feed.insistence import Insistence
 from depthwire.feed.streams import changes
 
@@ -222,8 +222,8 @@ class Instrument:
     def _tell(self, listener: Callable[..., object], *arguments: object) -> None:
         try:
             listener(*arguments)
-        except Exception as error:
-            self.report(callback_error(error, self.topic))
+        except BaseException as error:
+            report_raised(error, f"{self.topic}: a callback", self.report)
 
     # ---- subscribers
 
@@ -231,8 +231,8 @@ class Instrument:
         """Call ``listener(instrument, changed)`` after each applied frame, inside the frame's own call stack.
 
         ``changed`` is :attr:`updated`, the names of the fields that the frame changed. What a listener raises is
-        reported as a CallbackError and stops nobody else. Returns a function that ends it. Raises TypeError where the
-        listener is not callable, or async. O(1).
+        handled as for :meth:`~depthwire.feed.channel.LiveBook.on_change`. Returns a function that removes it. Raises
+        TypeError if the listener is not callable, or async. O(1).
         """
         return self._listeners.add(listener)
 

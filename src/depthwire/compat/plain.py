@@ -110,7 +110,7 @@ class EventReader(Reader):
         self._lock = threading.Lock()
         self._errors: deque[DepthwireError] = deque(maxlen=16)
 
-    def push(self, events: list[Any], report: Callable[[Exception, str], object]) -> None:
+    def push(self, events: list[Any], report: Callable[[BaseException, str], object]) -> None:
         """A frame came."""
         if events:
             with self._lock:

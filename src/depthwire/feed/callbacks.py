@@ -6,13 +6,19 @@ from functools import lru_cache, partial
 from types import MethodType
 from typing import Any, Final, Generic, TypeVar
 
+from depthwire.errors import CallbackError, DepthwireError
+
 WRAPPERS: Final[dict[type, str]] = {
     partial: "func",
     MethodType: "__func__",
     staticmethod: "__func__",
     type(lru_cache(print)): "__wrapped__",
 }
+EXITS: Final = (SystemExit, KeyboardInterrupt)
+"""What ends an event loop, as in asyncio. Every other exception of a callback is reported, and the feed goes on."""
+
 Callback = TypeVar("Callback", bound=Callable[..., object])
+Report = Callable[[DepthwireError], object]
 
 
 def checked_callback(callback: Callback) -> Callback:
@@ -41,6 +47,18 @@ def innermost(function: Any) -> Any:
 def is_async(function: Any) -> bool:
     """Whether a call returns something that must be awaited or iterated over asynchronously."""
     return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+
+
+def report_raised(error: BaseException, what: str, report: Report) -> None:
+    """Report what a callback raised as a CallbackError; ``what`` begins its message, as in "trade.BTCUSD: a callback".
+
+    Raises SystemExit and KeyboardInterrupt again, unless ``report`` returns True: it then raises them itself, from the
+    event loop, so that the frame still reaches the other subscribers.
+    """
+    wrapped = CallbackError(f"{what} raised {type(error).__name__}: {error}".rstrip(": "))
+    wrapped.__cause__ = error
+    if report(wrapped) is not True and isinstance(error, EXITS):
+        raise error
 
 
 class Callbacks(Generic[Callback]):

@@ -3,7 +3,7 @@ from logging import Logger
 from typing import Any, Self, final
 
 from depthwire.book.book import Book
-from depthwire.errors import CallbackError, DepthwireError, FrameError
+from depthwire.errors import DepthwireError, FrameError
 from depthwire.feed.book_decoder import BookDecoder
 from depthwire.feed.scanner import Scanner
 from depthwire.feed.streams import ConnectionWatcher, EventReader, LiveState
@@ -11,7 +11,6 @@ from depthwire.feed.streams import ConnectionWatcher, EventReader, LiveState
 log: Logger
 
 def log_error(error: DepthwireError) -> None: ...
-def callback_error(error: Exception, topic: str) -> CallbackError: ...
 
 class BookListener:
     """To be subclassed in Cython, where ``on_book`` can be overridden."""

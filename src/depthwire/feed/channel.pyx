@@ -15,11 +15,10 @@ from depthwire.wire.clock cimport coarse_ns, now_ns
 from depthwire.book.update cimport BookFrame
 from depthwire.book.snapshot_order cimport LATE, SAME_NUMBER, Order, is_restart, order_of
 
-from depthwire.feed.callbacks import checked_callback
+from depthwire.feed.callbacks import checked_callback, report_raised
 from depthwire.feed.insistence import Insistence
 from depthwire.errors import (
     UNDECODABLE,
-    CallbackError,
     MalformedEvent,
     MalformedFrame,
     OutOfSequence,
@@ -69,8 +68,11 @@ cdef class LiveBook(Book):
     def on_change(self, listener):
         """Call ``listener(book)`` after each applied frame, inside the frame's own call stack.
 
-        ``listener`` is a callable or a :class:`BookListener`. What it raises is reported as a CallbackError and stops
-        nobody else. Returns a function that ends it. Raises TypeError where it is neither, or async. O(1).
+        ``listener`` is a callable or a :class:`BookListener`. Returns a function that removes it. Raises TypeError if it
+        is neither, or async. O(1).
+
+        What it raises is reported as a CallbackError; the book and its other subscribers go on. SystemExit and
+        KeyboardInterrupt are reported, too, and then end the event loop, as in asyncio, or a client of the blocking face.
         """
         self._listeners += (checked_listener(listener),)
 
@@ -178,8 +180,8 @@ cdef int tell(tuple listeners, LiveBook book) except -1:
                 (<BookListener>listener).on_book(book)
             else:
                 listener(book)
-        except Exception as error:
-            book.report(callback_error(error, book.topic))
+        except BaseException as error:
+            report_raised(error, f"{book.topic}: a callback", book.report)
     return 0
 
 
@@ -188,13 +190,6 @@ cdef int check_time(int64_t bound_ns, int64_t ts_recv_ns, str topic, object repo
     if coarse_ns() - ts_recv_ns > bound_ns:
         report(SlowCallback(topic, (now_ns() - ts_recv_ns) / 1e9, bound_ns / 1e9))
     return 0
-
-
-def callback_error(error, topic):
-    """The CallbackError for what a subscriber raised."""
-    wrapped = CallbackError(f"{topic}: a subscriber's callback raised {type(error).__name__}: {error}")
-    wrapped.__cause__ = error
-    return wrapped
 
 
 cdef class Channel:
@@ -602,7 +597,7 @@ cdef class EventChannel(Channel):
         self._hand(events)
 
     def _callback_failed(self, error, topic):
-        self.report(callback_error(error, topic))
+        report_raised(error, f"{topic}: a callback", self.report)
 
     def refuse(self, error):
         self.break_off(error)

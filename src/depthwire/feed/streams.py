@@ -81,7 +81,7 @@ async def changes(state: State) -> AsyncIterator[State]:
 class EventReader(Protocol):
     """What a channel of events hands them to."""
 
-    def push(self, events: list[Any], report: Callable[[Exception, str], object]) -> object: ...
+    def push(self, events: list[Any], report: Callable[[BaseException, str], object]) -> object: ...
     def break_off(self, error: DepthwireError) -> object: ...
     def finish(self) -> object: ...
 
@@ -138,19 +138,20 @@ class EventStream(AsyncIterator[Item], Generic[Item]):
         return len(self._queue)
 
     def on_event(self, callback: Callable[[Item], object]) -> Callable[[], None]:
-        """Call ``callback(event)`` inside the frame's call stack. Returns a function that ends it.
+        """Call ``callback(event)`` inside the frame's call stack. Returns a function that removes it.
 
-        Raises TypeError where ``callback`` is not callable, or async.
+        What it raises is handled as for :meth:`~depthwire.feed.channel.LiveBook.on_change`. Raises TypeError if it is
+        not callable, or async.
         """
         return self._callbacks.add(callback)
 
-    def push(self, events: list[Item], report: Callable[[Exception, str], object]) -> None:
+    def push(self, events: list[Item], report: Callable[[BaseException, str], object]) -> None:
         """Take a frame's events: callbacks run now, the reader is woken. O(events)."""
         for event in events:
             for callback in self._callbacks.now:
                 try:
                     callback(event)
-                except Exception as error:
+                except BaseException as error:
                     report(error, self.topic)
             self._put(event)
         self._wakeup.set()
@@ -277,7 +278,7 @@ class TopicInlet:
         self.topic = topic
         self._stream = stream
 
-    def push(self, events: list[Any], report: Callable[[Exception, str], object]) -> None:
+    def push(self, events: list[Any], report: Callable[[BaseException, str], object]) -> None:
         """Pass events on, with their topic."""
         self._stream.push([TopicEvent(self.topic, event) for event in events], report)
 

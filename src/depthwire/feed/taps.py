@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from depthwire.errors import CallbackError, DepthwireError
-from depthwire.feed.callbacks import Callbacks
+from depthwire.feed.callbacks import Callbacks, Report, report_raised
 
 Tap = Callable[[int, memoryview], object]
 
@@ -21,7 +20,7 @@ class Taps:
     While there is none, feeds have no tap at all, so that their frames cost nothing more.
     """
 
-    def __init__(self, report: Callable[[DepthwireError], object], feeds: Callable[[], list[Tapped]]) -> None:
+    def __init__(self, report: Report, feeds: Callable[[], list[Tapped]]) -> None:
         self._report, self._feeds = report, feeds
         self._callbacks: Callbacks[Tap] = Callbacks()
 
@@ -49,7 +48,5 @@ class Taps:
         for tap in self._callbacks.now:
             try:
                 tap(ts_recv_ns, payload)
-            except Exception as error:
-                wrapped = CallbackError(f"a tap raised {type(error).__name__}: {error}")
-                wrapped.__cause__ = error
-                self._report(wrapped)
+            except BaseException as error:
+                report_raised(error, "a tap", self._report)

@@ -1,14 +1,13 @@
 """How one stream comes to read many topics, of events and of live states."""
 
-from collections.abc import Callable
 from functools import partial
 
-from depthwire.errors import DepthwireError
-from depthwire.feed.channel import BookChannel, Channel, EventChannel, PatternChannel, StateChannel, callback_error
+from depthwire.feed.callbacks import Report, report_raised
+from depthwire.feed.channel import BookChannel, Channel, EventChannel, PatternChannel, StateChannel
 from depthwire.feed.streams import TopicEvents, TopicInlet
 
 
-def connect_inlet(stream: TopicEvents, report: Callable[[DepthwireError], object], channel: Channel) -> None:
+def connect_inlet(stream: TopicEvents, report: Report, channel: Channel) -> None:
     """Let a stream of many topics read one more channel, of events or of a live state.
 
     Not where its reader has gone before a pattern's frames brought the topic, nor where a pattern and a name both did.
@@ -26,8 +25,8 @@ def connect_inlet(stream: TopicEvents, report: Callable[[DepthwireError], object
     assert isinstance(channel, BookChannel | StateChannel)
     state = channel.state
 
-    def failed(error: Exception, topic: str) -> None:
-        report(callback_error(error, topic))
+    def failed(error: BaseException, topic: str) -> None:
+        report_raised(error, f"{topic}: a callback", report)
 
     def ended() -> None:
         if state.failure is not None:
