@@ -2,12 +2,12 @@
 
 Set any of these to ``1`` in the environment of a build:
 
-``DEPTHWIRE_CHECKED``   Cython's checks on: indices, division by zero, memory that was never set
+``DEPTHWIRE_CHECKED``   Cython's run-time checks: indices, division by zero, uninitialized memory
 ``DEPTHWIRE_SANITIZE``  address and undefined-behaviour sanitizers, gcc or clang (run it with libasan preloaded)
-``DEPTHWIRE_PORTABLE``  the ways of machines without SSE2, also where there is SSE2
+``DEPTHWIRE_PORTABLE``  the code for machines without SSE2, even if there is SSE2
 ``DEPTHWIRE_FUZZ``      coverage counters and traced comparisons for libFuzzer; clang only (make fuzz)
-``DEPTHWIRE_COVERAGE``  line tracing, so that coverage sees into the ``.pyx`` files; leaves C files beside them
-``DEPTHWIRE_ANNOTATE``  an annotated HTML page of each ``.pyx`` beside its C file under ``build``
+``DEPTHWIRE_COVERAGE``  line tracing, so that coverage can read the ``.pyx`` files; leaves C files next to them
+``DEPTHWIRE_ANNOTATE``  an annotated HTML page of each ``.pyx`` next to its C file under ``build``
 """
 
 import hashlib
@@ -32,10 +32,10 @@ directives = {
     "auto_pickle": False,  # a copy of C memory, or without it, is a crash later: copying is a TypeError
     "cdivision": not checked,
     "boundscheck": checked,
-    "wraparound": False,  # so that a negative index is no index: the checked build refuses it
+    "wraparound": False,  # negative indices are invalid, and the checked build refuses them
     "initializedcheck": checked,
-    # Not checked: None, which Cython refuses for attributes of self in nogil code, and overflow, which it gets wrong
-    # for pointers. The sanitizers see to the latter.
+    # Not checked: None, because Cython refuses that check for attributes of self in nogil code, and overflow, because
+    # Cython gets it wrong for pointers. The sanitizers check overflow.
     "linetrace": coverage,
 }
 
@@ -49,21 +49,24 @@ elif sanitize:
     link_args = ["-fsanitize=address,undefined"]
     compile_args = ["-O1", "-g", "-fno-omit-frame-pointer", "-fno-wrapv", "-fno-sanitize-recover=all", *link_args]
 elif fuzz:
-    # What the counters need is in the process that loads the modules: the fuzzer's own.
+    # The counters' callbacks are in the process that loads the modules, which is the fuzzer.
     compile_args, link_args = ["-O1", "-g", "-fsanitize=fuzzer-no-link"], []
 else:
-    compile_args, link_args = ["-O3", "-g0"], []
+    # A checked build is never measured, so it need not take long to compile.
+    compile_args, link_args = ["-O1" if checked else "-O3", "-g0"], []
 
 
-def build_directory() -> str:
-    """A directory of its own for everything that shapes the object files: none is ever reused by another build."""
+def build_directory(switches: list[str]) -> str:
+    """Return a directory for builds with these switches and tools. No other build reuses its files."""
     shape = f"{Path(__file__).read_text()} Cython {version('Cython')} picows {version('picows')}"
-    return "-".join(["build/depthwire", *map(str.lower, on), hashlib.sha256(shape.encode()).hexdigest()[:8]])
+    return "-".join(["build/depthwire", *map(str.lower, switches), hashlib.sha256(shape.encode()).hexdigest()[:8]])
 
 
-# Every module depends on every header: a changed one rebuilds them all, which is rare and never too little.
+# Every module depends on every header. A changed header rebuilds them all, which is rare and never too little.
 headers = sorted(map(str, SOURCE.rglob("*.h")))
-build = build_directory()
+build = build_directory(on)
+# Only these switches change the C files, so that other builds share them.
+c_files = build_directory([name for name in on if name in ("CHECKED", "COVERAGE", "ANNOTATE")]) + "/c"
 setup(
     ext_modules=cythonize(
         [
@@ -79,12 +82,12 @@ setup(
             for path in sorted(SOURCE.rglob("*.pyx"))
         ],
         compiler_directives=directives,
-        # coverage finds a .pyx by the C file beside it
-        build_dir=None if coverage else f"{build}/c",
+        # coverage finds a .pyx by the C file next to it
+        build_dir=None if coverage else c_files,
         force=coverage,
         annotate=annotate,
         include_path=[str(SOURCE)],
     ),
-    # Object files go to a directory for each platform and Python below this one.
+    # Object files go to a subdirectory for each platform and Python.
     options={"build": {"build_base": build, "parallel": os.cpu_count()}},
 )

@@ -1,9 +1,13 @@
 """Instructions per frame, counted by valgrind: ``python bench/instructions.py`` prints Markdown.
 
-A count is the same on a busy machine as on an idle one. It says nothing of caches and mispredicted branches, of which
-applying has more than decoding: expect the ratio in time to be somewhat higher.
+A count is the same on a busy machine and on an idle one. It does not show cache misses and mispredicted branches, of
+which applying has more than decoding: expect the ratio in time to be somewhat higher.
+
+``--gate`` compares the counts with those in ``instructions.json`` and exits with status 1 if one rose by more than 3 %.
+``--write`` accepts the counts: commit the file together with the change that caused them.
 """
 
+import argparse
 import os
 import re
 import shutil
@@ -15,20 +19,22 @@ from pathlib import Path
 
 import msgspec
 
+import baseline
 import machine
 from compiled import build, load
+from depthwire.book import book
 from dialects import typed_decoder
 from frames import Stream, streams
 from offline import feed, restart
 
-PASSES = 3
-# Cython's C name of loops.measured; callgrind heeds one option for each pattern, so there are two.
+PASSES = 2
+# Cython's C name of loops.measured. Callgrind takes a pattern for one option only, so there are two.
 COUNTED, DUMPED = "__pyx_pw_5loops_*measured", "*measured*"
 CHILD_TIMEOUT_S = 600
 
 
 def work(stream: Stream) -> tuple[Callable[[], None], list[tuple[Callable[[], None], Callable[[], None]]]]:
-    """Decoding alone, and the whole way into a book on either lane; a snapshot before it is not counted."""
+    """Return decoding alone, and the way into a book on either lane; the snapshot before it is not counted."""
     typed_decode = typed_decoder(stream.topic)
 
     def decode() -> None:
@@ -50,7 +56,7 @@ def work(stream: Stream) -> tuple[Callable[[], None], list[tuple[Callable[[], No
 
 
 def child(module: Path, frames: Path) -> None:
-    """Runs under valgrind, which dumps each call of ``measured``: three a pass, of which the last pass counts."""
+    """Run under valgrind, which dumps each call of ``measured``: three in a pass, and only the last pass counts."""
     measured = load(module).measured
     for stream in msgspec.msgpack.decode(frames.read_bytes(), type=list[Stream]):
         decode, lanes = work(stream)
@@ -62,7 +68,7 @@ def child(module: Path, frames: Path) -> None:
 
 
 def counts(measurable: list[Stream], folder: Path) -> list[int]:
-    """Instructions of each call of ``measured`` in a child, in order."""
+    """Return the instructions of each call of ``measured`` in a child, in order."""
     frames = folder / "frames"
     frames.write_bytes(msgspec.msgpack.encode(measurable))
     command = [
@@ -85,24 +91,42 @@ def counts(measurable: list[Stream], folder: Path) -> list[int]:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    purpose = parser.add_mutually_exclusive_group()
+    purpose.add_argument("--gate", action="store_true", help="fail if a count rose by more than 3 %%")
+    purpose.add_argument("--write", action="store_true", help="accept the counts as the new baseline")
+    arguments = parser.parse_args()
     if shutil.which("valgrind") is None:
-        sys.exit("skipped: valgrind is not installed, and it counts the instructions")
+        sys.exit("cannot count instructions: valgrind is not installed (Debian, Ubuntu: apt install valgrind)")
     measurable = streams()
     with tempfile.TemporaryDirectory() as folder:
         found = counts(measurable, Path(folder))
     print(f"{machine.facts()}\n")
     print("| frames | deltas | msgspec decodes | msgspec lane | more | ratio | scanner lane |")
     print("|---|--:|--:|--:|--:|--:|--:|")
+    measured: baseline.Counts = {}
     for stream, end in zip(measurable, range(3 * PASSES, len(found) + 1, 3 * PASSES), strict=True):
         decode, msgspec_lane, scanner_lane = (count / len(stream.deltas) for count in found[end - 3 : end])
+        measured[stream.name] = {"msgspec lane": round(msgspec_lane), "scanner lane": round(scanner_lane)}
         print(
             f"| {stream.name} | {len(stream.deltas)} | {decode:.0f} | {msgspec_lane:.0f} | {msgspec_lane - decode:.0f} "
             f"| {msgspec_lane / decode:.3f} | {scanner_lane:.0f} |"
         )
+    toolchain = baseline.key(Path(book.__file__))
+    print(f"\n{toolchain}")
+    if arguments.write:
+        baseline.write(toolchain, measured)
+    elif arguments.gate:
+        verdict = baseline.compare(baseline.read().get(toolchain), measured)
+        print(*verdict.lines, sep="\n")
+        if verdict.has_risen:
+            sys.exit(
+                "more instructions than accepted; if there is a reason, run 'make instructions' and commit its file"
+            )
 
 
 if __name__ == "__main__":
-    if sys.argv[1:]:
+    if len(sys.argv) == 3:  # under valgrind
         child(*map(Path, sys.argv[1:]))
     else:
         main()

@@ -1,4 +1,4 @@
-"""Checks what an sdist or a wheel, named on the command line, holds: all that it must and nothing that it must not."""
+"""Check that each sdist or wheel named on the command line holds every required file and no others."""
 
 import re
 import sys
@@ -35,10 +35,10 @@ def check_wheel(path: Path) -> None:
     assert compiled == sorted(sources(".pyx")), f"compiled: {compiled}"
     python = path.name.split("-")[2].removeprefix("cp")
     foreign = [name for name in extensions if not re.search(rf"\.cp(ython-)?{python}-", name)]
-    assert not foreign, f"not of Python {python}: {foreign}"
+    assert not foreign, f"not for Python {python}: {foreign}"
     assert {"licenses/LICENSE", "entry_points.txt", "METADATA"} <= notes, f"dist-info holds {sorted(notes)}"
 
 
 for name in sys.argv[1:]:
     (check_wheel if name.endswith(".whl") else check_sdist)(Path(name))
-    print(f"{Path(name).name}: {Path(name).stat().st_size // 1024} KiB, contents as they should be")
+    print(f"{Path(name).name}: {Path(name).stat().st_size // 1024} KiB, contents are correct")

@@ -1,9 +1,9 @@
-"""A pytest plugin for a run under the address sanitizer: is there memory that nothing points to after the tests?
+"""A pytest plugin that reports memory leaks at the end of a run under the address sanitizer.
 
-Asked while Python still lives, so that all it holds is reachable; later it leaves much lying about. And asked when no
-Python function runs any more but the one that asks: what running ones hold is in memory unknown to the sanitizer. Its
-report goes where log_path says. An object that the garbage collector tracks is reachable though no reference to it is
-left: for those tests/fuzz/test_corpus.py looks.
+It looks while Python is still alive, because everything that Python holds is reachable then; at exit Python leaves much
+of it unfreed. It looks when no other Python function is running, because the sanitizer does not know the memory of
+running ones. The report goes to log_path. An object that the garbage collector tracks is always reachable, even if no
+reference to it is left: tests/fuzz/test_corpus.py looks for those.
 """
 
 import atexit
@@ -13,6 +13,6 @@ import gc
 
 @atexit.register
 def look() -> None:
-    """Have the sanitizer report what leaked, if anything did."""
+    """Make the sanitizer report leaked memory, if there is any."""
     gc.collect()
     ctypes.CDLL(None).__lsan_do_recoverable_leak_check()

@@ -1,6 +1,6 @@
-"""Prints requirements from pyproject.toml, one a line: of a ``build``, of a ``run`` with its extras, or of an extra.
+"""Print requirements from pyproject.toml, one per line: of a ``build``, of a ``run`` with its extras, or of an extra.
 
-With ``oldest`` as a second argument each is pinned to the lowest version that its range allows.
+With ``oldest`` as a second argument each is pinned to the lowest version in its range.
 """
 
 import re

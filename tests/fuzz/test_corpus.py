@@ -1,18 +1,21 @@
-"""What the fuzzer found to reach every corner holds on this build, too, and loses no memory; so do its seeds."""
+"""The fuzzer's properties on this build, without the fuzzer: its corpus, its seeds, mutations of both, and memory."""
 
 import gc
+import os
 import sys
 
 import pytest
 
 from tests.fuzz.corpus import load
+from tests.fuzz.mutations import mutated
 from tests.fuzz.seeds import SEEDS
 from tests.fuzz.targets import TARGETS
 
+MUTATIONS = int(1_500 * float(os.environ.get("DEPTHWIRE_EXAMPLES", "1")))
 ROUNDS = 6
-"""What is held goes up and down by what Python and msgspec cache; one object lost a round raises its least by as many."""
+"""Caches of Python and msgspec grow and shrink. One object lost in each round raises the least count by this many."""
 TRIES = 4
-"""Other threads of the test's process come to hold something now and then; what a frame loses is lost in each try."""
+"""Other threads of the test's process allocate now and then. What a frame loses is lost in each try."""
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -29,8 +32,24 @@ def test_the_seeds_keep_their_properties(name: str) -> None:
         TARGETS[name](seed.encode())
 
 
+@pytest.mark.parametrize("name", TARGETS)
+def test_mutated_inputs_keep_their_properties(name: str) -> None:
+    for each in mutated(name, MUTATIONS, seed=1):
+        try:
+            TARGETS[name](each)
+        except Exception as error:
+            error.add_note(f"the input: {each!r}")
+            raise
+
+
+def test_mutations_are_repeatable_and_differ() -> None:
+    inputs = list(mutated("v5_books", 100, seed=1))
+    assert inputs == list(mutated("v5_books", 100, seed=1))
+    assert len(set(inputs)) > 90
+
+
 def held() -> tuple[int, int]:
-    """How many blocks of memory Python holds (0 where it has them from malloc), and objects that it tracks."""
+    """Return how many blocks of memory Python holds (0 if they come from malloc), and how many objects it tracks."""
     gc.collect()
     return sys.getallocatedblocks(), len(gc.get_objects())
 
