@@ -1,7 +1,6 @@
 """``depthwire venue`` as a server of its own, and ``depthwire demo``."""
 
 import asyncio
-import itertools
 import signal
 import socket
 from itertools import islice
@@ -83,17 +82,7 @@ def test_a_tape_is_served_once_and_to_its_end(topic: str, tmp_path: Path) -> Non
 def test_a_looped_tape_goes_on(tmp_path: Path) -> None:
     tape = write_tape(tmp_path / "a.frames", synthetic(50, BOOK))
     with started("venue", "--tape", str(tape), "--speed", "max", "--loop") as process:
-        asyncio.run(received(urls(process)["BTCUSD"], BOOK, 120))
-
-
-async def received(url: str, topic: str, count: int) -> None:
-    """Return once so many frames have come; to a book, the next lap of a tape is the past."""
-    come = asyncio.Event()
-    frames = itertools.count(1)
-    async with depthwire.connect(url) as client:
-        client.add_tap(lambda ts_recv_ns, payload: come.set() if next(frames) >= count else None)
-        await client.subscribe_raw(topic)
-        await asyncio.wait_for(come.wait(), 30)
+        assert asyncio.run(final_book(urls(process)["BTCUSD"], "BTCUSD", 120))
 
 
 def test_a_port_in_use_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

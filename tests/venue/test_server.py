@@ -1,5 +1,4 @@
 import asyncio
-import itertools
 import json
 import math
 import shutil
@@ -19,7 +18,6 @@ from depthwire.venue import Category, Dialect, MarketFrame, PublicTopic, Synthet
 from depthwire.venue.server import connection, server
 from tests.support.plain_client import PlainClient, run, until
 from tests.support.reference import BUY, SELL, ReferenceBook
-from tests.support.venue_frames import v2_frames
 
 START_NS = 1_618_677_786_000_000_000
 L2 = "orderBookL2_25.BTCUSD"
@@ -413,32 +411,6 @@ def test_the_market_begins_with_the_first_subscription_and_tells_its_end() -> No
             await venue.finished.wait()
             assert [await client.receive() for _ in range(100)] == [raw for _, raw in trades(100)]
             assert (await client.ask("ping"))["success"]
-
-    run(main)
-
-
-def test_loop_plays_the_market_again() -> None:
-    frames = (raw for _, topic, raw in v2_frames(SyntheticMarket(1)) if topic == L2)
-    snapshot, delta = itertools.islice(frames, 2)
-    market = ListMarket([(L2, snapshot), (L2, delta)], {L2: Category.INVERSE})
-
-    async def main() -> None:
-        async with Venue(market, speed=math.inf, loop=True) as venue:
-            client = await PlainClient.connect(venue.inverse_url)
-            await client.ask("subscribe", L2)
-            assert [await client.receive() for _ in range(6)] == [snapshot, delta] * 3
-            assert not venue.finished.is_set()
-
-    run(main)
-
-
-def test_an_endless_loop_of_nothing_ends() -> None:
-    async def main() -> None:
-        market = ListMarket([], {"trade.BTCUSD": Category.INVERSE})
-        async with Venue(market, loop=True) as venue:
-            client = await PlainClient.connect(venue.inverse_url)
-            await client.ask("subscribe", "trade")
-            await venue.finished.wait()
 
     run(main)
 

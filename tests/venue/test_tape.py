@@ -1,3 +1,4 @@
+import itertools
 import json
 import logging
 import math
@@ -6,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from depthwire.errors import TapeError
+import depthwire
+from depthwire.errors import DepthwireError, TapeError
 from depthwire.tape import TapeFrame, TapeReader, TapeWriter, read
-from depthwire.venue import Category, Dialect, MarketFrame, PublicTopic, TapeMarket, Venue
+from depthwire.venue import Category, Dialect, MarketFrame, PublicTopic, SyntheticMarket, TapeMarket, Venue
 from tests.support.plain_client import PlainClient, run, until
 
 BOOKS = ("orderBookL2_25.", "orderBook_200.100ms.", "orderbook.")
@@ -99,15 +101,72 @@ def test_a_tape_with_nothing_to_play_is_refused(tmp_path: Path, raws: list[bytes
         TapeMarket(tmp_path / "missing")
 
 
-def test_each_round_of_a_loop_begins_with_the_snapshot(tmp_path: Path) -> None:
-    frames = [snapshot(BTC, cross_seq=5), delta(BTC, 6), delta(BTC, 7)]
-    market = TapeMarket(write_tape(tmp_path / "tape.zst", delta(BTC, 4), *frames))
+def test_each_lap_of_a_loop_begins_with_the_snapshot_and_goes_on_from_the_lap_before(tmp_path: Path) -> None:
+    laps = [[snapshot(BTC, cross_seq=begin), delta(BTC, begin + 1), delta(BTC, begin + 2)] for begin in (5, 8, 11)]
+    market = TapeMarket(write_tape(tmp_path / "tape.zst", delta(BTC, 4), *laps[0]), loop=True)
 
     async def main() -> None:
-        async with Venue(market, speed=math.inf, loop=True) as venue:
+        async with Venue(market, speed=math.inf) as venue:
             client = await PlainClient.connect(venue.inverse_url)
             await client.ask("subscribe", BTC)
-            assert [await client.receive() for _ in range(9)] == frames * 3
+            assert [await client.receive() for _ in range(9)] == list(itertools.chain(*laps))
+
+    run(main)
+
+
+@pytest.mark.parametrize("ts", ['"x"', "null", "[1]", "0", '"' + "9" * 5000 + '"'])
+def test_an_odd_time_on_a_looped_tape_is_played_as_recorded(ts: str, tmp_path: Path) -> None:
+    frame = f'{{"topic":"trade.BTCUSD","data":[],"ts":{ts}}}'.encode()
+    market = TapeMarket(write_tape(tmp_path / "tape", snapshot(BTC), frame), loop=True)
+    raws = [raw for _, topic, raw in itertools.islice(market.frames(), 4) if topic.name == "trade.BTCUSD"]
+    assert raws == [frame, frame]
+
+
+def test_numbers_of_0_stay_0_in_a_loop(tmp_path: Path) -> None:
+    frame = b'{"topic":"orderbook.25.BTC-X","type":"snapshot","ts":5,"data":{"s":"BTC-X","b":[],"a":[],"u":0,"seq":7}}'
+    market = TapeMarket(write_tape(tmp_path / "tape", frame), loop=True)
+    _, second = itertools.islice(market.frames(), 2)
+    assert second.raw == frame.replace(b'"ts":5', b'"ts":6').replace(b'"seq":7', b'"seq":8')
+
+
+@pytest.mark.parametrize("lines", [1, 2])
+@pytest.mark.parametrize(
+    ("dialect", "category", "path"),
+    [
+        (Dialect.V2, Category.INVERSE, "inverse_url"),
+        (Dialect.V2, Category.LINEAR, "linear_url"),
+        (Dialect.V5, Category.LINEAR, "v5_linear"),
+    ],
+)
+def test_a_clients_states_stay_live_in_the_laps_of_a_loop(
+    dialect: Dialect, category: Category, path: str, lines: int, tmp_path: Path
+) -> None:
+    symbol = "BTCUSD" if category is Category.INVERSE else "BTCUSDT"
+    kinds = ("orderBookL2_25", "instrument_info.100ms", "orderbook.50", "tickers")
+    market = SyntheticMarket(3)
+    topics = [
+        topic
+        for topic in market.topics
+        if (topic.dialect, topic.category) == (dialect, category)
+        and topic.name in [f"{kind}.{symbol}" for kind in kinds]
+    ]
+    assert len(topics) == 2
+    raws = [frame.raw for frame in itertools.islice(market.frames(topics), 200)]
+    tape = TapeMarket(write_tape(tmp_path / "tape", *raws), loop=True)
+
+    async def main() -> None:
+        async with Venue(tape, speed=math.inf) as venue:
+            url = venue.v5_url(category) if path.startswith("v5") else getattr(venue, path)
+            async with depthwire.connect([url] * lines) as client:
+                errors: list[DepthwireError] = []
+                client.on_error(errors.append)
+                for state in (await client.book(symbol), await client.instrument(symbol)):
+                    states: list[str] = []
+                    state.on_state(lambda each, states=states: states.append(each.state.name))  # type: ignore[misc]
+                    seen = state.version
+                    await until(lambda state=state, seen=seen: state.version > seen + 2 * len(raws))  # type: ignore[misc]
+                    assert states == []
+                assert errors == []
 
     run(main)
 

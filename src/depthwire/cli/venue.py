@@ -88,7 +88,11 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         "--faults", type=_faults, default="", metavar="SPEC", help="what goes wrong how often: KIND=RATE,…"
     )
     parser.add_argument("--speed", type=_speed, default=1.0, metavar="X", help="X times as fast, or max")
-    parser.add_argument("--loop", action="store_true", help="play the tape again and again")
+    parser.add_argument(
+        "--loop",
+        action="store_true",
+        help="replay the tape endlessly; times and sequence numbers go on rising",
+    )
     parser.add_argument("--trader", action="store_true", help="a demo account trades; not with --tape")
     parser.add_argument("--host", default="127.0.0.1", metavar="H", help="default: 127.0.0.1")
     parser.add_argument("--port", type=_port, default=0, metavar="N", help="default: a free one")
@@ -102,11 +106,11 @@ def _run(arguments: argparse.Namespace) -> int:
         say("error: --seed: not allowed with argument --tape, unless there are --faults")
         return USAGE
     seed = arguments.seed or 0
-    market: Market = TapeMarket(arguments.tape) if arguments.tape else SyntheticMarket(seed)
+    market: Market = TapeMarket(arguments.tape, loop=arguments.loop) if arguments.tape else SyntheticMarket(seed)
     if not _is_loopback(arguments.host):
         say(f"warning: {arguments.host} is no loopback address: whoever can reach it can connect")
     where = {"host": arguments.host, "port": arguments.port}
-    venue = Venue(market, **where, speed=arguments.speed, loop=arguments.loop, faults=Faults(arguments.faults, seed))
+    venue = Venue(market, **where, speed=arguments.speed, faults=Faults(arguments.faults, seed))
     trader = DemoTrader(venue.exchange, venue.account(_DEMO_KEY)) if arguments.trader else None
     return run_until_signalled(serve(venue, trader))
 

@@ -1,9 +1,11 @@
-"""A market that was recorded: it plays a tape's public frames byte for byte."""
+"""A market that was recorded: it plays a tape's public frames byte for byte, once or in a loop."""
 
+import itertools
 import logging
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -21,11 +23,50 @@ _V5_KINDS = tuple(f"{kind}." for kind in public_v5.PUBLIC_KINDS)
 _BOOK_KINDS = (*public_v2.BOOK_KINDS, *public_v5.BOOK_KINDS)
 _INVERSE_SYMBOL = re.compile(r"[A-Z0-9]+USD([A-Z]\d\d)?")  # perpetuals, and futures such as BTCUSDZ26
 _UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
+_NUMBER = re.compile(rb'("(ts|cts|timestamp_e6|u|seq|cs|cross_seq)"\s*:\s*"?)([1-9]\d{0,17})(?!\d)')
+"""Times and sequence numbers; 0 stands for none."""
+_SAME_SCALE = {b"cts": b"ts", b"cs": b"seq"}
 
 
 class _Envelope(msgspec.Struct):
     topic: str = ""
     type: str = ""
+
+
+class _Range:
+    """The least and the greatest of some numbers above 0."""
+
+    def __init__(self) -> None:
+        self._least = self._greatest = 0
+
+    def add(self, number: int) -> None:
+        self._least = min(self._least or number, number)
+        self._greatest = max(self._greatest, number)
+
+    @property
+    def size(self) -> int:
+        return self._greatest - self._least + 1
+
+
+class _Laps:
+    """Moves the times and sequence numbers of a tape's later laps, so that they never go back."""
+
+    def __init__(self, frames: Iterable[MarketFrame]) -> None:
+        self._received_ns = _Range()
+        self._ranges: defaultdict[bytes, _Range] = defaultdict(_Range)
+        for at_ns, _, raw in frames:
+            self._received_ns.add(at_ns)
+            for _, key, digits in _NUMBER.findall(raw):
+                self._ranges[_SAME_SCALE.get(key, key)].add(int(digits))
+
+    def moved(self, frame: MarketFrame, lap: int) -> MarketFrame:
+        """A frame of the tape as it comes after so many laps. O(size)."""
+
+        def number(found: re.Match[bytes]) -> bytes:
+            before, key, digits = found.groups()
+            return b"%b%d" % (before, int(digits) + lap * self._ranges[_SAME_SCALE.get(key, key)].size)
+
+        return MarketFrame(frame.at_ns + lap * self._received_ns.size, frame.topic, _NUMBER.sub(number, frame.raw))
 
 
 class TapeMarket:
@@ -36,11 +77,16 @@ class TapeMarket:
     no snapshot is not offered, and its deltas are held back until the first snapshot, as an exchange never
     sends a delta first.
 
+    With ``loop`` the tape is played again and again. From the second lap on, times (``ts``, ``cts``,
+    ``timestamp_e6``) and sequence numbers (``u``, ``seq``, ``cs``, ``cross_seq``) are higher than recorded, so
+    that they never go back. All other bytes are as recorded.
+
     Raises ``TapeError`` where the tape cannot be read, or holds no public frame at all.
     """
 
-    def __init__(self, tape: str | os.PathLike[str] | TapeReader) -> None:
+    def __init__(self, tape: str | os.PathLike[str] | TapeReader, *, loop: bool = False) -> None:
         self._path = tape.path if isinstance(tape, TapeReader) else os.fspath(tape)
+        self._loop = loop
         self._decoder = msgspec.json.Decoder(_Envelope)
         self._topics: dict[str, PublicTopic] = self._learn_topics()
 
@@ -50,7 +96,20 @@ class TapeMarket:
         return self._topics.values()
 
     def frames(self) -> Iterator[MarketFrame]:
-        """The recorded frames, ``at_ns`` being their receive times. Raises ``TapeError``."""
+        """The frames, ``at_ns`` being their receive times; with ``loop`` without end. Raises ``TapeError``."""
+        yield from self._recorded()
+        if not self._loop:
+            return
+        laps = _Laps(self._recorded())
+        for lap in itertools.count(1):
+            any_frame = False
+            for frame in self._recorded():
+                yield laps.moved(frame, lap)
+                any_frame = True
+            if not any_frame:  # the file was emptied meanwhile
+                return
+
+    def _recorded(self) -> Iterator[MarketFrame]:
         begun: set[str] = set()
         for at_ns, raw, name, kind in self._public_frames():
             topic = self._topics.get(name)

@@ -71,9 +71,6 @@ class Venue:
     after connecting; a refused one leaves the connection open for public topics, or another try. The handshake's Date
     header tells the venue's `clock`.
 
-    ``loop=True`` plays a finite market again from its beginning, for ever. Times and sequence numbers start
-    over with it: each book begins its round with a snapshot, and only there may ``cross_seq`` fall.
-
     ``faults`` is how the venue lies, by default not at all: see `Faults`.
 
     ``ssl`` (a server-side ``ssl.SSLContext``) serves wss://. ``port=0`` takes a free port. Raises
@@ -88,7 +85,6 @@ class Venue:
         host: str = "127.0.0.1",
         port: int = 0,
         speed: float | None = 1.0,
-        loop: bool = False,
         ssl: ssl_module.SSLContext | None = None,
         faults: Faults | None = None,
     ) -> None:
@@ -97,7 +93,6 @@ class Venue:
         self._market = market
         self._host, self._port = host, port
         self._speed = speed
-        self._loop = loop
         self._ssl = ssl
         self._services: dict[str, Service] = {
             **{endpoint.path: service_v2.V2Service(endpoint, market.topics) for endpoint in service_v2.ENDPOINTS},
@@ -360,18 +355,14 @@ class Venue:
 
     async def _play(self, speed: float) -> None:
         try:
-            while await self._play_round(speed) and self._loop:
-                for state in self._states.values():
-                    state.is_live = False
-                await asyncio.sleep(0)  # a short round must not keep the loop to itself
+            await self._play_all(speed)
         except Exception:
             _log.exception("the market failed; no more frames will come")
             raise
         finally:
             self.finished.set()
 
-    async def _play_round(self, speed: float) -> bool:
-        """Releases the market once. Returns whether there was anything."""
+    async def _play_all(self, speed: float) -> None:
         pace = Pace(speed)
         ticks: Iterable[Tick]
         if isinstance(self._market, SyntheticMarket):
@@ -380,15 +371,12 @@ class Venue:
                 self._release(frame)
         else:
             ticks = (Tick(frame.at_ns, (frame,)) for frame in self._market.frames())
-        any_frame = False
         for at_ns, frames in ticks:
             await pace.wait_until(at_ns)
             await self._readers_ready(speed)
             for frame in frames:
                 await self._readers_ready(speed)
                 self._release(frame)
-                any_frame = True
-        return any_frame
 
     async def _readers_ready(self, speed: float) -> None:
         while math.isinf(speed) and not self._readers_drained.is_set():
