@@ -27,7 +27,7 @@ def child(client, book, trades):
         assert own.book("BTCUSD").state == "LIVE"
 
 with depthwire.blocking.connect("sim://") as client:
-    os.environ["URL"] = "ws:" + client._client._public.connection._target.partition(":")[2]
+    os.environ["URL"] = "ws:" + client._client._public.connection._url.partition(":")[2]
     book, trades = client.book("BTCUSD"), client.trades("BTCUSD")
     pid = os.fork()
     if pid == 0:

@@ -16,7 +16,7 @@ from depthwire.bybit.dialect import Limits
 from depthwire.bybit.v5 import dialect as v5
 from depthwire.bybit.v5 import private as v5_private
 from depthwire.bybit.v5 import public as v5_public
-from depthwire.session import connection
+from depthwire.session import dial
 from depthwire.session import rate_limit as pacing
 from depthwire.settings import Settings
 from tests.support.plain_client import cancel_at_each_await, run, until
@@ -249,7 +249,7 @@ def test_a_further_connection_that_fails_is_told_to_those_who_need_it(monkeypatc
         async with small() as server, depthwire.connect(server.url, settings=QUICK) as client:
             books = await asyncio.gather(*map(client.book, ("AAAA", "BBBB", "CCCC")))
             with monkeypatch.context() as broken:
-                broken.setattr(connection, "connected_socket", unreachable)
+                broken.setattr(dial, "connected_socket", unreachable)
                 with pytest.raises(errors.ConnectError, match="no route"):
                     await client.book("DDDD")
             assert {each.state for each in books} == {BookState.LIVE}

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final, TypeVar
 from unittest.mock import patch
 
 from depthwire.feed.damage import DamageCount
-from depthwire.session.sign_in import SignIn
+from depthwire.session.sign_in import SignInPolicy
 from depthwire.settings import Backoff
 from depthwire.venue import SyntheticMarket
 from tests.reliability.clients import FEW, SETTINGS
@@ -25,7 +25,7 @@ Result = TypeVar("Result")
 
 OFTENER: Final = 5.0
 RARE: Final = 0.002
-TIMED: Final[tuple[Any, ...]] = (Backoff, DamageCount, SignIn)
+TIMED: Final[tuple[Any, ...]] = (Backoff, DamageCount, SignInPolicy)
 """What reads a clock that is not the event loop's."""
 DROP_EVERY: Final = 60
 """Checkpoints, after which all connections end at once: no second line makes up for that."""

@@ -85,7 +85,7 @@ def test_an_unknown_host_is_a_connect_error() -> None:
 
 def test_tls_to_a_plain_port_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The venue waits for the end of an HTTP request, and so answers nothing that is TLS."""
-    monkeypatch.setattr("depthwire.session.connection.PLAIN_AFTER_S", 0.01)
+    monkeypatch.setattr("depthwire.session.dial.PLAIN_AFTER_S", 0.01)
 
     async def main() -> None:
         async with Venue(SyntheticMarket()) as venue:
@@ -138,7 +138,7 @@ def test_tls_to_an_http_port_is_reported_at_once() -> None:
 
 
 def test_a_silent_port_that_speaks_nothing_meets_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("depthwire.session.connection.PLAIN_AFTER_S", 0.01)
+    monkeypatch.setattr("depthwire.session.dial.PLAIN_AFTER_S", 0.01)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         refused(f"wss://127.0.0.1:{silent.getsockname()[1]}/realtime", r"no connection within 0\.5 s")
 

@@ -130,7 +130,7 @@ def test_a_reconnect_waits_as_long_as_the_proxy_asks(status: int) -> None:
 
 
 def test_tls_to_a_plain_proxy_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("depthwire.session.connection.PLAIN_AFTER_S", 0.01)
+    monkeypatch.setattr("depthwire.session.dial.PLAIN_AFTER_S", 0.01)
 
     async def main() -> None:
         async with raw_server(lambda each: each.writer.write(b"HTTP/1.1 400 Bad\r\n\r\n")) as url:

@@ -17,7 +17,7 @@ from depthwire.book.types import BookState
 from depthwire.bybit.auth import Cause, Credentials, cause_of, signature, venue_time_s
 from depthwire.session import sign_in
 from depthwire.session.phase import Phase
-from depthwire.session.sign_in import SignIn
+from depthwire.session.sign_in import SignInPolicy
 from depthwire.settings import Backoff, Settings
 from depthwire.venue import SyntheticMarket, Venue
 from tests.support.plain_client import run, until
@@ -37,8 +37,8 @@ class Clock:
         return self.now_s
 
 
-def wanted(secret: str | Callable[[], str], clock: Clock) -> SignIn:
-    made = SignIn(5.0, "op", Backoff(0.5, 30.0, clock_s=clock), clock_s=clock)
+def wanted(secret: str | Callable[[], str], clock: Clock) -> SignInPolicy:
+    made = SignInPolicy(5.0, "op", Backoff(0.5, 30.0, clock_s=clock), clock_s=clock)
     made.credentials = Credentials(KEY, secret)
     return made
 
@@ -291,7 +291,7 @@ def test_a_clock_that_is_off_is_corrected_by_the_venues_date(way: Any) -> None:
             async with depthwire.connect(
                 venue.inverse_url, api_key=KEY, api_secret=SECRET, auth_way=way, settings=QUICK
             ) as client:
-                await until(lambda: client._public.connection.signed_in and client.status().connected)
+                await until(lambda: client._public.connection.auth.signed_in and client.status().connected)
                 orders = await client.orders()
                 venue.clock.offset_s = 7200.0
                 venue.drop_connections()
@@ -452,7 +452,7 @@ def test_a_venue_that_hangs_up_on_each_sign_in_serves_public_topics_between_trie
             ) as client:
                 book, orders = await client.book("BTCUSD"), await client.orders()
                 monkeypatch.setattr("depthwire.venue.server.connection.Connection._sign_in", hang_up)
-                signing = client._public.connection.signing
+                signing = client._public.connection.auth.policy
                 signing._backoff.attempts = 12  # many sign-ins have failed lately: the next wait is long
                 signing._backoff._asked_s = time.monotonic()
                 venue.drop_connections()
@@ -504,7 +504,7 @@ def test_a_handshake_refused_for_its_clock_is_repeated_once_with_the_servers(ahe
             found = collected(client)
             assert seen == ["refused", "accepted"]
             await until(lambda: client._public.frames == 1)
-            client._public.connection.signing._clock_offset_s = 0.0  # and now its clock is set differently again
+            client._public.connection.auth.policy._clock_offset_s = 0.0  # and now its clock is set differently again
             connections[0].writer.transport.abort()
             await until(lambda: client.status().connects == 2)
             assert seen == ["refused", "accepted"] * 2

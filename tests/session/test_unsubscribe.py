@@ -204,7 +204,7 @@ def test_a_cancelled_subscribe_on_a_connection_that_opens_asks_for_nothing(monke
             asking = asyncio.create_task(client.subscribe("orderbook.50.BBBB"))
             await asyncio.sleep(0)
             asking.cancel()
-            await until(lambda: len(server.open) == 2)
+            await until(lambda: len(server.open) == 2 and client._sessions[1].connection.connected)
             await client._sessions[1].connection.ask("ping", ())
             assert server.open[1].topics == []
             assert (await client.book("CCCC")).topic == "orderbook.50.CCCC"

@@ -8,4 +8,4 @@ from depthwire.client import Client
 async def caught_up(client: Client) -> None:
     """Wait until the client has read all that was sent to it so far: the answer to a ping comes behind it."""
     connections = [session.connection for session in client._sessions if session.connection.connected]
-    await asyncio.gather(*(connection._request(*client.dialect.ping()) for connection in connections))
+    await asyncio.gather(*(connection.catch_up() for connection in connections))

@@ -105,7 +105,7 @@ class TwoLines:
         """A moment of the market, read by both lines as far as they live."""
         self.venue.advance(0.02)
         sessions = [session for session in self.client._sessions if session.connection.connected]
-        pings = [session.connection._request(*self.client.dialect.ping()) for session in sessions]
+        pings = [session.connection.catch_up() for session in sessions]
         await asyncio.gather(*pings, return_exceptions=True)
         await asyncio.sleep(0)
 

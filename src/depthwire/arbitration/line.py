@@ -9,7 +9,7 @@ from depthwire.bybit.topics import Topic
 from depthwire.endpoints import Endpoint
 from depthwire.errors import AuthError, ConnectError
 from depthwire.feed.channel import Channel
-from depthwire.session.connection import asked_for
+from depthwire.session.futures import mark_retrieved
 from depthwire.session.health import Health
 from depthwire.session.pool import Sessions
 from depthwire.session.session import Held, Session, Subscription, raise_all, refuse_unsubscribed, taken_back_on_failure
@@ -37,7 +37,7 @@ class Line:
         self._publics = Sessions(lambda: make(endpoint.public_url), persistent=persistent)
         self.public = self._publics.first
         self.private = self.public if endpoint.public_url == endpoint.private_url else make(endpoint.private_url)
-        self.private.connection.signing.credentials = credentials
+        self.private.connection.auth.credentials = credentials
         self.private.connection.is_private |= self.private is not self.public
         self._credentials = credentials
         self._signing_in: asyncio.Task[None] | None = None
@@ -60,7 +60,7 @@ class Line:
         """Make sure that private topics may be asked for; raises AuthError or ConnectError."""
         if self._signing_in is None:
             self._signing_in = asyncio.create_task(self._sign_in_now())
-            self._signing_in.add_done_callback(asked_for)
+            self._signing_in.add_done_callback(mark_retrieved)
         try:
             await asyncio.shield(self._signing_in)
         except (AuthError, ConnectError):
@@ -72,7 +72,7 @@ class Line:
         if credentials is None:
             raise AuthError(NO_CREDENTIALS)
         if self.private is not self.public:
-            self.private.connection.signing.credentials = credentials
+            self.private.connection.auth.credentials = credentials
             if not self.private.connection.is_kept:
                 await self.private.open()
         elif self._credentials is None:

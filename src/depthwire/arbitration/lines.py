@@ -27,7 +27,7 @@ from depthwire.errors import (
     SubscriptionTimeout,
 )
 from depthwire.feed.channel import BookChannel, Channel, EventChannel, RawChannel, StateChannel, with_raw
-from depthwire.session.connection import asked_for
+from depthwire.session.futures import mark_retrieved
 from depthwire.session.health import Health
 from depthwire.session.reports import Reports
 from depthwire.session.session import Held, Session, Subscription, raise_all, refuse_unsubscribed, taken_back_on_failure
@@ -139,7 +139,7 @@ class Lines:
         tasks = [asyncio.create_task(work) for work in works]
         self._tasks.update(tasks)
         for task in tasks:
-            task.add_done_callback(asked_for)
+            task.add_done_callback(mark_retrieved)
             task.add_done_callback(self._tasks.discard)
         waiting = set(tasks)
         while waiting and not any(map(succeeded, tasks)):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from depthwire.bybit.dialect import Room
 from depthwire.bybit.topics import Topic
 from depthwire.errors import ClientClosed, ConnectError, DepthwireError
-from depthwire.session.connection import asked_for
+from depthwire.session.futures import mark_retrieved
 from depthwire.session.session import Session
 
 
@@ -51,7 +51,7 @@ class Sessions:
         session = self._make()
         self.all.append(session)
         task = self._opening[session] = asyncio.create_task(self._open(session))
-        task.add_done_callback(asked_for)
+        task.add_done_callback(mark_retrieved)
         return session
 
     async def _open(self, session: Session) -> None:

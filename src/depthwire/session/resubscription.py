@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from depthwire.errors import ConnectionLost
-from depthwire.session.connection import Connection, asked_for
+from depthwire.session.connection import Connection
+from depthwire.session.futures import mark_retrieved
 from depthwire.session.health import TopicRecord
 
 TOGETHER_S: Final = 0.05
@@ -52,7 +53,7 @@ class Resubscription:
             self._batches.append(batch)
             loop.call_at(due_s, self._send, batch)
         future: asyncio.Future[str | None] = loop.create_future()
-        future.add_done_callback(asked_for)
+        future.add_done_callback(mark_retrieved)
         batch.waiting[record] = future
         return await future
 

@@ -27,7 +27,8 @@ from depthwire.errors import (
 from depthwire.feed.channel import Channel, EventChannel, PatternChannel, RawChannel, with_raw
 from depthwire.feed.listener import Feed
 from depthwire.runtime.loop_end import when_closed
-from depthwire.session.connection import Connection, asked_for
+from depthwire.session.connection import Connection
+from depthwire.session.futures import mark_retrieved
 from depthwire.session.handover import keep_young
 from depthwire.session.options import ConnectOptions
 from depthwire.session.reports import Reports
@@ -79,7 +80,7 @@ class Subscription:
 def confirmation() -> "asyncio.Future[None]":
     """The venue's word that is yet to come."""
     future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    future.add_done_callback(asked_for)
+    future.add_done_callback(mark_retrieved)
     return future
 
 
@@ -264,9 +265,9 @@ class Session:
         new, self._new = self._new, []
         if self.connection.connected:
             self._subscribe(new)
-        if self.connection.signing.refusal is not None and not self.connection.signed_in:
+        if self.connection.auth.policy.refusal is not None and not self.connection.auth.signed_in:
             for subscription in [each for each in new if each.topic.is_private]:
-                self._settle(subscription, AuthError(str(self.connection.signing.refusal)))
+                self._settle(subscription, AuthError(str(self.connection.auth.policy.refusal)))
 
     def held(self, topic: str) -> tuple[Channel, ...]:
         """The channel of a concrete topic, if there is one."""
@@ -336,7 +337,7 @@ class Session:
 
     def _may_ask(self, subscription: Subscription) -> bool:
         """Whether the venue would serve a topic now: private ones need a sign-in."""
-        return self.connection.signed_in or not subscription.topic.is_private
+        return self.connection.auth.signed_in or not subscription.topic.is_private
 
     async def _subscribe_some(self, subscriptions: Sequence[Subscription]) -> None:
         """Subscribe with one request; settles the subscriptions' ``confirmed``."""
@@ -379,7 +380,7 @@ class Session:
     def _refused(self, subscription: Subscription, reason: str) -> None:
         """The venue refused a topic: what was served before is asked for again, if the venue still knows it."""
         topic, was_served = subscription.topic, subscription.established
-        refused_sign_in = self.connection.signing.refusal if topic.is_private else None
+        refused_sign_in = self.connection.auth.policy.refusal if topic.is_private else None
         if hint := elsewhere(topic.filter, self.dialect):
             reason = f"{reason}; {hint}"
         error = refused_sign_in or SubscriptionRejected(topic.text, reason)

@@ -19,7 +19,7 @@ MOST_TRIES: Final = 5
 log = logging.getLogger("depthwire")
 
 
-class SignIn:
+class SignInPolicy:
     """The sign-ins of one endpoint, across its connections; wanted while there are ``credentials``.
 
     It alone knows when the next try is due. A refused key is tried once a minute and five times in all, unless a
