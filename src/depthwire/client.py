@@ -381,7 +381,8 @@ async def connect(
     ``ALL_PROXY``, ``NO_PROXY``; this machine itself needs none.
 
     Once connected, the client reconnects by itself until it is closed, at the block's end. A process forked meanwhile
-    cannot use it: there its books are STALE, its streams end, and asking is a ClientForked.
+    cannot use it: in the child its books are STALE, its streams end, and requests raise ClientForked. A child forked
+    inside a coroutine shares its parent's event loop and sockets: end it with ``os._exit``, as multiprocessing does.
 
     Raises InvalidUrl, ConnectError, AuthError, PinningError where the loop cannot be pinned to ``cpu``, or TypeError
     where ``ssl_context`` is no SSLContext.

@@ -166,3 +166,93 @@ print("done")
 def test_a_child_forked_while_another_thread_closes_the_client_ends() -> None:
     ended = subprocess.run([sys.executable, "-c", WHILE_CLOSING], capture_output=True, text=True, timeout=20)
     assert (ended.returncode, ended.stdout) == (0, "done\n"), ended.stderr
+
+
+IN_A_BLOCK = """
+import asyncio, multiprocessing, os, sys
+import depthwire
+
+async def main():
+    async with depthwire.connect("sim://") as client:
+        book = await client.book("BTCUSD")
+        FORK
+        version = book.version
+        async for _ in book.changes():
+            if book.version > version + 3:
+                break
+        assert (await client.book("ETHUSD")).state == "LIVE"
+        assert client.status().losses == 0
+RUN(main())
+print("done")
+"""
+
+
+FORK_AND_CUT = """pid = os.fork()
+        if pid == 0:
+            os._exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7"""
+PROCESS = """child = multiprocessing.get_context("fork").Process(target=sys.exit, args=(7,))
+        child.start()
+        child.join()
+        assert child.exitcode == 7"""
+
+
+@pytest.mark.parametrize("fork", [FORK_AND_CUT, PROCESS], ids=["os.fork", "multiprocessing"])
+@pytest.mark.parametrize("runner", ["depthwire.run", "asyncio.run"])
+def test_a_child_forked_inside_a_coroutine_ends_without_its_loop(runner: str, fork: str) -> None:
+    script = IN_A_BLOCK.replace("FORK", fork).replace("RUN", runner)
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout) == (0, "done\n"), ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+IN_A_THREAD = """
+import os, sys, threading
+import depthwire, depthwire.blocking
+
+def more():
+    print("more")
+
+def end():
+    END
+
+def fork():
+    pid = os.fork()
+    if pid == 0:
+        print("a child", flush=True)
+        end()
+    else:
+        codes.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+
+codes = []
+with depthwire.blocking.connect("sim://") as client:
+    client.book("BTCUSD")
+    thread = threading.Thread(target=fork)
+    thread.start()
+    thread.join()
+    assert client.book("ETHUSD").state == "LIVE"
+print(codes)
+"""
+# Only the main thread has an exit code in Python: sys.exit and an exception end another one, and the process with 0.
+ENDS_OF_THREADS = {
+    "exits": ("sys.exit(7)", 0),
+    "fails": ("raise KeyError('on purpose')", 0),
+    "is over": ("pass", 0),
+    "is cut": ("sys.stdout.flush(); os._exit(7)", 7),
+    "has a thread": ("threading.Thread(target=more).start()", 0),
+    "forks again": ("(os.fork() and os.wait()) or more()", 0),
+    "forks again in a thread": ("threading.Thread(target=lambda: (os.fork() and os.wait()) or more()).start()", 0),
+}
+
+
+@pytest.mark.parametrize("end", ENDS_OF_THREADS)
+def test_a_child_forked_in_a_thread_ends_as_it_does_without_a_client(end: str) -> None:
+    how, code = ENDS_OF_THREADS[end]
+    ended = subprocess.run(
+        [sys.executable, "-c", IN_A_THREAD.replace("END", how)], capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("a child\n")
+    assert ended.stdout.endswith(f"[{code}]\n")
+    assert ended.stdout.count("more\n") == ("more" in how)
+    assert ("Traceback" in ended.stderr) == (end == "fails")

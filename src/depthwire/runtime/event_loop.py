@@ -4,7 +4,11 @@ import asyncio
 import atexit
 import os
 import socket
+import sys
+import threading
+import weakref
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -43,21 +47,51 @@ def open_standard_fds() -> None:
 
 
 _forks_are_watched = False
+_forking = threading.local()
 
 
 def _end_forked_children_well() -> None:
     global _forks_are_watched
     if not _forks_are_watched and hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=lambda: atexit.register(_renew_thread_pool))
+        os.register_at_fork(before=_note_thread, after_in_child=_prepare_end)
         _forks_are_watched = True
 
 
-def _renew_thread_pool() -> None:
-    """Let libuv start its worker threads in this process.
+class _Thread:
+    """Referenced by one thread alone, so that it is collected when that thread ends."""
 
-    When a process ends, libuv joins its workers. A forked child has inherited the handles of its parent's, to join
-    which is a crash. Its first request to the pool replaces them.
-    """
+
+def _note_thread() -> None:
+    """Remember whether a thread other than the main one forks. The child of its child counts as one, too."""
+    _forking.in_thread = (
+        getattr(_forking, "in_thread", False) or threading.current_thread() is not threading.main_thread()
+    )
+
+
+def _prepare_end() -> None:
+    """Spare this child the crash in libuv's exit handler, which joins worker threads that only the parent has."""
+    if _forking.in_thread:
+        _forking.thread = _Thread()
+        weakref.finalize(_forking.thread, _end_process, os.getpid())
+    else:
+        atexit.register(_renew_thread_pool)
+
+
+def _end_process(process: int) -> None:
+    """End a child whose forking thread has ended, as C would: with 0, and without the interpreter's exit handlers."""
+    if os.getpid() != process:
+        return  # in a child of the child, which has let go of the thread
+    for thread in threading.enumerate():
+        if not thread.daemon and thread is not threading.current_thread():
+            thread.join()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):  # closed, or not there
+            stream.flush()
+    os._exit(0)
+
+
+def _renew_thread_pool() -> None:
+    """Let libuv start its worker threads in this process: the first request to the pool replaces the parent's."""
     loop = (loop_factory() or asyncio.new_event_loop)()
     try:
         # Of no particular kind of socket: uvloop would answer that without the pool.
