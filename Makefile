@@ -2,7 +2,8 @@
 
 SOURCES := pyproject.toml setup.py $(shell find src -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
 
-.PHONY: build demo test check fuzz bench bench-quick bench-core instructions detection soak mutants reconnects kills clean
+.PHONY: build demo test check fuzz bench bench-quick bench-core instructions detection soak mutants differential reconnects \
+    kills clean
 
 build: .venv/installed-all
 
@@ -54,6 +55,10 @@ soak: .venv/installed-all
 # Break one line of the engine at a time and check that a short soak notices.
 mutants: .venv/installed-test
 	.venv/bin/python -m tests.reliability.mutants
+
+# Decode a million wrong frames in one pass and in the form that takes everything: the same events, or none.
+differential: .venv/installed-test
+	DEPTHWIRE_MUTATIONS=1000000 .venv/bin/pytest tests/bybit/test_records.py
 
 # Drop 50 connections at once and watch them for eleven minutes; write docs/reconnects.
 reconnects: .venv/installed-bench

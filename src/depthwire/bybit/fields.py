@@ -1,77 +1,26 @@
-"""What all typed messages share: exact numbers, times and scaled integers, read as the wire writes them.
+"""The base of all typed events: exact numbers and times, read as the wire writes them.
 
-Decoded with msgspec's lax mode, a field takes a JSON number or the same number in a string, whichever the dialect
-writes. Prices, sizes and money are ``Decimal``, made from the number's own digits; integers are ``int`` of any size.
-Neither ever goes through a float.
+In msgspec's lax mode a field takes a JSON number or the same number as a string, so that both dialects share a Struct.
+Prices, sizes and amounts are ``Decimal``, made from the number's own digits; integers are ``int`` of any size. Neither
+ever becomes a float on the way.
 """
 
-import re
-from datetime import date
+from collections.abc import Mapping
 from decimal import Decimal
-from functools import cache, lru_cache
-from typing import ClassVar, Final, Self, get_args, overload
+from functools import cache
+from typing import Any, ClassVar, Final, get_args
 
 from msgspec import Struct
-from msgspec.structs import fields
+from msgspec.structs import fields, force_setattr
 
+from depthwire.bybit import records
+from depthwire.bybit.times import Nanoseconds, time_ns
 from depthwire.feed.repair import OddValue
 
+__all__ = ["LARGEST_EXPONENT", "Nanoseconds", "Record", "odd_amount", "time_ns"]
+
 LARGEST_EXPONENT: Final = 64
-"""Beyond 10**±64 a number is no price, size or amount, and printing it could fill the memory."""
-
-_TIME = re.compile(
-    r"\s*(\d{4})\s*-\s*(\d\d)\s*-\s*(\d\d)\s*[Tt]?\s*"
-    r"(\d\d)\s*:\s*(\d\d)\s*:\s*(\d\d)\s*(?:\.\s*(\d+)\s*)?(?:[Zz]|([+-])\s*(\d\d)\s*:?\s*(\d\d))?\s*",
-    re.ASCII,
-)
-_EPOCH: Final = date(1970, 1, 1).toordinal()
-
-
-@lru_cache(maxsize=256)  # events of one frame often share their time, which is read again by whoever uses it
-def time_ns(text: str) -> int:
-    """Nanoseconds since the epoch of a time such as ``2022-06-23T04:08:47.956636888Z``, exact.
-
-    Spaces may stand between its parts, as in some recordings; without a zone it is UTC. Raises ValueError where the
-    text is no time, or one finer than a nanosecond.
-    """
-    match = _TIME.fullmatch(text)
-    if match is None:
-        raise ValueError(f"{text[:60]!r} is no time; one looks like '2022-06-23T04:08:47.956636888Z'")
-    year, month, day, hour, minute, second = map(int, match.groups()[:6])
-    fraction, sign, zone_hours, zone_minutes = match.groups()[6:]
-    nanoseconds = (fraction or "").rstrip("0").ljust(9, "0")
-    if len(nanoseconds) > 9:
-        raise ValueError(f"{text[:60]!r} is finer than a nanosecond")
-    if hour > 23 or minute > 59 or second > 60:  # 60: a leap second
-        raise ValueError(f"{text[:60]!r} is no time of day")
-    zone_s = int(f"{sign}1") * (int(zone_hours) * 3600 + int(zone_minutes) * 60) if sign else 0
-    days = date(year, month, day).toordinal() - _EPOCH
-    seconds = days * 86_400 + hour * 3600 + minute * 60 + second - zone_s
-    return seconds * 1_000_000_000 + int(nanoseconds)
-
-
-class Nanoseconds:
-    """A read-only attribute: the time that another field holds as text, in ns since the epoch.
-
-    Where that is absent or empty, it is what the field ``or_ns`` holds if there is one, else None. A record whose text
-    is no time is refused, or does without the text, when it arrives (see :class:`Record`). O(1).
-    """
-
-    def __init__(self, field: str, or_ns: str = "") -> None:
-        self.field = field
-        self.or_ns = or_ns
-
-    @overload
-    def __get__(self, record: None, owner: type) -> Self: ...
-    @overload
-    def __get__(self, record: object, owner: type) -> int | None: ...
-    def __get__(self, record: object | None, owner: type) -> Self | int | None:
-        if record is None:
-            return self
-        text = getattr(record, self.field)
-        if text:
-            return time_ns(text)
-        return getattr(record, self.or_ns) if self.or_ns else None
+"""A number beyond 10**±64 is not a price, a size or an amount, and printing it could fill the memory."""
 
 
 @cache
@@ -86,19 +35,26 @@ def _time_fields(record: type[Struct]) -> tuple[str, ...]:
 
 
 def odd_amount(name: str, number: Decimal) -> OddValue:
-    """What to raise of a Decimal that is not finite, or beyond LARGEST_EXPONENT."""
-    return OddValue(name, f"`{name}` is {number!s:.40}, which is no price, size or amount")
+    """Return the error for a Decimal that is not finite, or beyond LARGEST_EXPONENT."""
+    return OddValue(name, f"`{name}` is {number!s:.40}; expected a finite number within 10**±{LARGEST_EXPONENT}")
 
 
 class Record(Struct, frozen=True, kw_only=True, gc=False):
-    """The base of a typed item. Fields that it does not name are ignored: the exchange adds some without notice.
+    """The base of a typed event. Unknown fields are ignored, because the exchange adds fields without notice.
 
-    A field whose default is None, or "" for text, may be absent. Where its value is odd (another type, no number, no
-    time, a null), it is at that default. An odd value of any other field, or of one in ``NEEDED``, refuses the item.
+    A field whose default is None, or "" for text, may be absent. If its value is odd (another type, not a number, not a
+    time, null), it is at that default. An odd value of any other field, or of one in ``NEEDED``, refuses the event.
+
+    A Decimal is computed from the wire's text when it is first read, and kept. Comparing, hashing, printing and
+    pickling read all numbers. ``msgspec.structs.asdict`` and ``astuple`` do not: call :meth:`read` first.
     """
 
     NEEDED: ClassVar[frozenset[str]] = frozenset()
-    """Fields that may be absent, but without whose value an item cannot be told from another one."""
+    """Fields that may be absent, but whose odd value would make an event look like another one."""
+    DERIVED: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Fields that, if absent, are at the value of the first of these fields that is not."""
+    DERIVED_REQUIRED: ClassVar[frozenset[str]] = frozenset()
+    """Derived fields without which an event is refused."""
 
     def __post_init__(self) -> None:
         for name in _decimal_fields(type(self)):
@@ -112,3 +68,33 @@ class Record(Struct, frozen=True, kw_only=True, gc=False):
                     time_ns(text)
                 except ValueError as error:
                     raise OddValue(name, f"`{name}`: {error}") from None
+        for name, sources in self.DERIVED.items():
+            if getattr(self, name) in (None, ""):
+                values = (getattr(self, source) for source in sources)
+                value = next((value for value in values if value not in (None, "")), None)
+                if value is not None:
+                    force_setattr(self, name, value)
+                elif name in self.DERIVED_REQUIRED:
+                    either = " nor ".join(f"`{each}`" for each in (name, *sources))
+                    raise ValueError(f"an event with neither {either}")
+
+    as_float = records.as_float
+    as_floats = records.as_floats
+    read = records.read_all
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return Struct.__eq__(records.read_all(self), records.read_all(other))
+
+    def __hash__(self) -> int:
+        return Struct.__hash__(records.read_all(self))
+
+    def __repr__(self) -> str:
+        return Struct.__repr__(records.read_all(self))
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return Struct.__rich_repr__(records.read_all(self))
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return Struct.__reduce__(records.read_all(self))

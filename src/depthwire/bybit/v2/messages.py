@@ -14,6 +14,7 @@ from typing import Literal
 from msgspec import UNSET, Struct, UnsetType
 
 from depthwire.bybit.fields import Nanoseconds, Record
+from depthwire.bybit.v2.fields import V2Message
 
 Integer = int | str
 """An integer as inverse writes it (``11518``) or as linear does (``"11518"``)."""
@@ -92,10 +93,9 @@ class Trade(Record, frozen=True, kw_only=True, gc=False):
     timestamp_ns = Nanoseconds("timestamp")
 
 
-class TradeMessage(Struct, gc=False):
+class TradeMessage(V2Message, gc=False):
     """``trade.SYMBOL``: the trades since the frame before."""
 
-    topic: str
     data: list[Trade]
 
 

@@ -9,11 +9,10 @@ Source of the shapes: the exchange's inverse and linear WebSocket documents, and
 """
 
 from decimal import Decimal
-
-from msgspec import Struct
-from msgspec.structs import force_setattr
+from typing import ClassVar
 
 from depthwire.bybit.fields import Nanoseconds, Record
+from depthwire.bybit.v2.fields import V2Message
 
 
 class Position(Record, frozen=True, kw_only=True, gc=False):
@@ -26,6 +25,7 @@ class Position(Record, frozen=True, kw_only=True, gc=False):
     """
 
     NEEDED = frozenset({"position_idx"})
+    DERIVED: ClassVar = {"is_isolated": ("Isolated", "isolated")}
 
     symbol: str
     side: str
@@ -67,12 +67,6 @@ class Position(Record, frozen=True, kw_only=True, gc=False):
     auto_add_margin: int | None = None
     adl_rank_indicator: int | None = None
     risk_id: int | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for spelling in (self.Isolated, self.isolated):
-            if self.is_isolated is None:
-                force_setattr(self, "is_isolated", spelling)
 
 
 class Execution(Record, frozen=True, kw_only=True, gc=False):
@@ -152,6 +146,9 @@ class StopOrder(TimedOrder, frozen=True, kw_only=True, gc=False):
     ``update_time`` for inverse's ``timestamp``.
     """
 
+    DERIVED: ClassVar = {"order_id": ("stop_order_id",)}
+    DERIVED_REQUIRED = frozenset({"order_id"})
+
     symbol: str
     side: str
     order_type: str
@@ -184,13 +181,6 @@ class StopOrder(TimedOrder, frozen=True, kw_only=True, gc=False):
     create_time: str | None = None
     update_time: str | None = None
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.order_id:
-            if not self.stop_order_id:
-                raise ValueError("a conditional order with neither `order_id` nor `stop_order_id`")
-            force_setattr(self, "order_id", self.stop_order_id)
-
 
 class Wallet(Record, frozen=True, kw_only=True, gc=False):
     """A coin's balances. ``coin`` is "" in frames that do not name it: all of linear's, and older ones of inverse."""
@@ -203,38 +193,33 @@ class Wallet(Record, frozen=True, kw_only=True, gc=False):
     user_id: int | None = None
 
 
-class PositionMessage(Struct, gc=False):
+class PositionMessage(V2Message, gc=False):
     """``position``: the positions that changed; linear sends both sides of a symbol."""
 
-    topic: str
     data: list[Position]
     action: str | None = None
 
 
-class ExecutionMessage(Struct, gc=False):
+class ExecutionMessage(V2Message, gc=False):
     """``execution``: the fills since the frame before; all but funding."""
 
-    topic: str
     data: list[Execution]
 
 
-class OrderMessage(Struct, gc=False):
+class OrderMessage(V2Message, gc=False):
     """``order``: the orders that changed."""
 
-    topic: str
     data: list[Order]
     action: str | None = None
 
 
-class StopOrderMessage(Struct, gc=False):
+class StopOrderMessage(V2Message, gc=False):
     """``stop_order``: the conditional orders that changed."""
 
-    topic: str
     data: list[StopOrder]
 
 
-class WalletMessage(Struct, gc=False):
+class WalletMessage(V2Message, gc=False):
     """``wallet``: the balances that changed."""
 
-    topic: str
     data: list[Wallet]

@@ -13,6 +13,7 @@ from msgspec import UNSET, Struct, UnsetType, defstruct, field
 from msgspec.structs import fields
 
 from depthwire.bybit.fields import Nanoseconds, Record
+from depthwire.bybit.v2.fields import V2Message
 
 DIGITS: Final = Context(prec=100)  # the caller's own decimal context may have room for fewer
 
@@ -32,10 +33,9 @@ class Insurance(Record, frozen=True, kw_only=True, gc=False):
         return Decimal(f"{self.wallet_balance}e-8")
 
 
-class InsuranceMessage(Struct, gc=False):
+class InsuranceMessage(V2Message, gc=False):
     """``insurance.COIN``, pushed daily at 20:00 UTC."""
 
-    topic: str
     data: list[Insurance]
 
 
@@ -66,10 +66,9 @@ class Kline(Record, frozen=True, kw_only=True, gc=False):
         return self.start * 1000
 
 
-class KlineMessage(Struct, gc=False):
+class KlineMessage(V2Message, gc=False):
     """``klineV2.INTERVAL.SYMBOL`` (inverse) or ``candle.INTERVAL.SYMBOL`` (linear); ``timestamp_e6`` in µs."""
 
-    topic: str
     data: list[Kline]
     timestamp_e6: int | None = None
 
@@ -88,13 +87,12 @@ class Liquidation(Record, frozen=True, kw_only=True, gc=False):
     id: int | None = None
 
 
-class LiquidationMessage(Struct, gc=False):
+class LiquidationMessage(V2Message, gc=False):
     """``liquidation.SYMBOL``, pushed at once. ``data`` is always a list here; the document's frames hold one object.
 
     ``generated`` stands in recorded frames that hold a list on the wire too.
     """
 
-    topic: str
     data: list[Liquidation] | Liquidation
     generated: bool | None = None
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 from msgspec import Struct
 
+from depthwire.bybit.records import EventDecoder
 from depthwire.feed.repair import Reading
 
 _WORDS: Final = {"im": "IM", "mm": "MM", "ltv": "LTV", "upl": "UPL"}
@@ -42,7 +43,7 @@ def read_value(raw: msgspec.Raw, kind: Any) -> Any:
 
 
 class V5Message(Struct, gc=False):
-    """The base of v5's messages but order books: fields are absent, hence at their default, where the wire has ""."""
+    """The base of v5's messages except order books. A field whose text is "" on the wire is at its default."""
 
     reading: ClassVar[Reading] = Reading(read_value, absent=b'""')
 
@@ -50,7 +51,12 @@ class V5Message(Struct, gc=False):
 
     @classmethod
     def decoder(cls) -> Callable[[Any], Any]:
-        """What a channel decodes frames with; it raises msgspec's errors."""
+        """Return the function that decodes frames; it raises msgspec's errors."""
+        return EventDecoder(cls, cls.any_form_decoder(), True)
+
+    @classmethod
+    def any_form_decoder(cls) -> Callable[[Any], Any]:
+        """Return a slower function that takes every form of a value, and says what is wrong with one."""
 
         def decode(frame: Any) -> Any:
             return msgspec.convert(told(_read(frame)), cls, strict=False)
