@@ -83,7 +83,7 @@ MUTANTS: Final = (
     Mutant(
         "a late snapshot applied",
         "feed/channel.pyx",
-        "        if order == LATE:\n",
+        "        if age == LATE:\n",
         "        if False:\n",
     ),
     Mutant(

@@ -285,7 +285,7 @@ def test_a_long_torn_zstd_frame_is_refused_and_left_alone(tmp_path: Path) -> Non
     path = tmp_path / "tape.zst"
     path.write_bytes(zstandard.compress(text)[:-10])
     size = path.stat().st_size
-    with pytest.raises(TapeError, match="too long to mend"):
+    with pytest.raises(TapeError, match="too long to repair"):
         TapeWriter(path, append=True)
     assert path.stat().st_size == size
 
@@ -406,8 +406,8 @@ class LoopClock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
-        monkeypatch.setattr("depthwire.tape.asyncio.sleep", self._sleep)
-        monkeypatch.setattr("depthwire.tape.asyncio.get_running_loop", lambda: self)
+        monkeypatch.setattr("depthwire.tape.player.asyncio.sleep", self._sleep)
+        monkeypatch.setattr("depthwire.tape.player.asyncio.get_running_loop", lambda: self)
 
     def time(self) -> float:
         return self.now

@@ -1,10 +1,10 @@
-"""The order book: two ladders, the frames applied to them whole or not at all, and what can be read off them."""
+"""The order book: two ladders and the rules by which a frame is applied to them, whole or not at all."""
 
 from cpython.object cimport PyObject
-from libc.math cimport isfinite
-from libc.stdlib cimport qsort
+from libc.math cimport isfinite, isnan
 
-from depthwire.wire.decimal cimport MAX_DIGITS, POWERS_OF_TEN
+from depthwire.book cimport analysis
+from depthwire.book.analysis cimport Fill, Top, read_top
 from depthwire.book.arguments cimport MAX_LEVELS, clipped, shown, to_double, to_int64
 from depthwire.book.ladder cimport (
     ASK,
@@ -17,56 +17,50 @@ from depthwire.book.ladder cimport (
     UPDATE,
     apply_changes,
 )
-from depthwire.book.ladder_inline cimport is_price_id, is_valid
+from depthwire.book.level_limits cimport is_price_id, is_valid
+from depthwire.wire.decimal cimport MAX_DIGITS, POWERS_OF_TEN
 
-from decimal import Context, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 
 import numpy as np
 
-from depthwire.errors import (
-    BookNotLive,
-    CrossedBook,
-    DepthExceeded,
-    DuplicateLevel,
-    InsufficientDepth,
-    InvalidLevel,
-    OutOfSequence,
-    SnapshotMissing,
-    UnbalancedFrame,
-    UnknownLevel,
-)
+from depthwire.book import refusals
+from depthwire.book.refusals import EXACT
 from depthwire.book.types import BBO, BookSnapshot, BookState, DepthWithin, Level, Levels
 
-EXACT = Context(prec=2 * MAX_DIGITS)    # the caller's own decimal context may round
 cdef tuple STATES = (BookState.EMPTY, BookState.LIVE, BookState.STALE)
 cdef tuple SIDES = ("Buy", "Sell")
-cdef Py_ssize_t MOST_AT_FIRST = 256
+cdef Py_ssize_t MAX_INITIAL_CAPACITY = 256
 cdef int SHOWN_LEVELS = 3
 
 
 cdef class Book:
     """Book(symbol, depth=25, price_decimals=None)
 
-    The order book of one symbol, ``depth`` levels a side at most.
+    The order book of one symbol, with at most ``depth`` price levels on each side.
 
-    Prices are integers inside: ``price_id = price × 10**price_decimals``. The scale is learnt from the wire; give
-    ``price_decimals`` where you apply levels of your own. Each snapshot from the wire sets the scale; one without levels
-    leaves it unknown until the first level. The v2 dialects state each level's id and price, so their scale holds until
-    the next snapshot. v5 states prices alone: a finer price raises the scale, and the price ids with it, exactly.
+    ``depth`` is 1 to 2**31 - 1, ``price_decimals`` 0 to 18. Raises ValueError outside these ranges, TypeError for numbers
+    that are not integers.
 
-    ``cross_seq`` is the exchange's sequence over all its topics (v5: ``seq``), ``update_id`` numbers the frames of this
-    book's topic (v5: ``u``; 0 on v2). ``ts_exchange_us`` is when the venue sent the frame (v2: ``timestamp_e6``, v5:
-    ``ts``), ``ts_matching_us`` when its engine made it (v5: ``cts``; 0 on v2), both in µs since the epoch;
-    ``ts_recv_ns`` is when it arrived here, in ns. ``version`` counts the frames that were applied.
+    A price level is keyed by an integer: ``price_id = price × 10**price_decimals``. Frames from the wire set this scale.
+    Give ``price_decimals`` if you apply levels yourself. Each snapshot from the wire sets the scale again; an empty one
+    leaves it unknown until the first level. The v2 dialects send the id and the price of each level, so their scale lasts
+    until the next snapshot. v5 sends prices only: a price with more decimals raises the scale and rescales all price ids,
+    exactly.
 
-    A book is EMPTY until its first snapshot, LIVE while every frame follows from the one before, and STALE from the
-    moment one does not, or the connection is lost, until the next snapshot. Reading prices or sizes of a book that is
-    not LIVE raises :class:`~depthwire.errors.BookNotLive`.
+    ``cross_seq`` is the exchange's sequence number across topics (v5: ``seq``). ``update_id`` counts the frames of this
+    book's topic (v5: ``u``; 0 on v2). Times are since the epoch: ``ts_exchange_us`` is when the venue sent the frame (µs;
+    v2: ``timestamp_e6``, v5: ``ts``), ``ts_matching_us`` when its matching engine produced it (µs; v5: ``cts``; 0 on v2),
+    ``ts_recv_ns`` when it arrived here (ns). ``version`` counts the applied frames.
 
-    A book belongs to the thread that applies frames to it. Other threads may read single values; what must belong
-    together across threads is taken with :meth:`snapshot`.
+    A book is EMPTY until its first snapshot and LIVE while each frame follows the one before. It is STALE from a gap, an
+    invalid frame or a lost connection until the next snapshot. Reading prices or sizes of a book that is not LIVE raises
+    :class:`~depthwire.errors.BookNotLive`.
 
-    Running times are given for n levels a side.
+    A book belongs to the thread that applies frames to it. Other threads may read single values; use :meth:`snapshot` for
+    values that must be consistent with each other.
+
+    Running times are for n levels a side.
     """
 
     def __init__(self, str symbol not None, depth=25, price_decimals=None):
@@ -81,23 +75,25 @@ cdef class Book:
         self.decimals = -1
         self.unit = 1.0
         if price_decimals is not None:
-            self._learn(price_decimals)
-        # A frame may add levels before it takes others away.
-        self.bid_ladder = Ladder(False, min(levels + levels // 4 + 2, MOST_AT_FIRST))
-        self.ask_ladder = Ladder(True, min(levels + levels // 4 + 2, MOST_AT_FIRST))
+            self._set_scale(price_decimals)
+        # A frame may insert levels before it deletes others.
+        self.bid_ladder = Ladder(False, min(levels + levels // 4 + 2, MAX_INITIAL_CAPACITY))
+        self.ask_ladder = Ladder(True, min(levels + levels // 4 + 2, MAX_INITIAL_CAPACITY))
 
     # ---- applying frames
 
     def apply_snapshot(
         self, bids, asks, *, cross_seq=0, update_id=None, ts_exchange_us=0, ts_recv_ns=0
     ):
-        """Replace all levels. ``bids`` and ``asks`` are iterables of (price_id, size), in any order. The book is LIVE.
+        """Replace all levels. The book becomes LIVE.
 
-        The book takes the numbers as they are given, whatever they were before: only a feed's books leave out snapshots
-        that are late. With ``update_id`` the frames are numbered from here on.
+        ``bids`` and ``asks`` are iterables of (price_id, size), in any order. Numbers and times may be lower than the
+        book's: only the books of a feed skip late snapshots. If ``update_id`` is given, each later frame must carry the
+        next one.
 
-        Raises DuplicateLevel, DepthExceeded, CrossedBook or InvalidLevel; then the levels are as they were and a LIVE
-        book is STALE. O(n), O(n log n) where a side is not sorted.
+        Raises DuplicateLevel, DepthExceeded, CrossedBook or InvalidLevel; the levels do not change and a LIVE book becomes
+        STALE. Raises ValueError while the price scale is unknown, TypeError for a number of the wrong type; the book does
+        not change. O(n) if the sides are sorted, else O(n log n).
         """
         cdef BookFrame frame = self._frame(True)
         cdef int64_t recv_ns = self._number("ts_recv_ns", ts_recv_ns)
@@ -109,21 +105,21 @@ cdef class Book:
             for price_id, size in levels:
                 self._add(frame, side, INSERT, price_id, size)
         if frame.count and self.decimals < 0:
-            raise ValueError("the price scale is unknown: give price_decimals to Book(...)")
+            raise ValueError("the price scale is unknown: pass price_decimals to Book(...)")
         self.apply(frame, recv_ns)
 
     def apply_delta(
         self, delete=(), update=(), insert=(), *, cross_seq=None, ts_exchange_us=None, ts_recv_ns=None
     ):
-        """Apply one frame's changes: deletes, then updates, then inserts; all of them or none.
+        """Apply one frame of a v2 dialect: deletes, then updates, then inserts; all of them or none.
 
-        ``delete`` holds (side, price_id), ``update`` and ``insert`` hold (side, price_id, size); side is "Buy" or "Sell".
-        A number or time that is not given stays as it is, and is not checked.
+        ``delete`` holds (side, price_id), ``update`` and ``insert`` hold (side, price_id, size). A side is "Buy" or "Sell".
+        A number or time that is not given keeps its value and is not checked.
 
-        Raises UnknownLevel, DuplicateLevel, DepthExceeded, CrossedBook, UnbalancedFrame (a side with ``depth`` levels is
-        left with fewer, which v2 never does), OutOfSequence or InvalidLevel; then the levels are as they were and a LIVE
-        book is STALE. SnapshotMissing where the book is not LIVE, which leaves it as it is. O(k (log n + moved))
-        for k changes, where moved is the distance to the best price.
+        Raises UnknownLevel, DuplicateLevel, DepthExceeded, CrossedBook, UnbalancedFrame (a side with ``depth`` levels
+        would have fewer, which v2 never sends), OutOfSequence or InvalidLevel; the levels do not change and a LIVE book
+        becomes STALE. Raises SnapshotMissing if the book is not LIVE, ValueError for another side, TypeError for a number
+        of the wrong type; the book does not change. O(k (log n + d)) for k changes at most d levels from the best price.
         """
         cdef BookFrame frame = self._frame(False)
         frame.keeps_sides_full = True
@@ -138,13 +134,14 @@ cdef class Book:
     def apply_levels(
         self, bids=(), asks=(), *, update_id=None, cross_seq=None, ts_exchange_us=None, ts_recv_ns=None
     ):
-        """Apply one frame of (price_id, size) pairs, in their order: a size of 0 removes a level, another one sets it.
+        """Apply one frame of v5: (price_id, size) pairs in order; a size of 0 removes the level, another size sets it.
 
-        A level that is removed need not exist. ``update_id`` must be one more than the book's. A number or time that is
-        not given stays as it is, and is not checked.
+        A level to remove need not exist. ``update_id`` must be the book's plus 1. A number or time that is not given keeps
+        its value and is not checked.
 
-        Raises DepthExceeded, CrossedBook, OutOfSequence or InvalidLevel; then the levels are as they were and a LIVE
-        book is STALE. SnapshotMissing where the book is not LIVE, which leaves it as it is. O(k (log n + moved)).
+        Raises DepthExceeded, CrossedBook, OutOfSequence or InvalidLevel; the levels do not change and a LIVE book becomes
+        STALE. Raises SnapshotMissing if the book is not LIVE, TypeError for a number of the wrong type; the book does not
+        change. O(k (log n + d)) for k changes at most d levels from the best price.
         """
         cdef BookFrame frame = self._frame(False)
         for side, levels in enumerate((bids, asks)):
@@ -153,7 +150,7 @@ cdef class Book:
         self._apply_stated(frame, update_id, cross_seq, ts_exchange_us, ts_recv_ns)
 
     def mark_stale(self, str reason not None):
-        """Say that the book can no longer be trusted, and why. A client refetches its books. An EMPTY one stays EMPTY. O(1)."""
+        """Make a LIVE book STALE and state the reason. A client refetches its books. EMPTY and STALE books do not change. O(1)."""
         self.go_stale(reason)
 
     cdef BookFrame _frame(self, bint is_snapshot):
@@ -164,7 +161,7 @@ cdef class Book:
     cdef int _apply_stated(
         self, BookFrame frame, object update_id, object cross_seq, object ts_exchange_us, object ts_recv_ns
     ) except -1:
-        """Apply a delta whose numbers are those that are not None; the others stay the book's."""
+        """Apply a delta. Numbers and times that are None keep the book's value."""
         cdef bint was_numbered = self.is_numbered
         cdef int64_t recv_ns = self.ts_recv_ns if ts_recv_ns is None else self._number("ts_recv_ns", ts_recv_ns)
         frame.update_id = self.update_id if update_id is None else self._number("update_id", update_id)
@@ -193,20 +190,20 @@ cdef class Book:
         return 0
 
     cdef int64_t _number(self, str name, object number) except? -1:
-        """A frame's number or time; raises InvalidLevel where 64 bits do not hold it."""
+        """Return a frame's number or time. Raises InvalidLevel if it does not fit int64."""
         cdef int64_t value
         if not to_int64(number, &value):
             raise self._beyond(name, number)
         return value
 
     cdef object _beyond(self, str name, object number):
-        """The error for a frame with a number that does not fit; a LIVE book is STALE."""
-        error = InvalidLevel(f"{name} must fit int64, not {shown(number)}", self.symbol)
+        """Make a LIVE book STALE for a number that does not fit int64, and return the error."""
+        error = refusals.beyond_int64(self.symbol, name, shown(number))
         self.go_stale(error.message)
         return error
 
     cdef int apply(self, BookFrame frame, int64_t ts_recv_ns) except -1:
-        """Apply a decoded frame, whole or not at all; raises what apply_snapshot and apply_delta raise."""
+        """Apply a decoded frame, whole or not at all. Raises what the public ``apply`` methods raise."""
         cdef object refusal = self._load(frame) if frame.is_snapshot else self._change(frame)
         if refusal is not None:
             self.go_stale(refusal.message)
@@ -222,7 +219,7 @@ cdef class Book:
         return 0
 
     cdef object _change(self, BookFrame frame):
-        """Apply a delta. Returns None, or the error that says why nothing was applied."""
+        """Apply a delta. Return None, or the error if nothing was applied."""
         cdef Py_ssize_t i, count = frame.count
         cdef LevelChange* changes = frame.changes
         cdef object refusal
@@ -232,31 +229,31 @@ cdef class Book:
         cdef bint bids_are_short
         cdef PyObject* ladders[2]
         if not self._follows(frame):
-            return self._why_not_following(frame)
+            return self._sequence_error(frame)
         if frame.price_decimals != self.decimals:
-            refusal = self._take_scale(frame.price_decimals)
+            refusal = self._rescale(frame.price_decimals)
             if refusal is not None:
                 return refusal
         ladders[:] = [<PyObject*>bids, <PyObject*>asks]
         i = apply_changes(ladders, changes, count)
         bids_after, asks_after = bids.count, asks.count
-        # A refused frame is taken back before its error is made: that runs Python, which a signal may interrupt.
+        # Roll back before the error is made: that runs Python code, which a signal handler may interrupt.
         if i < count:
-            self._take_back(changes, i)
-            return self._why_refused(&changes[i])
+            self._roll_back(changes, i)
+            return self._change_error(&changes[i])
         if bids_after > self.depth or asks_after > self.depth or is_crossed(bids, asks):
             best_bid_id, best_ask_id = self.best_id(BID), self.best_id(ASK)
-            self._take_back(changes, count)
-            return self._out_of_bounds(bids_after, asks_after, best_bid_id, best_ask_id)
+            self._roll_back(changes, count)
+            return self._bounds_error(bids_after, asks_after, best_bid_id, best_ask_id)
         if frame.keeps_sides_full and max(bids_before - bids_after, asks_before - asks_after) > 0:
             bids_are_short = bids_before == self.depth > bids_after
             if bids_are_short or asks_before == self.depth > asks_after:
-                self._take_back(changes, count)
-                return self._unbalanced("bids", bids_after) if bids_are_short else self._unbalanced("asks", asks_after)
+                self._roll_back(changes, count)
+                return self._balance_error(bids_after if bids_are_short else asks_after, bids_are_short)
         return None
 
     cdef inline bint _follows(self, BookFrame frame) noexcept:
-        """Whether a delta's numbers are those that come next."""
+        """Return whether a delta's numbers follow the book's."""
         if self.status != LIVE:
             return False
         if self.is_numbered:
@@ -264,7 +261,7 @@ cdef class Book:
         return frame.cross_seq >= self.cross_seq and frame.ts_exchange_us >= self.ts_exchange_us
 
     cdef bint is_late(self, BookFrame frame) noexcept:
-        """Whether a LIVE book is where a delta was made, or beyond it, by all of the numbers that both have."""
+        """Return whether no number or time of a delta is above those of this LIVE book."""
         return (
             self.status == LIVE
             and frame.update_id <= self.update_id
@@ -272,36 +269,29 @@ cdef class Book:
             and frame.ts_exchange_us <= self.ts_exchange_us
         )
 
-    cdef object _why_not_following(self, BookFrame frame):
+    cdef object _sequence_error(self, BookFrame frame):
         if self.status != LIVE:
-            return SnapshotMissing(f"a delta came while the book is {STATES[self.status]}; it needs a snapshot", self.symbol)
+            return refusals.snapshot_missing(self.symbol, STATES[self.status])
         if self.is_numbered:
-            return OutOfSequence(
-                f"update {self.update_id} was followed by {frame.update_id}; each is one more than the one before", self.symbol
-            )
-        return OutOfSequence(
-            f"cross_seq {self.cross_seq} at {self.ts_exchange_us} µs was followed by {frame.cross_seq} at "
-            f"{frame.ts_exchange_us} µs; neither may fall",
-            self.symbol,
+            return refusals.update_id_gap(self.symbol, self.update_id, frame.update_id)
+        return refusals.sequence_decreased(
+            self.symbol, (self.cross_seq, self.ts_exchange_us), (frame.cross_seq, frame.ts_exchange_us)
         )
 
-    cdef object _take_scale(self, int price_decimals):
-        """State all levels at the scale of a frame. Returns None, or the error where a price id would not fit."""
+    cdef object _rescale(self, int price_decimals):
+        """Convert all levels to the scale of a frame. Return None, or the error if a price id would not fit."""
         cdef int64_t factor
         if self.decimals >= 0:
             factor = POWERS_OF_TEN[price_decimals - self.decimals]
             if max(self.bid_ladder.highest_id(), self.ask_ladder.highest_id()) > POWERS_OF_TEN[MAX_DIGITS] // factor:
-                return InvalidLevel(
-                    f"a price of {price_decimals} decimals; with them the book's prices have more than {MAX_DIGITS} digits",
-                    self.symbol,
-                )
+                return refusals.too_fine(self.symbol, price_decimals)
             self.bid_ladder.rescale(factor)
             self.ask_ladder.rescale(factor)
-        self._learn(price_decimals)
+        self._set_scale(price_decimals)
         return None
 
-    cdef void _take_back(self, LevelChange* changes, Py_ssize_t count) noexcept:
-        """Undo the first ``count`` changes, last first: each holds what stood there before."""
+    cdef void _roll_back(self, LevelChange* changes, Py_ssize_t count) noexcept:
+        """Undo the first ``count`` changes, last first. Each holds the size that it replaced."""
         while count:
             count -= 1
             if changes[count].action != NOTHING:
@@ -309,25 +299,15 @@ cdef class Book:
                 self.ladder(changes[count].side).apply(&changes[count])
 
     cdef object arrange(self, BookFrame frame):
-        """Sort a snapshot's levels as ladders hold them. Returns None, or the error that says why they are no book."""
+        """Sort a snapshot's levels as ladders hold them. Return None, or the error if they are not a valid book."""
         cdef LevelChange* levels = frame.changes
-        cdef Py_ssize_t i, bids = 0, count = frame.count
-        while bids < count and levels[bids].side == BID:
-            bids += 1
-        worst_to_best(levels, bids)
-        worst_to_best(levels + bids, count - bids)
-        for i in range(1, count):
-            if worst_first(&levels[i - 1], &levels[i]) > 0:
-                qsort(levels, count, sizeof(LevelChange), worst_first)
-                break
-        bids = 0
+        cdef Py_ssize_t i, count = frame.count, bids = frame.sort_levels()
         for i in range(count):
             if not is_valid(&levels[i]):
-                return self._invalid(&levels[i])
+                return refusals.invalid_level(self.symbol, levels[i].price_id, levels[i].size)
             if i and levels[i].side == levels[i - 1].side and levels[i].price_id == levels[i - 1].price_id:
-                return DuplicateLevel(f"{self._name(levels[i].price_id)} stands twice on a side of a snapshot", self.symbol)
-            bids += levels[i].side == BID
-        return self._out_of_bounds(
+                return refusals.repeated_level(self.symbol, self._name(levels[i].price_id))
+        return self._bounds_error(
             bids,
             count - bids,
             levels[bids - 1].price_id if bids else 0,
@@ -335,7 +315,7 @@ cdef class Book:
         )
 
     cdef bint holds(self, BookFrame frame) noexcept:
-        """Whether the book has exactly the levels of a snapshot that is arranged. O(n)."""
+        """Return whether the book has exactly the levels of an arranged snapshot. O(n)."""
         cdef int64_t mine = 1, theirs = 1
         cdef Py_ssize_t i, at, bids = self.bid_ladder.count
         cdef Ladder ladder
@@ -352,13 +332,13 @@ cdef class Book:
             at = i - bids if i >= bids else i
             if level.side != (i >= bids) or level.size != ladder.lots[at]:
                 return False
-            # Ids at the coarser scale are compared, so that no product overflows.
+            # Compare at the coarser scale, so that no product overflows.
             if ladder.ids[at] // theirs != level.price_id // mine or ladder.ids[at] % theirs or level.price_id % mine:
                 return False
         return True
 
     cdef object _load(self, BookFrame frame):
-        """Replace all levels by a snapshot's. Returns None, or the error that says why nothing was replaced."""
+        """Replace all levels with a snapshot's. Return None, or the error if nothing was replaced."""
         cdef LevelChange* levels = frame.changes
         cdef Py_ssize_t i, bids = 0, count = frame.count
         cdef object refusal = self.arrange(frame)
@@ -369,59 +349,41 @@ cdef class Book:
         self.bid_ladder.reserve(bids)
         self.ask_ladder.reserve(count - bids)
         self.is_numbered = frame.is_numbered
-        self._learn(frame.price_decimals)
-        self.bid_ladder.empty()
-        self.ask_ladder.empty()
+        self._set_scale(frame.price_decimals)
+        self.bid_ladder.remove_all()
+        self.ask_ladder.remove_all()
         for i in range(count):
             self.ladder(levels[i].side).append(levels[i].price_id, levels[i].size)
         return None
 
-    cdef object _out_of_bounds(self, Py_ssize_t bids, Py_ssize_t asks, int64_t best_bid_id, int64_t best_ask_id):
+    cdef object _bounds_error(self, Py_ssize_t bids, Py_ssize_t asks, int64_t best_bid_id, int64_t best_ask_id):
+        """Return the error of a book that would be too deep or crossed, or None."""
         if max(bids, asks) > self.depth:
-            return DepthExceeded(
-                f"{bids} bids and {asks} asks after the frame; the topic has {self.depth} levels a side", self.symbol
-            )
+            return refusals.too_deep(self.symbol, bids, asks, self.depth)
         if bids and asks and best_bid_id >= best_ask_id:
-            return CrossedBook(
-                f"best bid {self._name(best_bid_id)} is not below best ask {self._name(best_ask_id)} after the frame",
-                self.symbol,
-            )
+            return refusals.crossed(self.symbol, self._name(best_bid_id), self._name(best_ask_id))
         return None
 
-    cdef object _unbalanced(self, str side, Py_ssize_t after):
-        return UnbalancedFrame(
-            f"{after} {side} after the frame where the side was full with {self.depth}; a level that leaves a full side has "
-            "another one in its place in the same frame, so one was lost",
-            self.symbol,
-        )
+    cdef object _balance_error(self, Py_ssize_t after, bint is_bids):
+        return refusals.unbalanced(self.symbol, "bids" if is_bids else "asks", after, self.depth)
 
-    cdef object _why_refused(self, LevelChange* change):
-        """The error for a change that its ladder did not take."""
+    cdef object _change_error(self, LevelChange* change):
+        """Return the error for a change that its ladder refused."""
         cdef str side = "bid" if change.side == BID else "ask"
         if not is_valid(change) and (change.action > DELETE or not is_price_id(change.price_id)):
-            return self._invalid(change)
+            return refusals.invalid_level(self.symbol, change.price_id, change.size)
         if change.action == INSERT:
-            return DuplicateLevel(f"insert of {side} {self._name(change.price_id)}, which stands already", self.symbol)
-        return UnknownLevel(
-            f"{'delete' if change.action == DELETE else 'update'} of {side} {self._name(change.price_id)}, "
-            "which is not in the book",
-            self.symbol,
-        )
+            return refusals.existing_level(self.symbol, side, self._name(change.price_id))
+        action = "delete" if change.action == DELETE else "update"
+        return refusals.unknown_level(self.symbol, action, side, self._name(change.price_id))
 
-    cdef object _invalid(self, LevelChange* change):
-        return InvalidLevel(
-            f"price id {change.price_id} with size {change.size!r}; a price id must be 1 to 10**{MAX_DIGITS}, "
-            "a size finite and above 0",
-            self.symbol,
-        )
-
-    cdef int _learn(self, int decimals) except -1:
+    cdef int _set_scale(self, int decimals) except -1:
         self.decimals = decimals
         self.unit = <double>POWERS_OF_TEN[max(decimals, 0)]
         return 0
 
     cdef str _name(self, int64_t price_id):
-        return f"price id {price_id}" if self.decimals < 0 else f"price id {price_id} ({self.price(price_id):f})"
+        return refusals.named(price_id, self.decimals)
 
     cdef int go_stale(self, str reason) except -1:
         if self.status == LIVE:
@@ -451,12 +413,8 @@ cdef class Book:
     cdef int require_live(self) except -1:
         if self.status == LIVE:
             return 0
-        is_over = getattr(self, "finished", False)  # of a feed's book
-        if self.status == EMPTY:
-            hint = "no frames come any more" if is_over else "wait for its first snapshot"
-            raise BookNotLive(f"{self.symbol}: the book is EMPTY; {hint}")
-        hint = "no frames come any more" if is_over else "it is LIVE again with its next snapshot"
-        raise BookNotLive(f"{self.symbol}: the book is STALE: {self.stale_reason}; {hint}")
+        # Only the books of a feed can be finished.
+        raise refusals.not_live(self.symbol, STATES[self.status], self.stale_reason, getattr(self, "finished", False))
 
     # ---- top of book
 
@@ -470,170 +428,144 @@ cdef class Book:
     cdef inline double best_price(self, int side) noexcept:
         return self.best_id(side) / self.unit
 
-    cdef bint _touch(self, int64_t* bid_id, int64_t* ask_id) noexcept:
-        """Best bid and ask; False where a side is empty."""
-        bid_id[0], ask_id[0] = self.best_id(BID), self.best_id(ASK)
-        return bid_id[0] > 0 and ask_id[0] > 0
-
     @property
     def best_bid(self):
-        """Highest bid price as a float, or None where there are no bids. O(1)."""
+        """Highest bid price as a float, or None if there are no bids. O(1)."""
         self.require_live()
         return self.best_price(BID) if self.bid_ladder.count else None
 
     @property
     def best_ask(self):
-        """Lowest ask price as a float, or None where there are no asks. O(1)."""
+        """Lowest ask price as a float, or None if there are no asks. O(1)."""
         self.require_live()
         return self.best_price(ASK) if self.ask_ladder.count else None
 
     @property
     def best_bid_id(self):
-        """Highest bid's price id, or None where there are no bids. O(1)."""
+        """Highest bid's price id, or None if there are no bids. O(1)."""
         self.require_live()
         return self.bid_ladder.best_id
 
     @property
     def best_ask_id(self):
-        """Lowest ask's price id, or None where there are no asks. O(1)."""
+        """Lowest ask's price id, or None if there are no asks. O(1)."""
         self.require_live()
         return self.ask_ladder.best_id
 
     @property
     def bbo(self):
-        """BBO(bid, bid_size, ask, ask_size), or None where a side is empty. O(1)."""
-        cdef int64_t bid_id, ask_id
+        """BBO(bid, bid_size, ask, ask_size), or None if a side is empty. O(1)."""
+        cdef Top top
         self.require_live()
-        if not self._touch(&bid_id, &ask_id):
+        if not read_top(self.bid_ladder, self.ask_ladder, &top):
             return None
-        return BBO(
-            bid_id / self.unit,
-            self.bid_ladder.lots[self.bid_ladder.count - 1],
-            ask_id / self.unit,
-            self.ask_ladder.lots[self.ask_ladder.count - 1],
-        )
+        return BBO(top.bid_id / self.unit, top.bid_size, top.ask_id / self.unit, top.ask_size)
 
     @property
     def mid(self):
-        """Middle of best bid and best ask, or None where a side is empty. O(1)."""
-        cdef int64_t bid_id, ask_id
+        """The mean of the best bid and the best ask, or None if a side is empty. O(1)."""
+        cdef Top top
         self.require_live()
-        return (bid_id + ask_id) / (2 * self.unit) if self._touch(&bid_id, &ask_id) else None
+        return analysis.mid(&top) / self.unit if read_top(self.bid_ladder, self.ask_ladder, &top) else None
 
     @property
     def spread(self):
-        """Best ask less best bid, correctly rounded, or None where a side is empty. O(1)."""
-        cdef int64_t bid_id, ask_id
+        """Best ask minus best bid, correctly rounded, or None if a side is empty. O(1)."""
+        cdef Top top
         self.require_live()
-        return (ask_id - bid_id) / self.unit if self._touch(&bid_id, &ask_id) else None
+        return (top.ask_id - top.bid_id) / self.unit if read_top(self.bid_ladder, self.ask_ladder, &top) else None
 
     @property
     def microprice(self):
-        """Mid weighted by the opposite side's best size, or None where a side is empty. O(1).
+        """The mid weighted by the best size of the opposite side, or None if a side is empty. O(1).
 
-        (bid × ask_size + ask × bid_size) / (bid_size + ask_size): nearer to the side that is about to be used up.
+        (bid × ask_size + ask × bid_size) / (bid_size + ask_size): closer to the side with less size.
         """
-        cdef int64_t bid_id, ask_id
-        cdef double bid_size, ask_size
+        cdef Top top
         self.require_live()
-        if not self._touch(&bid_id, &ask_id):
-            return None
-        bid_size = self.bid_ladder.lots[self.bid_ladder.count - 1]
-        ask_size = self.ask_ladder.lots[self.ask_ladder.count - 1]
-        return (bid_id + (ask_id - bid_id) * (bid_size / (bid_size + ask_size))) / self.unit
+        return analysis.microprice(&top) / self.unit if read_top(self.bid_ladder, self.ask_ladder, &top) else None
 
     # ---- depth
 
     def imbalance(self, levels=1):
-        """(bids - asks) / (bids + asks) of the sizes of the best ``levels``: 1.0 is all bids, -1.0 all asks. O(levels).
+        """Return (bids - asks) / (bids + asks) of the sizes of the best ``levels``, from 1.0 (only bids) to -1.0 (only asks).
 
-        None where both sides are empty. Raises ValueError where ``levels`` is below 1.
+        None if both sides are empty. Raises ValueError if ``levels`` is below 1. O(levels).
         """
-        cdef double bids, asks
         cdef int64_t count = clipped(levels)
+        cdef double value
         self.require_live()
         if count < 1:
             raise ValueError(f"levels must be at least 1, not {shown(levels)}")
-        bids, asks = size_of_best(self.bid_ladder, count), size_of_best(self.ask_ladder, count)
-        return (bids - asks) / (bids + asks) if bids + asks > 0 else None
+        value = analysis.imbalance(self.bid_ladder, self.ask_ladder, min(count, self.depth))
+        return None if isnan(value) else value
 
     def vwap(self, side, size):
-        """Size-weighted average price of a market order: "Buy" takes asks, "Sell" takes bids. O(levels taken).
+        """Return the volume-weighted average price of a market order: "Buy" takes asks, "Sell" takes bids. O(levels taken).
 
-        The arithmetic average, Σ price × size / Σ size, on every kind of contract. The entry price that the exchange
-        computes for an inverse contract is the harmonic one.
+        This is the arithmetic mean, Σ price × size / Σ size, for every kind of contract. For inverse contracts the
+        exchange computes entry prices as the harmonic mean instead.
 
-        Raises InsufficientDepth where the side holds less than ``size``, ValueError where ``size`` is not above 0.
+        Raises InsufficientDepth if the side holds less than ``size``, ValueError if ``size`` is not finite and above 0 or
+        ``side`` is invalid.
         """
-        cdef int64_t last_id
+        cdef Fill filled
         cdef double wanted = to_double(size)
         self.require_live()
-        return self._sweep(side, wanted, &last_id) / wanted / self.unit
+        self._fill(side, wanted, &filled)
+        return filled.cost / wanted / self.unit
 
     def sweep_price(self, side, size):
-        """The last price that a market order of ``size`` reaches: "Buy" takes asks, "Sell" takes bids.
+        """Return the worst price that a market order of ``size`` reaches: "Buy" takes asks, "Sell" takes bids.
 
-        Raises as :meth:`vwap` does. O(levels taken).
+        Raises the errors of :meth:`vwap`. O(levels taken).
         """
-        cdef int64_t last_id
+        cdef Fill filled
         self.require_live()
-        self._sweep(side, to_double(size), &last_id)
-        return last_id / self.unit
+        self._fill(side, to_double(size), &filled)
+        return filled.last_id / self.unit
 
-    cdef double _sweep(self, object side, double size, int64_t* last_id) except? -1:
-        """Σ price_id × size of the levels that a market order takes."""
+    cdef int _fill(self, object side, double size, Fill* filled) except -1:
         cdef Ladder ladder = self.ladder(1 - side_index(side))
-        # Sizes are decimals in binary: what their sums leave over by rounding alone reaches no further level.
-        cdef double left = size, paid = 0.0, rounding = size * 1e-12, taken
-        cdef Py_ssize_t i = ladder.count
         if not (isfinite(size) and size > 0):
             raise ValueError(f"size must be finite and above 0, not {size!r}")
-        while i and left > rounding:
-            i -= 1
-            taken = min(left, ladder.lots[i])
-            paid += taken * ladder.ids[i]
-            left -= taken
-            last_id[0] = ladder.ids[i]
-        if left > rounding:
-            raise InsufficientDepth(
-                f"{self.symbol}: a {side} of {size!r} takes more than the {size_of_best(ladder, ladder.count)!r} "
-                f"that the book holds on {ladder.count} levels"
-            )
-        return paid
+        if not analysis.fill(ladder, size, filled):
+            available = analysis.total_size(ladder, ladder.count)
+            raise refusals.insufficient_depth(self.symbol, side, size, available, ladder.count)
+        return 0
 
     def depth_within(self, bps):
-        """DepthWithin(bid, ask): summed sizes at most ``bps`` basis points (1/10,000) from mid, bounds included.
+        """Return DepthWithin(bid, ask): summed sizes at most ``bps`` basis points (1/10,000) from mid, bounds included.
 
-        None where a side is empty. Raises ValueError where ``bps`` is negative or NaN. O(levels within).
+        None if a side is empty. Raises ValueError if ``bps`` is negative or NaN. O(levels within).
         """
-        cdef int64_t bid_id, ask_id
-        cdef double reach, wanted = to_double(bps)
+        cdef Top top
+        cdef double distance = to_double(bps)
         self.require_live()
-        if not wanted >= 0:
-            raise ValueError(f"bps must be 0 or more, not {wanted!r}")
-        if not self._touch(&bid_id, &ask_id):
+        if not distance >= 0:
+            raise ValueError(f"bps must be 0 or more, not {distance!r}")
+        if not read_top(self.bid_ladder, self.ask_ladder, &top):
             return None
-        reach = (bid_id + ask_id) * wanted
         return DepthWithin(
-            size_within(self.bid_ladder, bid_id + ask_id, reach), size_within(self.ask_ladder, bid_id + ask_id, reach)
+            analysis.size_within(self.bid_ladder, &top, distance), analysis.size_within(self.ask_ladder, &top, distance)
         )
 
     def size_at(self, price):
-        """The size at a price, 0.0 where there is no level; for what ``price`` may be see :meth:`price_id`. O(log n)."""
+        """Return the size at a price, 0.0 if there is no level. Takes and raises what :meth:`price_id` does. O(log n)."""
         return self.size_at_id(self.price_id(price))
 
     def size_at_id(self, price_id):
-        """The size at a price id, 0.0 where there is no level. O(log n)."""
+        """Return the size at a price id, 0.0 if there is no level. O(log n)."""
         self.require_live()
         return self.bid_ladder.size_at(price_id) or self.ask_ladder.size_at(price_id)
 
     # ---- prices
 
     def price_id(self, price):
-        """The id of a price given as Decimal, str, int or float, numpy's too (a float means its shortest decimal text). O(1).
+        """Return the id of a price: a Decimal, a str, or an int or float, also of numpy. O(1).
 
-        Raises ValueError where the price is no number, is finer than the symbol's scale or does not fit, or while the
-        scale is unknown.
+        A float stands for its shortest decimal text. Raises ValueError if the price is not a number, has more decimals than
+        the scale or does not fit int64, and while the scale is unknown.
         """
         if self.decimals < 0:
             raise ValueError(f"{self.symbol}: the price scale is unknown until the first snapshot")
@@ -670,22 +602,25 @@ cdef class Book:
 
     @property
     def bids(self):
-        """Levels(price_ids, sizes), best first: read-only views of shape (n,), int64 and float64, without a copy. O(1).
+        """Levels(price_ids, sizes) of the bids, best first: read-only views of shape (n,), int64 and float64. O(1).
 
-        They show this moment and hold until the next frame is applied: use them inside the callback, or copy. Memory
-        stays valid for as long as they are kept, but its content does not.
+        The views share the book's memory. Their content is correct until the next frame is applied: use them inside the
+        callback, or copy them. The memory stays readable as long as you keep them.
         """
         self.require_live()
         return Levels(self.bid_ladder.price_ids, self.bid_ladder.sizes)
 
     @property
     def asks(self):
-        """As :attr:`bids`, for the asks. O(1)."""
+        """Levels(price_ids, sizes) of the asks, best first, as :attr:`bids`. O(1)."""
         self.require_live()
         return Levels(self.ask_ladder.price_ids, self.ask_ladder.sizes)
 
     def to_numpy(self, levels=None):
-        """(bids, asks), best first: float64 copies of shape (up to ``levels``, 2) with columns price, size. O(levels)."""
+        """Return copies (bids, asks), best first: float64 arrays of shape (n, 2) with columns price and size. O(n).
+
+        n is the number of levels of a side, at most ``levels`` if given. Raises ValueError if ``levels`` is negative.
+        """
         self.require_live()
         if levels is not None and clipped(levels) < 0:
             raise ValueError(f"levels must be 0 or more, not {shown(levels)}")
@@ -694,18 +629,18 @@ cdef class Book:
         )
 
     def __reduce_ex__(self, protocol):
-        raise TypeError(f"a {type(self).__name__} cannot be copied or pickled; take book.snapshot()")
+        raise TypeError(f"a {type(self).__name__} cannot be copied or pickled; use book.snapshot()")
 
     def __len__(self):
-        """The number of levels on both sides; of an EMPTY book 0. O(1)."""
+        """Return the number of levels on both sides together, 0 for an EMPTY book. O(1)."""
         return self.bid_ladder.count + self.ask_ladder.count
 
     def __bool__(self):
-        """A book is always true, also one without levels."""
+        """Return True, even for a book without levels."""
         return True
 
     def __iter__(self):
-        """Level(side, price, size) of a copy: bids, then asks, each best first. O(n)."""
+        """Iterate over a copy of the levels, Level(side, price, size): bids, then asks, each best first. O(n)."""
         self.require_live()
         return iter(
             [
@@ -716,9 +651,9 @@ cdef class Book:
         )
 
     def snapshot(self, *, bint allow_stale=False):
-        """A :class:`~depthwire.book.types.BookSnapshot`, a copy of everything, which may cross threads. O(n).
+        """Return a :class:`~depthwire.book.types.BookSnapshot`, an immutable copy that threads may share. O(n).
 
-        ``allow_stale=True`` also takes a book that is EMPTY or STALE; the snapshot's ``state`` tells.
+        Raises BookNotLive if the book is EMPTY or STALE, unless ``allow_stale`` is true: then see the copy's ``state``.
         """
         if not allow_stale:
             self.require_live()
@@ -763,9 +698,9 @@ cdef class Book:
 
 
 cdef object decimal_of(object price):
-    """A price as a Decimal. A float of whatever width means the shortest text that is this float."""
+    """Return a price as a Decimal. A float of any width stands for the shortest text that reads back as that float."""
     if isinstance(price, float):
-        return Decimal(float.__repr__(price))   # numpy's own names its type
+        return Decimal(float.__repr__(price))   # the repr of a numpy float includes its type
     if isinstance(price, np.floating):
         return Decimal(str(price))
     return Decimal(int(price) if isinstance(price, np.integer) else price)
@@ -775,48 +710,12 @@ cdef inline bint is_crossed(Ladder bids, Ladder asks) noexcept:
     return bids.count > 0 and asks.count > 0 and bids.ids[bids.count - 1] >= asks.ids[asks.count - 1]
 
 
-cdef void worst_to_best(LevelChange* levels, Py_ssize_t count) noexcept nogil:
-    """Turn round a side that is written best first."""
-    cdef Py_ssize_t i
-    if count > 1 and worst_first(&levels[0], &levels[1]) > 0:
-        for i in range(count // 2):
-            levels[i], levels[count - 1 - i] = levels[count - 1 - i], levels[i]
-
-
-cdef int worst_first(const void* left, const void* right) noexcept nogil:
-    """Order of a snapshot's levels: all bids, then all asks, each with the best last as in a ladder."""
-    cdef const LevelChange* a = <const LevelChange*>left
-    cdef const LevelChange* b = <const LevelChange*>right
-    if a.side != b.side:
-        return a.side - b.side
-    cdef int order = (a.price_id > b.price_id) - (a.price_id < b.price_id)
-    return -order if a.side == ASK else order
-
-
 cdef int side_index(object side) except -1:
     if side == "Buy":
         return BID
     if side == "Sell":
         return ASK
     raise ValueError(f'side must be "Buy" or "Sell", not {side!r}')
-
-
-cdef double size_of_best(Ladder ladder, Py_ssize_t levels) noexcept:
-    cdef double total = 0.0
-    cdef Py_ssize_t i
-    for i in range(ladder.count - min(levels, ladder.count), ladder.count):
-        total += ladder.lots[i]
-    return total
-
-
-cdef double size_within(Ladder ladder, int64_t twice_mid, double reach) noexcept:
-    """Summed size of the levels with |2 × price_id - twice_mid| × 10,000 <= reach; exact for ids below 2**53 / 20,000."""
-    cdef double total = 0.0
-    cdef Py_ssize_t i = ladder.count
-    while i and abs(2 * ladder.ids[i - 1] - twice_mid) * 10_000.0 <= reach:
-        i -= 1
-        total += ladder.lots[i]
-    return total
 
 
 cdef tuple pairs(Ladder ladder):

@@ -1,4 +1,4 @@
-"""The small immutable values that a book hands out."""
+"""Small immutable values that a book returns."""
 
 from enum import StrEnum
 from typing import Literal, NamedTuple
@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 Side = Literal["Buy", "Sell"]
-"""The wire's words: a ``Buy`` level is a bid, a ``Sell`` level an ask."""
+"""The exchange's terms: a ``Buy`` level is a bid, a ``Sell`` level is an ask."""
 
 
 class BookState(StrEnum):
-    """EMPTY until the first snapshot; LIVE; STALE after a gap or a lost connection, until the next snapshot."""
+    """The state of a book: EMPTY before the first snapshot, LIVE, or STALE after a gap or a lost connection."""
 
     EMPTY = "EMPTY"
     LIVE = "LIVE"
@@ -20,7 +20,7 @@ class BookState(StrEnum):
 
 
 class BBO(NamedTuple):
-    """Best bid and offer: prices and the sizes that stand there."""
+    """Best bid and offer: prices and sizes."""
 
     bid: float
     bid_size: float
@@ -29,7 +29,7 @@ class BBO(NamedTuple):
 
 
 class DepthWithin(NamedTuple):
-    """Summed sizes of the bids and of the asks within a distance of mid."""
+    """The summed sizes of bids and asks within a distance from mid."""
 
     bid: float
     ask: float
@@ -44,14 +44,14 @@ class Level(NamedTuple):
 
 
 class Levels(NamedTuple):
-    """One side as two arrays of shape (n,), best first: int64 price ids, float64 sizes."""
+    """One side of a book, best first: two arrays of shape (n,), int64 price ids and float64 sizes."""
 
     price_ids: npt.NDArray[np.int64]
     sizes: npt.NDArray[np.float64]
 
 
 class BookSnapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """A copy of a book at one moment; it never changes and may cross threads.
+    """An immutable copy of a book at one moment. Threads may share it.
 
     ``bids`` and ``asks`` are tuples of (price_id, size), best first; price = price_id / 10**price_decimals.
     """

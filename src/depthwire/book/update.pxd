@@ -9,14 +9,14 @@ from depthwire.book.ladder cimport LevelChange
 @cython.final
 cdef class BookFrame:
     cdef bint is_snapshot
-    cdef bint keeps_sides_full      # a level that leaves a full side has one that takes its place in the same frame
+    cdef bint keeps_sides_full      # each level that leaves a full side is replaced in the same frame
     cdef int64_t cross_seq
     cdef int64_t ts_exchange_us
-    cdef int64_t ts_matching_us     # 0: the dialect does not tell it
-    cdef bint is_numbered           # whether update_id counts the topic's frames; a decoder sets it once
-    cdef int64_t update_id          # one more than that of the frame before
-    cdef int price_decimals         # scale of the frame's price ids; -1: no level told it
-    cdef LevelChange* changes       # a delta's, in the order in which they are to be applied
+    cdef int64_t ts_matching_us     # 0 if the dialect does not send it
+    cdef bint is_numbered           # whether update_id counts the topic's frames; set once, by a decoder
+    cdef int64_t update_id          # the previous frame's plus 1
+    cdef int price_decimals         # the scale of the frame's price ids; -1: unknown, there was no level
+    cdef LevelChange* changes       # in the order in which they apply
     cdef Py_ssize_t count
     cdef Py_ssize_t capacity
 
@@ -24,10 +24,12 @@ cdef class BookFrame:
     cdef int reserve(self, Py_ssize_t capacity) except -1
     cdef bint set_price(self, LevelChange* change, const DecimalText* price) noexcept
     cdef bint _refine(self, int price_decimals) noexcept
+    cdef Py_ssize_t sort_levels(self) noexcept
+    cdef Py_ssize_t _leading_bids(self) noexcept
 
-    # Inline, since each level of each frame comes through here.
+    # Inline, because it runs for every level.
     cdef inline LevelChange* add(self, int side, int action) except NULL:
-        """One more change, its price id and size still to be set. The pointer holds until the next call."""
+        """Add a change. Its price id and size are not set yet. The pointer is valid until the next call."""
         cdef LevelChange* change
         if self.count == self.capacity:
             self.reserve(self.count + 1)

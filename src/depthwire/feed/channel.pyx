@@ -10,10 +10,10 @@ from logging import getLogger
 import msgspec
 
 from depthwire.book.book cimport EMPTY, LIVE, STALE
-from depthwire.book.ladder_inline cimport prefetch_best
+from depthwire.book.prefetch cimport prefetch_best
 from depthwire.wire.clock cimport coarse_ns, now_ns
 from depthwire.book.update cimport BookFrame
-from depthwire.book.snapshot_order cimport LATE, SAME_NUMBER, Order, is_restart, order_of
+from depthwire.book.snapshot_age cimport LATE, SAME_NUMBER, Age, age_of, is_restart
 
 from depthwire.feed.callbacks import checked_callback, report_raised
 from depthwire.feed.insistence import Insistence
@@ -271,7 +271,7 @@ cdef class BookChannel(Channel):
     Keeps ``book``, also called ``state``, current. Each frame takes the scanner's lane, or, where that knows no such
     shape, the decoder's: ``scanned``, ``decoded`` and ``rejected`` (by either lane, or by the book) count them.
     ``dropped`` counts deltas that came while the book waited for its snapshot. ``outdated`` counts late frames, which it
-    leaves out: snapshots as ``snapshot_order.pxd`` defines them, copies of one of its last deltas, on v5 all deltas that are
+    leaves out: snapshots as ``snapshot_age.pxd`` defines them, copies of one of its last deltas, on v5 all deltas that are
     not beyond its own ``u`` and ``seq``.
 
     A venue may start over with older numbers, after a restart on an older clock. More late deltas in a row than a LIVE
@@ -315,17 +315,17 @@ cdef class BookChannel(Channel):
 
     cdef int _take_snapshot(self, BookFrame frame, int64_t ts_recv_ns) except -1:
         """Apply a snapshot, or do what its numbers say instead."""
-        cdef Order order
+        cdef Age age
         if self.book.status == EMPTY or self._starts_over:
             self._starts_over = False
             return self._begin(frame, ts_recv_ns)
-        order = order_of(frame, self.book)
+        age = age_of(frame, self.book)
         if self.book.status == STALE:
-            return self._hold_back(frame, ts_recv_ns) if order == LATE else self._begin(frame, ts_recv_ns)
-        if order == LATE:
+            return self._hold_back(frame, ts_recv_ns) if age == LATE else self._begin(frame, ts_recv_ns)
+        if age == LATE:
             self.outdated += 1
             return 0
-        if order == SAME_NUMBER:
+        if age == SAME_NUMBER:
             refusal = self.book.arrange(frame)
             if refusal is not None:
                 raise refusal

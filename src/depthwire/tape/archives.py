@@ -1,7 +1,7 @@
-"""Text that is not a tape but can be read as one: the exchange's archives of raw frames, one JSON object a line.
+"""The exchange's archives of raw frames, one JSON object a line, which are read as tapes.
 
-``YYYY-MM-DD_BTCUSDT_ob500.data.zip`` holds one such file. Its lines have no receive time: a frame's own time takes the
-place.
+``YYYY-MM-DD_BTCUSDT_ob500.data.zip`` holds one file of this kind. Its lines have no receive time, so each frame's own
+time replaces it.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import IO, BinaryIO, Final
 ZIP_MAGIC: Final = b"PK\x03\x04"
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 UNREADABLE: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
-"""What reading a broken, encrypted or unusually compressed zip file raises."""
+"""The errors of a zip file that is damaged, encrypted or compressed by an unsupported method."""
 
 _TIME = re.compile(rb'"(?:(?:ts|creationTime)"\s*:\s*([0-9]{13})|timestamp_e6"\s*:\s*"?([0-9]{16}))(?![0-9])')
 
@@ -20,9 +20,9 @@ _FIRST_LINE = re.compile(rb"^[ \t\r]*(?:(\{)|[0-9]{1,19}\t)", re.MULTILINE)
 
 
 def only_member(file: BinaryIO) -> IO[bytes]:
-    """The one file that a zip archive holds, to be read; raises ValueError where there is not exactly one."""
+    """Open the only file in a zip archive. Raises ValueError if the archive does not hold exactly one."""
     archive = zipfile.ZipFile(file)
-    # macOS adds its own notes about each file.
+    # macOS adds metadata files.
     names = [info for info in archive.infolist() if not info.is_dir() and not info.filename.startswith("__MACOSX/")]
     if len(names) != 1:
         raise ValueError(f"it holds {len(names)} files, expected one")
@@ -30,9 +30,9 @@ def only_member(file: BinaryIO) -> IO[bytes]:
 
 
 def is_raw(text: bytes) -> bool:
-    """Whether a file that begins with this holds raw frames: its first line of a known form is one.
+    """Return whether a file that begins with this text holds raw frames, judged by its first line of a known form.
 
-    A JSON array does not, even where each of its items has a line of its own.
+    A JSON array does not, even if each of its items is on its own line.
     """
     text = text.removeprefix(BYTE_ORDER_MARK)
     found = _FIRST_LINE.search(text)
@@ -40,13 +40,13 @@ def is_raw(text: bytes) -> bool:
 
 
 class Stamps:
-    """Puts each raw frame's own time, in ns since the epoch, in front of it. A frame without one has the last one's."""
+    """Prefixes raw frames with their own times in ns since the epoch. A frame without one gets the previous time."""
 
     def __init__(self) -> None:
         self._last_ns = 0
 
     def stamped(self, lines: bytes) -> bytes:
-        """Raw lines as those of a tape; what does not begin like a JSON object stays as it is. O(size)."""
+        """Return raw lines as lines of a tape. A line that is not a JSON object does not change. O(size)."""
         return b"\n".join([self._line(line) for line in lines.split(b"\n")])
 
     def _line(self, line: bytes) -> bytes:
