@@ -12,7 +12,7 @@ from tests.fuzz.seeds import SEEDS
 from tests.fuzz.targets import TARGETS
 
 MUTATIONS = int(1_500 * float(os.environ.get("DEPTHWIRE_EXAMPLES", "1")))
-ROUNDS = 6
+ROUNDS = 4
 """Caches of Python and msgspec grow and shrink. One object lost in each round raises the least count by this many."""
 TRIES = 4
 """Other threads of the test's process allocate now and then. What a frame loses is lost in each try."""

@@ -61,7 +61,7 @@ class LineBook:
             self.verdict = self._defect(f"LIVE at {numbers}, though it was LIVE at {self._right[0]} before")
         else:
             arrays = arrays_of(book)
-            is_right = is_told(venue, self.topic, numbers, arrays)
+            is_right = was_sent(venue, self.topic, numbers, arrays)
             if not is_right and not was_followed:
                 self.causes[self._cause(venue, numbers)] += 1
             if is_right and book.topic not in self.line.doubtful:
@@ -118,17 +118,17 @@ class LineBook:
     def _take_up(self, rules: Rules, right: tuple[Numbers, Arrays], venue: WatchedVenue) -> None:
         """Has the rules begin with a book that was right."""
         numbers, arrays = right
-        rules.begin(numbers, sides_of(arrays), (each for each in venue.told[self.topic] if each <= numbers))
+        rules.begin(numbers, sides_of(arrays), (each for each in venue.sent[self.topic] if each <= numbers))
 
     def _cause(self, venue: WatchedVenue, numbers: Numbers) -> str:
         """What happened to the frames since the book was right."""
-        told = venue.told[self.topic]
-        true = {book.frame for book in told.values()} | venue.snapshots
+        sent = venue.sent[self.topic]
+        true = {book.frame for book in sent.values()} | venue.snapshots
         came = [hash(raw) for raw in self._log]
         is_altered, is_lost = any(frame not in true for frame in came), False
         if self._right is not None:
             was = self._right[0]
-            is_lost = bool({book.frame for each, book in told.items() if was < each <= numbers}.difference(came))
+            is_lost = bool({book.frame for each, book in sent.items() if was < each <= numbers}.difference(came))
         names = [name for name, holds in (("altered", is_altered), ("lost or late", is_lost)) if holds]
         return " and ".join(names) or "neither"
 
@@ -177,7 +177,7 @@ class BookReader:
         numbers, arrays = numbers_of(book), arrays_of(book)
         if all(line.book.state is not BookState.LIVE for line in self.lines):
             return self._defect(f"LIVE at {numbers}, though no line's book is")
-        if is_told(venue, self.topic, numbers, arrays):
+        if was_sent(venue, self.topic, numbers, arrays):
             return RIGHT
         shown = digest.of_sides(sides_of(arrays))
         if (numbers, shown) == self._unprovable:
@@ -207,10 +207,10 @@ def numbers_of(book: LiveBook) -> Numbers:
     return book.cross_seq, book.update_id, book.ts_exchange_us
 
 
-def is_told(venue: WatchedVenue, topic: AnyTopic, numbers: Numbers, arrays: Arrays) -> bool:
+def was_sent(venue: WatchedVenue, topic: AnyTopic, numbers: Numbers, arrays: Arrays) -> bool:
     """Whether this is the venue's book at these numbers."""
-    told = venue.told[topic].get(numbers)
-    return told is not None and told.digest == digest.total(
+    sent = venue.sent[topic].get(numbers)
+    return sent is not None and sent.digest == digest.total(
         *(digest.of_side(side, *levels) for side, levels in enumerate(arrays))
     )
 

@@ -1,8 +1,8 @@
-"""How a message may be damaged, and whether it shows: a second opinion, without depthwire's code.
+"""Ways to damage a message, and whether the damage is visible: a second opinion, without depthwire's code.
 
-The venue sends texts that are JSON objects, and each data frame names its topic. What it sent as a frame of one topic,
-and what is no JSON or names another topic when it arrives, was seen to be damaged: its reader knows of a loss, though
-not always of which topic. The harness does know, and holds the reader to that topic.
+The venue sends JSON objects, and each data frame names its topic. If a frame arrives that is not JSON or names another
+topic, the damage is visible: its reader knows of a loss, though not always of which topic. The harness knows the topic,
+and expects the reader to report the loss there.
 """
 
 import json
@@ -11,11 +11,11 @@ from collections.abc import Callable
 from typing import Final
 
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
-"""What reading hostile JSON may raise."""
+"""Errors that reading hostile JSON may raise."""
 
 
 def is_damaged(raw: bytes, topic: str) -> bool:
-    """Whether a message, sent as a frame of a topic, can be seen to be no whole frame of it. O(size)."""
+    """Return whether a message sent as a frame of a topic is visibly damaged. O(size)."""
     try:
         return bool(json.loads(raw.decode(errors="replace"))["topic"] != topic)
     except UNREADABLE:
@@ -23,17 +23,17 @@ def is_damaged(raw: bytes, topic: str) -> bool:
 
 
 def payload_of(frame: bytes) -> bytes:
-    """The payload of a server's WebSocket frame, which is not masked: RFC 6455, 5.2. O(size)."""
+    """Return the payload of a server's WebSocket frame, which is not masked: RFC 6455, 5.2. O(size)."""
     return frame[{126: 4, 127: 10}.get(frame[1], 2) :]
 
 
 def topic_end(raw: bytes) -> int:
-    """Where the quote is that ends a frame's topic."""
+    """Return the position of the quote that ends a frame's topic."""
     return raw.index(b'"', raw.index(b'"topic":"') + len(b'"topic":"'))
 
 
 def with_byte(raw: bytes, at: int, byte: bytes) -> bytes:
-    """The message with another byte in one place."""
+    """Return the message with another byte in one place."""
     return raw[:at] + byte + raw[at + 1 :]
 
 
@@ -45,12 +45,12 @@ DAMAGES: Final[dict[str, Callable[[bytes], bytes]]] = {
     "cut just after the topic": lambda raw: raw[: topic_end(raw) + 2],
     "cut in the middle": lambda raw: raw[: len(raw) // 2],
     "another key for the topic": lambda raw: raw.replace(b'"topic"', b'"tobic"', 1),
-    "a key that is no text": lambda raw: raw.replace(b'"topic"', b'"to\xffic"', 1),
+    "a key that is not text": lambda raw: raw.replace(b'"topic"', b'"to\xffic"', 1),
     "another topic": lambda raw: with_byte(raw, topic_end(raw) - 1, b"~"),
-    "a topic that is no text": lambda raw: with_byte(raw, topic_end(raw) - 1, b"\xff"),
+    "a topic that is not text": lambda raw: with_byte(raw, topic_end(raw) - 1, b"\xff"),
     "no quote after the topic": lambda raw: with_byte(raw, topic_end(raw), b"x"),
-    "no JSON from its beginning": lambda raw: with_byte(raw, 0, b"x"),
-    "no JSON at its end": lambda raw: raw[:-1] + b"x",
+    "not JSON from the start": lambda raw: with_byte(raw, 0, b"x"),
+    "not JSON at the end": lambda raw: raw[:-1] + b"x",
     "compressed": zlib.compress,
 }
-"""What may be left of a frame; each can be seen to be no whole frame of its topic."""
+"""Functions that damage a frame visibly, by name."""

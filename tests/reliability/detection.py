@@ -29,10 +29,10 @@ from tests.reliability.streams import Stream, folder, recorded
 ROOT = Path(__file__).resolve().parents[2]
 
 PROVABLE = "provable, and not caught"
-NOTHING_BEHIND = "nothing came behind it"
+NOTHING_AFTER = "nothing came after it"
 NO_CHANGE = "it changed nothing"
-NEXT_SNAPSHOT = "the next snapshot said it all"
-AT_ONCE = "the next frame wrote over it"
+NEXT_SNAPSHOT = "the next snapshot replaced it"
+AT_ONCE = "the next frame overwrote it"
 HEALED = "wrong for a while"
 TO_THE_END = "wrong to the end of the recording"
 
@@ -55,7 +55,7 @@ class Outcome(msgspec.Struct, frozen=True):
     wrong: int
     is_healed: bool
     behind: int
-    change: Literal["a snapshot", "nothing", "sizes alone", "levels"]
+    change: Literal["a snapshot", "nothing", "sizes only", "levels"]
 
     @property
     def kind(self) -> str:
@@ -65,7 +65,7 @@ class Outcome(msgspec.Struct, frozen=True):
         if self.proof:
             return PROVABLE
         if not self.behind:
-            return NOTHING_BEHIND
+            return NOTHING_AFTER
         if not self.wrong:
             return NEXT_SNAPSHOT if self.change == "a snapshot" else NO_CHANGE if self.change == "nothing" else AT_ONCE
         return f"{HEALED if self.is_healed else TO_THE_END}, {self.change}"
@@ -106,14 +106,14 @@ def disturbed(stream: Stream, clean: Clean, number: int, order: Iterable[tuple[i
     )
 
 
-def change_by(stream: Stream, clean: Clean, number: int) -> Literal["a snapshot", "nothing", "sizes alone", "levels"]:
+def change_by(stream: Stream, clean: Clean, number: int) -> Literal["a snapshot", "nothing", "sizes only", "levels"]:
     """What a frame did to the undisturbed book."""
     if msgspec.json.decode(stream.raws[number])["type"] == "snapshot":
         return "a snapshot"
     before, after = clean.shown[number - 1], clean.shown[number]
     if before[::2] != after[::2]:  # the prices of both sides
         return "levels"
-    return "nothing" if before == after else "sizes alone"
+    return "nothing" if before == after else "sizes only"
 
 
 def removals(stream: Stream, clean: Clean) -> Iterator[Outcome]:
@@ -137,14 +137,14 @@ def damaged(stream: Stream, clean: Clean) -> dict[str, dict[str, int]]:
     """
     found = {}
     for name, damage in DAMAGES.items():
-        counts = Counter(frames=0, live=0, untold=0)
+        counts = Counter(frames=0, live=0, unreported=0)
         for number, raw in enumerate(stream.raws):
             reader = Reader(stream.topic)
             if snapshot := stream.snapshots[number]:
                 reader.receive(snapshot)
                 assert reader.shown() == clean.shown[number - 1]
             reader.receive(damage(raw))
-            counts.update(frames=1, live=reader.book.state is BookState.LIVE, untold=reader.error is None)
+            counts.update(frames=1, live=reader.book.state is BookState.LIVE, unreported=reader.error is None)
         found[name] = dict(counts)
     return found
 

@@ -9,46 +9,46 @@ Topics = Sequence[dict[str, Any]]
 HEAD = """\
 # What is noticed of a frame that is lost, late or damaged
 
-Written by `make detection`, from recordings of the exchange: nothing on this page is typed by hand but its explanations.
-Of every order-book topic each single frame is left out in turn, each adjacent pair is swapped, and each frame is damaged in
-fourteen ways; what remains goes through the feed as from a socket, and the book is compared with the undisturbed one after every frame. "After n frames" counts frames of
-the topic: 1 is the very next one. Beside depthwire's book runs a second one, written from the protocol's rules alone
-(`tests/reliability/rules.py`); where it finds a rule broken and depthwire goes on, the table would say "provable, and not caught".
+Written by `make detection` from recordings of the exchange; only the explanations are typed by hand. In every order-book topic each
+single frame is left out in turn, each adjacent pair is swapped, and each frame is damaged in fourteen ways. The remaining frames pass
+through the feed as if from a socket, and after every frame the book is compared with the undisturbed one. "After n frames" counts
+frames of the topic: 1 is the very next one. A second book, written from the protocol's rules alone (`tests/reliability/rules.py`),
+reads the same frames. If it found a broken rule that depthwire missed, the table would say "provable, and not caught".
 
-- **v5 numbers its deltas** (`u` is one more each time), so that every lost or late delta is caught by the very next frame.
-- **v2's `cross_seq` has gaps of its own.** A lost frame shows only in what the later ones do to a book that lacks it: a level
-  updated or deleted that does not stand, one inserted that does, a crossed book, a side that is no longer full. A lost frame of sizes
-  alone leaves every level where it was: nothing that comes later can prove it, and until a later frame writes the same level
-  again its size is wrong. That hole is the protocol's; a second line closes it, which the last table shows.
-- **A frame that arrives damaged is a known loss**, on v2 too: it is caught at once, before any other frame comes.
+- **v5 numbers its deltas** (`u` rises by one), so that every lost or late delta is caught by the very next frame.
+- **v2's `cross_seq` has gaps even if nothing is lost.** A lost frame shows only when a later one does not fit: it updates or deletes
+  a level that does not exist, inserts one that does, crosses the book, or leaves a side with fewer levels. A lost frame that changed
+  only sizes leaves every level in place: nothing later can prove it, and the size is wrong until a later frame writes the same
+  level again. That hole is in the protocol; a second line closes it, as the last table shows.
+- **A frame that arrives damaged is a known loss**, on v2 too: it is caught at once, before any other frame arrives.
 """
 
 WHY = {
-    "it changed nothing": "the frame wrote what stood there already",
-    "the next frame wrote over it": "all that it changed was changed again by the next frame: no wrong book was shown",
-    "the next snapshot said it all": "the topic sends snapshots alone: each replaces the one before",
-    "nothing came behind it": "the last frame of the recording: the next one might have told",
-    "wrong for a while, sizes alone": "sizes that were wrong until later frames wrote them again; no number tells",
-    "wrong to the end of the recording, sizes alone": "the same, and the recording ended first",
-    "wrong for a while, levels": "levels that came and went again before any frame touched them",
-    "wrong to the end of the recording, levels": "levels too, far from the market: no frame touched them before the recording ended",
-    "wrong for a while, a snapshot": "a snapshot is taken for what it says it is; this one was late, and shown until the next",
+    "it changed nothing": "the frame wrote what the book already had",
+    "the next frame overwrote it": "the next frame changed everything again: no wrong book was shown",
+    "the next snapshot replaced it": "the topic sends only snapshots: each replaces the one before",
+    "nothing came after it": "the last frame of the recording: the next one might have proved it",
+    "wrong for a while, sizes only": "sizes that were wrong until later frames wrote them again; no number proves it",
+    "wrong to the end of the recording, sizes only": "the same, and the recording ended first",
+    "wrong for a while, levels": "levels that came and went again before any frame changed them",
+    "wrong to the end of the recording, levels": "levels too, far from the market: no frame changed them before the recording ended",
+    "wrong for a while, a snapshot": "a snapshot was late, and shown until the next one",
     "wrong to the end of the recording, a snapshot": "an older snapshot was the last one",
-    "provable, and not caught": "a rule was broken and depthwire went on: a defect",
+    "provable, and not caught": "a rule was broken and depthwire did not notice: a defect",
 }
 
 BOUNDS = ((1, 1), (2, 2), (3, 5), (6, 20), (21, None))
 
 
 def page(topics: Topics) -> str:
-    """All of it, Markdown."""
+    """Return the page in Markdown."""
     return "\n".join(
         [
             HEAD,
             "## One frame left out\n",
             *section(topics, "removed"),
             "## Two frames swapped\n",
-            "One connection never does this; two lines, or whatever stands between, may. The first of the two comes late.\n",
+            "One connection never does this; two lines, or a relay between, may. The first of the two arrives late.\n",
             *section(topics, "swapped"),
             *of_damage(topics),
             *of_two_lines(topics),
@@ -57,12 +57,12 @@ def page(topics: Topics) -> str:
 
 
 def of_damage(topics: Topics) -> Iterable[str]:
-    """What is noticed of a frame that arrives damaged."""
+    """Yield the section about damaged frames."""
     yield "## One frame damaged\n"
     yield (
-        "Each frame arrives as something else, and the next one has not come yet. A frame that arrived and cannot be attributed to a topic "
-        "costs every topic that its readable part does not exclude: there is nothing to be proved later, on v2 either. `LIVE` counts the "
-        "books that went on as if nothing had happened, `not reported` the frames without an error.\n"
+        "Each frame arrives damaged, and the next one has not arrived yet. A frame that cannot be attributed to a topic affects every topic "
+        "that its readable part does not exclude, so nothing has to be proved later, on v2 either. `LIVE` counts the books that continued "
+        "as if nothing had happened, `not reported` the frames without an error.\n"
     )
     yield row("what arrives", "v2 frames", "LIVE", "not reported", "v5 frames", "LIVE", "not reported")
     yield row("---", *["--:"] * 6)
@@ -70,19 +70,19 @@ def of_damage(topics: Topics) -> Iterable[str]:
         cells = []
         for is_v5 in (False, True):
             found = [t["damaged"][name] for t in topics if t["topic"].startswith("orderbook.") is is_v5]
-            cells += [sum(each[key] for each in found) for key in ("frames", "live", "untold")]
+            cells += [sum(each[key] for each in found) for key in ("frames", "live", "unreported")]
         yield row(name, *(f"{cell:,}" for cell in cells))
     yield ""
 
 
 def of_two_lines(topics: Topics) -> Iterable[str]:
-    """What the second line makes up for."""
+    """Yield the section about two lines."""
     yield "## One frame left out on one of two lines\n"
     yield (
-        "The other line brings every frame. Each loss is tried twice: with every frame first on the line that loses one, and with every "
-        "frame first on the other. A loss is found where the lossy line's book becomes STALE, by itself or because the lines' books of one "
-        "sequence differ; `wrong` counts the copies of frames after which the reader's book was LIVE and not the venue's at its sequence, "
-        "`stale` those after which it was not LIVE.\n"
+        "The other line brings every frame. Each loss is tried twice: with the lossy line first for every frame, and with the other line "
+        "first. A loss is found if the lossy line's book becomes STALE, on its own or because the lines' books at one sequence differ. "
+        "`wrong` counts the copies of frames after which the reader's book was LIVE and differed from the venue's at its sequence, `stale` "
+        "those after which it was not LIVE.\n"
     )
     names = ("disturbances", "found", "missed_alone", "found_of_these", "wrong_alone", "found_of_the_wrong", "latest")
     titles = (
@@ -90,7 +90,7 @@ def of_two_lines(topics: Topics) -> Iterable[str]:
         "found",
         "missed on one line",
         "of these found",
-        "wrong on one line, and missed",
+        "wrong on one line and missed",
         "of these found",
         "latest after",
     )
@@ -106,13 +106,12 @@ def of_two_lines(topics: Topics) -> Iterable[str]:
         cells += [wrong, sum(each["stale"] for each in found)]
         yield row(dialect, *(f"{cell:,}" for cell in cells))
     yield (
-        "\nWhat is not found has left no wrong book for the next frame to meet: it changed what the next frame wrote again, or nothing came "
-        "behind it.\n"
+        "\nA loss that is not found left no wrong book: the next frame wrote the same levels again, or there was no next frame.\n"
     )
 
 
 def section(topics: Topics, name: str) -> Iterable[str]:
-    """One kind of disturbance: by topic, by error, by kind of miss."""
+    """Yield the section about one kind of disturbance: by topic, by error, by kind of miss."""
     spans = [f"{low}" if low == high else f"{low} to {high}" if high else f"over {low - 1}" for low, high in BOUNDS]
     yield row(
         "recording", "topic", name, "caught", *(f"after {span}" for span in spans), "wrong books until then", "missed"
@@ -132,7 +131,7 @@ def section(topics: Topics, name: str) -> Iterable[str]:
 
 
 def line(recording: str, topic: str, found: Sequence[dict[str, Any]]) -> str:
-    """The figures of one topic, or of several."""
+    """Return a row with the figures of one topic, or of several."""
     total, caught = (sum(each[key] for each in found) for key in ("disturbances", "caught"))
     after: Counter[int] = Counter()
     for each in found:
@@ -150,7 +149,7 @@ def line(recording: str, topic: str, found: Sequence[dict[str, Any]]) -> str:
 
 
 def misses(topics: Topics, name: str) -> Iterable[str]:
-    """Why what was missed was missed."""
+    """Yield why frames were missed."""
     counts: dict[bool, Counter[str]] = {False: Counter(), True: Counter()}
     for topic in topics:
         for kind, numbers in topic[name]["misses"].items():
@@ -165,18 +164,18 @@ def misses(topics: Topics, name: str) -> Iterable[str]:
         yield row(kind, f"{counts[False][kind]:,}", f"{counts[True][kind]:,}", WHY[kind])
     late = sum(topic[name]["caught_after_the_proof"] for topic in topics)
     provable = kinds["provable, and not caught"]
-    yield f"\nProvable by the protocol's rules and not caught: **{provable}**; caught later than they prove it: **{late}**.\n"
+    yield f"\nProvable by the protocol's rules and not caught: **{provable}**; caught later than provable: **{late}**.\n"
     wrong: Counter[int] = Counter()
     for topic in topics:
         wrong.update({int(frames): count for frames, count in topic[name]["wrong_of_misses"].items()})
     if any(wrong):
         lengths = sorted(frames for frames, count in wrong.items() if frames for _ in range(count))
         yield (
-            f"Of the missed ones {sum(wrong.values()) - wrong[0]:,} showed wrong sizes, for {lengths[len(lengths) // 2]:,} frames in the "
-            f"median and {lengths[-1]:,} at most. `detection.json` lists each by its number.\n"
+            f"{sum(wrong.values()) - wrong[0]:,} of the missed ones left wrong sizes, for a median of {lengths[len(lengths) // 2]:,} frames "
+            f"and at most {lengths[-1]:,}. `detection.json` lists each by its number.\n"
         )
 
 
 def row(*cells: str) -> str:
-    """A table's row."""
+    """Return a row of a table."""
     return f"| {' | '.join(cells)} |"

@@ -110,10 +110,10 @@ class EventReader:
         self.counts["came"] += 1
         if last is not None:
             # A frame that was held up may have come between an error and what the error stands for.
-            is_told = self._error_at >= self._frame_at - 1
+            is_reported = self._error_at >= self._frame_at - 1
             for number in range(last.number + 1, event.number):
-                if is_told:
-                    self.counts["told"] += 1
+                if is_reported:
+                    self.counts["reported"] += 1
                 elif number in events.keys:
                     now_s, absent = asyncio.get_running_loop().time(), events.keys[number]
                     self._missing[number] = Missing(now_s, self._position, absent, events.known[absent])
@@ -129,7 +129,7 @@ class EventReader:
         if len(self.lines) > 1 and (
             self._error_at > position or any(since - DELAY_NS <= event.at_ns <= until for since, until in self._gaps)
         ):
-            self.counts["told"] += 1
+            self.counts["reported"] += 1
             return
         whole = [line.name for line in self.lines if event.frame in line.hashes.get(self.topic.name, ())]
         by_line = [venue.suffered.get((line.name, self.topic), {}).get(key) for line in self.lines]
@@ -143,7 +143,7 @@ class EventReader:
             self.counts["displaced" if whole else "unprovable"] += 1
             self.causes.update(suffered)
         elif whole and self._overflow_at > position:
-            self.counts["told"] += 1  # it came late, and was among the latest of those that found no room
+            self.counts["reported"] += 1  # it came late, and was among the latest of those that found no room
         elif whole:
             self._lose(f"event {number} came whole to the socket of {whole}, and not out of the stream: {key!r}")
         else:

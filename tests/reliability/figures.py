@@ -1,4 +1,4 @@
-"""The figures of all of a soak's processes together, and the bounds they are held to."""
+"""The combined figures of all processes of a soak, and the bounds that they must meet."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ from tests.reliability.book_reader import WRONG
 MEMORY_GROWTH: Final = 0.05
 TOPICS: Final = 50
 SUMS: Final = ("frames", "warm_up", "clients", "connections", "connects", "seconds", "cpu_seconds")
-COUNTS: Final = ("faults", "untold", "seen", "errors")
+COUNTS: Final = ("faults", "traceless", "seen", "errors")
 NAMED_COUNTS: Final = ("books", "line_books", "causes", "events", "event_causes")
 
 
 class Bound(NamedTuple):
-    """One thing that must hold."""
+    """One bound, and whether the run meets it."""
 
     name: str
     value: str
@@ -23,7 +23,7 @@ class Bound(NamedTuple):
 
 
 def combined(shards: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """All processes' figures as one's; ``memory`` has what each process had after each tenth of its checkpoints."""
+    """Return the figures of all processes as one; ``memory`` has the size of each after each tenth of its checkpoints."""
     figures: dict[str, Any] = {name: sum(shard[name] for shard in shards) for name in SUMS}
     figures["seconds"] = max(shard["seconds"] for shard in shards)
     figures["checkpoints"] = min(shard["checkpoints"] for shard in shards)
@@ -42,12 +42,12 @@ def combined(shards: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def total(counts: dict[str, dict[str, int]], name: str) -> int:
-    """One count over all that have it."""
+    """Return the sum of one count."""
     return sum(each.get(name, 0) for each in counts.values())
 
 
 def bounds_of(figures: dict[str, Any], *, frames: int, checkpoints: int, each_fault: int) -> list[Bound]:
-    """What must hold of a run of so much."""
+    """Return the bounds of a run of this size."""
     books, events, faults = figures["books"], figures["events"], figures["faults"]
     compared = sum(sum(counts.values()) for counts in books.values()) - total(books, "not live")
     rarest = min(faults, key=lambda kind: faults[kind])
@@ -63,11 +63,11 @@ def bounds_of(figures: dict[str, Any], *, frames: int, checkpoints: int, each_fa
             f"at least {checkpoints:,}",
             figures["checkpoints"] >= checkpoints,
         ),
-        Bound("LIVE books compared", f"{compared:,}", "more than none", compared > 0),
-        Bound("wrong books served as LIVE, but what nothing proves", f"{wrong:,}", "0", wrong == 0),
-        Bound("events lost with no gap or error, but what nothing proves", f"{lost:,}", "0", lost == 0),
+        Bound("LIVE books compared", f"{compared:,}", "at least one", compared > 0),
+        Bound("wrong books served as LIVE, except unprovable ones", f"{wrong:,}", "0", wrong == 0),
+        Bound("events lost without a gap or error, except unprovable ones", f"{lost:,}", "0", lost == 0),
         Bound(
-            "memory at the end above that after the first tenth",
+            "memory growth after the first tenth",
             ", ".join(f"{growth:+.1%}" for growth in growths) or "not measured",
             f"at most {MEMORY_GROWTH:+.0%} in each process",
             len(growths) == len(figures["memory"]) and max(growths) <= MEMORY_GROWTH,

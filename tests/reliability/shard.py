@@ -284,7 +284,7 @@ class Shard:
             "event_causes": event_causes,
             "events": events,
             "faults": {str(kind): count for kind, count in self.venue.faults.counts.items()},
-            "untold": {f"{kind} {topic}": count for (kind, topic), count in sorted(self.venue.untold.items())},
+            "traceless": {f"{kind} {topic}": count for (kind, topic), count in sorted(self.venue.traceless.items())},
             "seen": {f"{kind} {topic}": count for (kind, topic), count in sorted(self.venue.seen.items())},
             "errors": self.errors,
             "memory": self._memory,

@@ -6,32 +6,33 @@ from typing import Any
 from tests.reliability.figures import Bound
 
 HEAD = """\
-# A soak at a venue that lies
+# A soak with fault injection
 
-Written by `make soak`: clients of every dialect, of one line and of two, receive millions of frames from the embedded venue over
-real sockets, while it loses, doubles, reorders, delays, alters, cuts and splits frames, falls silent, and ends connections at the
-worst moments, all at random from a seed. At each checkpoint each LIVE book is compared, level by level by a digest, with what the
-venue truly told at the book's own sequence number, update id and time; each event of trades, orders and executions must have come,
-or an error must stand in its stream where it is missing.
+Written by `make soak`. Clients of every dialect, with one line and with two, receive millions of frames from the embedded venue
+over real sockets. Meanwhile the venue loses, duplicates, reorders, delays, alters, cuts and splits frames, falls silent, and ends
+connections at the worst moments, all at random from a seed. At each checkpoint every LIVE book is compared, level by level by a
+digest, with what the venue really sent at the book's own sequence number, update id and time. Each event of trades, orders and
+executions must have arrived, or its stream must have an error in its place.
 
-What cannot be known is counted apart, and is not assumed but shown each time: a book that differs is "unprovable" only where the
-frames that really came on its line, read by a second book that knows the protocol's rules alone and shares no code with depthwire,
-break no rule and make exactly the book that is shown; of two lines, only where furthermore their books never differed at a number
-that both had reached. An event is "unprovable" only where its frame was lost on that very line, or altered to another valid one.
+What the protocol cannot prove is counted separately, and verified each time instead of assumed. A book that differs is
+"unprovable" only if the frames that really arrived on its line break no rule and give exactly the book that is shown; a second
+book, which knows only the protocol's rules and shares no code with depthwire, reads them. With two lines their books must also
+never have differed at a number that both had reached. An event is "unprovable" only if its frame was lost on that very line, or
+altered into another valid one.
 
-What arrives damaged so that its reader can see it is provable, whether or not the reader can tell of which topic it was. The harness
-knows the topic: from the moment the frame arrived, its book must not be LIVE until the next snapshot, right as its levels may be,
-and an error must stand in its stream. A book must not be LIVE without a connection either.
+Damage that the reader can see is provable, even if the reader cannot tell which topic the frame belonged to. The harness knows the
+topic: from the moment the frame arrived, its book must not be LIVE until the next snapshot, even if its levels are right, and its
+stream must have an error. A book must not be LIVE without a connection either.
 """
 
 
 def page(figures: dict[str, Any], bounds: Sequence[Bound]) -> str:
-    """All of it, Markdown."""
+    """Return the page in Markdown."""
     return "\n".join([HEAD, *verdict(figures, bounds), *books(figures), *events(figures), *faults(figures)]) + "\n"
 
 
 def verdict(figures: dict[str, Any], bounds: Sequence[Bound]) -> list[str]:
-    """The bounds."""
+    """Return the table of bounds."""
     minutes, rate = figures["seconds"] / 60, figures["frames"] / figures["seconds"]
     memory = "; ".join(", ".join(f"{size / (1 << 20):.1f}" for size in sizes) for sizes in figures["memory"])
     return [
@@ -40,23 +41,23 @@ def verdict(figures: dict[str, Any], bounds: Sequence[Bound]) -> list[str]:
         row("---", "--:", "---", "---"),
         *(row(bound.name, bound.value, bound.bound, "yes" if bound.holds else "**no**") for bound in bounds),
         "",
-        f"Before that, {figures['warm_up']:,} frames went by to warm up; what was shown then is counted below, too.\n",
-        f"{figures['clients']} clients on {figures['connections']} connections, made {figures['connects']:,} times; {minutes:.1f} minutes, "
-        f"{rate:,.0f} frames a second, {figures['cpu_seconds'] / figures['frames'] * 1e6:.0f} µs of processor time a frame, the venue's "
-        f"included; resident memory of each process after each tenth, garbage collected and what malloc keeps in reserve given "
-        f"back first: {memory} MiB; seeds "
+        f"{figures['warm_up']:,} frames before that warmed up the processes; the tables below count them, too.\n",
+        f"{figures['clients']} clients on {figures['connections']} connections, opened {figures['connects']:,} times; {minutes:.1f} minutes, "
+        f"{rate:,.0f} frames per second, {figures['cpu_seconds'] / figures['frames'] * 1e6:.0f} µs of processor time per frame, the "
+        f"venue included; resident memory of each process after each tenth, after a garbage collection and after returning malloc's "
+        f"reserves: {memory} MiB; seeds "
         f"{', '.join(map(str, figures['seeds']))}.\n",
         *([*("- " + defect for defect in figures["defects"]), ""] if figures["defects"] else []),
     ]
 
 
 def books(figures: dict[str, Any]) -> list[str]:
-    """What the comparisons showed."""
+    """Return the tables of the comparisons."""
     names = ("right", "unprovable", "wrong", "not live")
-    head = row("", "right", "unprovable", "wrong", "not LIVE", "ceased to be right by frames")
+    head = row("", "right", "unprovable", "wrong", "not LIVE", "frames before it became wrong")
     return [
         "## Books\n",
-        "Comparisons at checkpoints, of what clients show. The last column tells why: what had happened to the frames.\n",
+        "Comparisons of what clients show, at checkpoints. The last column says what had happened to the frames before a book became wrong.\n",
         head,
         row("---", *["--:"] * 4, "---"),
         *(
@@ -64,7 +65,7 @@ def books(figures: dict[str, Any]) -> list[str]:
             for key, counts in figures["books"].items()
         ),
         "",
-        "The same of the book that each line keeps on its own; of two lines, that is what a client would show that had only this one.\n",
+        "The same for the separate book of each of two lines, which is what a client with only this line would show.\n",
         row("", "right", "unprovable", "wrong", "not LIVE"),
         row("---", *["--:"] * 4),
         *(
@@ -77,14 +78,14 @@ def books(figures: dict[str, Any]) -> list[str]:
 
 
 def causes(figures: dict[str, Any], key: str) -> str:
-    """By what had happened to the frames, how often a line's book ceased to be right."""
+    """Return how often a line's book became wrong, by what had happened to the frames."""
     counts = figures["causes"].get(key, {})
     return ", ".join(f"{name}: {count:,}" for name, count in sorted(counts.items(), key=lambda item: -item[1]))
 
 
 def events(figures: dict[str, Any]) -> list[str]:
-    """What became of events."""
-    names = ("came", "told", "unprovable", "displaced", "lost", "altered", "again")
+    """Return the table of events."""
+    names = ("came", "reported", "unprovable", "displaced", "lost", "altered", "again")
     causes = "; ".join(
         f"{key}: " + ", ".join(f"{kind} {count:,}" for kind, count in counts.items())
         for key, counts in figures["event_causes"].items()
@@ -92,23 +93,25 @@ def events(figures: dict[str, Any]) -> list[str]:
     )
     return [
         "## Events\n",
-        "`told`: missing, and an error stood at their place; `unprovable`: missing, the frame having been lost or altered without a trace; "
-        "`displaced`: an altered copy of one line came before the whole one of the other, and was taken for it; `altered`: came with a value that the venue never told, of a frame that a fault altered to another valid one; `again`: came twice.\n",
+        "`came`: arrived; `reported`: missing, with an error in their place; `unprovable`: missing, because the frame was lost or altered "
+        "without a trace; `displaced`: an altered copy from one line arrived before the intact one from the other, and was taken for it; "
+        "`altered`: arrived with a value that the venue never sent, because a fault altered the frame into another valid one; `again`: arrived "
+        "twice.\n",
         row("", *names),
         row("---", *["--:"] * len(names)),
         *(row(key, *(f"{counts.get(name, 0):,}" for name in names)) for key, counts in figures["events"].items()),
         "",
-        f"By which fault events are unprovable or displaced: {causes or 'none are'}.\n",
+        f"Faults that made events unprovable or displaced: {causes or 'none'}.\n",
     ]
 
 
 def faults(figures: dict[str, Any]) -> list[str]:
-    """How often each kind happened, and what readers were told."""
-    told = ", ".join(
+    """Return how often each kind of fault happened, and which errors were reported."""
+    reported = ", ".join(
         f"`{name}` {count:,}" for name, count in sorted(figures["errors"].items(), key=lambda item: -item[1])
     )
     traceless, seen = (
-        ", ".join(f"{name} {count:,}" for name, count in sorted(figures[key].items())) for key in ("untold", "seen")
+        ", ".join(f"{name} {count:,}" for name, count in sorted(figures[key].items())) for key in ("traceless", "seen")
     )
     return [
         "## Faults\n",
@@ -116,12 +119,12 @@ def faults(figures: dict[str, Any]) -> list[str]:
         row("---", "--:"),
         *(row(kind, f"{count:,}") for kind, count in figures["faults"].items()),
         "",
-        f"Of these, those that leave no trace, by the topic of their frame: {traceless or 'none'}.\n",
-        f"Those that its reader can see, as the frame arrives damaged, by the topic that it was of: {seen or 'none'}.\n",
-        f"Errors told to `on_error`: {told}.",
+        f"Faults that left no trace, by the topic of their frame: {traceless or 'none'}.\n",
+        f"Faults that the reader can see, because the frame arrives damaged, by its topic: {seen or 'none'}.\n",
+        f"Errors reported to `on_error`: {reported}.",
     ]
 
 
 def row(*cells: str) -> str:
-    """A table's row."""
+    """Return a row of a table."""
     return f"| {' | '.join(cells)} |"

@@ -40,27 +40,27 @@ def test_what_the_rules_prove_is_caught_and_by_the_very_frame_that_proves_it(top
 @pytest.mark.parametrize("topic", TOPICS)
 def test_what_arrives_damaged_is_caught_at_once(topic: str) -> None:
     damaged = examine(synthetic(topic)).damaged
-    assert damaged == {kind: {"frames": FRAMES, "live": 0, "untold": 0} for kind in DAMAGES}
+    assert damaged == {kind: {"frames": FRAMES, "live": 0, "unreported": 0} for kind in DAMAGES}
 
 
 def test_a_reader_that_passes_damage_over_is_shown_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(DAMAGES, "nothing left", lambda raw: raw)
     counts = examine(synthetic(TOPICS[2])).damaged["nothing left"]
-    assert counts == {"frames": FRAMES, "live": FRAMES, "untold": FRAMES}
+    assert counts == {"frames": FRAMES, "live": FRAMES, "unreported": FRAMES}
 
 
 def test_v5_misses_nothing_but_a_last_frame() -> None:
     examined = examine(synthetic(TOPICS[2]))
     *early, last = examined.removed
     assert [outcome.caught_after for outcome in early] == [1] * (FRAMES - 1)
-    assert last.kind == detection.NOTHING_BEHIND
+    assert last.kind == detection.NOTHING_AFTER
     assert all(outcome.error for outcome in examined.swapped)
 
 
 def test_v2_misses_sizes_alone_and_says_how_long_they_were_wrong() -> None:
     examined = examine(synthetic(TOPICS[0]))
     missed = [outcome for outcome in examined.removed if outcome.kind]
-    assert any(outcome.kind == f"{detection.HEALED}, sizes alone" and outcome.wrong for outcome in missed)
+    assert any(outcome.kind == f"{detection.HEALED}, sizes only" and outcome.wrong for outcome in missed)
     assert any(outcome.error and outcome.wrong for outcome in examined.removed)
     assert all(outcome.error for outcome in examined.swapped)
 

@@ -85,7 +85,7 @@ class TrueBook:
         self.total = digest.total(self.total, levels.get(price, 0), -before)
 
 
-class ToldBook(NamedTuple):
+class SentBook(NamedTuple):
     """A book's digest after a frame, and that frame's hash."""
 
     digest: int
@@ -194,7 +194,7 @@ class WatchedVenue(Venue):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.speaks_to: Connection | None = None
-        self.told: dict[AnyTopic, dict[Numbers, ToldBook]] = {}
+        self.sent: dict[AnyTopic, dict[Numbers, SentBook]] = {}
         """What was told of each book, by its numbers, in order."""
         self.snapshots: set[int] = set()
         """The hashes of snapshots that were made for one connection."""
@@ -203,7 +203,7 @@ class WatchedVenue(Venue):
         """By line: the events whose frame was lost or altered on it."""
         self.damaged: dict[tuple[str, int], Damaged] = {}
         """By line and hash: what was sent damaged. Whoever receives it takes it away."""
-        self.untold: Counter[tuple[str, str]] = Counter()
+        self.traceless: Counter[tuple[str, str]] = Counter()
         """Faults that leave no trace, by kind and kind of topic."""
         self.seen: Counter[tuple[str, str]] = Counter()
         """The same of those whose reader sees that its message is damaged."""
@@ -239,7 +239,7 @@ class WatchedVenue(Venue):
         topic, raw = frame.topic, frame.raw
         if topic in self.books:
             book = self._books.setdefault(topic, TrueBook())
-            self._tell_book(topic, book.apply(raw), ToldBook(book.total, hash(raw)))
+            self._tell_book(topic, book.apply(raw), SentBook(book.total, hash(raw)))
         elif is_event(topic.name):
             self._tell_events(topic, raw)
         super()._release(frame)
@@ -249,8 +249,8 @@ class WatchedVenue(Venue):
             self._tell_events(frame.topic, frame.raw)
         super()._release_private(frame)
 
-    def _tell_book(self, topic: AnyTopic, numbers: Numbers, book: ToldBook) -> None:
-        books = self.told.setdefault(topic, {})
+    def _tell_book(self, topic: AnyTopic, numbers: Numbers, book: SentBook) -> None:
+        books = self.sent.setdefault(topic, {})
         known = books.get(numbers)
         assert known is None or known.digest == book.digest, f"{topic}: two books have the numbers {numbers}"
         if known is None:
@@ -296,7 +296,7 @@ class WatchedVenue(Venue):
         return "" if self.speaks_to is None else self._lines.get(self.speaks_to, "")
 
     def _note(self, fault: Fault, topic: str, raw: bytes, number: int) -> None:
-        (self.seen if number else self.untold)[fault, topic.partition(".")[0]] += 1
+        (self.seen if number else self.traceless)[fault, topic.partition(".")[0]] += 1
         connection = self.speaks_to
         if connection is None or not is_event(topic) or topic not in connection.topics:
             return
