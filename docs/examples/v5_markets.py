@@ -1,4 +1,4 @@
-"""The current dialect: books, the merged ticker and trades of a symbol at a v5 endpoint; by default the embedded venue."""
+"""The current dialect: books, the merged ticker and trades at a v5 endpoint, by default of the embedded venue."""
 
 import sys
 
