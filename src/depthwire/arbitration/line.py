@@ -12,7 +12,8 @@ from depthwire.feed.channel import Channel
 from depthwire.session.futures import mark_retrieved
 from depthwire.session.health import Health
 from depthwire.session.pool import Sessions
-from depthwire.session.session import Held, Session, Subscription, raise_all, refuse_unsubscribed, taken_back_on_failure
+from depthwire.session.session import Held, Session, taken_back_on_failure
+from depthwire.session.subscription import Subscription, raise_all, refuse_unsubscribed
 
 NO_CREDENTIALS: Final = (
     f"a private topic needs an API key and secret: give api_key and api_secret to connect(), or set {KEY_VARIABLE} and "

@@ -30,7 +30,8 @@ from depthwire.feed.channel import BookChannel, Channel, EventChannel, RawChanne
 from depthwire.session.futures import mark_retrieved
 from depthwire.session.health import Health
 from depthwire.session.reports import Reports
-from depthwire.session.session import Held, Session, Subscription, raise_all, refuse_unsubscribed, taken_back_on_failure
+from depthwire.session.session import Held, Session, taken_back_on_failure
+from depthwire.session.subscription import Subscription, raise_all, refuse_unsubscribed
 from depthwire.settings import Settings
 
 

@@ -102,6 +102,19 @@ class Connection:
         made._backoff = self._backoff
         return made
 
+    def succeed(self, old: "Connection", owner: ConnectionOwner) -> None:
+        """Take an older connection's place: serve its ``owner``, continue its counts, and feed its tap."""
+        self.owner, self.feed.tap = owner, old.feed.tap
+        self.status = msgspec.structs.replace(
+            old.status,
+            phase=self.status.phase,
+            until_ns=self.status.until_ns,
+            attempts=old.status.attempts + self.status.attempts,
+            connects=old.status.connects + self.status.connects,
+            sign_in_refusal=self.status.sign_in_refusal,
+            sign_in_ns=self.status.sign_in_ns,
+        )
+
     def note(self, phase: Phase, *, wait_s: float | None = None, **changes: Any) -> None:
         """Enter a phase, which lasts ``wait_s`` where that is known; what is closed stays so."""
         if self.closed:

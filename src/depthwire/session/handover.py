@@ -6,15 +6,10 @@ the old one's place. From then on a reader's channel joins the new feed as soon 
 
 import asyncio
 import random
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Final, Protocol
 
-import msgspec
-
-from depthwire.book.types import BookState
 from depthwire.bybit.dialect import Dialect, means_unknown
-from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.topics import Topic
 from depthwire.errors import (
     AuthError,
@@ -22,7 +17,6 @@ from depthwire.errors import (
     DamagedFrame,
     DepthwireError,
     FrameError,
-    StreamGap,
     SubscriptionRejected,
     SubscriptionTimeout,
 )
@@ -30,53 +24,44 @@ from depthwire.feed.channel import (
     BookChannel,
     Channel,
     EventChannel,
-    LiveBook,
-    PatternChannel,
     RawChannel,
     StateChannel,
 )
-from depthwire.feed.listener import Feed
+from depthwire.session.channels import SessionChannels
 from depthwire.session.connection import Connection
 from depthwire.session.resync import Resyncs
+from depthwire.session.twins import EventTwin, RawTwin, StateTwin
 from depthwire.settings import Settings
 
 POLL_S: Final = 0.01
 RETRY_PARTS: Final = 10  # of its age, until a handover that failed is tried again
 
 
-class Wanted(Protocol):
-    """A subscription, for as much as this module is concerned."""
-
-    def confirm(self) -> object: ...
-
-
-class Old(Protocol):
-    """A session, for as much as this module is concerned."""
-
-    connection: Connection
-    channels: dict[str, Channel]
-    earlier_frames: int
-    resyncs: Resyncs
-    settings: Settings
+class Replaceable(Protocol):
+    """The part of a session that a handover needs."""
 
     @property
-    def subscriptions(self) -> Mapping[Topic, Wanted]: ...
+    def connection(self) -> Connection: ...
+    @property
+    def channels(self) -> Mapping[str, Channel]: ...
+    @property
+    def registry(self) -> SessionChannels: ...
+    @property
+    def resyncs(self) -> Resyncs: ...
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def subscriptions(self) -> Collection[Topic]: ...
     @property
     def dialect(self) -> Dialect: ...
     @property
     def report(self) -> Callable[[DepthwireError], object]: ...
-    def new_channel(self, topic: str) -> Channel | None: ...
     def topic_unknown(self, topic: str, error: DepthwireError) -> object: ...
-    def begin_tasks(self) -> None: ...
-    def connection_up(self) -> object: ...
-    def connection_down(self, reason: str) -> object: ...
-    def signed_in(self) -> object: ...
-    def sign_in_refused(self, error: AuthError) -> object: ...
-    def on_frame_error(self, error: FrameError) -> object: ...
+    def continue_on(self, connection: Connection) -> object: ...
     def on_unrouted(self, topic: str, message: bytes) -> Channel | None: ...
 
 
-async def keep_young(session: Old, age_s: float) -> None:
+async def keep_young(session: Replaceable, age_s: float) -> None:
     """Hand a session's connection over whenever it is up to a tenth younger than ``age_s``, for ever."""
     while True:
         connection = session.connection
@@ -86,216 +71,10 @@ async def keep_young(session: Old, age_s: float) -> None:
             await Handover(session).run()
 
 
-class Recorder:
-    """A reader of events that keeps them, behind ``events`` from before."""
-
-    def __init__(self, events: list[Any]) -> None:
-        self.events = events
-
-    def push(self, events: list[Any], report: object) -> None:
-        """Take a frame's events."""
-        self.events += events
-
-    def break_off(self, error: DepthwireError) -> None:
-        """Nobody reads it here."""
-
-    def finish(self) -> None:
-        """No more events will come."""
-
-
-class StateTwin:
-    """A book's or an instrument's channel, and its twin on the new connection."""
-
-    def __init__(self, channel: BookChannel | StateChannel, twin: BookChannel | StateChannel) -> None:
-        self.channel, self.twin = channel, twin
-        self._stops: tuple[Callable[[], None], ...] = ()
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether the new connection has what the old one had."""
-        return not self.twin.needs_snapshot or self.channel.needs_snapshot
-
-    def join(self, feed: Feed) -> None:
-        """Lead the new feed's frames to the reader's channel: now, or when the twin has caught up with it."""
-        if self._caught_up():
-            self._take_over(feed)
-        elif not self._stops:
-            # A twin that is STALE has lost a frame that the reader's channel will not get either.
-            self._stops = (
-                self.twin.state.on_change(lambda *_: self.join(feed)),
-                self.twin.state.on_state(lambda twin: self.force(feed) if twin.state is BookState.STALE else None),
-            )
-
-    def _caught_up(self) -> bool:
-        return not self.twin.needs_snapshot and sequence(self.twin.state) >= sequence(self.channel.state)
-
-    def _take_over(self, feed: Feed) -> None:
-        self.leave()
-        feed.channels.add(self.channel)
-        self.channel.state.adopt(self.twin.state)
-
-    def force(self, feed: Feed) -> None:
-        """The twin does not catch up: the state must be fetched anew."""
-        self.leave()
-        feed.channels.add(self.channel)
-        self.channel.state.mark_stale("the new connection does not go on where the old one ended")
-
-    def leave(self) -> None:
-        """Listen no more."""
-        for stop in self._stops:
-            stop()
-        self._stops = ()
-
-
-def sequence(state: LiveBook | Instrument) -> tuple[int, int]:
-    """By which states of one topic compare, whichever connection they are from."""
-    if isinstance(state, Instrument):
-        return state.frame_seq, state.ts_exchange_us  # it changes with the clock, too, where nobody trades
-    return (state.cross_seq, 0) if state.cross_seq else (0, state.ts_exchange_us)  # option frames of 2023 have no seq
-
-
-class Overlap(NamedTuple):
-    """How many events of either part come before the end of what both have."""
-
-    old: int
-    new: int
-
-
-class EventTwin:
-    """A channel of events, its twin on the new connection, and what each of them brought since both were asked for."""
-
-    def __init__(self, channel: EventChannel, twin: EventChannel) -> None:
-        self.channel, self.twin = channel, twin
-        # A topic may begin with its last event, which readers have had.
-        self._old, self._new = Recorder([] if channel.latest is None else [channel.latest]), Recorder([])
-        channel.join(self._old)
-        twin.join(self._new)
-        self._skip: list[Any] = []
-        self._feed: Feed | None = None
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether it is known where in the old connection's events the new one's begin."""
-        return not self._new.events or overlap(self._old.events, self._new.events) is not None
-
-    def join(self, feed: Feed) -> None:
-        """Hand out what the new connection is ahead, or skip what it is yet to bring once more."""
-        old, new = self._old.events, self._new.events
-        self.leave()
-        at = overlap(old, new)
-        if at is None and new and old:
-            now_ns = time.time_ns()
-            self.channel.connection_lost("the new connection's events do not go on where the old one's ended", now_ns)
-            self.channel.connection_back(now_ns)
-        rest, self._skip = (new, old) if at is None else (new[at.new :], old[at.old :])
-        if rest:
-            self.channel.hand(rest)
-        if not self._skip:
-            feed.channels.add(self.channel)
-            return
-        self.twin.join(self)
-        self._feed = feed
-
-    def push(self, events: list[Any], report: object) -> None:
-        """Events of the new connection, of which the old one has brought the first ones already."""
-        fresh = []
-        for event in events:
-            if event in self._skip:
-                del self._skip[: self._skip.index(event) + 1]
-            else:
-                fresh.append(event)
-        if fresh:
-            self.channel.hand(fresh)
-        if not self._skip and self._feed is not None:
-            self.force(self._feed)
-
-    def break_off(self, error: DepthwireError) -> None:
-        """Events may be missing here: a frame could not be read, or arrived damaged."""
-        if isinstance(error, FrameError):
-            self.channel.refuse(error)
-        elif isinstance(error, StreamGap):
-            self.channel.damaged(error.reason, error.since_ns, error.until_ns)
-
-    def finish(self) -> None:
-        """No more events will come."""
-
-    def force(self, feed: Feed) -> None:
-        """Whatever comes from now on is new."""
-        self.twin.leave(self)
-        feed.channels.add(self.channel)
-
-    def leave(self) -> None:
-        """Listen no more."""
-        self.channel.leave(self._old)
-        self.twin.leave(self._new)
-
-
-class RawTwin:
-    """A channel of raw frames, its twin on the new connection, and the frames that this one brought so far.
-
-    Bytes of two connections cannot be joined: readers meet a StreamGap, and after it all frames of the new connection.
-    """
-
-    is_ready = True
-
-    def __init__(self, channel: RawChannel, twin: RawChannel) -> None:
-        self.channel, self.twin = channel, twin
-        self._new = Recorder([])
-        twin.join(self._new)
-
-    def join(self, feed: Feed) -> None:
-        """Hand out what the new connection brought, and lead its frames to the readers' channel.
-
-        A channel that belongs to another one is fed by the twin until that other one joins the feed.
-        """
-        self.leave()
-        if not isinstance(self.channel, PatternChannel):  # which has no frames
-            now_ns = time.time_ns()
-            self.channel.connection_lost("the connection was replaced by a new one, whose frames follow", now_ns)
-            self.channel.connection_back(now_ns)
-        if self._new.events:
-            self.channel.hand(self._new.events)
-        if feed.channels.get(self.channel.topic) is self.twin:
-            feed.channels.add(self.channel)
-        else:
-            self.twin.join(self)
-
-    def push(self, events: list[Any], report: object) -> None:
-        """A frame of the new connection."""
-        self.channel.hand(events)
-
-    def break_off(self, error: DepthwireError) -> None:
-        """Frames may be missing here."""
-        if isinstance(error, FrameError):
-            self.channel.refuse(error)
-
-    def finish(self) -> None:
-        """No more frames will come."""
-
-    def force(self, feed: Feed) -> None:
-        """It has joined already."""
-
-    def leave(self) -> None:
-        """Record no more."""
-        self.twin.leave(self._new)
-
-
-def overlap(old: list[Any], new: list[Any]) -> Overlap | None:
-    """Behind which events two parts of one stream, of which ``new`` begins later, have both brought the same.
-
-    None where neither begins in the other. O(old × new), as a rule O(old + new).
-    """
-    for at in range(len(old)):
-        count = min(len(old) - at, len(new))
-        if count and old[at] == new[0] and old[at : at + count] == new[:count]:
-            return Overlap(at + count, count)
-    return None
-
-
 class Handover:
     """One handover of a session's connection: the owner of the new one until that is the session's."""
 
-    def __init__(self, session: Old) -> None:
+    def __init__(self, session: Replaceable) -> None:
         self._session = session
         self._new = session.connection.another(self)
         self._twins: dict[str, StateTwin | EventTwin | RawTwin] = {}
@@ -398,7 +177,7 @@ class Handover:
             self._twins[channel.topic] = RawTwin(channel, raw)
             self._new.feed.channels.add(raw)
             return raw
-        twin = self._session.new_channel(channel.topic)
+        twin = self._session.registry.new(channel.topic)
         if isinstance(channel, EventChannel):
             assert isinstance(twin, EventChannel)
             self._twins[channel.topic] = EventTwin(channel, twin)
@@ -412,28 +191,13 @@ class Handover:
     def _switch(self) -> None:
         """From here on the session's connection is the new one."""
         session, old, new = self._session, self._session.connection, self._new
-        new.owner = session
-        new.status = msgspec.structs.replace(
-            new.status,
-            attempts=old.status.attempts + new.status.attempts,
-            connects=old.status.connects + new.status.connects,
-            losses=old.status.losses,
-            last_loss=old.status.last_loss,
-            lost_ns=old.status.lost_ns,
-            close_code=old.status.close_code,
-            close_reason=old.status.close_reason,
-        )
-        session.earlier_frames += old.feed.frames
-        session.connection = session.resyncs.connection = new
-        tap = new.feed.tap = old.feed.tap
+        session.continue_on(new)
+        tap = new.feed.tap
         if tap is not None:
             for ts_recv_ns, payload in self._taped:
                 tap(ts_recv_ns, memoryview(payload))
         for twin in (*self._raw_twins.values(), *self._twins.values()):
             twin.join(new.feed)
-        for subscription in session.subscriptions.values():
-            subscription.confirm()
-        session.begin_tasks()
         new.spawn(self._finish(old))
         old.begin_close()
 

@@ -4,11 +4,8 @@ import asyncio
 import os
 import time
 import weakref
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from functools import partial
 
 from depthwire.bybit.dialect import Dialect, means_unknown
 from depthwire.bybit.topics import Topic
@@ -21,67 +18,18 @@ from depthwire.errors import (
     FrameError,
     SubscriptionRejected,
     SubscriptionTimeout,
-    TopicError,
     shortened,
 )
-from depthwire.feed.channel import Channel, EventChannel, PatternChannel, RawChannel, with_raw
+from depthwire.feed.channel import Channel, EventChannel, with_raw
 from depthwire.feed.listener import Feed
 from depthwire.runtime.loop_end import when_closed
+from depthwire.session.channels import SessionChannels
 from depthwire.session.connection import Connection
-from depthwire.session.futures import mark_retrieved
 from depthwire.session.handover import keep_young
 from depthwire.session.options import ConnectOptions
 from depthwire.session.reports import Reports
 from depthwire.session.resync import Resyncs
-from depthwire.settings import Backoff
-
-
-@dataclass(eq=False)
-class Subscription:
-    """A topic that is wanted, the channels that serve it, and whether the venue has confirmed it.
-
-    ``confirmed`` is of the connection at hand, ``established`` of any so far. ``callers`` counts who asked for it.
-    ``on_channel`` is called with each channel that serves a pattern: a PatternChannel, and one for each topic that
-    frames bring.
-    ``is_typed`` tells that a caller wants what the frames mean, not only their bytes.
-    """
-
-    topic: Topic
-    confirmed: "asyncio.Future[None]"
-    backoff: Backoff
-    established: bool = False
-    callers: int = 0
-    is_typed: bool = False
-    channels: dict[str, Channel] = field(default_factory=dict)
-    on_channel: list[Callable[[Channel], object]] = field(default_factory=list)
-
-    @classmethod
-    def to(cls, topic: Topic, backoff: Backoff) -> "Subscription":
-        """One that is yet to be asked for; ``backoff`` paces the requests that repeat it."""
-        return cls(topic, confirmation(), backoff)
-
-    def await_again(self) -> None:
-        """What the venue has said of it holds no more."""
-        if self.confirmed.done():
-            self.confirmed = confirmation()
-
-    @property
-    def is_confirmed(self) -> bool:
-        """Whether the connection at hand serves it."""
-        return self.confirmed.done() and self.confirmed.exception() is None
-
-    def confirm(self) -> None:
-        """The venue serves it."""
-        self.established = True
-        if not self.confirmed.done():
-            self.confirmed.set_result(None)
-
-
-def confirmation() -> "asyncio.Future[None]":
-    """The venue's word that is yet to come."""
-    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    future.add_done_callback(mark_retrieved)
-    return future
+from depthwire.session.subscription import Subscription, raise_all, refuse_unsubscribed
 
 
 class Session:
@@ -93,21 +41,23 @@ class Session:
 
     def __init__(self, url: str, dialect: Dialect, options: ConnectOptions, reports: Reports) -> None:
         self.dialect = dialect
-        self.channels: dict[str, Channel] = {}
         self.earlier_frames = 0
         self.subscriptions: dict[Topic, Subscription] = {}
         self.report = reports.report
         self.settings = options.settings
-        self._scanner = options.scanner
-        self._book_decoder = dialect.book_decoder()
         self._new: list[Subscription] = []
         self._forget_loop: Callable[[], None] = lambda: None
-        self._holders: Counter[str] = Counter()  # how many subscriptions each channel serves
         self.connection = Connection(self, url, dialect, options)
         self.resyncs = Resyncs(
             self.connection, dialect.limits.args_per_request, self.settings, self.report, self.topic_unknown
         )
+        self.registry = SessionChannels(dialect, options, self.resyncs, self.report)
         _sessions.add(self)
+
+    @property
+    def channels(self) -> dict[str, Channel]:
+        """The channels by topic."""
+        return self.registry.by_topic
 
     @property
     def feed(self) -> Feed:
@@ -124,9 +74,9 @@ class Session:
         self._forget_loop()
         self._forget_loop = when_closed(asyncio.get_running_loop(), self.loop_closed)
         await self.connection.open()
-        self.begin_tasks()
+        self._begin_tasks()
 
-    def begin_tasks(self) -> None:
+    def _begin_tasks(self) -> None:
         """What is done beside a connection, for as long as it is the session's."""
         self.connection.spawn(self.resyncs.watch())
         if self.settings.max_connection_age_s is not None:
@@ -136,7 +86,17 @@ class Session:
         """Connect as soon as that can be done, where :meth:`open` has failed and nothing tries again."""
         if not self.connection.is_kept:
             self.connection.keep_trying()
-            self.begin_tasks()
+            self._begin_tasks()
+
+    def continue_on(self, connection: Connection) -> None:
+        """Go on with another connection, which serves all of the session's topics; the old one is the caller's."""
+        old, self.connection = self.connection, connection
+        self.resyncs.connection = connection
+        self.earlier_frames += old.feed.frames
+        connection.succeed(old, self)
+        for subscription in self.subscriptions.values():
+            subscription.confirm()
+        self._begin_tasks()
 
     async def close(self, error: DepthwireError | None = None) -> None:
         """End the connection and all readers; callers that wait get ``error``, or else a ClientClosed."""
@@ -206,7 +166,7 @@ class Session:
         """A topic that was not asked for by its own name: a pattern's, or nobody's."""
         for subscription in self.subscriptions.values():
             if subscription.topic.covers(topic):
-                channel = self._serve(topic, subscription)
+                channel = self.registry.hold(topic, subscription)
                 if channel is not None:
                     self.resyncs.served(topic)
                 if (pattern := subscription.channels.get(subscription.topic.text)) is not None:
@@ -234,7 +194,8 @@ class Session:
         Raises ClientClosed or ClientForked.
         """
         self.connection.refuse_closed()
-        hand = partial(self._hand_raw, on_channel) if raw else on_channel
+        registry = self.registry
+        hand = (lambda channel: on_channel(registry.raw(channel))) if raw else on_channel
         found, new = [], []
         for topic in topics:
             subscription = self.subscriptions.get(topic)
@@ -244,7 +205,7 @@ class Session:
             subscription.is_typed |= not raw
             own = () if topic.is_pattern and not raw and self._brings_states(topic) else (topic.text,)
             for name in dict.fromkeys((*own, *subscription.channels)):
-                self._serve(name, subscription)
+                self.registry.hold(name, subscription)
             if topic.is_pattern:
                 subscription.on_channel.append(hand)
             for channel in subscription.channels.values():
@@ -273,58 +234,6 @@ class Session:
         """The channel of a concrete topic, if there is one."""
         channel = self.channels.get(topic)
         return () if channel is None else (channel,)
-
-    def new_channel(self, topic: str) -> Channel | None:
-        """A channel for a concrete topic, which nobody reads yet; None where the dialect has no such topic."""
-        return self.dialect.channel(topic, scanner=self._scanner, decoder=self._book_decoder)
-
-    def _serve(self, topic: str, subscription: Subscription) -> Channel | None:
-        """The channel of a topic or pattern, made where there is none yet, as one of the subscription's."""
-        known = channel = self.channels.get(topic)
-        if known is None and subscription.topic.is_pattern and subscription.topic.text == topic:
-            channel = PatternChannel(topic)
-            self._route(channel)
-        elif known is None or (subscription.is_typed and type(known) is RawChannel):
-            channel = self.new_channel(topic) if subscription.is_typed else RawChannel(topic)
-            if channel is None:
-                return None
-            self._route(channel)
-            if known is not None:
-                self._replace(known, channel)
-        assert channel is not None
-        if topic not in subscription.channels:
-            self._holders[topic] += 1
-        subscription.channels[topic] = channel
-        for callback in subscription.on_channel:
-            callback(channel)
-        return channel
-
-    def _route(self, channel: Channel) -> None:
-        self.channels[channel.topic] = channel
-        channel.attach(self.report, self.settings.slow_callback_s or 0.0)
-        self.feed.channels.add(channel)
-        self.resyncs.add(channel)
-
-    def _replace(self, raw: Channel, channel: Channel) -> None:
-        """A topic of which only raw frames were read so far is read as what it means from now on, too."""
-        channel.raw, topic = raw, raw.topic
-        for subscription in self.subscriptions.values():
-            if topic in subscription.channels:
-                subscription.channels[topic] = channel
-                if subscription.is_confirmed:
-                    self.resyncs.served(topic)
-                    if channel.needs_snapshot:
-                        self.resyncs.fetch(topic)
-
-    def _hand_raw(self, on_channel: Callable[[Channel], object], channel: Channel) -> None:
-        """Hand on the channel of a topic's raw frames, made where there is none yet."""
-        if isinstance(channel, RawChannel):
-            on_channel(channel)
-            return
-        if channel.raw is None:
-            channel.raw = RawChannel(channel.topic)
-            channel.raw.attach(self.report, self.settings.slow_callback_s or 0.0)
-        on_channel(channel.raw)
 
     def _subscribe(self, subscriptions: Sequence[Subscription]) -> None:
         wanted = [each for each in subscriptions if self.subscriptions.get(each.topic) is each and self._may_ask(each)]
@@ -416,31 +325,14 @@ class Session:
             if subscription.topic.text == topic:
                 self._forget(subscription, error)
             elif topic in subscription.channels:
-                del subscription.channels[topic]
-                self._let_go(topic, error)
+                self.registry.release(topic, subscription, error)
 
     def _forget(self, subscription: Subscription, why: str | DepthwireError) -> None:
         """Want a topic no more; its channels end, but those that another subscription shares."""
         if self.subscriptions.get(subscription.topic) is subscription:
             del self.subscriptions[subscription.topic]
-        channels, subscription.channels = subscription.channels, {}
-        for topic in channels:
-            self._let_go(topic, why)
-
-    def _let_go(self, topic: str, why: str | DepthwireError) -> None:
-        """One subscription less is served by a channel; with the last one it ends, for a reason or with an error."""
-        self._holders[topic] -= 1
-        if self._holders[topic]:
-            return
-        del self._holders[topic]
-        self.feed.end(topic)
-        self.resyncs.remove(topic)
-        channel = self.channels.pop(topic)
-        for each in with_raw((channel,)):
-            if isinstance(why, str):
-                each.finish(why)
-            else:
-                each.fail(why)
+        for topic in tuple(subscription.channels):
+            self.registry.release(topic, subscription, why)
 
     async def confirmed(self, subscriptions: Iterable[Subscription]) -> None:
         """Wait for the venue's answers; raises SubscriptionRejected, of all refused ones, or SubscriptionTimeout."""
@@ -538,28 +430,6 @@ async def taken_back_on_failure(held: Held) -> AsyncIterator[None]:
             if not session.connection.closed:
                 session.connection.spawn(session.take_back(subscriptions))
         raise
-
-
-def refuse_unsubscribed(topics: Iterable[Topic], subscribed: Container[Topic]) -> None:
-    """Raise TopicError where a topic is not subscribed."""
-    for topic in topics:
-        if topic not in subscribed:
-            raise TopicError(f"{topic.text!r} is not subscribed")
-
-
-def raise_all(outcomes: Iterable[BaseException | None]) -> None:
-    """Raise the errors among these as one: a refusal names all refused topics; of all others the first one counts."""
-    errors = [error for error in outcomes if error is not None]
-    reasons = {
-        topic: reason
-        for error in errors
-        if isinstance(error, SubscriptionRejected)
-        for topic, reason in error.reasons.items()
-    }
-    if reasons:
-        raise SubscriptionRejected.of(reasons)
-    if errors:
-        raise errors[0]
 
 
 _sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()
