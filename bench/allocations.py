@@ -1,4 +1,4 @@
-"""How often Python is asked for memory while a frame becomes a book: counted in front of Python's own allocators."""
+"""Allocations while a frame is applied to a book, counted in front of Python's allocators."""
 
 import tempfile
 from pathlib import Path
@@ -10,7 +10,7 @@ from offline import feed, restart
 
 
 def measure() -> list[dict[str, Any]]:
-    """Allocations per frame, by stream and lane."""
+    """Return the allocations per frame, by stream and lane."""
     with tempfile.TemporaryDirectory() as folder:
         loops = load(build(Path(folder)))
     rows = []
@@ -20,7 +20,7 @@ def measure() -> list[dict[str, Any]]:
             channel, path = stream.channel(scanner=lane == "scanner"), feed()
             path.channels.add(channel)
             raws = [stream.snapshot, *stream.deltas]
-            loops.receive(path, raws)  # what grows once has grown
+            loops.receive(path, raws)  # after growth that happens once
             restart(path, stream.snapshot)
             per_frame[lane] = loops.allocations_of(path, stream.deltas) / len(stream.deltas)
         rows.append({"stream": stream.name, "per_frame": per_frame})

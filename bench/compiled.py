@@ -1,4 +1,4 @@
-"""Builds ``loops.pyx`` into a folder of the caller's, and imports it."""
+"""Build ``loops.pyx`` into a folder of the caller, and import it."""
 
 import importlib.util
 import sys
@@ -11,7 +11,7 @@ SOURCE = Path(__file__).with_name("loops.pyx")
 
 
 def build(folder: Path) -> Path:
-    """Compile the module ``loops`` below ``folder``. Raises ImportError where Cython or setuptools is missing."""
+    """Compile the module ``loops`` below ``folder``. Raises ImportError if Cython or setuptools is missing."""
     from Cython.Build import cythonize
     from setuptools import Distribution, Extension
     from setuptools.command.build_ext import build_ext
@@ -29,7 +29,7 @@ def build(folder: Path) -> Path:
 
 
 def load(path: Path) -> Any:
-    """Import what ``build`` made."""
+    """Import the module that ``build`` compiled."""
     spec = importlib.util.spec_from_file_location("loops", path)
     assert spec is not None
     assert spec.loader is not None

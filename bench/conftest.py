@@ -1,4 +1,4 @@
-"""Each benchmark replays many frames a round; the table at the end tells the time of one."""
+"""Each benchmark replays many frames per round; the table at the end shows the time of one."""
 
 import gc
 from collections.abc import Callable, Iterator
@@ -47,7 +47,7 @@ def loops(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(autouse=True)
 def frozen_heap() -> Iterator[None]:
-    """The collector would visit all frames of all streams in the midst of a round."""
+    """Keep the collector from visiting all frames of all streams in the middle of a round."""
     gc.collect()
     gc.freeze()
     yield

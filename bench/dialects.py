@@ -1,4 +1,4 @@
-"""What each dialect has for a book topic: its channel on either lane, its decoder, and its typed message."""
+"""The parts of each dialect for a book topic: its channel on either lane, its decoder, and its typed message."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ V2, V5 = "v2", "v5"
 _shared_decoders: dict[str, BookDecoder] = {
     V2: V2BookDecoder(),
     V5: V5BookDecoder(),
-}  # one for all books, as a feed has it
+}  # one for all books, as in a feed
 _decode_v2 = msgspec.json.Decoder(messages.OrderBookSnapshot | messages.OrderBookDelta).decode
 _decode_v5 = msgspec.json.Decoder(
     v5_orderbook.OrderBookSnapshot[list[v5_orderbook.PricePoint]]
@@ -35,7 +35,7 @@ def symbol_of(topic: str) -> str:
 
 
 def book_decoder(topic: str) -> BookDecoder:
-    """A new decoder of the topic's dialect."""
+    """Return a new decoder of the topic's dialect."""
     return V5BookDecoder() if dialect_of(topic) == V5 else V2BookDecoder()
 
 
@@ -47,11 +47,11 @@ def book_scanner(topic: str) -> Scanner:
 
 
 def book_channel(topic: str, depth: int, *, scanner: bool) -> BookChannel:
-    """A new channel with an empty book, on the scanner's lane or on the decoder's."""
+    """Return a new channel with an empty book, on the scanner's lane or on the decoder's."""
     book = LiveBook(topic, symbol_of(topic), depth)
     return BookChannel(book, _shared_decoders[dialect_of(topic)], book_scanner(topic) if scanner else None)
 
 
 def typed_decoder(topic: str) -> Callable[[bytes], object]:
-    """msgspec's decoding alone, of the same typed message that the topic's decoder reads."""
+    """Return msgspec's decoder alone, for the same typed message that the topic's decoder reads."""
     return _decode_v5 if dialect_of(topic) == V5 else _decode_v2

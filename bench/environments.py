@@ -1,4 +1,4 @@
-"""Environments of the contenders: one for each set of packages that can live together."""
+"""Environments of the contenders: one for each set of compatible packages."""
 
 import re
 import shutil
@@ -14,7 +14,7 @@ WORDS = 200
 
 
 class Environment(NamedTuple):
-    """``python`` runs in it; ``why_not`` says why it could not be made, and is "" where it was."""
+    """An environment: ``python`` is its interpreter; ``why_not`` says why it could not be made, "" if it was."""
 
     name: str
     packages: tuple[str, ...]
@@ -41,7 +41,7 @@ PEERS = CONTAINERS, PYBIT_V2, PYBIT_V5, CCXT, CRYPTOFEED, NAUTILUS, WEBSOCKETS
 
 
 def made(environment: Environment) -> Environment:
-    """The environment with its packages installed, or with the reason why it has none. Made once, then found again."""
+    """Return the environment with its packages installed, or with the reason why not. It is made only once."""
     if not environment.packages:
         return environment
     stamp = environment.folder / "installed"
@@ -57,14 +57,14 @@ def made(environment: Environment) -> Environment:
         except (OSError, subprocess.TimeoutExpired) as error:
             return environment._replace(why_not=f"not installed: {type(error).__name__}: {error}"[:WORDS])
         if finished.returncode:
-            lines = [line for line in finished.stderr.splitlines() if line.startswith("ERROR")] or ["ERROR: no word"]
+            lines = [line for line in finished.stderr.splitlines() if line.startswith("ERROR")] or ["ERROR: no output"]
             return environment._replace(why_not=f"not installed: {lines[-1].removeprefix('ERROR: ')}"[:WORDS])
     stamp.write_text(wanted)
     return environment
 
 
 def versions(environment: Environment) -> list[str]:
-    """``NAME VERSION`` of each package that was asked for."""
+    """Return ``NAME VERSION`` of each requested package."""
     names = [re.split("[=>]", package)[0] for package in environment.packages]
     code = "import sys\nfrom importlib.metadata import version\nfor name in sys.argv[1:]: print(name, version(name))"
     finished = subprocess.run([environment.python, "-c", code, *names], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""Part 1: what one frame costs, from its bytes to a book that is current."""
+"""Part 1: the cost of one frame, from its bytes to an updated book."""
 
 import math
 import tempfile
@@ -46,7 +46,7 @@ PEERS = (
 
 
 def measure(plan: Plan) -> dict[str, Any]:
-    """Per stream: median ns per frame of each contender, and the ratios of depthwire's lanes to the others."""
+    """Return, by stream, the median ns per frame of each contender and the ratios of depthwire's lanes to others."""
     streams = frames.streams() if not plan.quick else frames.streams()[:2]
     skipped: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
@@ -90,7 +90,7 @@ def contenders(plan: Plan, path: Path, skipped: dict[str, str]) -> Iterable[Cont
 
 
 def judged(workers: list[Worker], number: int) -> tuple[list[Worker], dict[str, str]]:
-    """Those that end a stream with the same top of book, and what keeps the others from being measured."""
+    """Return the contenders that end a stream with the same top of book, and why the others cannot be measured."""
     answers = {worker.name: worker.answers[number] for worker in workers}
     right = top_of(answers[MSGSPEC])
     able, unable = [], {}
@@ -114,7 +114,7 @@ def same(one: list[float], other: list[float]) -> bool:
 
 
 def ratios(rounds: dict[str, list[float]]) -> dict[str, dict[str, float]]:
-    """``ratios[a][b]``: a's time by b's, for depthwire's two lanes over all others."""
+    """Return ``ratios[a][b]``, a's time divided by b's, for depthwire's two lanes and all others."""
     return {
         lane: {name: round(ratio(rounds[lane], each), 4) for name, each in rounds.items() if name != lane}
         for lane in (SCANNER, MSGSPEC)

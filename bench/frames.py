@@ -32,7 +32,7 @@ class Stream(NamedTuple):
     deltas: list[bytes]
 
     def channel(self, *, scanner: bool = False) -> BookChannel:
-        """A new channel for the topic, with an empty book."""
+        """Return a new channel for the topic, with an empty book."""
         return book_channel(self.topic, self.depth, scanner=scanner)
 
     def decoder(self) -> BookDecoder:
@@ -45,13 +45,13 @@ class Head(msgspec.Struct):
 
 
 def tapes() -> Path:
-    """The folder of recorded frames: DEPTHWIRE_TAPES, else ../shared/data beside the checkout. It may be absent."""
+    """Return the folder of recordings, DEPTHWIRE_TAPES or ../shared/data next to the checkout. It may not exist."""
     beside = Path(__file__).resolve().parents[2] / "shared" / "data"
     return Path(os.environ.get("DEPTHWIRE_TAPES", beside))
 
 
 def recorded() -> list[Stream]:
-    """Every book topic of every recording, from its first snapshot to the next one or the end."""
+    """Return every book topic of every recording, from its first snapshot to the next one or the end."""
     head = msgspec.json.Decoder(Head).decode
     streams = []
     for path in sorted(tapes().glob("*.frames*")):
@@ -69,7 +69,7 @@ def recorded() -> list[Stream]:
 
 
 def synthetic() -> list[Stream]:
-    """200 levels a side: the embedded venue's market, one topic of either dialect."""
+    """Return two streams of the embedded venue's market with 200 levels per side, one of each dialect."""
     topics = "orderBook_200.100ms.BTCUSD", "orderBook_200.100ms.BTCUSDT"
     market = SyntheticMarket(seed=1, start_ns=START_NS)
     told = market.frames([topic for topic in market.topics if topic.name in topics])
@@ -84,14 +84,14 @@ def synthetic() -> list[Stream]:
 
 
 class DeepBook:
-    """A seeded book of many levels, shown as a linear topic shows its own: the best ``depth`` a side.
+    """A seeded book of many levels, published like a linear topic: the best ``depth`` levels per side.
 
-    Its frames are like those recorded of linear symbols: of a frame's changes, two thirds are updates; a level that
-    goes lets one appear at the far end, one that comes pushes one out; half of it happens within 6 levels of the top.
+    Its frames resemble recorded ones of linear symbols: two thirds of the changes are updates; a deleted level lets one
+    appear at the far end, and an inserted one pushes one out; half of the changes are within 6 levels of the top.
     """
 
     def __init__(self, depth: int, seed: int = 1, topic: str = "") -> None:
-        self.random = random.Random(seed)  # noqa: S311  # a market to be repeated, not a secret
+        self.random = random.Random(seed)  # noqa: S311  # a repeatable market, not a secret
         self.depth = depth
         self.topic = topic or f"orderBook_{depth}.BTCUSDT"
         self.symbol = self.topic.rpartition(".")[2]
@@ -138,7 +138,7 @@ class DeepBook:
             del levels[key]
             self.extend(levels)
         else:
-            # The free tick nearest the middle: what went there comes back, so that the spread stays as it is.
+            # The free tick nearest the middle, so that deleted levels return and the spread does not grow.
             free = next(tick for tick in range(1 if rank < 2 else key, max(levels) + 2) if tick not in levels)
             levels[free] = self.size()
             del levels[max(levels)]
@@ -150,17 +150,17 @@ class DeepBook:
         return 1 + int(self.random.lognormvariate(8, 1.1))
 
     def wire(self, side: str, key: int, size: int | None = None) -> str:
-        """A level in the linear dialect, prices in steps of 0.50 around 60,000."""
+        """Return a level in the linear dialect, with prices in steps of 0.50 around 60,000."""
         half_units = 120_000 + (key if side == "Sell" else -key)
-        stands = "" if size is None else f',"size":{size / 1000:g}'
+        sized = "" if size is None else f',"size":{size / 1000:g}'
         return (
             f'{{"price":"{half_units / 2:.2f}","symbol":"{self.symbol}","id":"{half_units * 5000}",'
-            f'"side":"{side}"{stands}}}'
+            f'"side":"{side}"{sized}}}'
         )
 
 
 def generated(depth: int) -> Stream:
-    """A topic of more levels than the exchange has ever offered."""
+    """Return a topic with more levels than the exchange has ever offered."""
     book = DeepBook(depth)
     return Stream(
         f"generated {book.topic}", book.topic, depth, book.snapshot(), [book.delta() for _ in range(GENERATED_DELTAS)]
@@ -168,12 +168,12 @@ def generated(depth: int) -> Stream:
 
 
 def streams() -> list[Stream]:
-    """All of them, recorded first."""
+    """Return all streams, recorded ones first."""
     return [*recorded(), *synthetic(), generated(1000)]
 
 
 def write(measurable: list[Stream], path: Path) -> None:
-    """As ``worker.py`` and the yardstick read them: ``#TOPIC<TAB>DEPTH``, then a frame a line."""
+    """Write streams for ``worker.py`` and the yardstick: ``#TOPIC<TAB>DEPTH``, then one frame per line."""
     with path.open("wb") as file:
         for stream in measurable:
             file.write(f"#{stream.topic}\t{stream.depth}\n".encode())

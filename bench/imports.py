@@ -1,4 +1,4 @@
-"""How long importing takes, in a new process each time."""
+"""The time that importing takes, in a new process each time."""
 
 import os
 import subprocess
@@ -13,9 +13,9 @@ WHAT = {"depthwire": "depthwire", "its dependencies": "numpy, msgspec, picows"}
 
 
 def measure(plan: Plan) -> dict[str, Any]:
-    """Median ms, and the median of the rounds' ratios."""
+    """Return the median ms, and the median of the ratios of all rounds."""
     seconds: dict[str, list[float]] = {what: [] for what in WHAT}
-    # Where no bytecode may be written, a package in place would be compiled at each import, unlike what is installed.
+    # If no bytecode may be written, an editable package is compiled at each import, unlike an installed one.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     for _ in range(1 + 2 * plan.frame_rounds):
         for what, names in WHAT.items():

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Loops over frames in C, so that the interpreter's own time stays out of the measurement.
+"""Loops over frames in C, so that the measurement excludes the interpreter's time.
 
 Built when the benchmarks run, against the .pxd files that depthwire ships.
 """
@@ -31,7 +31,7 @@ cdef extern from "Python.h" nogil:
 cdef class DecodedFrames:
     """DecodedFrames(decoders, book, raws)
 
-    Frames decoded beforehand: a decoder's frame holds until its next call, so each has a decoder of its own.
+    Frames decoded beforehand: a decoder's frame is valid until its next call, so each frame has a separate decoder.
     """
 
     cdef list decoders
@@ -43,7 +43,7 @@ cdef class DecodedFrames:
         self.decoders, self.book, self.raws = decoders, book, raws
 
     def decode(self):
-        """Decode all anew: to apply a frame swaps its sizes with the book's."""
+        """Decode all frames again, because applying a frame swaps its sizes with the book's."""
         cdef BookDecoder decoder
         self.frames = []
         for decoder, raw in zip(self.decoders, self.raws):
@@ -56,7 +56,7 @@ cdef class DecodedFrames:
 
 
 cdef class IdleChannel(Channel):
-    """A channel that leaves its frames alone: what remains is the feed's routing."""
+    """A channel that ignores its frames, so that only the feed's routing is measured."""
 
     cdef int on_frame(self, const char* data, Py_ssize_t size, const char* behind_topic, int64_t ts_recv_ns) except -1:
         self.frames += 1
@@ -64,7 +64,7 @@ cdef class IdleChannel(Channel):
 
 
 def decode(BookDecoder decoder, Book book, list raws):
-    """msgspec's decoding and the proof of each level, without applying."""
+    """Run msgspec's decoding and the check of each level, without applying."""
     for raw in raws:
         decoder.decode(PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw), book)
 
@@ -75,18 +75,18 @@ def decode_and_apply(BookDecoder decoder, Book book, list raws):
 
 
 def measured(run):
-    """Call ``run``: a function of its own, so that a profiler can be told to count inside it alone."""
+    """Call ``run``. This is a separate function so that a profiler can count inside it alone."""
     run()
 
 
 def receive(Feed feed, list raws):
-    """The feed's path, called from C."""
+    """Run the feed's path, called from C."""
     for raw in raws:
         feed.on_message(PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw), 0)
 
 
 def read_best(Book book, int64_t times):
-    """The best bid, read from C; their sum, so that no read can be left out."""
+    """Read the best bid from C; return the sum, so that the compiler cannot remove a read."""
     cdef double total = 0.0
     cdef int64_t number
     for number in range(times):
@@ -121,7 +121,7 @@ cdef void plain_free(void* ctx, void* block) noexcept nogil:
 
 
 def allocations_of(Feed feed, list raws):
-    """How often Python's allocators (of objects, of memory, raw) are asked for memory while a feed takes the frames."""
+    """Return how often Python's allocators (objects, memory, raw) are called while a feed takes the frames."""
     global allocations
     cdef PyMemAllocatorDomain[3] domains = [PYMEM_DOMAIN_RAW, PYMEM_DOMAIN_MEM, PYMEM_DOMAIN_OBJ]
     cdef PyMemAllocatorEx counting

@@ -1,4 +1,4 @@
-"""What a measurement was made on."""
+"""The machine and versions of a measurement."""
 
 import platform
 import sys
@@ -10,7 +10,7 @@ import depthwire
 
 
 def cpu() -> str:
-    """The processor's name, where the system tells it."""
+    """Return the processor's name, if the system provides it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -20,7 +20,7 @@ def cpu() -> str:
 
 
 def facts() -> str:
-    """One line of Markdown."""
+    """Return one line of Markdown."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("msgspec", "numpy", "picows"))
     return (
         f"{cpu()}, {platform.system()} {platform.machine()}, CPython {sys.version.split()[0]}, "

@@ -1,4 +1,4 @@
-"""Memory of one book, all included: ``python memory.py DEPTH`` prints bytes per book in a process of its own."""
+"""Memory of one book, everything included: ``python memory.py DEPTH`` prints bytes per book."""
 
 import gc
 import subprocess
@@ -13,17 +13,17 @@ from offline import feed
 BOOKS = 1_000
 KINDS = {25: "orderBookL2_25", 200: "orderBook_200.100ms"}
 MEASURE = "Private_Dirty"
-_decoder = LINEAR.book_decoder()  # one for all books, as a session has it
+_decoder = LINEAR.book_decoder()  # one for all books, as in a session
 
 
 def private_bytes() -> int:
-    """What the process has of its own, as the system counts it."""
+    """Return the private memory of the process, as the system counts it."""
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(MEASURE))
 
 
 def per_book(depth: int) -> float:
-    """Channel, live book, scanner, routes and levels, after a snapshot and some deltas; bytes."""
+    """Return the bytes of channel, live book, scanner, routes and levels, after a snapshot and some deltas."""
     path = feed()
     source = DeepBook(depth, topic=f"{KINDS[depth]}.COIN0000USDT")
     raws = [source.snapshot(), *(source.delta() for _ in range(20))]
@@ -38,7 +38,7 @@ def per_book(depth: int) -> float:
 
 
 def warm(path: Any, depth: int, raws: list[bytes]) -> None:
-    """Books that are not counted: what grows once for all is grown."""
+    """Make books that are not counted, so that everything shared has grown already."""
     for number in range(10):
         add(path, depth, f"WARM{number:04}USDT", raws)
 
@@ -52,9 +52,9 @@ def add(path: Any, depth: int, name: str, raws: list[bytes]) -> None:
 
 
 def measure() -> dict[str, Any]:
-    """KiB per book by depth, or why not."""
+    """Return KiB per book by depth, or the reason why it was not measured."""
     if not Path("/proc/self/smaps_rollup").exists():
-        return {"skipped": "the system does not tell what memory a process has of its own"}
+        return {"skipped": "the system does not report the private memory of a process"}
     found = {}
     for depth in KINDS:
         run = subprocess.run([sys.executable, __file__, str(depth)], capture_output=True, text=True, check=True)

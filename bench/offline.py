@@ -6,7 +6,7 @@ from depthwire.feed.listener import Feed
 
 
 class Owner:
-    """A feed's owner for whom nothing may go wrong: a benchmark of frames that fail would measure something else."""
+    """A feed's owner that raises on any error: a benchmark of frames that fail would measure something else."""
 
     def on_connected(self, transport: object) -> NoReturn:
         raise AssertionError("there is no socket")
@@ -28,7 +28,7 @@ def feed() -> Feed:
 
 
 def restart(path: Feed, *snapshots: bytes) -> None:
-    """Begin the feed's books again, though their snapshots are older than they are."""
+    """Restart the feed's books, although the snapshots are older than the books."""
     for channel in path.channels:
         channel.start_over()
     for raw in snapshots:

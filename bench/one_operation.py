@@ -18,7 +18,7 @@ SIDES = (
 
 
 def measure(plan: Plan) -> dict[str, Any]:
-    """Per operation: median ns of each contender."""
+    """Return the median ns of each contender, for each operation."""
     skipped: dict[str, str] = {}
     with ExitStack() as stack:
         workers = []

@@ -1,4 +1,4 @@
-"""One operation on one side of a book: where in it, how deep it is, and how long it takes."""
+"""One operation on one side of a book: its place, the depth of the side, and its duration."""
 
 from collections.abc import Callable
 from itertools import product
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 LEVELS = 25, 200, 1_000, 10_000
 PLACES = "top", "middle", "far end"
 CHANGES = "insert", "update", "delete"
-BATCH = 8  # operations between two looks at the clock; the side has half of it fewer or more levels than it says
+BATCH = 8  # operations between two readings of the clock; the side has up to half as many levels more or fewer
 BATCHES = 25
 
 
@@ -26,26 +26,26 @@ OPERATIONS = [Operation(*row) for row in product(CHANGES, PLACES, LEVELS)] + [
 
 
 def operation_cases(module: Any) -> list[Callable[[], float]]:
-    """The cases of one of ``sides``, in the order of OPERATIONS."""
+    """Return the cases of one of ``sides``, in the order of OPERATIONS."""
     return [case(module, operation) for operation in OPERATIONS]
 
 
 def keys_at(place: str, levels: int) -> list[int]:
-    """Odd keys between the even ones that stand, of which the greatest is the best."""
+    """Return odd keys between the even ones of the side, whose greatest is the best."""
     standing = levels - BATCH // 2
     lowest = {"top": standing - BATCH, "middle": (standing - BATCH) // 2, "far end": 0}[place]
     return [2 * number + 1 for number in range(lowest, lowest + BATCH)]
 
 
 def case(module: Any, operation: Operation) -> Callable[[], float]:
-    """A function that returns the ns of one operation, from Python, the loop's own included."""
+    """Return a function that measures one operation from Python, in ns, including the loop."""
     kind, place, levels = operation
     side = module.Side()
     side.insert([2 * number for number in range(levels - BATCH // 2)])
     if not place:
         return lambda: timed(side.read_best, BATCHES * BATCH) / (BATCHES * BATCH)
     keys = keys_at(place, levels)
-    keys = [keys[index * 3 % BATCH] for index in range(BATCH)]  # in no order, the same in each batch
+    keys = [keys[index * 3 % BATCH] for index in range(BATCH)]  # in random order, the same in each batch
 
     def measure() -> float:
         total = 0

@@ -11,45 +11,45 @@ Results = dict[str, Any]
 HEAD = """\
 # Benchmarks
 
-Written by `make bench`, which measures everything below in one run on one machine. What these numbers do not mean:
+Written by `make bench`, which measures everything below in one run on one machine. Before you read the numbers:
 
 - **They are not your machine's.** Ratios between contenders that took turns in the same run carry over; nanoseconds
   do not.
-- **They say nothing of the network.** A frame that has crossed an ocean is milliseconds old; wire to book is loopback.
-- **A frame is not a frame.** Cost grows with the changes in it; recordings of quiet symbols say little about a crash.
+- **They do not include the network.** A frame that has crossed an ocean is milliseconds old; wire to book is loopback.
+- **Frames differ.** Cost grows with the changes in a frame; recordings of quiet symbols do not show a crash.
 - **Caches are warm.** A contender replays one stream for a while before the next takes its turn. In a process that does
   other work between frames every contender is slower, and those that touch less memory lose less.
-- **Contenders do different work.** depthwire proves each frame against the book (sequence, depth, crossing, each price
-  against its id) and takes it back whole where it does not fit; the yardstick and most of the others believe what they
-  are told. Those with callbacks, copies and histories pay for what they offer beyond a book.
-- **A contender that is misused would look slow.** Each runs the handler that its own users run; `bench/peers` shows
+- **Contenders do different work.** depthwire checks each frame against the book (sequence, depth, crossing, each price
+  against its id) and rolls it back if it does not fit; the yardstick and most of the others do not check. Those with
+  callbacks, copies and histories pay for what they offer beyond a book.
+- **A contender that is used wrongly would look slow.** Each runs the handler that its users run; `bench/peers` shows
   which. Before its time counts it must end each stream with the same best bid and ask, and their sizes.
-- **What is not here was not measured.** A contender that could not be installed is listed with the reason.
+- **Some contenders are missing.** Those that could not be installed are listed with the reason.
 """
 
 FRAMES = """\
 ## Frame to book
 
-From a frame's bytes in memory to a book that is current, called from Python (the C++ yardstick excepted), ns per delta;
+From a frame's bytes in memory to an updated book, called from Python (except the C++ yardstick), in ns per delta:
 medians of rounds in which all contenders took turns, in processor time of their thread. `msgspec decode alone` makes
 typed messages and no book. The yardstick, `bench/yardstick`, is simdjson On-Demand with sorted vectors, in C++17 at
-`-O3 -march=native`; depthwire is compiled without knowing the processor, as its wheels are.
+`-O3 -march=native`; depthwire is compiled for any processor of the platform, like its wheels.
 """
 
 OPERATIONS = """\
 ## One operation
 
-ns, called from Python, the loop's own time included, on one side of a book of so many levels, give or take 4; keys are
-integers.
+In ns, called from Python, including the loop's own time, on one side of a book with the given number of levels (± 4).
+Keys are integers.
 """
 
 WIRE = """\
 ## Wire to book
 
-One-way latency over loopback, µs: from the time at which a sender in another process was to send a frame to the time at
-which the receiver's user was told, each process on a CPU of its own where there are two. The sender keeps its schedule
-whether or not the receiver keeps up, and latency counts from the schedule: that is the correction for coordinated
-omission. HdrHistogram, 3 digits. Receivers named `alone` keep no book.
+One-way latency over loopback in µs: from the time at which a sender in another process should send a frame to the time
+at which the receiver's user gets it. If there are two CPUs, each process is pinned to one. The sender keeps its
+schedule even if the receiver does not keep up, and latency is measured from the schedule, which corrects for
+coordinated omission. HdrHistogram, 3 digits. Receivers named `alone` keep no book.
 """
 
 
@@ -73,11 +73,11 @@ def page(results: Results, charts: Sequence[str]) -> str:
     return "\n".join(sections)
 
 
-QUICK = "**A quick run, to see whether everything works. Its numbers are worth little.**\n"
+QUICK = "**A quick run, which only checks that everything works. Its numbers are not reliable.**\n"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Numbers to the right, the first column to the left."""
+    """Return a table, with numbers aligned right and the first column left."""
     lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
     return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
 
@@ -92,7 +92,7 @@ def goals(results: Results) -> str:
         )
         for goal in targets(results)
     ]
-    return "## Numbers to reach\n\n" + table(("what", "to reach", "reached", "met"), rows)
+    return "## Targets\n\n" + table(("what", "target", "measured", "met"), rows)
 
 
 def number(value: float | None) -> str:
@@ -198,7 +198,7 @@ def scale(part: Results) -> str:
     )
     memory, replay, imports = part["memory"], part["replay"], part["imports"]
     facts = [
-        f"- memory of a book of {depth} levels a side, channel, scanner and routes included: {kib:.1f} KiB"
+        f"- memory of a book of {depth} levels per side, including channel, scanner and routes: {kib:.1f} KiB"
         for depth, kib in memory.get("kib_per_book", {}).items()
     ]
     facts += [f"- importing {what}: {ms:.0f} ms" for what, ms in imports["ms"].items()]

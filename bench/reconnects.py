@@ -1,8 +1,8 @@
 """50 connections dropped at once, against the embedded venue: ``python bench/reconnects.py`` writes docs/reconnects.
 
-They are dropped twice. The first time the venue is there at once; the second time it refuses every handshake for ten
-minutes. The venue notes each attempt when it arrives. This machine is exempt from the budget of attempts; here it is
-not, and nothing else differs from a client of the exchange. Exits with 1 where the budget was exceeded.
+They are dropped twice. The first time the venue accepts connections at once; the second time it refuses every handshake
+for ten minutes. The venue records when each attempt arrives. Connections to this machine are normally exempt from the
+limit on attempts; in this run they are not. Exits with status 1 if the limit was exceeded.
 """
 
 import argparse
@@ -25,18 +25,18 @@ from depthwire.venue import SyntheticMarket, Venue
 CLIENTS = 50
 MINUTES_5 = 300.0
 BIN_S = 0.05
-FIRST_S = 1.0  # what the first panel shows
+FIRST_S = 1.0  # shown by the first panel
 PAGE = """# 50 connections dropped at once
 
-Written by `make reconnects`, which runs 50 clients with a book each in one process against the embedded venue, with
-default settings, drops all 50 connections at one moment, and notes each attempt as it arrives at the venue. The
-exchange allows 500 connections in 5 minutes from one address; this machine itself, else exempt, counts in this run.
+Written by `make reconnects`. It runs 50 clients with one book each in one process against the embedded venue, with
+default settings, drops all 50 connections at once, and records each attempt as it arrives at the venue. The exchange
+allows 500 connections in 5 minutes from one address. Connections to the same machine are usually exempt, here not.
 
 ![attempts over time](reconnects.svg)
 
 | | |
 | --- | --: |
-| all dropped, the venue is there: attempts | {calm_attempts} |
+| all dropped, the venue accepts: attempts | {calm_attempts} |
 | most of them within {bin_ms:.0f} ms | {calm_most} |
 | from the first to the last of them | {calm_spread_s:.2f} s |
 | every book LIVE again after | {calm_live_s:.2f} s |
@@ -44,15 +44,15 @@ exchange allows 500 connections in 5 minutes from one address; this machine itse
 | most of them within {bin_ms:.0f} ms | {away_most} |
 | most attempts in any 5 minutes, of 500 | {peak} |
 | fewest and most attempts of one client | {least_each} and {most_each} |
-| longest that no client tried | {longest_pause_s:.1f} s |
-| every book LIVE again, after the venue is back | {back_s:.1f} s |
+| longest time without an attempt | {longest_pause_s:.1f} s |
+| every book LIVE again after the venue accepts | {back_s:.1f} s |
 
 {machine}
 """
 
 
 class Attempts(NamedTuple):
-    """When attempts arrived, in seconds, and by how many clients each was made."""
+    """The times of attempts in seconds, and the number of attempts of each client."""
 
     calm: list[float]
     calm_live_s: float
@@ -63,7 +63,7 @@ class Attempts(NamedTuple):
 
 
 class CountingVenue(Venue):
-    """Notes when each handshake arrives, and refuses all of them while it is ``away``."""
+    """A venue that records when each handshake arrives, and refuses all of them while it is ``away``."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -75,14 +75,14 @@ class CountingVenue(Venue):
 
 
 async def until_live(books: list[Any]) -> float:
-    """When all are."""
+    """Return the time when all books are LIVE."""
     while not all(book.state is BookState.LIVE for book in books):  # noqa: ASYNC110  # any of them may be the last
         await asyncio.sleep(0.005)
     return time.monotonic()
 
 
 async def measure(away_s: float, settings: Settings) -> Attempts:
-    """Both drops."""
+    """Measure both drops."""
     async with CountingVenue(SyntheticMarket(seed=1)) as venue, AsyncExitStack() as stack:
         clients = [
             await stack.enter_async_context(depthwire.connect(venue.inverse_url, settings=settings))
@@ -118,7 +118,7 @@ async def measure(away_s: float, settings: Settings) -> Attempts:
 
 
 def trailing(at_s: list[float], window_s: float) -> list[int]:
-    """At each attempt, how many there were in the window that ends with it."""
+    """Return, for each attempt, the number of attempts in the window that ends with it."""
     return [number - bisect_left(at_s, when - window_s) + 1 for number, when in enumerate(at_s)]
 
 
@@ -129,13 +129,13 @@ def most(at_s: list[float], width_s: float) -> int:
 def chart(found: Attempts, away_s: float, window_s: float) -> Any:
     figure, (first, second) = plt.subplots(1, 2, figsize=(10, 3.5), width_ratios=(2, 3))
     bins = [number * BIN_S for number in range(round(FIRST_S / BIN_S) + 1)]
-    first.hist(found.calm, bins=bins, color=OURS, label="the venue is there")
+    first.hist(found.calm, bins=bins, color=OURS, label="the venue accepts")
     first.hist(found.away, bins=bins, histtype="step", color=OTHERS, label="the venue refuses")
     first.set(xlabel="s after all 50 were dropped", ylabel=f"attempts in {BIN_S * 1e3:.0f} ms", xlim=(0, FIRST_S))
     first.legend(fontsize=7)
     minutes = [(at_s - found.every[0]) / 60 for at_s in found.every]
     second.plot(minutes, trailing(found.every, window_s), color=OURS, drawstyle="steps-post")
-    second.axhline(pacing.CONNECTIONS, color="#b3261e", linestyle="--", linewidth=1, label="what the exchange allows")
+    second.axhline(pacing.CONNECTIONS, color="#b3261e", linestyle="--", linewidth=1, label="the exchange's limit")
     second.set(
         xlabel="minutes since the first connection",
         ylabel=f"attempts in the last {window_s:g} s",

@@ -1,4 +1,4 @@
-"""Offline replay as the command does it: a tape of the inverse recording's book frames, many times over."""
+"""Offline replay as in the command: a tape of the inverse recording's book frames, repeated many times."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ RUNS = 3
 
 
 def measure(plan: Plan) -> dict[str, Any]:
-    """Frames and bytes of frames a second, in the median of some runs, one core; or why not."""
+    """Return the median of frames and bytes per second on one core, or the reason why it was not measured."""
     streams = [stream for stream in frames.recorded() if stream.name.startswith("inverse")]
     if not streams:
         return {"skipped": f"no inverse recording in {frames.tapes()}"}
@@ -24,7 +24,7 @@ def measure(plan: Plan) -> dict[str, Any]:
         tape = Path(folder) / "tape.frames"
         with tape.open("wb") as file:
             file.writelines(b"%d\t%s\n" % (frames.START_NS, raw) for raw in raws)
-        # A tape may be older than the one before; within one, nothing may.
+        # A tape may be older than the one before, but frames within a tape must be in order.
         command = [sys.executable, "-m", "depthwire", "replay", "--json", *[str(tape)] * times]
         reports = []
         for _ in range(RUNS):

@@ -1,6 +1,6 @@
-"""Runs the benchmarks: ``python bench/run.py [--quick] [--no-peers] [--parts frames,operations,reads,scale,wire]``.
+"""Run the benchmarks: ``python bench/run.py [--quick] [--no-peers] [--parts frames,operations,reads,scale,wire]``.
 
-Writes ``results.json``, ``README.md`` and charts into ``docs/benchmarks``, or where ``--out`` says.
+Writes ``results.json``, ``README.md`` and charts into ``docs/benchmarks`` or the folder of ``--out``.
 """
 
 import argparse
@@ -34,9 +34,11 @@ PARTS: dict[str, Callable[[Plan], dict[str, Any]]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="whether everything works; the numbers are worth little")
+    parser.add_argument(
+        "--quick", action="store_true", help="check that everything works; the numbers are not reliable"
+    )
     parser.add_argument("--no-peers", action="store_true", help="install nothing, measure depthwire alone")
-    parser.add_argument("--parts", default=",".join(PARTS), help="which parts, of %(default)s")
+    parser.add_argument("--parts", default=",".join(PARTS), help="the parts to run, default %(default)s")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks", help="folder of the results")
     arguments = parser.parse_args()
     plan = Plan(arguments.quick, not arguments.no_peers)

@@ -1,4 +1,4 @@
-"""The numbers to reach, each computed from a run: what is asked, what was reached, and whether that is enough."""
+"""The targets, each computed from a run: the limit, the measured value, and whether it is met."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -7,11 +7,11 @@ from frame_to_book import DECODE, MSGSPEC, ORDER_BOOK, PYBIT_V2, PYBIT_V5, SCANN
 from wire_to_book import BUSY, DEPTHWIRE, PICOWS, PYBIT
 
 Results = dict[str, Any]
-WIRE_RATE = 2_000  # frames a second, about what a busy day's topics bring
+WIRE_RATE = 2_000  # frames per second, about as many as the topics of a busy day
 
 
 class Target(NamedTuple):
-    """``reached`` is None where this run did not measure it."""
+    """A target; ``reached`` is None if this run did not measure it."""
 
     what: str
     wanted: str
@@ -30,7 +30,7 @@ def targets(results: Results) -> list[Target]:
 
 
 def at_most(what: str, limit: float, value: float | None, wanted: str = "", unit: str = "", note: str = "") -> Target:
-    """A target that a value may not exceed."""
+    """Return a target that a value must not exceed."""
     wanted = f"≤ {wanted or f'{limit:g}{unit}'}"
     if value is None:
         return Target(what, wanted, None, False)
@@ -39,14 +39,14 @@ def at_most(what: str, limit: float, value: float | None, wanted: str = "", unit
 
 
 def at_least(what: str, limit: float, value: float | None, unit: str) -> Target:
-    """A target that a value must come up to."""
+    """Return a target that a value must reach."""
     if value is None:
         return Target(what, f"≥ {limit:g}{unit}", None, False)
     return Target(what, f"≥ {limit:g}{unit}", f"{value:.3g}{unit}", value >= limit)
 
 
 def frame_targets(results: Results) -> Iterator[Target]:
-    """The worst recording counts."""
+    """Yield the targets of frames, for which the worst recording counts."""
     for what, lane, other, dialects, limit, wanted in (
         ("scanner lane / C++ yardstick, each recording", SCANNER, YARDSTICK, ("v2", "v5"), 0.5, ""),
         ("msgspec lane / msgspec decode alone", MSGSPEC, DECODE, ("v2", "v5"), 1.25, ""),
@@ -63,7 +63,7 @@ def frame_targets(results: Results) -> Iterator[Target]:
         reaching = sum(ratio <= limit for ratio, _ in found)
         note = f" ({stream}); {reaching} of {len(rows)} recordings reach it"
         target = at_most(what, limit, worst, wanted, note=note)
-        # A recording on which either of the two could not be measured reaches nothing.
+        # A recording on which one of the two could not be measured does not meet the target.
         yield target._replace(met=target.met and len(found) == len(rows))
 
 

@@ -1,6 +1,6 @@
 """One client with a thousand books of v5 at the embedded venue: ``python bench/thousand_symbols.py [SECONDS]``.
 
-The venue is a process of its own, which plays its market as fast as this one reads. Prints as JSON: the connections
+The venue is a separate process, which plays its market as fast as this one reads. Prints as JSON: the connections
 that the topics needed, how long it took until every book was LIVE, memory per book (its snapshot, channel and share of
 the sockets included), and processor time per frame from the socket to the current book, of this process alone.
 """
@@ -26,16 +26,16 @@ TIMEOUT_S = 120.0
 
 
 async def serve() -> None:
-    """The venue, until its standard input ends."""
+    """Run the venue until its standard input ends."""
     async with Venue(SyntheticMarket(seed=1, more=SYMBOLS), speed=math.inf) as venue:
         print(venue.v5_url("linear"), flush=True)
         await asyncio.to_thread(sys.stdin.read)
 
 
 async def hold(url: str, seconds: float) -> dict[str, Any]:
-    """A client's books for some seconds."""
+    """Measure a client's books for some seconds."""
     async with depthwire.connect(url, settings=Settings(timeout_s=TIMEOUT_S)) as client:
-        await client.book("BTCUSDT")  # what grows once for all has grown
+        await client.book("BTCUSDT")  # after growth that happens once
         gc.collect()
         before, began_s = private_bytes(), time.perf_counter()
         symbols = [f"COIN{number:04}USDT" for number in range(1, SYMBOLS + 1)]
@@ -62,7 +62,7 @@ async def hold(url: str, seconds: float) -> dict[str, Any]:
 
 
 def measure(seconds: float = SECONDS) -> dict[str, Any]:
-    """Of a venue of its own."""
+    """Measure with a separate venue."""
     command = [sys.executable, __file__, "venue"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

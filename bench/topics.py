@@ -1,4 +1,4 @@
-"""What a frame costs by the number of topics on one connection: the same deltas each time, spread over more books."""
+"""The cost of a frame by the number of topics on one connection: the same deltas, spread over more books."""
 
 from statistics import median
 from time import thread_time_ns
@@ -17,7 +17,7 @@ PLACEHOLDER = "COIN0000USDT"
 
 
 def life(deltas: int) -> list[tuple[bytes, list[bytes]]]:
-    """A book's life in chunks, each with the snapshot that it starts from."""
+    """Return the stream of a book in chunks, each with the snapshot that it starts from."""
     book = DeepBook(DEPTH, topic=TOPIC.format(number=0))
     return [(book.snapshot(), [book.delta() for _ in range(CHUNK)]) for _ in range(deltas // CHUNK)]
 

@@ -1,4 +1,4 @@
-"""Contenders that take turns: each in its own process, none while another one measures."""
+"""Contenders that take turns, each in a separate process, so that only one measures at a time."""
 
 import subprocess
 from collections.abc import Iterable, Sequence
@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 
 
 class Contender(NamedTuple):
-    """``name`` as it is shown; ``command`` starts a process that speaks the protocol of ``worker.py``."""
+    """A contender: its ``name`` in the tables, and the ``command`` of a process with ``worker.py``'s protocol."""
 
     name: str
     command: Sequence[str]
@@ -31,20 +31,20 @@ class Worker:
         self._process.communicate()
 
     def ready(self, cases: int) -> list[str]:
-        """What each case answers at the start; one that stopped cannot do any."""
+        """Return the answer of each case at the start; a contender that stopped can do none."""
         assert self._process.stdout is not None
         for _ in range(cases):
             line = self._process.stdout.readline().strip()
             if not line:
                 assert self._process.stderr is not None
-                last = (self._process.stderr.read().strip() or "it stopped without a word").splitlines()[-1]
+                last = (self._process.stderr.read().strip() or "it stopped without output").splitlines()[-1]
                 self.answers += [f"cannot {last}"] * (cases - len(self.answers))
                 break
             self.answers.append(line)
         return self.answers
 
     def turn(self, case: int, budget_ns: float) -> float:
-        """Ns per item of one case, measured now."""
+        """Measure one case; return ns per item."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(f"{case} {budget_ns:.0f}\n")
@@ -53,7 +53,7 @@ class Worker:
 
 
 def interleaved(workers: Iterable[Worker], case: int, rounds: int, budget_ns: float) -> dict[str, list[float]]:
-    """Ns per item of one case by contender, one number a round: they take turns within each round."""
+    """Return ns per item of one case by contender, one number per round; contenders take turns within each round."""
     measured: dict[str, list[float]] = {worker.name: [] for worker in workers}
     for number in range(rounds):
         order = list(workers)
@@ -63,5 +63,5 @@ def interleaved(workers: Iterable[Worker], case: int, rounds: int, budget_ns: fl
 
 
 def ratio(over: Sequence[float], under: Sequence[float]) -> float:
-    """The median of the rounds' own ratios: what slows the machine down for a while slows both."""
+    """Return the median of the ratios of each round, because a temporary slowdown of the machine affects both."""
     return median(one / other for one, other in zip(over, under, strict=True))

@@ -1,4 +1,4 @@
-"""The near end of part 3: ``python wire_receiver.py MODULE URL STAMPS CERTIFICATE BUSY CPU``.
+"""The receiver of part 3: ``python wire_receiver.py MODULE URL STAMPS CERTIFICATE BUSY CPU``.
 
 MODULE, one of ``receivers``, calls ``stamp()`` for the snapshot and each delta, when its user could read the book;
 the time goes to STAMPS, which the sender shares. Runs until it is ended.

@@ -1,8 +1,8 @@
-"""The far end of part 3: ``python wire_sender.py FRAMES STAMPS PLAN CERTIFICATE CPU``; prints its port.
+"""The sender of part 3: ``python wire_sender.py FRAMES STAMPS PLAN CERTIFICATE CPU``; prints its port.
 
 A WebSocket server for one client, on a blocking socket: answers its subscription, sends the snapshot, then each phase
 of the plan, every frame at its own time whether or not the receiver keeps up. STAMPS is memory that the receiver
-shares: once it has stamped a phase's last frame, the next phase begins. Prints when each frame was to be sent.
+shares: once it has stamped a phase's last frame, the next phase begins. Prints when each frame should have been sent.
 """
 
 import base64
@@ -36,7 +36,7 @@ def take(connection: socket.socket, size: int) -> bytes:
     while len(taken) < size:
         some = connection.recv(size - len(taken))
         if not some:
-            raise EOFError("the receiver hung up")
+            raise EOFError("the receiver closed the connection")
         taken += some
     return taken
 
@@ -69,12 +69,12 @@ def await_stamp(stamps: "memoryview[int]", index: int) -> None:
     end = monotonic_ns() + PATIENCE_S * 1_000_000_000
     while not stamps[index]:
         if monotonic_ns() > end:
-            raise TimeoutError(f"the receiver has not come to frame {index} within {PATIENCE_S} s")
+            raise TimeoutError(f"the receiver has not reached frame {index} within {PATIENCE_S} s")
         sleep(0.001)
 
 
 def send(connection: socket.socket, frames: list[bytes], per_second: int) -> list[int]:
-    """Frames a second, or all at once where that is 0; the times at which they were to be sent."""
+    """Send frames at a rate per second, or all at once if it is 0; return their scheduled times."""
     if not per_second:
         start = monotonic_ns()
         connection.sendall(b"".join(frames))

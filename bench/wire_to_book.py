@@ -1,4 +1,4 @@
-"""Part 3: from the wire to a current book, over loopback: one-way latency by rate, and how fast a burst is through."""
+"""Part 3: from the wire to an updated book over loopback: one-way latency by rate, and the duration of a burst."""
 
 import os
 import shutil
@@ -46,7 +46,7 @@ RECEIVERS = (
 
 
 class Phase(NamedTuple):
-    """``per_second`` is 0 for a burst."""
+    """One phase of a run; ``per_second`` is 0 for a burst."""
 
     per_second: int
     count: int
@@ -62,7 +62,7 @@ class NoLatency(Exception):
 
 
 def measure(plan: Plan) -> dict[str, Any]:
-    """Per connection, rate and receiver: percentiles in µs; and ms and ns a frame of a burst."""
+    """Return, for each connection, rate and receiver, percentiles in µs, and ms and ns per frame of a burst."""
     steps = phases(plan)
     skipped: dict[str, str] = {}
     latencies: dict[tuple[str, int, str], Any] = defaultdict(lambda: HdrHistogram(1, LONGEST_NS, 3))
@@ -119,7 +119,7 @@ def measure(plan: Plan) -> dict[str, Any]:
 
 
 def write_frames(path: Path, count: int) -> None:
-    """A book's life without a second snapshot: a receiver may not meet an older frame."""
+    """Return a book's stream without a second snapshot, because a receiver must not get an older frame."""
     book = DeepBook(25, topic=TOPIC)
     with path.open("wb") as file:
         file.write(book.snapshot() + b"\n")
@@ -136,7 +136,7 @@ def make_certificate(folder: Path) -> str:
 
 
 def cpus() -> tuple[int, int]:
-    """The sender's and the receiver's CPU, -1 where there are not two."""
+    """Return the sender's and the receiver's CPU, -1 if there are not two."""
     if not hasattr(os, "sched_getaffinity"):
         return -1, -1
     here = sorted(os.sched_getaffinity(0))
@@ -144,7 +144,7 @@ def cpus() -> tuple[int, int]:
 
 
 def one_way(plan: Plan, receiver: Receiver, folder: Path, steps: list[Phase], certificate: str) -> list[list[int]]:
-    """Ns from the time at which each frame was to be sent to the receiver's stamp, by phase; raises NoLatency."""
+    """Return the ns from each frame's scheduled time to the receiver's stamp, by phase. Raises NoLatency."""
     environment = plan.environment(receiver.environment)
     if environment.why_not:
         raise NoLatency(environment.why_not)
@@ -161,7 +161,7 @@ def one_way(plan: Plan, receiver: Receiver, folder: Path, steps: list[Phase], ce
         with started(environment, script, *arguments, "busy" if receiver.busy else "asleep", receiver_cpu) as listener:
             times = list(map(int, sender.stdout.readline().split()))
             if not times:
-                raise NoLatency(last_word(listener) or last_word(sender) or "it stopped without a word")
+                raise NoLatency(last_word(listener) or last_word(sender) or "it stopped without output")
     stamps = array("q", stamps_path.read_bytes())
     found, first = [], 1
     for step in steps:
@@ -173,7 +173,7 @@ def one_way(plan: Plan, receiver: Receiver, folder: Path, steps: list[Phase], ce
 
 @contextmanager
 def started(environment: Environment, script: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A process that is ended with the block."""
+    """A process that ends with the block."""
     command = [environment.python, str(HERE / script), *arguments]
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -186,7 +186,7 @@ def started(environment: Environment, script: str, *arguments: str) -> Iterator[
 
 
 def last_word(process: subprocess.Popen[str]) -> str:
-    """The last line that a process wrote of what went wrong, once it is ended."""
+    """Return the last line of a process's error output, after it has ended."""
     process.kill()
     assert process.stderr is not None
     return (process.stderr.read().strip().splitlines() or [""])[-1]

@@ -1,9 +1,9 @@
-"""One contender in a process of its own, that measures when it is told to: ``python worker.py KIND MODULE FILE``.
+"""One contender in a separate process, which measures on request: ``python worker.py KIND MODULE FILE``.
 
 Runs in any contender's environment, so it needs nothing but Python. First one line per case, ``top …`` (what the book
 ends with), ``ok`` or ``cannot …``; then, for each line ``CASE BUDGET_NS`` on stdin, the median ns per item of as many
-passes as fit into the budget, after one that is not counted. The C++ yardstick speaks the same. Frames are timed by the
-thread's own processor time, of which other processes are no part.
+passes as fit into the budget, after one that is not counted. The C++ yardstick speaks the same protocol. Frames are
+timed by the thread's processor time, which excludes other processes.
 
 KIND ``frames``: MODULE is one of ``peers``, FILE the streams as ``streams.write`` made them. KIND ``sides``: one of
 ``sides``, no FILE.
@@ -21,14 +21,14 @@ sys.path.insert(0, __file__.rpartition("/")[0] or ".")
 
 
 class Case(NamedTuple):
-    """``measure()`` makes one pass and returns its ns per item; ``answer`` is what the parent checks."""
+    """A case: ``measure()`` makes one pass and returns its ns per item; the parent checks ``answer``."""
 
     answer: str
     measure: Callable[[], float]
 
 
 def streams(path: str) -> Iterator[tuple[str, int, list[bytes]]]:
-    """Topic, depth and frames of each stream of a file."""
+    """Return topic, depth and frames of each stream of a file."""
     topic, depth, frames = "", 0, []
     with open(path, "rb") as file:
         for line in file:
@@ -43,7 +43,7 @@ def streams(path: str) -> Iterator[tuple[str, int, list[bytes]]]:
 
 
 def frame_case(module: str, topic: str, depth: int, frames: list[bytes]) -> Case:
-    """Replaying one stream: the snapshot, which is not timed, then its deltas, which are."""
+    """Return the case of one stream: its snapshot is not timed, its deltas are."""
     try:
         peer = importlib.import_module(f"peers.{module}")
         replay, top = peer.start(topic, depth)

@@ -1,4 +1,4 @@
-"""Builds the C++ yardstick: ``python bench/yardstick.py`` prints where it is."""
+"""Build the C++ yardstick: ``python bench/yardstick.py`` prints its path."""
 
 import os
 import shlex
@@ -14,11 +14,11 @@ FLAGS = "-O3", "-march=native", "-std=c++17"
 
 
 class NoYardstick(Exception):
-    """It cannot be built here; the message says why."""
+    """The yardstick cannot be built here; the message says why."""
 
 
 def build() -> Path:
-    """Compile it where it is older than its source; raises NoYardstick."""
+    """Compile it if it is older than its source. Raises NoYardstick."""
     compiler = shlex.split(os.environ.get("CXX", "c++"))
     target = FOLDER / "yardstick"
     if target.exists() and target.stat().st_mtime > SOURCE.stat().st_mtime:

@@ -1,9 +1,9 @@
-"""Contenders of frame to book, one a module, each on the path that its own users run.
+"""Contenders of frame to book, one per module, each on the path that its users run.
 
-``start(topic, depth)`` returns ``replay(frames)``, which takes frames of that topic into a book, a snapshot first, and
-``top()``, the best bid, its size, the best ask and its size at the end, or None where there is no book. It raises
-Unspoken where the contender does not know the dialect. ``wire`` turns a frame's bytes into what the contender's own
-transport hands it.
+``start(topic, depth)`` returns two functions: ``replay(frames)`` applies frames of that topic to a book, a snapshot
+first; ``top()`` returns the best bid, its size, the best ask and its size, or None if there is no book. It raises
+Unspoken if the contender does not know the dialect. ``wire`` converts a frame's bytes into the input that the
+contender gets from its transport.
 """
 
 

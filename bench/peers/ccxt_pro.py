@@ -17,7 +17,7 @@ class Connection:
     url = "wss://stream.bybit.com/v5/public/linear"
 
     def resolve(self, result: Any, message_hash: str) -> Any:
-        """Nobody waits."""
+        """No reader waits."""
         return result
 
 

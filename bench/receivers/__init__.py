@@ -1,7 +1,7 @@
-"""Receivers of wire to book, one a module: ``run(url, stamp, certificate, busy)``.
+"""Receivers of wire to book, one per module: ``run(url, stamp, certificate, busy)``.
 
-Subscribes to TOPIC and calls ``stamp()`` for its snapshot and each delta. ``certificate`` is to be trusted, ""
-where the connection is plain. ``busy``: the event loop never sleeps.
+It subscribes to TOPIC and calls ``stamp()`` for its snapshot and each delta. ``certificate`` is the one to trust, ""
+if the connection is plain. With ``busy`` the event loop never sleeps.
 """
 
 TOPIC, SYMBOL = "orderBookL2_25.BTCUSDT", "BTCUSDT"

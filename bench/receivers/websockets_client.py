@@ -1,4 +1,4 @@
-"""websockets alone: its asyncio client, messages as text, looked at by nobody."""
+"""websockets alone: its asyncio client, messages as text, not read by anything."""
 
 import asyncio
 import ssl

@@ -1,1 +1,1 @@
-"""Contenders of one operation, one a module: ``Side``, where the greatest key is the best."""
+"""Contenders of one operation, one per module: ``Side``, whose greatest key is the best."""

@@ -1,4 +1,4 @@
-// What C++ makes of the same frames: simdjson On-Demand, prices in sorted vectors, the best at the tail.
+// The same frames in C++: simdjson On-Demand, prices in sorted vectors, the best at the tail.
 // Built by bench/yardstick.py: c++ -O3 -march=native -std=c++17 yardstick.cpp -lsimdjson   (Debian: libsimdjson-dev)
 // Speaks the protocol of bench/worker.py, so that its turns come between those of the others.
 #include <simdjson.h>
@@ -37,7 +37,7 @@ struct Ladder {
         sizes.clear();
     }
 
-    // Changes gather at the best price: a short walk from the tail comes before the search of what is left.
+    // Most changes are near the best price, so a short walk from the tail comes before the search.
     size_t find(int64_t key) const {
         size_t high = keys.size();
         for (int near = 0; near < 8; ++near) {

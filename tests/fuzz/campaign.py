@@ -1,4 +1,4 @@
-"""Fuzzes the targets: ``python -m tests.fuzz.campaign [TARGET…] [--seconds N] [--until-quiet] [--minimize]``.
+"""Fuzz the targets: ``python -m tests.fuzz.campaign [TARGET…] [--seconds N] [--until-quiet] [--minimize]``.
 
 Each starts from its corpus and its seeds, in ``build/fuzz/TARGET``, where a later run goes on. What breaks a property
 is kept in ``build/fuzz/findings``, shown, and makes the exit status 1; ``replay.py`` tries it on any build.
@@ -19,7 +19,7 @@ from tests.fuzz.targets import TARGETS
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "fuzz"
 PYTHON = ROOT / ".venv" / "fuzz" / "bin" / "python"
-"""Its depthwire is compiled for the fuzzer."""
+"""An interpreter whose depthwire is compiled for the fuzzer."""
 
 LONGEST = 4096
 LONGEST_KEPT = 1000
@@ -27,7 +27,7 @@ SHOWN_LINES = 60
 
 
 def libfuzzer(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Runs a target under libFuzzer."""
+    """Run a target under libFuzzer."""
     command = [PYTHON, "-m", "tests.fuzz.run", name, *arguments, f"-max_len={LONGEST}", "-timeout=20"]
     return subprocess.run(
         list(map(str, command)),
@@ -41,21 +41,21 @@ def libfuzzer(name: str, *arguments: object) -> subprocess.CompletedProcess[str]
 
 
 def write(folder: Path, inputs: list[bytes]) -> None:
-    """Puts inputs where libFuzzer looks for them."""
+    """Write inputs to the folder that libFuzzer reads."""
     folder.mkdir(parents=True, exist_ok=True)
     for each in inputs:
         (folder / hashlib.sha1(each, usedforsecurity=False).hexdigest()).write_bytes(each)
 
 
 class Round(NamedTuple):
-    """Whether no property broke, and how many edges were covered."""
+    """The result of a round: whether every property held, and the number of covered edges."""
 
     is_sound: bool
     edges: int
 
 
 def fuzz(name: str, seconds: int) -> Round:
-    """Fuzzes a target for a time."""
+    """Fuzz a target for some seconds."""
     folder, findings = BUILD / name, BUILD / "findings"
     findings.mkdir(parents=True, exist_ok=True)
     write(folder, [*load(name), *(seed.encode() for seed in SEEDS[name]())])
@@ -73,12 +73,12 @@ def fuzz(name: str, seconds: int) -> Round:
         print(*done.stdout.splitlines()[-SHOWN_LINES:], sep="\n")
     edges = [int(found[1]) for line in ends if (found := re.search(r" cov: (\d+)", line))]
     if not edges and not done.returncode:
-        sys.exit(f"{name}: the fuzzer ended well, but told of no coverage:\n{done.stdout}")
+        sys.exit(f"{name}: the fuzzer succeeded, but reported no coverage:\n{done.stdout}")
     return Round(not done.returncode, max(edges, default=0))
 
 
 def fuzz_until_quiet(name: str, seconds: int) -> bool:
-    """Fuzzes a target time after time until one covers no more edges than those before; whether nothing was found."""
+    """Fuzz a target in rounds until one covers no new edge; return whether every property held."""
     spent = most = 0
     while True:
         round_ = fuzz(name, seconds)
@@ -92,7 +92,7 @@ def fuzz_until_quiet(name: str, seconds: int) -> bool:
 
 
 def minimize(name: str) -> None:
-    """Makes the corpus those inputs, none of them long, that together cover what all that were found do."""
+    """Reduce the corpus to short inputs that together cover everything that was found."""
     least = BUILD / f"{name}.least"
     for path in least.glob("*"):
         path.unlink()
@@ -113,8 +113,8 @@ def main() -> None:
     parser.add_argument(
         "--seconds", type=int, default=60, help="for each target; 0 fuzzes nothing (default: %(default)s)"
     )
-    parser.add_argument("--until-quiet", action="store_true", help="again and again, until so long brings no new edge")
-    parser.add_argument("--minimize", action="store_true", help="write the corpus anew from all that was found")
+    parser.add_argument("--until-quiet", action="store_true", help="repeat until a round brings no new edge")
+    parser.add_argument("--minimize", action="store_true", help="rewrite the corpus from everything that was found")
     given = parser.parse_args()
     sound = True
     for name in given.target or TARGETS:

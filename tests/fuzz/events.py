@@ -1,4 +1,4 @@
-"""Every topic but the books under fuzzed frames: typed events, live states and answers, or documented errors."""
+"""All topics except books with fuzzed frames: typed events, live states and answers, or documented errors."""
 
 import json
 from contextlib import suppress
@@ -18,7 +18,7 @@ ROOM = 1000
 
 
 class Reader(Offline):
-    """A feed that takes on each topic of a dialect that a frame names."""
+    """A feed that adds a channel for each topic that a frame names."""
 
     def __init__(self, dialect: Dialect) -> None:
         super().__init__(adopts=True)
@@ -40,7 +40,7 @@ class Reader(Offline):
         return channel
 
     def known(self) -> dict[str, Any]:
-        """What a refused frame must leave alone, by topic: the events that came, and the states."""
+        """Return what a refused frame must not change, by topic: the events so far, and the states."""
         events = {
             topic: [event for event in stream._queue if not isinstance(event, Exception)]
             for topic, stream in self.streams.items()
@@ -49,7 +49,7 @@ class Reader(Offline):
 
 
 def check_events(dialect: Dialect, text: bytes) -> None:
-    """Takes a text's lines as frames: each is an answer, events or a state, or refused as documented, without trace."""
+    """Feed a text's lines as frames: each is an answer, events or a state, or is refused as documented without a trace."""
     reader = Reader(dialect)
     for raw in text.split(b"\n"):
         before, errors_before, answers_before = reader.known(), len(reader.errors), len(reader.answers)
@@ -73,7 +73,7 @@ def check_events(dialect: Dialect, text: bytes) -> None:
             with suppress(MalformedFrame):
                 dialect.answer(reader.answers[-1])
         else:
-            # What was taken is JSON by another reader's judgement, too; in fields that nobody knows, of any bytes.
+            # Another JSON reader must accept it, too. Unknown fields may hold any bytes.
             assert isinstance(json.loads(raw.decode("utf-8", "replace")), dict)
 
 

@@ -1,4 +1,4 @@
-"""The topic grammars under fuzzed text: topics or a TopicError, and a topic's text is that topic."""
+"""The topic grammars with fuzzed text: they give topics or a TopicError, and a topic's text parses to that topic."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,15 +12,15 @@ from depthwire.bybit.v5.grammar import CATEGORIES, parse_topic
 from depthwire.errors import TopicError
 
 LONGEST_MESSAGE = 2000
-"""It may quote 60 characters twice, each written with ten at most."""
+"""An error may quote 60 characters twice, each written with at most ten."""
 
 DECODABLE: dict[tuple[Dialect, str], bool] = {}
-"""By kind, since a channel is costly to make."""
+"""Kinds that have been tried, because channels are slow to create."""
 V5 = {category: V5Dialect(category) for category in CATEGORIES}
 
 
 def parsed(parse: Callable[[str, Any], tuple[Topic, ...]], text: str, dialect: str) -> tuple[Topic, ...]:
-    """The topics of a text, none where it is refused as documented."""
+    """Return the topics of a text, none if it is refused as documented."""
     message = ""
     try:
         topics = parse(text, dialect)
@@ -28,7 +28,7 @@ def parsed(parse: Callable[[str, Any], tuple[Topic, ...]], text: str, dialect: s
         message = str(refused)
         topics = ()
     if not topics:
-        assert 0 < len(message) <= LONGEST_MESSAGE, "a message that nobody reads"
+        assert 0 < len(message) <= LONGEST_MESSAGE, "an overlong message"
     assert len(set(topics)) == len(topics), "a topic twice"
     for topic in topics:
         assert parse(topic.text, dialect) == (topic,), f"{topic.text!r} is another topic than {topic}"
@@ -37,7 +37,7 @@ def parsed(parse: Callable[[str, Any], tuple[Topic, ...]], text: str, dialect: s
 
 
 def is_decodable(dialect: Dialect, kind: str, text: str) -> bool:
-    """Whether there is a channel for what can be asked for."""
+    """Check that every topic that can be requested has a channel."""
     if (dialect, kind) not in DECODABLE:
         DECODABLE[dialect, kind] = dialect.channel(text) is not None
     return DECODABLE[dialect, kind]

@@ -1,4 +1,4 @@
-"""Books under fuzzed frames: what each lane of a feed makes of them, and what must hold whatever they are."""
+"""Books with fuzzed frames: the results of each lane of a feed, and the properties that always hold."""
 
 from typing import Any
 
@@ -19,14 +19,14 @@ V5_BOOKS = {"orderbook.50.BTCUSDT": 3, "orderbook.1.BTCUSDT": 1}
 """Depths by topic: much lower than the exchange's, so that a short frame fills a side."""
 MAX_DIGITS = 18
 SHORTEST_LINE = 8
-"""Of a tape: what is shorter is left to Python."""
+"""The shortest frame of a tape; shorter ones are left to Python."""
 
 DECODERS = {"orderBookL2_25": V2BookDecoder(), "orderbook": V5BookDecoder()}
 SCANNERS = {"orderBookL2_25": V2Scanner, "orderbook": V5Scanner}
 
 
 class Lane(Offline):
-    """A feed of some books, by the scanner where it may, or by the typed decoder alone."""
+    """A feed of some books, which uses the scanner or only the typed decoder."""
 
     def __init__(self, depths: dict[str, int], *, scanner: bool) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Lane(Offline):
             self.feed.channels.add(BookChannel(book, DECODERS[kind], SCANNERS[kind](symbol) if scanner else None))
 
     def known(self) -> tuple[list[BookSnapshot], list[Any]]:
-        """Everything that its books and its errors tell; asserts that the books are sound."""
+        """Return the state of its books and its errors; assert that the books are consistent."""
         for book in self.books:
             book._check()
         return [book.snapshot(allow_stale=True) for book in self.books], [
@@ -47,10 +47,10 @@ class Lane(Offline):
 
 
 def check_books(depths: dict[str, int], text: bytes) -> None:
-    """Takes a text's lines as frames.
+    """Feed a text's lines as frames.
 
-    The scanner's lane and the decoder's give the same books and errors, and so does a tape of the lines. A frame that
-    is refused leaves every book as it was, but for its state. Only documented errors come out.
+    The scanner's lane, the decoder's lane and a tape of the lines give the same books and errors. A refused frame
+    changes nothing in a book except its state. Only documented errors are raised.
     """
     scanned, decoded, taped = (Lane(depths, scanner=scanner) for scanner in (True, False, True))
     before, errors_before = decoded.known()
@@ -76,7 +76,7 @@ def check_books(depths: dict[str, int], text: bytes) -> None:
 
 
 def content(book: BookSnapshot) -> BookSnapshot:
-    """What a refused frame must leave alone: all but the state, and a scale that it made finer at the same prices."""
+    """Return what a refused frame must not change: all but the state, and a scale made finer at the same prices."""
     scale = 10 ** (MAX_DIGITS - (book.price_decimals or 0))
     bids, asks = (tuple((price_id * scale, size) for price_id, size in side) for side in (book.bids, book.asks))
     return msgspec.structs.replace(

@@ -1,4 +1,4 @@
-"""Tries inputs on the depthwire that this Python has: ``python -m tests.fuzz.replay TARGET FILE…``."""
+"""Try inputs on the depthwire of this Python: ``python -m tests.fuzz.replay TARGET FILE…``."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What each target starts from: books written down here, and what the embedded venue says on every other topic."""
+"""The seeds of each target: books written here, and frames of the embedded venue for every other topic."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -33,7 +33,7 @@ def v2_frame(symbol: str, kind: str, data: str, seq: int, *, quoted: bool) -> st
 
 
 def v2_books() -> Iterator[str]:
-    """A snapshot, and what a delta may do to it, in both dialects."""
+    """Yield a snapshot and possible deltas, in both dialects."""
     for symbol, quoted in (("BTCUSD", False), ("BTCUSDT", True)):
         levels = [v2_level(symbol, *level, quoted=quoted) for level in V2_LEVELS]
         listed = f"[{','.join(levels)}]"
@@ -53,7 +53,7 @@ def v2_books() -> Iterator[str]:
 
 
 def v5_books() -> Iterator[str]:
-    """A snapshot, and what a delta may do to it, in the key orders of all categories."""
+    """Yield a snapshot and possible deltas, in the key orders of all categories."""
 
     def frame(kind: str, bids: str, asks: str, u: int, *, spot: bool = False, depth: int = 50) -> str:
         head = f'"ts":17000,"type":"{kind}"' if spot else f'"type":"{kind}","ts":17000'
@@ -74,8 +74,8 @@ def v5_books() -> Iterator[str]:
     yield f"{top}\n{top}"
 
 
-def told(dialect: Dialect) -> Iterator[str]:
-    """Frames of each topic but the books, public and of a trading account, some of a kind behind each other."""
+def published(dialect: Dialect) -> Iterator[str]:
+    """Yield consecutive frames of each topic except books, public and of a trading account."""
     market = SyntheticMarket(1, start_ns=START_NS)
     public = [topic for topic in market.topics if topic.dialect is dialect and not topic.name.startswith("order")]
     frames: dict[PublicTopic, list[str]] = {}
@@ -99,16 +99,16 @@ def told(dialect: Dialect) -> Iterator[str]:
 
 
 def v2_events() -> Iterator[str]:
-    """Each topic of inverse and linear, and answers."""
-    yield from told(Dialect.V2)
+    """Yield each topic of inverse and linear, and answers."""
+    yield from published(Dialect.V2)
     yield '{"topic":"insurance.BTC","data":[{"currency":"BTC","timestamp":"2020-01-11T20:00:00Z","wallet_balance":9}]}'
     yield '{"success":true,"ret_msg":"pong","conn_id":"1","request":{"op":"ping","args":null}}'
     yield '{"success":false,"ret_msg":"error:topic","conn_id":"1","request":{"op":"subscribe","args":["trade.X"]}}'
 
 
 def v5_events() -> Iterator[str]:
-    """Each topic of v5, and answers."""
-    yield from told(Dialect.V5)
+    """Yield each topic of v5, and answers."""
+    yield from published(Dialect.V5)
     greeks = '"totalDelta":"0.1","totalGamma":"0","totalVega":"0","totalTheta":"0"'
     yield f'{{"topic":"greeks","id":"1","creationTime":2,"data":[{{"baseCoin":"BTC",{greeks}}}]}}'
     yield '{"success":true,"ret_msg":"","conn_id":"1","req_id":"7","op":"subscribe"}'
@@ -117,7 +117,7 @@ def v5_events() -> Iterator[str]:
 
 
 def topics() -> Iterator[str]:
-    """Texts as users write them, right and wrong."""
+    """Yield texts as users write them, right and wrong."""
     yield from (
         "trade", "trade.*", "trade.BTCUSD|XRPUSD|BTCUSD", "orderBookL2_25.BTCUSD", "orderBook_200.100ms.BTCUSD",
         "orderBook_200.BTCUSD", "klineV2.1.BTCUSD", "klineV2.2.BTCUSD", "candle.D.BTCUSDT", "insurance.BTC",
@@ -134,7 +134,7 @@ SEEDS = {seeds.__name__: seeds for seeds in (v2_books, v5_books, v2_events, v5_e
 
 
 def words(name: str) -> list[str]:
-    """What a mutation may put into a text beside single bytes."""
+    """Return the words that a mutation may insert besides single bytes."""
     if name == "topics":
         parts = {part for text in topics() for part in text.replace("|", ".").split(".")}
         return sorted(parts | {".", "|", "*", "..", "||"})

@@ -1,4 +1,4 @@
-"""What is fuzzed: each target takes any bytes, and fails where a property does not hold."""
+"""The targets: each takes any bytes, and fails if a property does not hold."""
 
 from collections.abc import Callable
 

@@ -11,7 +11,7 @@ from libc.stdint cimport int64_t
 
 from depthwire cimport ASK, BID, Book, BookListener, Ladder, LiveBook
 
-# What a decoder of its own is made with: not promised, but it needs no include path either.
+# A separate decoder needs these: not promised, but it needs no include path either.
 from depthwire.book.update cimport BookFrame
 from depthwire.feed.book_decoder cimport BookDecoder
 from depthwire.feed.channel cimport Channel

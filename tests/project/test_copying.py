@@ -1,4 +1,4 @@
-"""What holds C memory, or is kept current by a feed, cannot be copied or pickled: that is a TypeError, never a crash."""
+"""Objects that hold C memory or are updated by a feed cannot be copied or pickled: a TypeError, never a crash."""
 
 import copy
 import importlib

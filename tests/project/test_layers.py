@@ -1,4 +1,4 @@
-"""Imports run one way. The table says which; it is held against the source files, stubs and compiled ones included."""
+"""Imports run one way. The table says which way, and is compared with all sources, stubs and compiled ones included."""
 
 import ast
 import re
@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "src" / "depthwire"
 
-# A room is a package or a module of depthwire. It imports rooms of earlier rows: never of its own row, never of later ones.
+# A room is a package or a module of depthwire. It imports rooms of earlier rows only, never of the same row.
 ROWS = [
     {"errors", "settings", "wire"},
     {"book", "runtime"},
@@ -27,7 +27,7 @@ ROWS = [
 ]
 ROW_OF = {room: number for number, row in enumerate(ROWS) for room in row}
 
-# The arrows that the order of the rows alone would allow: where it is given, a room imports these rooms and no others.
+# Stricter than the order of the rows: these rooms import the given rooms and no others.
 ONLY = {
     "bybit": {"errors", "wire", "book", "feed"},
     "tape": {"errors", "wire", "feed"},
@@ -58,13 +58,13 @@ def cython_imports(source: str) -> Iterator[str]:
 
 
 def room_of(imported: str, rooms: set[str]) -> str:
-    """``depthwire.book.book.Book`` is of the room ``book``; ``depthwire.connect`` of the package's own ``__init__``."""
+    """Return the room: ``book`` for ``depthwire.book.book.Book``, the package's ``__init__`` for ``depthwire.connect``."""
     name = imported.split(".")[1] if "." in imported else ""
     return name if name in rooms else "depthwire"
 
 
 def complaints(package: Path) -> list[str]:
-    """Every import under ``package`` that the table forbids."""
+    """Return every import under ``package`` that the table forbids."""
     found = []
     sources = [path for path in sorted(package.rglob("*")) if path.suffix in (".py", ".pyi", ".pyx", ".pxd")]
     rooms = {path.relative_to(package).parts[0].split(".")[0] for path in sources}

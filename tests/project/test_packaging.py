@@ -1,4 +1,4 @@
-"""What pyproject.toml states must agree with itself, with the sources and with what is installed."""
+"""pyproject.toml must be consistent, and agree with the sources and the installed packages."""
 
 import importlib
 import re
@@ -21,7 +21,7 @@ def pyproject() -> dict[str, Any]:
 
 
 def ranges(requirements: list[str], name: str) -> list[str]:
-    """The version range that each requirement on ``name`` states."""
+    """Return the version range of each requirement on ``name``."""
     return [found[1] for line in requirements if (found := re.fullmatch(rf"{name}\s*([<>=!~][^;]*)", line))]
 
 

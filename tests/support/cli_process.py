@@ -1,4 +1,4 @@
-"""The command line as a process of its own, and tapes of the synthetic market for it."""
+"""The command line in a separate process, and tapes of the synthetic market for it."""
 
 import json
 import signal
@@ -22,13 +22,13 @@ START_NS = 1_618_677_786_000_000_000
 
 
 def heed_interrupts() -> None:
-    """A background job inherits that Ctrl-C is to be ignored; its tests are about the opposite."""
+    """Restore the handling of Ctrl-C, which a background job inherits as ignored."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager
 def started(*arguments: str, stderr: int | None = subprocess.PIPE) -> Iterator[subprocess.Popen[str]]:
-    """A running command, which is killed at the block's end if it has not ended by itself; stderr as in Popen."""
+    """Run a command, and kill it at the end of the block if it still runs; stderr as in Popen."""
     process = subprocess.Popen(
         (*COMMAND, *arguments),
         stdout=subprocess.PIPE,
@@ -50,7 +50,7 @@ def started(*arguments: str, stderr: int | None = subprocess.PIPE) -> Iterator[s
 
 @contextmanager
 def venue(*arguments: str) -> Iterator[dict[str, str]]:
-    """A venue in a process of its own: its URLs by symbol."""
+    """Run a venue in a separate process; yield its URLs by symbol."""
     with started("venue", *arguments) as process:
         yield urls(process)
 
@@ -87,7 +87,7 @@ def tape_lines(path: Path) -> list[bytes]:
 
 
 def lines_told(err: str) -> list[str]:
-    """The lines of stderr, but those that a machine adds which is busy with other things."""
+    """Return the lines of stderr, without those that appear only on a busy machine."""
     return [line for line in err.splitlines() if "SlowCallback" not in line]
 
 

@@ -121,7 +121,7 @@ RECORDED_OF_INSTRUMENTS = """
     basis_in_year_e8 expect_price_e4 expect_price created_at_e9 updated_at_e9 delisting_status funding_rate_interval
     count_down_hour open_interest_e8 total_volume_e8 volume_24h_e8
 """
-ENVELOPES = {  # what is next to a frame's events; `type` says nothing that is not known of their topics
+ENVELOPES = {  # what is next to a frame's events; `type` adds nothing to the topic
     "v2": {"topic", "data", "action", "timestamp_e6", "generated"},
     "v5": {"topic", "data", "id", "creationTime", "ts", "type"},
 }

@@ -1,4 +1,4 @@
-"""One good item of every Struct, as the documents and the recordings have it, and the frames to put it into."""
+"""One valid item of every Struct, from the documents and the recordings, and the frames to put it into."""
 
 import copy
 import json

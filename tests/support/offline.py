@@ -1,4 +1,4 @@
-"""A feed without a socket: frames go in by hand, what it tells its owner is kept."""
+"""A feed without a socket: tests feed frames, and the owner keeps its reports."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""A bare WebSocket client for the venue's tests: it knows the wire and nothing of depthwire."""
+"""A bare WebSocket client for the venue's tests, which shares no code with depthwire."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ BOUND_S = 60
 
 
 def run(main: Callable[[], Coroutine[Any, Any, None]], bound_s: float = BOUND_S) -> None:
-    """Runs an async test, which fails rather than hangs, and leaves no socket open."""
+    """Run an async test, which fails instead of hanging, and must leave no socket open."""
 
     async def bounded() -> None:
         try:
@@ -28,13 +28,13 @@ def run(main: Callable[[], Coroutine[Any, Any, None]], bound_s: float = BOUND_S)
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Waits for a condition that the loop's other work brings about; `run` bounds it."""
+    """Wait for a condition that other tasks of the loop fulfil; `run` bounds the time."""
     while not condition():  # noqa: ASYNC110  # it may come from anywhere
         await asyncio.sleep(0.001)
 
 
 async def cancel_at_each_await(conversation: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Starts it again and again, each time cancelled a step later, until it gets to its end; no task may be left behind."""
+    """Run it repeatedly, cancelled one step later each time, until it completes; no task may remain."""
     await conversation()
     before = asyncio.all_tasks()
     steps, finished = 0, False
@@ -114,7 +114,7 @@ class PlainClient(WSListener):
 
     @property
     def close_code(self) -> WSCloseCode | None:
-        """What the venue's close frame said; None where there was none."""
+        """The code and reason of the venue's close frame; None if there was none."""
         handshake = self.transport.close_handshake
         return handshake.recv.code if handshake and handshake.recv else None
 

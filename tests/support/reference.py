@@ -1,4 +1,4 @@
-"""The oracle: an order book in plain dicts, written to be obviously right. It knows nothing of depthwire."""
+"""The oracle: an order book in plain dicts, written to be obviously right. It shares no code with depthwire."""
 
 import json
 import math
@@ -39,7 +39,7 @@ class Rejected(Exception):
 
 
 class ReferenceBook:
-    """Whole or nothing: a frame is applied to a copy, and the copy takes the book's place once it holds."""
+    """A book that applies each frame to a copy, which replaces the book if it is valid."""
 
     def __init__(self, symbol: str = "", depth: int = 25, price_decimals: int = 0) -> None:
         self.symbol = symbol
@@ -52,7 +52,7 @@ class ReferenceBook:
         self.starts_over = False  # whether the next snapshot counts, whatever its numbers
         self.sides: Sides = {BUY: {}, SELL: {}}
 
-    # frames as they stand on the wire
+    # frames in the order of the wire
 
     def receive(self, raw: bytes | str) -> None:
         frame = json.loads(raw, parse_float=Decimal, parse_int=int)
@@ -158,7 +158,7 @@ class ReferenceBook:
             if len(levels) == self.depth > len(after[side]):
                 raise Rejected("UnbalancedFrame", f"{len(after[side])} levels left on {side}, which was full")
 
-    # what stands in the book
+    # the levels of the book
 
     def best_first(self, side: str) -> list[tuple[int, Level]]:
         return sorted(self.sides[side].items(), reverse=side == BUY)
@@ -198,7 +198,7 @@ class ReferenceBook:
         return None if top is None else top[2] - top[0]
 
     def microprice(self) -> Fraction | None:
-        """The mid weighted by size: each price weighs as much as the size that stands against it."""
+        """The mid weighted by size: each price has the weight of the opposite size."""
         top = self._top()
         if top is None:
             return None
@@ -300,7 +300,7 @@ def plain(number: Decimal) -> str:
 
 
 def frames(tape: Path) -> Iterator[bytes]:
-    """The raw frames of a `.frames` file: one a line, behind the receive time and a tab."""
+    """The raw frames of a `.frames` file: one per line, after the receive time and a tab."""
     with tape.open("rb") as lines:
         for line in lines:
             yield line.rstrip(b"\r\n").partition(b"\t")[2]

@@ -1,4 +1,4 @@
-"""The oracle for v5: a book in plain dicts by exact price, written to be obviously right. It knows nothing of depthwire."""
+"""The oracle for v5: a book in plain dicts by exact price, written to be obviously right, without depthwire's code."""
 
 import json
 import re
@@ -14,7 +14,7 @@ MOST_DIGITS = 18
 
 
 class V5ReferenceBook:
-    """Whole or nothing: a frame is applied to a copy, and the copy takes the book's place once it holds."""
+    """A book that applies each frame to a copy, which replaces the book if it is valid."""
 
     def __init__(self, symbol: str, depth: int) -> None:
         self.symbol, self.depth = symbol, depth
@@ -83,7 +83,7 @@ class V5ReferenceBook:
         self.state = "LIVE"
 
     def _leave_out(self) -> None:
-        """The book has a late delta already; too many in a row are no copies."""
+        """Ignore a late delta; too many in a row are not copies."""
         self.outdated += 1
         self.late += 1
         if self.late > 8:
@@ -98,7 +98,7 @@ class V5ReferenceBook:
 
 
 def snapshot_order(book: V5ReferenceBook, u: int, seq: int, ts: int) -> str:
-    """Whether a snapshot is the next one, late, or has the book's own number. A number that is 0 says nothing."""
+    """Whether a snapshot is the next one, late, or has the book's own number. A number of 0 is ignored."""
     pairs = [(ours, theirs) for ours, theirs in ((book.seq, seq), (book.ts, ts)) if ours and theirs]
     newer, older = any(theirs > ours for ours, theirs in pairs), any(theirs < ours for ours, theirs in pairs)
     if u == book.u:

@@ -1,4 +1,4 @@
-"""A command on a terminal of its own, of a given size."""
+"""A command on a separate terminal of a given size."""
 
 import fcntl
 import os

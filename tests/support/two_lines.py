@@ -1,4 +1,4 @@
-"""A client with two lines to a venue that remembers what it told."""
+"""A client with two lines to a venue that remembers what it sent."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -64,7 +64,7 @@ class EventTruth:
 
 
 class TwoLines:
-    """A client with two lines to a venue that stands still but for :meth:`step`."""
+    """A client with two lines to a venue that advances only by :meth:`step`."""
 
     def __init__(self, venue: WatchedVenue, client: Client, dialect: str) -> None:
         self.venue, self.client, self.dialect = venue, client, dialect
@@ -94,7 +94,7 @@ class TwoLines:
         return [self.books[0].book.topic, *(name.partition(" ")[0] for name in self.events)]
 
     def line_book(self, number: int, topic: str) -> LiveBook:
-        """What one line keeps by itself."""
+        """The separate book of one line."""
         lines = self.client._served
         assert isinstance(lines, Lines)
         channel = lines._lines[number].public.channels.get(topic)
@@ -102,7 +102,7 @@ class TwoLines:
         return channel.book
 
     async def step(self) -> None:
-        """A moment of the market, read by both lines as far as they live."""
+        """Advance the market by one moment, and wait until the open lines have read it."""
         self.venue.advance(0.02)
         sessions = [session for session in self.client._sessions if session.connection.connected]
         pings = [session.connection.catch_up() for session in sessions]
@@ -114,7 +114,7 @@ class TwoLines:
             await self.step()
 
     async def healed(self) -> None:
-        """Both lines are up, each with books that are right and where the readers' are."""
+        """Whether both lines are up, with books that are right and equal to the readers'."""
 
         def is_healed() -> bool:
             return all(session.connection.connected for session in self.client._sessions) and all(
@@ -130,11 +130,11 @@ class TwoLines:
         await self.step()
 
     def true_events(self, name: str) -> list[Any]:
-        """What the venue told since the stream began."""
+        """The events that the venue sent since the stream began."""
         return self.venue.truth.events[name][self.begun[name] :]
 
     def check(self, *, in_order: bool = True) -> None:
-        """Readers have noticed nothing; what one line lost may come behind what it brought after that."""
+        """Assert that readers have noticed nothing; events that one line lost may come after its later ones."""
         for watch in self.books:
             assert watch.wrong == []
             assert watch.states == []

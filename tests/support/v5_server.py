@@ -1,4 +1,4 @@
-"""A small server that speaks v5's operations and pushes what a test tells it to: real sockets, and faults by hand."""
+"""A small server that speaks v5's operations and pushes frames of a test: real sockets, and explicit faults."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ BOUND_S = 60.0
 
 
 def book(symbol: str, *, u: int = 1, kind: str = "snapshot", depth: int = 50, **sides: Any) -> dict[str, Any]:
-    """An order-book frame; a snapshot has one level a side where it is not told which."""
+    """An order-book frame; a snapshot has one level per side by default."""
     levels: dict[str, Any] = (
         {"b": [["100.50", "1"]], "a": [["100.60", "2"]]} if kind == "snapshot" else {"b": [], "a": []}
     )
@@ -188,7 +188,7 @@ async def v5_server(category: str = "linear", **options: Any) -> AsyncIterator[V
 
 @contextmanager
 def served(begin: Callable[[V5Server], object]) -> Iterator[V5Server]:
-    """A v5 server in a thread of its own, as another process would be; ``begin`` prepares it."""
+    """A v5 server in a separate thread, like another process; ``begin`` prepares it."""
     ready, over, loop = threading.Event(), asyncio.Event(), asyncio.new_event_loop()
     found: list[V5Server] = []
 

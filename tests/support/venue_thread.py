@@ -1,4 +1,4 @@
-"""A venue in a thread of its own, as another process would be, for clients that block."""
+"""A venue in a separate thread, like another process, for blocking clients."""
 
 import asyncio
 import threading

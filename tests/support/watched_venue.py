@@ -1,4 +1,4 @@
-"""A venue that remembers what it told, and a client of it whose books and events are held against that."""
+"""A venue that remembers what it sent, and a client whose books and events are compared with that."""
 
 import asyncio
 import json
@@ -28,12 +28,12 @@ WATCHFUL = replace(CALM, timeout_s=1.0, ping_interval_s=0.2, pong_timeout_s=0.5)
 UNPROVABLE = {
     "events": {
         Fault.DROP: "trades and private frames have no numbers that follow one another",
-        Fault.TRUNCATE: "a frame cut before its topic ends: nobody knows whose it was, on_error tells of it",
+        Fault.TRUNCATE: "a frame cut before its topic ends: its topic is unknown, on_error reports it",
         Fault.CORRUPT: "a byte that makes another valid frame; TCP and TLS guard against it, the protocol does not",
         Fault.WRONG_TYPE: "a value that may be read as the field's type, or a field that is not read",
     },
     "books": {
-        Fault.DROP: "v2's cross_seq has gaps: a lost delta of sizes alone leaves no trace. v5's u proves it",
+        Fault.DROP: "v2's cross_seq has gaps: a lost delta of sizes only leaves no trace. v5's u proves it",
         Fault.REORDER: "v2: until the late frame comes, the same",
         Fault.TRUNCATE: "v2: as for events",
         Fault.CORRUPT: "as for events",
@@ -43,7 +43,7 @@ UNPROVABLE = {
 
 
 class Truth:
-    """What a venue really told: every frame of its book topics, with the book after it, and every event."""
+    """What a venue really sent: every frame of its book topics, with the book after it, and every event."""
 
     def __init__(self) -> None:
         self.frames: defaultdict[str, dict[bytes, int]] = defaultdict(dict)
@@ -72,7 +72,7 @@ class Truth:
             self.excused.update(map(key, json.loads(raw)["data"]))
 
     def may_be_mistaken(self, raw: bytes) -> bool:
-        """Whether this is no message of the venue's, but can be read as one."""
+        """Whether this is not a message of the venue, but can be read as one."""
         if raw in self.raws or b'"conn_id"' in raw:
             return False
         try:
@@ -211,12 +211,12 @@ class EventWatch:
         at: dict[Any, int] = {}
         for number, item in enumerate(self.items):
             at.setdefault(item, number)
-        times = Counter(true)  # an order that is amended is told again: such events show no place
+        times = Counter(true)  # an amended order is sent again: these events do not show their place
         came = [number for number, key in enumerate(true) if key in at and times[key] == 1]
         found = []
         for before, after in pairwise(came):
             ends = at[true[before]], at[true[after]]
-            # Wider than the gap: a frame may have been held up, so that it came behind an error that stood behind it.
+            # Wider than the gap: a delayed frame may arrive after an error that followed it.
             between = self.items[max(0, min(ends) - 10) : max(ends) + 10]
             if after > before + 1 and not any(isinstance(item, errors.DepthwireError) for item in between):
                 found += [key for key in true[before + 1 : after] if key not in at]
@@ -224,7 +224,7 @@ class EventWatch:
 
 
 class Watch:
-    """A client with a book, trades and orders, at a venue that stands still but for `pump`."""
+    """A client with a book, trades and orders, at a venue that advances only by `pump`."""
 
     def __init__(self, venue: WatchedVenue, client: Client, dialect: str) -> None:
         self.venue, self.client, self.dialect = venue, client, dialect
@@ -269,7 +269,7 @@ class Watch:
             await asyncio.sleep(0.0005)
 
     async def recovered(self) -> None:
-        """Everything is served again, and has told something since."""
+        """Wait until everything is served again, and every stream has had an event since."""
         marks = {watch: watch.events for watch in self.events.values()}
         versions = {watch: watch.book.version for watch in self.books}
         await self.pump(
@@ -283,7 +283,7 @@ class Watch:
         )
 
     def check(self, *kinds: Fault) -> None:
-        """Nothing was wrong, and nothing was lost in silence, but where it cannot be proven."""
+        """Assert that nothing was wrong and nothing was lost silently, except what cannot be proved."""
         for watch in self.books:
             assert watch.wrong == []
             assert watch.compared > 3

@@ -1,4 +1,4 @@
-"""Frames as the exchange writes them, for tests that need their own."""
+"""Frames in the exchange's format, for tests that write their own."""
 
 import json
 from typing import Any
