@@ -36,7 +36,7 @@ from depthwire.runtime.busy_poll import busy_polling
 from depthwire.session.health import Health
 from depthwire.session.options import ConnectOptions
 from depthwire.session.reports import Reports
-from depthwire.session.session import Session, taken_back_on_failure
+from depthwire.session.session import Session, withdrawn_on_failure
 from depthwire.session.sign_in import AuthWay
 from depthwire.session.status import Status, lanes_of, status_of
 from depthwire.settings import Settings
@@ -256,7 +256,7 @@ class Client:
 
         held = await self._served.subscribe(self.dialect.parse(topic), keep)
         (state,) = found
-        async with taken_back_on_failure(held):
+        async with withdrawn_on_failure(held):
             return await self._with_snapshot(topic, state)
 
     async def _with_snapshot(self, topic: str, state: Any) -> Any:

@@ -22,7 +22,7 @@ from depthwire.bybit.v5 import dialect as v5
 from depthwire.bybit.v5 import private as v5_private
 from depthwire.feed.channel import EventChannel, StateChannel
 from depthwire.feed.streams import EventStream
-from depthwire.session.health import TopicRecord
+from depthwire.session.health import TopicTracker
 from depthwire.settings import Settings
 from tests.support.odd_seeds import EVENTS, STATES, Spot, item_of, seed, with_value
 from tests.support.offline import Offline
@@ -321,7 +321,7 @@ def test_health_counts_both() -> None:
     offline.send({"topic": "trade.BTCUSD", "data": [{**good, "price": None}, good, {**good, "price": "1e400"}]})
     channel = offline.feed.channels.get("trade.BTCUSD")
     assert isinstance(channel, EventChannel)
-    health = TopicRecord(channel, Settings()).health()
+    health = TopicTracker(channel, Settings()).health()
     assert (health.odd_fields, health.refused_events, health.frames) == (2, 2, 2)
 
 

@@ -16,7 +16,7 @@ from depthwire.book.types import BookState
 from depthwire.session import rate_limit as pacing
 from depthwire.session.connection import Connection
 from depthwire.session.phase import Phase
-from depthwire.session.rate_limit import Pace
+from depthwire.session.rate_limit import RateLimiter
 from depthwire.settings import Backoff, Settings
 from tests.support.plain_client import run, until
 from tests.support.v5_server import V5Server, v5_server
@@ -41,7 +41,7 @@ def phases(client: depthwire.Client) -> list[Phase]:
 def test_an_hour_of_fifty_connections_that_fail_stays_under_the_budget() -> None:
     """Each drops at the same moment and never comes back; the clock is the test's."""
     clock = Clock()
-    pace = Pace(pacing.CONNECTIONS, pacing.WINDOW_S, clock_s=clock)
+    pace = RateLimiter(pacing.CONNECTIONS, pacing.WINDOW_S, clock_s=clock)
     settings = Settings()
     backoffs = [Backoff(settings.backoff_first_s, settings.backoff_cap_s, clock_s=clock) for _ in range(50)]
     attempts: list[tuple[float, int]] = []
@@ -70,7 +70,7 @@ def test_an_hour_of_fifty_connections_that_fail_stays_under_the_budget() -> None
 def test_fifty_connections_that_drop_at_once_come_back_within_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     """Over real sockets, with a budget of 60 in 2 s."""
     window_s = 2.0
-    pace = Pace(60, window_s)
+    pace = RateLimiter(60, window_s)
     monkeypatch.setattr("depthwire.session.connection.connection_wait_s", lambda host: pace.wait_s())
 
     async def main() -> None:

@@ -13,7 +13,7 @@ from depthwire import errors
 from depthwire.book.types import BookState
 from depthwire.bybit.v5 import dialect as v5
 from depthwire.client import Client
-from depthwire.session.health import TopicRecord
+from depthwire.session.health import TopicTracker
 from depthwire.settings import Settings
 from tests.support.plain_client import run, until
 from tests.support.v5_server import V5Server, book, ticker, v5_server
@@ -170,7 +170,7 @@ def test_many_silent_topics_are_fetched_one_after_the_other() -> None:
 
             def count(error: object) -> None:
                 nonlocal most
-                most = max(most, sum(record.task is not None for record in resyncs_of(client).records.values()))
+                most = max(most, sum(record.task is not None for record in resyncs_of(client).trackers.values()))
 
             client.on_error(count)
             await later(client, 0)
@@ -193,7 +193,7 @@ def test_a_resync_that_fails_again_is_backed_off_and_never_two_at_once() -> None
             (connection,) = server.open
             ops = [request["op"] for request in connection.requests if request.get("args") == [BTC]]
             assert ops == (["subscribe", "unsubscribe"] * len(ops))[: len(ops)]
-            assert resyncs_of(client).records[BTC].backoff.attempts >= 4
+            assert resyncs_of(client).trackers[BTC].backoff.attempts >= 4
             server.snapshots = good
             await until(lambda: btc.state is BookState.LIVE)
             assert client.health()[BTC].gaps >= 4
@@ -419,7 +419,7 @@ def test_a_book_that_gave_up_leaves_nothing_behind(lines: int) -> None:
                 await client.book("BTCUSDT")
             await until(lambda: not server.held(BTC))
             assert client.health() == {}
-            assert all(not session.resyncs.records for session in client._sessions)
+            assert all(not session.resyncs.trackers for session in client._sessions)
             counts = [len(connection.requests) for connection in server.open]
             for session in client._sessions:
                 await session.resyncs.fetch_silent(asyncio.get_running_loop().time() + 1e6)
@@ -448,7 +448,7 @@ def test_a_book_that_gave_up_stays_for_whoever_has_it() -> None:
 # the bound of silence, without a socket
 
 
-def record_of(topic: str = BTC) -> tuple[TopicRecord, Any]:
+def record_of(topic: str = BTC) -> tuple[TopicTracker, Any]:
     from depthwire.feed.listener import Feed
 
     class Nobody:
@@ -459,7 +459,7 @@ def record_of(topic: str = BTC) -> tuple[TopicRecord, Any]:
     assert channel is not None
     feed = Feed(Nobody())
     feed.channels.add(channel)
-    record = TopicRecord(channel, Settings())
+    record = TopicTracker(channel, Settings())
     record.listen(0.0)
     return record, lambda message: feed.receive(encode(message), 1)
 

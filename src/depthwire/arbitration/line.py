@@ -11,8 +11,8 @@ from depthwire.errors import AuthError, ConnectError
 from depthwire.feed.channel import Channel
 from depthwire.session.futures import mark_retrieved
 from depthwire.session.health import Health
-from depthwire.session.pool import Sessions
-from depthwire.session.session import Held, Session, taken_back_on_failure
+from depthwire.session.pool import SessionPool
+from depthwire.session.session import Held, Session, withdrawn_on_failure
 from depthwire.session.subscription import Subscription, raise_all, refuse_unsubscribed
 
 NO_CREDENTIALS: Final = (
@@ -22,7 +22,7 @@ NO_CREDENTIALS: Final = (
 
 
 class Line:
-    """Sessions of one endpoint: ``make`` makes one of a URL. Which of them serves a topic is the line's affair.
+    """SessionPool of one endpoint: ``make`` makes one of a URL. Which of them serves a topic is the line's affair.
 
     A ``persistent`` line goes on trying where a first attempt to connect fails.
     """
@@ -35,7 +35,7 @@ class Line:
         *,
         persistent: bool = False,
     ) -> None:
-        self._publics = Sessions(lambda: make(endpoint.public_url), persistent=persistent)
+        self._publics = SessionPool(lambda: make(endpoint.public_url), persistent=persistent)
         self.public = self._publics.first
         self.private = self.public if endpoint.public_url == endpoint.private_url else make(endpoint.private_url)
         self.private.connection.auth.credentials = credentials
@@ -104,7 +104,7 @@ class Line:
         if any(topic.is_private for topic in topics):
             await self.sign_in()
         added = self.add(topics, on_channel, raw=raw)
-        async with taken_back_on_failure(added):
+        async with withdrawn_on_failure(added):
             confirmations = (self._confirmed(*each) for each in added.items())
             raise_all(await asyncio.gather(*confirmations, return_exceptions=True))
         return added
@@ -130,7 +130,7 @@ class Line:
     def health(self) -> dict[str, Health]:
         """How each topic does. O(topics)."""
         return {
-            topic: record.health() for session in self.sessions for topic, record in session.resyncs.records.items()
+            topic: record.health() for session in self.sessions for topic, record in session.resyncs.trackers.items()
         }
 
     # ---- the end

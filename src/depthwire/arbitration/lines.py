@@ -30,7 +30,7 @@ from depthwire.feed.channel import BookChannel, Channel, EventChannel, RawChanne
 from depthwire.session.futures import mark_retrieved
 from depthwire.session.health import Health
 from depthwire.session.reports import Reports
-from depthwire.session.session import Held, Session, taken_back_on_failure
+from depthwire.session.session import Held, Session, withdrawn_on_failure
 from depthwire.session.subscription import Subscription, raise_all, refuse_unsubscribed
 from depthwire.settings import Settings
 
@@ -191,7 +191,7 @@ class Lines:
         by_session: dict[Session, list[Subscription]] = {}
         for session, subscription in (held for by_line in served.values() for held in by_line):
             by_session.setdefault(session, []).append(subscription)
-        async with taken_back_on_failure(by_session):
+        async with withdrawn_on_failure(by_session):
             confirmations = (self._confirmed(by_line, deadline_s) for by_line in served.values())
             raise_all(await asyncio.gather(*confirmations, return_exceptions=True))
         return by_session

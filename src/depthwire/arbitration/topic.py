@@ -12,7 +12,7 @@ from depthwire.book.types import BookState
 from depthwire.bybit.instrument import Instrument
 from depthwire.errors import LinesDisagree
 from depthwire.feed.channel import BookChannel, Channel, EventChannel, StateChannel
-from depthwire.session.health import Health, TopicRecord
+from depthwire.session.health import Health, TopicTracker
 from depthwire.session.session import Session
 from depthwire.settings import Settings
 
@@ -25,7 +25,7 @@ class MergedTopic:
 
     def __init__(self, channel: Channel, settings: Settings, on_end: Callable[[str], object]) -> None:
         self.channel = channel
-        self._record = TopicRecord(channel, settings)
+        self._record = TopicTracker(channel, settings)
         self._on_end = on_end
         self._feeding: dict[int, tuple[Channel, Session]] = {}
 

@@ -44,7 +44,7 @@ log = logging.getLogger("depthwire")
 
 
 class ConnectionOwner(Protocol):
-    """Whom a connection tells of its ups and downs, and of frames that went to no channel."""
+    """Gets a connection's events: when it comes and goes, and frames without a channel."""
 
     def connection_up(self) -> object: ...
     def connection_down(self, reason: str) -> object: ...
@@ -58,10 +58,10 @@ class ConnectionOwner(Protocol):
 class Connection:
     """Keeps a connection to one endpoint alive until it is closed.
 
-    Its ``feed`` receives the frames. ``owner`` may change; ``live_since_s`` is when it was connected last, in the
-    loop's time. ``signing`` says whether and how it signs in: before :meth:`open` returns, and after each reconnect
-    once its owner knows that it is up. One that ``is_private`` serves nothing without a sign-in, and is not connected
-    again before one may be tried.
+    Its ``feed`` receives the frames. ``owner`` may change; ``live_since_s`` is the loop's time of the latest connect.
+    ``auth`` signs in: before :meth:`open` returns, and after each reconnect, after :meth:`connection_up` of the owner.
+    If it ``is_private``, it serves nothing without a sign-in, and does not reconnect before one may be tried. ``lost``
+    is done when the current connection is lost.
     """
 
     def __init__(self, owner: ConnectionOwner, url: str, dialect: Dialect, options: ConnectOptions) -> None:
@@ -85,18 +85,18 @@ class Connection:
         self._transport: picows.WSTransport | None = None
         self.lost: asyncio.Future[None] | None = None
         self._drop_reason = ""
-        self._probe: asyncio.Future[Answer] | None = None  # the ping of this turn of the loop
+        self._probe: asyncio.Future[Answer] | None = None  # the ping of the current turn of the loop
         self._requests = Requests()
         self._tasks: set[asyncio.Task[None]] = set()
         self.closed = self.forked = self.is_stranded = self.is_kept = False
 
     @property
     def connected(self) -> bool:
-        """Whether there is a connection right now, of which the owner knows."""
+        """Whether it is connected, and the owner knows."""
         return self._is_up
 
     def another(self, owner: ConnectionOwner) -> "Connection":
-        """A new one to the same endpoint, which signs in the same way; yet to be opened."""
+        """Return a new connection to the same endpoint, with the same sign-in; it is not opened."""
         made = Connection(owner, self._url, self._dialect, self._options)
         made.auth.policy, made.is_private = self.auth.policy, self.is_private
         made._backoff = self._backoff
@@ -116,7 +116,7 @@ class Connection:
         )
 
     def note(self, phase: Phase, *, wait_s: float | None = None, **changes: Any) -> None:
-        """Enter a phase, which lasts ``wait_s`` where that is known; what is closed stays so."""
+        """Enter a phase that lasts ``wait_s``, if that is known; after closing it stays CLOSED."""
         if self.closed:
             phase, wait_s = Phase.CLOSED, None
         until_ns = None if wait_s is None else time.time_ns() + round(wait_s * 1e9)
@@ -125,7 +125,7 @@ class Connection:
     # ---- opening and closing
 
     async def open(self) -> None:
-        """Connect, and from then on keep connected; raises ConnectError or AuthError where the first attempt fails."""
+        """Connect, and reconnect from now on; raises ConnectError or AuthError if the first attempt fails."""
         self.refuse_closed()
         try:
             await self._connect(is_first=True)
@@ -134,7 +134,7 @@ class Connection:
                 await self.auth.sign_in_or_raise()
         except BaseException as error:
             self._abandon()
-            self.note(Phase.IDLE)  # nothing tries again
+            self.note(Phase.IDLE)  # there is no retry
             if isinstance(error, ConnectionLost):
                 raise ConnectError(f"{self._dialer.name}: lost while signing in: {error}") from None
             raise
@@ -142,12 +142,12 @@ class Connection:
         self.keep_trying()
 
     def keep_trying(self) -> None:
-        """Connect as soon as that can be done, where :meth:`open` has failed; each failure is told to the owner."""
+        """Keep trying to connect after :meth:`open` failed; each failure is reported to the owner."""
         self.is_kept = True
         self.spawn(self._keep_connected())
 
     def begin_close(self) -> None:
-        """Say goodbye and stop all tasks; what is left of :meth:`close`, where that is cancelled."""
+        """Send a close frame and cancel all tasks: the part of :meth:`close` that does not wait."""
         if self.closed:
             return
         self.closed = True
@@ -160,26 +160,26 @@ class Connection:
             self._transport.disconnect()
 
     def after_fork(self) -> None:
-        """This is a forked child: the socket is its parent's, and is left alone."""
+        """Give up in a forked child, without touching the socket, which belongs to the parent."""
         self.forked = True
         self.strand()
 
     def strand(self) -> None:
-        """Its loop does not run, here or anywhere: there is nothing to be done any more, and nothing to wait for."""
+        """Give up because the event loop no longer runs: nothing can be sent or awaited."""
         self.closed = self.is_stranded = True
         self._is_up = self.auth.signed_in = False
         self.note(Phase.CLOSED)
         self._transport = None
 
     def refuse_closed(self) -> None:
-        """Raise ClientClosed or ClientForked where no more can be asked."""
+        """Raise ClientClosed or ClientForked if the connection can no longer be used."""
         if self.forked:
             raise ClientForked("the client belongs to the process that this one was forked from; make a new one here")
         if self.closed:
             raise ClientClosed("the client was closed; make a new one")
 
     async def close(self) -> None:
-        """Close, and wait until all is over; a venue that does not let go is hung up on after a second."""
+        """Close and wait for the end; after one second the socket is closed without the venue's answer."""
         self.begin_close()
         if self.is_stranded:
             return  # its tasks belong to a loop that does not run
@@ -192,7 +192,7 @@ class Connection:
                 self._transport.disconnect(graceful=False)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        """Run in the background until done or closed; what it raises unexpectedly is not lost."""
+        """Run a task until it is done or the connection is closed; the loop reports what it raises."""
         task = asyncio.create_task(work, name=f"depthwire {self.url}")
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -205,7 +205,7 @@ class Connection:
             task.get_loop().call_exception_handler(context)
 
     async def _connect(self, *, is_first: bool = False) -> None:
-        """Connect; once more at once if the handshake signs in and the server refuses it because of the clock."""
+        """Connect; retry once, at once, if a signed handshake was refused because of the clock."""
         try:
             await self._connect_once(is_first=is_first)
         except ConnectError:
@@ -224,7 +224,7 @@ class Connection:
             raise
 
     def _abandon(self) -> None:
-        """Hang up on a connection that its owner never knew of, without reporting it."""
+        """Close a connection that the owner does not know yet, without reporting it."""
         transport, self._transport = self._transport, None
         self.auth.signed_in = False
         self._requests.clear()
@@ -232,7 +232,7 @@ class Connection:
             transport.disconnect(graceful=False)
 
     def _begin(self) -> None:
-        """The connection is of use from now on: its owner asks for what it wants."""
+        """Tell the owner that the connection is up, and sign in if that is due."""
         self.live_since_s = asyncio.get_running_loop().time()
         self._is_up = True
         self.note(Phase.LIVE)
@@ -241,11 +241,11 @@ class Connection:
             self.spawn(self.auth.sign_in_until_accepted())
 
     async def _take_turn(self) -> None:
-        """Wait as long as the exchange wants between so many connections; a connect's deadline begins behind it."""
+        """Wait for the rate limiter; the deadline for connecting starts after that."""
         wait_s = connection_wait_s(urlsplit(self._url).hostname or "")
         if wait_s > 0:
             log.warning(
-                "%s: waiting %.0f s before connecting: there were too many connections of late", self.url, wait_s
+                "%s: waiting %.0f s before connecting: too many connections were made recently", self.url, wait_s
             )
             await self._wait(wait_s)
 
@@ -259,7 +259,7 @@ class Connection:
         try:
             await self.auth.sign_in_or_raise()
         except ConnectionLost:
-            pass  # done with the next connect
+            pass  # it signs in after the next connect
         except AuthError:
             self.auth.credentials = None
             raise
@@ -275,7 +275,7 @@ class Connection:
                 sign_in_s = self.auth.policy.wait_s() if self.is_private else 0.0
                 if sign_in_s is None:
                     self.is_kept = False
-                    self.note(Phase.IDLE)  # another key needs another client
+                    self.note(Phase.IDLE)  # the key was refused for good
                     return
                 await self._wait(max(self._backoff.next_s(at_once=at_once), retry_after_s, sign_in_s))
                 try:
@@ -287,7 +287,7 @@ class Connection:
                     self._begin()
 
     async def _live(self) -> None:
-        """Send pings until the connection is lost; drop it where a pong fails to come."""
+        """Send pings until the connection is lost; drop it if a pong is overdue."""
         lost = self.lost
         while lost is not None and not lost.done():
             await asyncio.wait((lost,), timeout=self._settings.ping_interval_s)
@@ -300,15 +300,15 @@ class Connection:
                 await lost
 
     def drop(self, reason: str) -> None:
-        """End a connection that is good for nothing; a new one is made."""
+        """Close an unusable connection at once; it reconnects."""
         self._drop_reason = reason
         if self._transport is not None:
             self._transport.disconnect(graceful=False)
 
-    # ---- what the feed tells
+    # ---- called by the feed
 
     def on_connected(self, transport: picows.WSTransport) -> None:
-        """The handshake is done."""
+        """Note that the handshake is done."""
         self._transport = transport
         self.lost = asyncio.get_running_loop().create_future()
         self._drop_reason = ""
@@ -323,13 +323,13 @@ class Connection:
         return None if venue_s is None else self._handshake_s - venue_s
 
     def on_disconnected(self, transport: picows.WSTransport) -> None:
-        """The connection is gone: whoever waits for an answer learns it, and so does the owner."""
+        """Fail all open requests and report the loss to the owner."""
         loss = Loss(self._drop_reason) if self._drop_reason else loss_of(transport)
-        # Asked for, so that asyncio does not warn of an exception that nobody asked for.
+        # Otherwise asyncio would log its exception as never retrieved.
         end = asyncio.ensure_future(transport.wait_disconnected())
         end.add_done_callback(mark_retrieved)
         if transport is not self._transport:
-            return  # abandoned, or its client was
+            return  # it was abandoned
         self._transport = None
         was_up, self._is_up = self._is_up, False
         self.note(
@@ -352,7 +352,7 @@ class Connection:
             self.lost.set_result(None)
 
     def on_frame_error(self, error: FrameError) -> None:
-        """A frame could not be used; too many that arrived damaged replace the connection."""
+        """Report an unusable frame; replace the connection after too many damaged ones."""
         self.owner.on_frame_error(error)
         if error.is_damage:
             self._backoff.disturb(DAMAGE_CALM_S)
@@ -360,11 +360,11 @@ class Connection:
                 self.drop(f"{MOST_DAMAGED} damaged frames within {DAMAGE_WINDOW_S:g} s")
 
     def on_unrouted(self, topic: str, message: bytes) -> Channel | None:
-        """A topic's frame that no channel stands for."""
+        """Return the channel for a frame whose topic has none yet."""
         return self.owner.on_unrouted(topic, message)
 
     def on_control(self, message: bytes) -> None:
-        """An answer to a request: hand it to whoever waits for it."""
+        """Give an answer to the request that waits for it."""
         try:
             answer = self._dialect.answer(message)
         except MalformedFrame as error:
@@ -375,7 +375,7 @@ class Connection:
             return
         self.auth.server_has_spoken()
         if not self._requests.answered(answer) and not self.auth.answered(answer) and not answer.success:
-            self.owner.report(MalformedFrame(f"the venue refused what nobody asked for: {answer.reason[:200]!r}"))
+            self.owner.report(MalformedFrame(f"the venue refused a request that was not sent: {answer.reason[:200]!r}"))
 
     # ---- requests
 

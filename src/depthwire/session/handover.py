@@ -61,7 +61,7 @@ class Replaceable(Protocol):
     def on_unrouted(self, topic: str, message: bytes) -> Channel | None: ...
 
 
-async def keep_young(session: Replaceable, age_s: float) -> None:
+async def replace_when_old(session: Replaceable, age_s: float) -> None:
     """Hand a session's connection over whenever it is up to a tenth younger than ``age_s``, for ever."""
     while True:
         connection = session.connection

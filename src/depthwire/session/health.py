@@ -63,7 +63,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, lanes=dict(lanes), age_ns=age_ns, refusal=refusal, **sums)
 
 
-class TopicRecord:
+class TopicTracker:
     """What happened to one topic so far, and the task that fetches its state anew, if one does."""
 
     def __init__(
@@ -71,7 +71,7 @@ class TopicRecord:
         channel: Channel,
         settings: Settings,
         jitter: Callable[[], float] = random.random,
-        on_stale: Callable[["TopicRecord"], object] = id,
+        on_stale: Callable[["TopicTracker"], object] = id,
     ) -> None:
         self.channel = channel
         self._on_stale = on_stale

@@ -10,8 +10,8 @@ from depthwire.session.futures import mark_retrieved
 from depthwire.session.session import Session
 
 
-class Sessions:
-    """Sessions of one URL, each with as many topics as fit; ``make`` makes one. There is always a first one.
+class SessionPool:
+    """SessionPool of one URL, each with as many topics as fit; ``make`` makes one. There is always a first one.
 
     A session that cannot connect is given up, unless they are ``persistent``: then it goes on trying.
     """

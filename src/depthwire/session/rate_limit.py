@@ -15,7 +15,7 @@ CONNECTIONS: Final = 500
 WINDOW_S: Final = 300.0 + 10.0  # and how much longer one connection may take to get there than the next
 
 
-class Pace:
+class RateLimiter:
     """Turns, at most ``count`` in any ``window_s``, given in the order in which they were asked for. Thread-safe.
 
     Half of them may be taken at once, the others come evenly: who spends all at once would stand idle for the rest of
@@ -39,12 +39,12 @@ class Pace:
             return turn_s - now_s
 
 
-_paces: defaultdict[str, Pace] = defaultdict(lambda: Pace(CONNECTIONS, WINDOW_S))
+_limiters: defaultdict[str, RateLimiter] = defaultdict(lambda: RateLimiter(CONNECTIONS, WINDOW_S))
 
 
 def connection_wait_s(host: str) -> float:
     """How long to wait before this process connects to a host once more, in seconds; 0 for this machine itself."""
-    return 0.0 if is_loopback(host) else _paces[host.lower()].wait_s()
+    return 0.0 if is_loopback(host) else _limiters[host.lower()].wait_s()
 
 
 def is_loopback(host: str) -> bool:

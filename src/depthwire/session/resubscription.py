@@ -9,11 +9,11 @@ from typing import Final
 from depthwire.errors import ConnectionLost
 from depthwire.session.connection import Connection
 from depthwire.session.futures import mark_retrieved
-from depthwire.session.health import TopicRecord
+from depthwire.session.health import TopicTracker
 
 TOGETHER_S: Final = 0.05
 """What is due within so long of each other goes with one request."""
-Waiting = dict[TopicRecord, "asyncio.Future[str | None]"]
+Waiting = dict[TopicTracker, "asyncio.Future[str | None]"]
 
 
 class Batch:
@@ -40,7 +40,7 @@ class Resubscription:
             self._jitter = now_s, random.random()  # noqa: S311  # a wait, no secret
         return self._jitter[1]
 
-    async def resubscribe(self, record: TopicRecord, wait_s: float) -> str | None:
+    async def resubscribe(self, tracker: TopicTracker, wait_s: float) -> str | None:
         """Why the subscription was refused that goes out in ``wait_s``, or ""; None where a snapshot is in by then.
 
         Raises ConnectionLost, also where the venue did not answer, whose connection is dropped then.
@@ -54,30 +54,30 @@ class Resubscription:
             loop.call_at(due_s, self._send, batch)
         future: asyncio.Future[str | None] = loop.create_future()
         future.add_done_callback(mark_retrieved)
-        batch.waiting[record] = future
+        batch.waiting[tracker] = future
         return await future
 
     def _send(self, batch: Batch) -> None:
         self._batches.remove(batch)
         waiting: Waiting = {}
-        for record, future in batch.waiting.items():
+        for tracker, future in batch.waiting.items():
             if future.done():
                 continue  # its topic has ended
-            if record.channel.needs_snapshot:
-                record.asked()
-                waiting[record] = future
+            if tracker.channel.needs_snapshot:
+                tracker.asked()
+                waiting[tracker] = future
             else:
                 future.set_result(None)
         if not self.connection.connected:
             settle(waiting, ConnectionLost(f"{self.connection.url}: not connected"))
             return
-        records, most = list(waiting), self._args_per_request
-        for start in range(0, len(records), most):
-            some = {record: waiting[record] for record in records[start : start + most]}
+        trackers, most = list(waiting), self._args_per_request
+        for start in range(0, len(trackers), most):
+            some = {tracker: waiting[tracker] for tracker in trackers[start : start + most]}
             self.connection.spawn(self._resubscribe(some))
 
     async def _resubscribe(self, waiting: Waiting) -> None:
-        by_topic = {record.channel.topic: future for record, future in waiting.items()}
+        by_topic = {tracker.channel.topic: future for tracker, future in waiting.items()}
         try:
             await self._ask("unsubscribe", list(by_topic))
             # A topic may have ended meanwhile.

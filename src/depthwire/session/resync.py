@@ -16,7 +16,7 @@ from depthwire.errors import (
 )
 from depthwire.feed.channel import Channel
 from depthwire.session.connection import Connection
-from depthwire.session.health import TopicRecord
+from depthwire.session.health import TopicTracker
 from depthwire.session.resubscription import Resubscription
 from depthwire.settings import Settings
 
@@ -24,7 +24,7 @@ TICKS_PER_BOUND: Final = 4
 
 
 class Resyncs:
-    """The record of each topic of one session; refetches the state of those that need it, other topics do not notice.
+    """The tracker of each topic of one session; refetches the state of those that need it, other topics do not notice.
 
     Each topic has at most one resync at a time, which goes on, backed off, until its snapshot is in. Silence is looked
     for by one timer, four times in the shortest bound; silent topics are refetched one after the other.
@@ -38,7 +38,7 @@ class Resyncs:
         report: Callable[[DepthwireError], object],
         on_unknown: Callable[[str, DepthwireError], object],
     ) -> None:
-        self.records: dict[str, TopicRecord] = {}
+        self.trackers: dict[str, TopicTracker] = {}
         self._requests = Resubscription(connection, args_per_request)
         self._settings = settings
         self._report = report
@@ -55,78 +55,78 @@ class Resyncs:
         self._requests.connection = connection
 
     def add(self, channel: Channel) -> None:
-        """Keep a record of one more topic."""
+        """Keep a tracker of one more topic."""
         self._loop = asyncio.get_running_loop()
-        self.records[channel.topic] = TopicRecord(channel, self._settings, self._requests.jitter, self._went_stale)
+        self.trackers[channel.topic] = TopicTracker(channel, self._settings, self._requests.jitter, self._went_stale)
 
     def remove(self, topic: str) -> None:
         """The topic has ended."""
         self.stop(topic)
-        self.records.pop(topic, None)
+        self.trackers.pop(topic, None)
 
     def stop(self, topic: str) -> None:
         """Refetch a topic no more, as it is about to end."""
-        record = self.records.get(topic)
-        if record is not None and record.task is not None:
-            record.task.cancel()
+        tracker = self.trackers.get(topic)
+        if tracker is not None and tracker.task is not None:
+            tracker.task.cancel()
 
     def served(self, topic: str) -> None:
         """The venue serves a topic from now on."""
-        self.records[topic].listen(asyncio.get_running_loop().time())
-        self.records[topic].refusal = None
+        self.trackers[topic].listen(asyncio.get_running_loop().time())
+        self.trackers[topic].refusal = None
 
     def sign_in_refused(self, topic: str, reason: str) -> None:
         """The venue does not serve a topic until a sign-in is accepted."""
-        self.records[topic].refusal = reason
+        self.trackers[topic].refusal = reason
 
     def connection_down(self) -> None:
         """No topic is served; what is wanted is asked for again with the next connection."""
-        for topic, record in self.records.items():
-            record.stop_listening()
+        for topic, tracker in self.trackers.items():
+            tracker.stop_listening()
             self.stop(topic)
 
     def frame_refused(self, error: FrameError) -> None:
         """A frame could not be used: refetch the state of each topic that has none because of it."""
         for topic in error.topics if isinstance(error, DamagedFrame) else (error.topic,):
-            record = self.records.get(topic)
-            if record is not None:
-                record.gaps += isinstance(error, ContinuityError)
-                record.damaged += error.is_damage
-                self._begin_if_needed(record)
+            tracker = self.trackers.get(topic)
+            if tracker is not None:
+                tracker.gaps += isinstance(error, ContinuityError)
+                tracker.damaged += error.is_damage
+                self._begin_if_needed(tracker)
 
     def fetch(self, topic: str) -> None:
         """Refetch a topic's state."""
-        if topic in self.records:
-            self._begin(self.records[topic])
+        if topic in self.trackers:
+            self._begin(self.trackers[topic])
 
-    def _went_stale(self, record: TopicRecord) -> None:
+    def _went_stale(self, tracker: TopicTracker) -> None:
         """A state is STALE, perhaps by its reader's word, which may come from another thread."""
         try:
             here = asyncio.get_running_loop()
         except RuntimeError:
             here = None
         if here is self._loop:
-            self._begin_if_needed(record)
+            self._begin_if_needed(tracker)
         elif self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._begin_if_needed, record)
+            self._loop.call_soon_threadsafe(self._begin_if_needed, tracker)
 
-    def _begin_if_needed(self, record: TopicRecord) -> None:
-        is_known = self.records.get(record.channel.topic) is record
-        if is_known and record.channel.needs_snapshot and self.connection.connected:
-            self._begin(record)
+    def _begin_if_needed(self, tracker: TopicTracker) -> None:
+        is_known = self.trackers.get(tracker.channel.topic) is tracker
+        if is_known and tracker.channel.needs_snapshot and self.connection.connected:
+            self._begin(tracker)
 
-    def _begin(self, record: TopicRecord) -> "asyncio.Task[None]":
-        record.settled.set()
-        if record.task is None:
-            record.task = self.connection.spawn(self._fetch(record))
-        return record.task
+    def _begin(self, tracker: TopicTracker) -> "asyncio.Task[None]":
+        tracker.settled.set()
+        if tracker.task is None:
+            tracker.task = self.connection.spawn(self._fetch(tracker))
+        return tracker.task
 
-    async def _fetch(self, record: TopicRecord) -> None:
+    async def _fetch(self, tracker: TopicTracker) -> None:
         """Resubscribe one topic for a new snapshot, again until it is in; refused as unknown, the topic ends."""
-        topic = record.channel.topic
+        topic = tracker.channel.topic
         try:
-            while record.channel.needs_snapshot:
-                reason = await self._requests.resubscribe(record, record.backoff.next_s())
+            while tracker.channel.needs_snapshot:
+                reason = await self._requests.resubscribe(tracker, tracker.backoff.next_s())
                 if reason is None:
                     break
                 if reason:
@@ -136,21 +136,21 @@ class Resyncs:
                         self._on_unknown(topic, error)
                         break
                     continue
-                await self._snapshot_due(record)
+                await self._snapshot_due(tracker)
         except ConnectionLost:
             pass  # asked for again once it is back
         finally:
-            record.task = None
+            tracker.task = None
 
-    async def _snapshot_due(self, record: TopicRecord) -> None:
+    async def _snapshot_due(self, tracker: TopicTracker) -> None:
         """Wait until a snapshot that was asked for is in, or is refused; report where it is overdue."""
         timeout_s = self._settings.timeout_s
         try:
             async with asyncio.timeout(timeout_s):
-                await record.settled.wait()
+                await tracker.settled.wait()
         except TimeoutError:
-            record.silences += 1
-            self._report(TopicSilent(record.channel.topic, timeout_s))
+            tracker.silences += 1
+            self._report(TopicSilent(tracker.channel.topic, timeout_s))
 
     # ---- silence
 
@@ -163,14 +163,14 @@ class Resyncs:
 
     async def fetch_silent(self, now_s: float) -> None:
         """Report each topic that is silent beyond its bound at ``now_s``, and refetch it. O(topics)."""
-        idle = [record for record in self.records.values() if record.task is None]
-        silent = [(record, silent_s) for record in idle if (silent_s := record.silent_s(now_s))]
-        for record, silent_s in silent:
-            topic = record.channel.topic
-            if not self.connection.connected or self.records.get(topic) is not record or record.task is not None:
+        idle = [tracker for tracker in self.trackers.values() if tracker.task is None]
+        silent = [(tracker, silent_s) for tracker in idle if (silent_s := tracker.silent_s(now_s))]
+        for tracker, silent_s in silent:
+            topic = tracker.channel.topic
+            if not self.connection.connected or self.trackers.get(topic) is not tracker or tracker.task is not None:
                 continue
             error = TopicSilent(topic, silent_s)
-            record.state.mark_stale(str(error))
+            tracker.state.mark_stale(str(error))
             self._report(error)
             # The next one's turn comes with this one's snapshot, or when that is overdue.
-            await asyncio.wait((self._begin(record),), timeout=self._settings.timeout_s)
+            await asyncio.wait((self._begin(tracker),), timeout=self._settings.timeout_s)

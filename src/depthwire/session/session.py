@@ -1,4 +1,4 @@
-"""What is wanted from one endpoint: topics, their channels, resubscription after a reconnect."""
+"""The topics that callers want from one endpoint: subscribed, and resubscribed after a reconnect."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ from depthwire.feed.listener import Feed
 from depthwire.runtime.loop_end import when_closed
 from depthwire.session.channels import SessionChannels
 from depthwire.session.connection import Connection
-from depthwire.session.handover import keep_young
+from depthwire.session.handover import replace_when_old
 from depthwire.session.options import ConnectOptions
 from depthwire.session.reports import Reports
 from depthwire.session.resync import Resyncs
@@ -33,10 +33,10 @@ from depthwire.session.subscription import Subscription, raise_all, refuse_unsub
 
 
 class Session:
-    """Keeps one endpoint's topics served until it is closed.
+    """Keeps one endpoint's topics subscribed until it is closed.
 
-    Its ``channels``, by topic, outlive connections: a book goes STALE when the connection is lost, and LIVE with the
-    snapshot that its resubscription brings.
+    Its ``channels`` outlive connections: a book is STALE when the connection is lost, and LIVE again with the snapshot
+    that its resubscription brings.
     """
 
     def __init__(self, url: str, dialect: Dialect, options: ConnectOptions, reports: Reports) -> None:
@@ -61,35 +61,35 @@ class Session:
 
     @property
     def feed(self) -> Feed:
-        """The feed of the connection at hand."""
+        """The feed of the current connection."""
         return self.connection.feed
 
     @property
     def frames(self) -> int:
-        """How many came, on this connection and those that it followed."""
+        """The number of frames received, on this connection and its predecessors."""
         return self.earlier_frames + self.feed.frames
 
     async def open(self) -> None:
-        """Connect, and from then on stay so; raises ConnectError or AuthError where the first attempt fails."""
+        """Connect, and reconnect from now on; raises ConnectError or AuthError if the first attempt fails."""
         self._forget_loop()
         self._forget_loop = when_closed(asyncio.get_running_loop(), self.loop_closed)
         await self.connection.open()
         self._begin_tasks()
 
     def _begin_tasks(self) -> None:
-        """What is done beside a connection, for as long as it is the session's."""
+        """Start the tasks that run as long as the session uses the current connection."""
         self.connection.spawn(self.resyncs.watch())
         if self.settings.max_connection_age_s is not None:
-            self.connection.spawn(keep_young(self, self.settings.max_connection_age_s))
+            self.connection.spawn(replace_when_old(self, self.settings.max_connection_age_s))
 
     def keep_trying(self) -> None:
-        """Connect as soon as that can be done, where :meth:`open` has failed and nothing tries again."""
+        """Keep trying to connect after :meth:`open` failed."""
         if not self.connection.is_kept:
             self.connection.keep_trying()
             self._begin_tasks()
 
     def continue_on(self, connection: Connection) -> None:
-        """Go on with another connection, which serves all of the session's topics; the old one is the caller's."""
+        """Switch to another connection, which serves all topics already; the caller closes the old one."""
         old, self.connection = self.connection, connection
         self.resyncs.connection = connection
         self.earlier_frames += old.feed.frames
@@ -99,7 +99,7 @@ class Session:
         self._begin_tasks()
 
     async def close(self, error: DepthwireError | None = None) -> None:
-        """End the connection and all readers; callers that wait get ``error``, or else a ClientClosed."""
+        """Close the connection and end all readers; waiting callers get ``error``, or ClientClosed."""
         self._forget_loop()
         await self.connection.close()
         for subscription in self.subscriptions.values():
@@ -110,43 +110,43 @@ class Session:
 
     @property
     def last_recv_ns(self) -> int:
-        """When the latest frame came, in ns since the epoch; 0 before the first."""
+        """When the latest frame arrived, in ns since the epoch; 0 before the first."""
         return self.feed.last_recv_ns
 
     def probe(self) -> Callable[[], bool]:
-        """Have the venue say something now; what is returned tells whether all has come that it had sent before."""
+        """Send a ping; the returned function tells whether all that the venue sent before its pong has arrived."""
         return self.connection.probe()
 
     def after_fork(self) -> None:
-        """This is a forked child: what its parent's feed keeps current stands still here, and must not look alive."""
+        """End all channels in a forked child, in which they would no longer be updated."""
         self.connection.after_fork()
         self._finish_all("this process was forked from the client's")
 
     def loop_closed(self) -> None:
-        """The event loop was closed under the client: nothing comes any more, and none of it must look alive."""
+        """End all channels, because the event loop was closed before the client."""
         if not self.connection.closed:
             self.connection.strand()
             self._finish_all("the event loop was closed before the client")
 
     def _finish_all(self, reason: str) -> None:
         for channel in with_raw(self.channels.values()):
-            # A loop that does not run, or runs in another thread, may refuse to wake readers; none of them runs anyway.
+            # A loop that is closed, or runs in another thread, may refuse to wake readers; none of them runs anyway.
             with suppress(RuntimeError):
                 channel.finish(reason)
 
-    # ---- what the connection and the feed tell
+    # ---- called by the connection and the feed
 
     def connection_up(self) -> None:
-        """Ask again for all that is wanted; for private topics once the connection has signed in."""
+        """Subscribe all wanted topics; private ones only if the connection has signed in."""
         self._new.clear()
         self._subscribe(list(self.subscriptions.values()))
 
     def signed_in(self) -> None:
-        """Ask for the private topics, for which :meth:`connection_up` came too early."""
+        """Subscribe the private topics."""
         self._subscribe([each for each in self.subscriptions.values() if each.topic.is_private])
 
     def sign_in_refused(self, error: AuthError) -> None:
-        """Private topics bring nothing until a later sign-in is accepted: tell all who read them or wait for them."""
+        """Report a failed sign-in to the readers of private topics, and to callers that wait for them."""
         for subscription in [each for each in self.subscriptions.values() if each.topic.is_private]:
             for channel in with_raw(subscription.channels.values()):
                 assert isinstance(channel, EventChannel), "private topics bring events"
@@ -155,7 +155,7 @@ class Session:
             self._settle(subscription, error)
 
     def connection_down(self, reason: str) -> None:
-        """Every channel learns it at once; who subscribes from now on waits for the resubscription."""
+        """Report the loss to every channel; new subscribers wait for the resubscription."""
         self.resyncs.connection_down()
         for subscription in self.subscriptions.values():
             subscription.await_again()
@@ -163,7 +163,7 @@ class Session:
             channel.connection_lost(reason, self.feed.last_recv_ns or time.time_ns())
 
     def on_unrouted(self, topic: str, message: bytes) -> Channel | None:
-        """A topic that was not asked for by its own name: a pattern's, or nobody's."""
+        """Return the channel for a topic that a subscribed pattern covers; None if none does."""
         for subscription in self.subscriptions.values():
             if subscription.topic.covers(topic):
                 channel = self.registry.hold(topic, subscription)
@@ -175,7 +175,7 @@ class Session:
         return None
 
     def on_frame_error(self, error: FrameError) -> None:
-        """A frame could not be used: report it, and refetch each state that is LIVE no more because of it."""
+        """Report an unusable frame, and refetch each state that is STALE because of it."""
         self.report(error)
         self.resyncs.frame_refused(error)
 
@@ -188,9 +188,9 @@ class Session:
         *,
         raw: bool = False,
     ) -> list[Subscription]:
-        """Want topics; new ones are asked for in the loop's next turn.
+        """Add topics; new ones are subscribed in the loop's next turn.
 
-        ``on_channel`` gets each channel that serves one; with ``raw`` that of its raw frames, which any topic has.
+        ``on_channel`` gets each channel that serves one, with ``raw`` the channel of its raw frames.
         Raises ClientClosed or ClientForked.
         """
         self.connection.refuse_closed()
@@ -218,11 +218,11 @@ class Session:
         return found
 
     def _brings_states(self, topic: Topic) -> bool:
-        """Whether a topic keeps books or instruments, which need no gap: each begins with a snapshot."""
+        """Whether a topic has books or instruments, which need no gap: each begins with a snapshot."""
         return topic.kind in self.dialect.books or topic.kind == self.dialect.instrument_kind
 
     def _subscribe_new(self) -> None:
-        """What many callers may have added in one turn of the loop is asked for with as few requests as can be."""
+        """Subscribe all topics that were added in one turn of the loop, with as few requests as possible."""
         new, self._new = self._new, []
         if self.connection.connected:
             self._subscribe(new)
@@ -231,7 +231,7 @@ class Session:
                 self._settle(subscription, AuthError(str(self.connection.auth.policy.refusal)))
 
     def held(self, topic: str) -> tuple[Channel, ...]:
-        """The channel of a concrete topic, if there is one."""
+        """Return the channel of a concrete topic, if there is one."""
         channel = self.channels.get(topic)
         return () if channel is None else (channel,)
 
@@ -245,11 +245,11 @@ class Session:
                 self.connection.spawn(self._subscribe_some(part[start : start + most]))
 
     def _may_ask(self, subscription: Subscription) -> bool:
-        """Whether the venue would serve a topic now: private ones need a sign-in."""
+        """Whether the venue would serve a topic now; private ones need a sign-in."""
         return self.connection.auth.signed_in or not subscription.topic.is_private
 
     async def _subscribe_some(self, subscriptions: Sequence[Subscription]) -> None:
-        """Subscribe with one request; settles the subscriptions' ``confirmed``."""
+        """Subscribe with one request, and settle ``confirmed`` of each subscription."""
         timeout_s = self.settings.timeout_s
         for subscription in subscriptions:
             for channel in with_raw(subscription.channels.values()):
@@ -257,17 +257,17 @@ class Session:
         try:
             answer = await self.connection.ask("subscribe", [subscription.topic.text for subscription in subscriptions])
         except ConnectionLost:
-            return  # asked again once it is back
+            return  # subscribed again after the reconnect
         except TimeoutError:
             if any(subscription.established for subscription in subscriptions):
-                # Some were served before: it is the connection that does not answer.
+                # Some were served before, so the connection is at fault.
                 self.connection.drop(f"no answer to a resubscription within {timeout_s:g} s")
             for subscription in subscriptions:
                 message = f"{subscription.topic.text}: the venue did not answer the subscription within {timeout_s:g} s"
                 self.give_up(subscription, SubscriptionTimeout(message))
             return
         if not answer.success and answer.by_topic is None and len(subscriptions) > 1:
-            # One bad topic refuses the whole request: ask for each half, down to the bad one alone.
+            # One bad topic fails the whole request: bisect, down to the bad one alone.
             middle = len(subscriptions) // 2
             for half in (subscriptions[:middle], subscriptions[middle:]):
                 self._subscribe(half)
@@ -280,14 +280,14 @@ class Session:
                 self._served(subscription)
 
     def _served(self, subscription: Subscription) -> None:
-        """The venue has confirmed a topic."""
+        """Note that the venue confirmed a topic."""
         subscription.confirm()
         for channel in with_raw(subscription.channels.values()):
             self.resyncs.served(channel.topic)
             channel.connection_back(time.time_ns())
 
     def _refused(self, subscription: Subscription, reason: str) -> None:
-        """The venue refused a topic: what was served before is asked for again, if the venue still knows it."""
+        """Fail a refused topic; if it was served before and is not unknown now, retry it."""
         topic, was_served = subscription.topic, subscription.established
         refused_sign_in = self.connection.auth.policy.refusal if topic.is_private else None
         if hint := elsewhere(topic.filter, self.dialect):
@@ -300,27 +300,27 @@ class Session:
             self.connection.spawn(self._ask_again(subscription))
 
     async def _ask_again(self, subscription: Subscription) -> None:
-        """Subscribe once more after a wait, on this connection: the next one asks for everything anyway."""
+        """Subscribe again after a wait, if the connection is still the same."""
         connects = self.connection.status.connects
         await asyncio.sleep(subscription.backoff.next_s())
         if self.connection.connected and self.connection.status.connects == connects:
             self._subscribe([subscription])
 
     def give_up(self, subscription: Subscription, error: DepthwireError) -> None:
-        """A subscription failed: tell whoever waits for it. One served before stays wanted, and that is reported."""
+        """Fail a subscription for its waiting callers; if it was served before, report the error and keep it."""
         if subscription.established:
             self.report(error)
         self._settle(subscription, error)
 
     def _settle(self, subscription: Subscription, error: DepthwireError) -> None:
-        """Tell whoever waits for a subscription that it failed; one that was never served is wanted no more."""
+        """Fail a subscription for its waiting callers; drop it if it was never served."""
         if not subscription.confirmed.done():
             if not subscription.established:
                 self._forget(subscription, error)
             subscription.confirmed.set_exception(error)
 
     def topic_unknown(self, topic: str, error: DepthwireError) -> None:
-        """The venue serves a concrete topic no more: its readers meet the error, and the topic ends."""
+        """End a concrete topic that the venue no longer knows; its readers get the error."""
         for subscription in tuple(self.subscriptions.values()):
             if subscription.topic.text == topic:
                 self._forget(subscription, error)
@@ -328,14 +328,14 @@ class Session:
                 self.registry.release(topic, subscription, error)
 
     def _forget(self, subscription: Subscription, why: str | DepthwireError) -> None:
-        """Want a topic no more; its channels end, but those that another subscription shares."""
+        """Drop a subscription; its channels end, except those that another one shares."""
         if self.subscriptions.get(subscription.topic) is subscription:
             del self.subscriptions[subscription.topic]
         for topic in tuple(subscription.channels):
             self.registry.release(topic, subscription, why)
 
     async def confirmed(self, subscriptions: Iterable[Subscription]) -> None:
-        """Wait for the venue's answers; raises SubscriptionRejected, of all refused ones, or SubscriptionTimeout."""
+        """Wait for the venue's answers; raises SubscriptionRejected, for all refused topics, or SubscriptionTimeout."""
         subscriptions = list(subscriptions)
         waiting = [each.confirmed for each in subscriptions if not each.confirmed.done()]
         if waiting:
@@ -343,7 +343,7 @@ class Session:
         raise_all(map(self._failure_of, subscriptions))
 
     def _failure_of(self, subscription: Subscription) -> BaseException | None:
-        """Why a subscription was not confirmed in time; None where it was."""
+        """Return why a subscription was not confirmed in time; None if it was."""
         if subscription.confirmed.done():
             return subscription.confirmed.exception()
         error = SubscriptionTimeout(f"{subscription.topic.text}: not confirmed within {self.settings.timeout_s:g} s")
@@ -351,8 +351,8 @@ class Session:
             self.give_up(subscription, error)
         return error
 
-    async def take_back(self, subscriptions: Iterable[Subscription]) -> None:
-        """The caller no longer wants these: end those that no other caller asked for. Reports what fails."""
+    async def withdraw(self, subscriptions: Iterable[Subscription]) -> None:
+        """Remove one caller of each; unsubscribe those without callers, and report failures."""
         unwanted = []
         for subscription in subscriptions:
             subscription.callers -= 1
@@ -365,10 +365,10 @@ class Session:
                 self.report(error)
 
     async def unsubscribe(self, topics: Sequence[Topic]) -> None:
-        """End topics, with as few requests as the limits allow: their readers end, and the venue is told.
+        """End topics and their readers, with as few requests as the limits allow.
 
-        Raises TopicError where one was not subscribed (then none is ended), ClientClosed, SubscriptionRejected (of all
-        that the venue refuses) or SubscriptionTimeout where it does not answer (the readers are ended all the same).
+        Raises TopicError if one is not subscribed (then none ends), ClientClosed, SubscriptionRejected (for all refused
+        topics) or SubscriptionTimeout if the venue does not answer (the readers end all the same).
         """
         self.connection.refuse_closed()
         refuse_unsubscribed(topics, self.subscriptions)
@@ -378,9 +378,9 @@ class Session:
         for subscription in subscriptions:
             if not subscription.confirmed.done():
                 subscription.confirmed.set_exception(ClientClosed(f"{subscription.topic.text}: unsubscribed"))
-        new = set(self._new)  # the venue has not been asked for them yet
+        new = set(self._new)  # not requested yet
         names = [each.topic.text for each in subscriptions if each not in new and self._may_ask(each)]
-        # The venue ends what a pattern and a name both asked for; ask again for what was wanted before and still is.
+        # The venue also ends what another pattern or name covers: subscribe that again.
         shared = [
             other
             for other in self.subscriptions.values()
@@ -392,7 +392,7 @@ class Session:
         try:
             outcomes = await asyncio.gather(*works, return_exceptions=True)
         finally:
-            # Only now: until the answer, frames of the topic were still on their way.
+            # Only now: until the answer, frames of the topic could still arrive.
             for subscription in subscriptions:
                 self._forget(subscription, "unsubscribed")
         self._subscribe(shared)
@@ -403,7 +403,7 @@ class Session:
         try:
             answer = await self.connection.ask("unsubscribe", names)
         except ConnectionLost:
-            return  # a connection that is gone has no subscriptions
+            return  # a lost connection has no subscriptions
         except TimeoutError:
             text = shortened(", ".join(names))
             message = f"{text}: the venue did not answer within {self.settings.timeout_s:g} s"
@@ -414,21 +414,21 @@ class Session:
 
 
 Held = Mapping[Session, Sequence[Subscription]]
-"""What one caller has asked for, by the session that serves it."""
+"""The subscriptions of one caller, by session."""
 
 
 @asynccontextmanager
-async def taken_back_on_failure(held: Held) -> AsyncIterator[None]:
-    """Where the block fails, end what its caller alone asked for; where it is cancelled, without waiting for that."""
+async def withdrawn_on_failure(held: Held) -> AsyncIterator[None]:
+    """If the block fails, end what only its caller wanted; if it is cancelled, do not wait for that."""
     try:
         yield
     except DepthwireError:
-        await asyncio.gather(*(session.take_back(subscriptions) for session, subscriptions in held.items()))
+        await asyncio.gather(*(session.withdraw(subscriptions) for session, subscriptions in held.items()))
         raise
     except BaseException:
         for session, subscriptions in held.items():
             if not session.connection.closed:
-                session.connection.spawn(session.take_back(subscriptions))
+                session.connection.spawn(session.withdraw(subscriptions))
         raise
 
 
