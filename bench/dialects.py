@@ -10,8 +10,9 @@ from depthwire.bybit.v2.scanner import V2Scanner
 from depthwire.bybit.v5 import messages as v5_orderbook
 from depthwire.bybit.v5.book_decoder import V5BookDecoder
 from depthwire.bybit.v5.scanner import V5Scanner
+from depthwire.feed.book_channel import BookChannel
 from depthwire.feed.book_decoder import BookDecoder
-from depthwire.feed.channel import BookChannel, LiveBook
+from depthwire.feed.live_book import LiveBook
 from depthwire.feed.scanner import Scanner
 
 V2, V5 = "v2", "v5"

@@ -10,8 +10,8 @@ import msgspec
 
 from depthwire import tape
 from depthwire.bybit.v2.dialect import BOOK_TOPICS
+from depthwire.feed.book_channel import BookChannel
 from depthwire.feed.book_decoder import BookDecoder
-from depthwire.feed.channel import BookChannel
 from depthwire.venue import SyntheticMarket
 from dialects import book_channel, book_decoder
 

@@ -2,4 +2,4 @@
 
 from depthwire.book.book cimport Book
 from depthwire.book.ladder cimport ASK, BID, Ladder
-from depthwire.feed.channel cimport BookListener, LiveBook
+from depthwire.feed.live_book cimport BookListener, LiveBook

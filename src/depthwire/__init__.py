@@ -28,7 +28,7 @@ from depthwire.bybit.v2.public import InstrumentInfo, Insurance, Kline, Liquidat
 from depthwire.client import Client, connect
 from depthwire.errors import *  # noqa: F403
 from depthwire.errors import __all__ as _errors
-from depthwire.feed.channel import LiveBook
+from depthwire.feed.live_book import LiveBook
 from depthwire.feed.streams import EventStream, TopicEvent
 from depthwire.runtime.event_loop import run
 from depthwire.runtime.garbage import freeze_gc

@@ -28,7 +28,11 @@ from depthwire.errors import (
     SubscriptionTimeout,
     TopicError,
 )
-from depthwire.feed.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
+from depthwire.feed.book_channel import BookChannel
+from depthwire.feed.channel import Channel
+from depthwire.feed.event_channel import EventChannel
+from depthwire.feed.live_book import LiveBook
+from depthwire.feed.state_channel import StateChannel
 from depthwire.feed.streams import EventStream, TopicEvents
 from depthwire.feed.taps import Tap, Taps
 from depthwire.feed.topic_reader import connect_inlet

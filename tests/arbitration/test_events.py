@@ -15,7 +15,7 @@ from depthwire.bybit.accounts import Balances, OpenOrders
 from depthwire.bybit.v2.messages import TradeMessage
 from depthwire.bybit.v2.private import OrderMessage, WalletMessage
 from depthwire.errors import DepthwireError, MalformedFrame, StreamGap
-from depthwire.feed.channel import EventChannel
+from depthwire.feed.event_channel import EventChannel
 from depthwire.feed.streams import EventStream
 from depthwire.settings import Settings
 

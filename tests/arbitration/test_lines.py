@@ -11,7 +11,7 @@ import depthwire
 from depthwire import errors
 from depthwire.arbitration.lines import Lines
 from depthwire.book.types import BookState
-from depthwire.feed.channel import StateChannel
+from depthwire.feed.state_channel import StateChannel
 from depthwire.feed.streams import EventStream
 from depthwire.venue import DemoTrader, Fault, SyntheticMarket, Venue
 from depthwire.venue.server.faults import Moment

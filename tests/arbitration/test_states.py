@@ -11,8 +11,9 @@ import pytest
 from depthwire.arbitration.states import BookMerge, LineTally, StateMerge
 from depthwire.book.types import BookState
 from depthwire.bybit.v5 import dialect as v5
-from depthwire.feed.channel import BookChannel, LiveBook
+from depthwire.feed.book_channel import BookChannel
 from depthwire.feed.listener import Feed
+from depthwire.feed.live_book import LiveBook
 from tests.support.offline import Offline
 from tests.support.v5_server import book
 from tests.support.wire import encode

@@ -11,7 +11,8 @@ from depthwire.book.types import BookState
 from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.v2 import dialect as v2
 from depthwire.bybit.v5 import dialect as v5
-from depthwire.feed.channel import BookChannel, LiveBook
+from depthwire.feed.book_channel import BookChannel
+from depthwire.feed.live_book import LiveBook
 from tests.support.offline import Offline
 from tests.support.wire import level
 

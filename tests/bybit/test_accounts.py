@@ -13,7 +13,7 @@ from depthwire.bybit import accounts
 from depthwire.bybit.accounts import AccountStream, Balances, OpenOrders, OpenStopOrders, Positions, View
 from depthwire.bybit.v2.dialect import INVERSE, LINEAR, V2Dialect
 from depthwire.bybit.v2.private import Order, Position, StopOrder, Wallet
-from depthwire.feed.channel import EventChannel
+from depthwire.feed.event_channel import EventChannel
 from depthwire.feed.listener import Feed
 from tests.support.offline import Offline
 

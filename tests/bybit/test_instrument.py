@@ -12,7 +12,8 @@ from depthwire.book.types import BookState
 from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.v2.dialect import INVERSE
 from depthwire.bybit.v5 import dialect as v5
-from depthwire.feed.channel import Channel, StateChannel
+from depthwire.feed.channel import Channel
+from depthwire.feed.state_channel import StateChannel
 from tests.support.offline import Offline
 from tests.support.plain_client import run
 

@@ -16,7 +16,7 @@ from depthwire.cli import main
 from depthwire.cli.dashboard import Dashboard
 from depthwire.cli.events import event_line
 from depthwire.cli.views import JsonView
-from depthwire.feed.channel import EventChannel
+from depthwire.feed.event_channel import EventChannel
 from tests.support.cli_process import objects, started, tape_lines
 from tests.support.offline import Offline
 from tests.support.v5_server import market, served

@@ -26,7 +26,7 @@ from depthwire.cli.replay import Replay
 from depthwire.cli.views import JsonView, LineView
 from depthwire.cli.watch import chosen_view
 from depthwire.errors import DepthwireError, ReaderOverflow, StreamGap
-from depthwire.feed.channel import LiveBook
+from depthwire.feed.live_book import LiveBook
 from depthwire.feed.streams import TopicEvent, TopicEvents
 from tests.support.cli_process import BOUND_S, COMMAND, lines_told, started, synthetic, urls, venue, write_tape
 from tests.support.reference import BUY, SELL, ReferenceBook

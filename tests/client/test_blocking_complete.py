@@ -16,7 +16,7 @@ from depthwire import blocking, client, errors
 from depthwire.book.types import BookState
 from depthwire.bybit.accounts import AccountStream
 from depthwire.bybit.instrument import Instrument
-from depthwire.feed.channel import LiveBook
+from depthwire.feed.live_book import LiveBook
 from depthwire.feed.streams import EventStream
 from tests.support.v5_server import BOUND_S, V5Server, book, served
 

@@ -12,7 +12,7 @@ import depthwire
 from depthwire import errors
 from depthwire.book.types import BookState
 from depthwire.client import Client
-from depthwire.feed.channel import LiveBook
+from depthwire.feed.live_book import LiveBook
 from depthwire.venue import SyntheticMarket, TapeMarket, Venue
 from tests.support.plain_client import run, until
 from tests.support.reference import frames, play

@@ -13,7 +13,7 @@ import depthwire
 from depthwire import blocking, errors
 from depthwire.book.types import BookState
 from depthwire.bybit.v5 import dialect as v5
-from depthwire.feed.channel import LiveBook
+from depthwire.feed.live_book import LiveBook
 from depthwire.runtime.event_loop import loop_factory
 from depthwire.settings import Settings
 from tests.support.offline import Offline

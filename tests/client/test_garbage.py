@@ -12,7 +12,7 @@ import pytest
 
 import depthwire
 from depthwire.endpoints import V5_LINEAR_MAINNET, endpoint_of
-from depthwire.feed.channel import BookChannel
+from depthwire.feed.book_channel import BookChannel
 from depthwire.runtime.busy_poll import busy_polling
 from tests.support.offline import Offline
 from tests.support.reference import frames

@@ -23,7 +23,7 @@ from depthwire import errors
 from depthwire.book.types import BookState
 from depthwire.cli import main
 from depthwire.client import Client
-from depthwire.feed.channel import LiveBook
+from depthwire.feed.live_book import LiveBook
 from depthwire.settings import Settings
 from depthwire.tape import TapeReader
 from depthwire.venue import Category, Dialect, PublicTopic, WirePairs

@@ -12,7 +12,7 @@ import pytest
 import depthwire
 from depthwire import errors
 from depthwire.book.types import BookState
-from depthwire.feed.channel import LiveBook
+from depthwire.feed.live_book import LiveBook
 from depthwire.settings import Settings
 from depthwire.venue import TapeMarket, Venue
 from tests.support.plain_client import run, until

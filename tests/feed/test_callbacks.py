@@ -10,7 +10,7 @@ from depthwire.bybit.v2.instrument import V2Instrument
 from depthwire.client import Client
 from depthwire.endpoints import endpoint_of
 from depthwire.feed.callbacks import Callbacks
-from depthwire.feed.channel import BookListener, LiveBook
+from depthwire.feed.live_book import BookListener, LiveBook
 from depthwire.feed.streams import EventStream
 from depthwire.session.options import ConnectOptions
 from depthwire.session.reports import Reports

@@ -22,8 +22,11 @@ from depthwire.bybit.accounts import View
 from depthwire.bybit.v2 import dialect as v2
 from depthwire.bybit.v5 import dialect as v5
 from depthwire.errors import DamagedFrame, StreamGap
-from depthwire.feed.channel import BookChannel, Channel, EventChannel, StateChannel
+from depthwire.feed.book_channel import BookChannel
+from depthwire.feed.channel import Channel
 from depthwire.feed.damage import DAMAGE_WINDOW_S, MOST_DAMAGED, DamageCount, Suspects, is_answer, suspects
+from depthwire.feed.event_channel import EventChannel
+from depthwire.feed.state_channel import StateChannel
 from depthwire.feed.streams import EventStream, TopicEvent
 from depthwire.session.session import Session
 from depthwire.settings import Settings

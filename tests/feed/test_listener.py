@@ -10,7 +10,7 @@ import pytest
 
 from depthwire import errors
 from depthwire.book.types import BookState
-from depthwire.feed.channel import BookChannel
+from depthwire.feed.book_channel import BookChannel
 from tests.support.offline import Offline
 from tests.support.reference import frames, plain, replay
 from tests.support.wire import ASKS, BIDS, delta, encode, level, snapshot

@@ -20,7 +20,8 @@ from depthwire.bybit.v2 import dialect as v2
 from depthwire.bybit.v2 import private
 from depthwire.bybit.v5 import dialect as v5
 from depthwire.bybit.v5 import private as v5_private
-from depthwire.feed.channel import EventChannel, StateChannel
+from depthwire.feed.event_channel import EventChannel
+from depthwire.feed.state_channel import StateChannel
 from depthwire.feed.streams import EventStream
 from depthwire.session.health import TopicTracker
 from depthwire.settings import Settings

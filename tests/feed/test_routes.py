@@ -5,7 +5,8 @@ import random
 import pytest
 
 from depthwire.errors import DamagedFrame, UnexpectedTopic
-from depthwire.feed.channel import Channel, StateChannel
+from depthwire.feed.channel import Channel
+from depthwire.feed.state_channel import StateChannel
 from tests.support.offline import Offline
 
 

@@ -12,7 +12,7 @@ from depthwire.book.types import BookState
 from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.v2 import dialect as v2
 from depthwire.bybit.v5 import dialect as v5
-from depthwire.feed.channel import BookChannel
+from depthwire.feed.book_channel import BookChannel
 from tests.support import wire
 from tests.support.offline import Offline
 

@@ -9,7 +9,10 @@ from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.v2 import dialect as v2
 from depthwire.bybit.v5 import dialect as v5
 from depthwire.errors import MalformedEvent, MalformedFrame
-from depthwire.feed.channel import BookChannel, Channel, EventChannel, StateChannel
+from depthwire.feed.book_channel import BookChannel
+from depthwire.feed.channel import Channel
+from depthwire.feed.event_channel import EventChannel
+from depthwire.feed.state_channel import StateChannel
 from depthwire.feed.streams import EventStream
 from tests.fuzz.lanes import DOCUMENTED
 from tests.support.offline import Offline

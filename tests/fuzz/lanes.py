@@ -10,7 +10,8 @@ from depthwire.bybit.v2.book_decoder import V2BookDecoder
 from depthwire.bybit.v2.scanner import V2Scanner
 from depthwire.bybit.v5.book_decoder import V5BookDecoder
 from depthwire.bybit.v5.scanner import V5Scanner
-from depthwire.feed.channel import BookChannel, LiveBook
+from depthwire.feed.book_channel import BookChannel
+from depthwire.feed.live_book import LiveBook
 from tests.support.offline import Offline
 
 DOCUMENTED = tuple(error for name in errors.__all__ if issubclass(error := getattr(errors, name), errors.FrameError))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from depthwire.feed.channel import LiveBook
+from depthwire.feed.live_book import LiveBook
 
 SOURCE = Path(__file__).parents[2] / "src"
 COPYING: list[Callable[[Any], object]] = [

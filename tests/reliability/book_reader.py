@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from depthwire.book.types import BookState
-from depthwire.feed.channel import LiveBook
+from depthwire.feed.live_book import LiveBook
 from depthwire.session.connection import Connection
 from tests.reliability import digest
 from tests.reliability.lines import Line

@@ -9,7 +9,7 @@ import depthwire
 from depthwire.arbitration.lines import Lines
 from depthwire.client import Client
 from depthwire.errors import DepthwireError
-from depthwire.feed.channel import BookChannel
+from depthwire.feed.book_channel import BookChannel
 from depthwire.session.session import Session
 from depthwire.settings import Settings
 from depthwire.venue.frames.private_frames import PrivateTopic

@@ -40,7 +40,7 @@ class Mutant(NamedTuple):
 MUTANTS: Final = (
     Mutant(
         "a delta skipped",
-        "feed/channel.pyx",
+        "feed/book_channel.pyx",
         "        self.book.apply(frame, ts_recv_ns)\n",
         "        if frame.is_snapshot or frame.cross_seq % 50:\n            self.book.apply(frame, ts_recv_ns)\n",
     ),
@@ -70,19 +70,19 @@ MUTANTS: Final = (
     ),
     Mutant(
         "an unreadable frame forgiven",
-        "feed/channel.pyx",
+        "feed/book_channel.pyx",
         "        self.rejected += 1\n        self.book.go_stale(error.message)",
         "        self.rejected += 1",
     ),
     Mutant(
         "LIVE without a connection",
-        "feed/channel.pyx",
+        "feed/book_channel.pyx",
         "        self._insistence.forget()\n        self.book.go_stale(reason)",
         "        self._insistence.forget()",
     ),
     Mutant(
         "a late snapshot applied",
-        "feed/channel.pyx",
+        "feed/book_channel.pyx",
         "        if age == LATE:\n",
         "        if False:\n",
     ),
@@ -100,25 +100,25 @@ MUTANTS: Final = (
     ),
     Mutant(
         "damage kept from books",
-        "feed/channel.pyx",
+        "feed/book_channel.pyx",
         "    def damaged(self, reason, since_ns, until_ns):\n        self.book.go_stale(reason)",
         "    def damaged(self, reason, since_ns, until_ns):\n        pass",
     ),
     Mutant(
         "damage kept from streams",
-        "feed/channel.pyx",
+        "feed/event_channel.pyx",
         "            self.watcher.damaged(error)\n        self.break_off(error)",
         "            self.watcher.damaged(error)",
     ),
     Mutant(
         "a StreamGap dropped",
-        "feed/channel.pyx",
+        "feed/event_channel.pyx",
         "                if stream in self._streams:\n                    stream.break_off(error)",
         "                pass",
     ),
     Mutant(
         "an unreadable frame kept from its stream",
-        "feed/channel.pyx",
+        "feed/event_channel.pyx",
         "    def refuse(self, error):\n        self.break_off(error)",
         "    def refuse(self, error):\n        pass",
     ),
@@ -130,7 +130,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "the last of many events swallowed",
-        "feed/channel.pyx",
+        "feed/event_channel.pyx",
         "stream.push(events, self._callback_failed)",
         "stream.push(events[: max(1, len(events) - 1)], self._callback_failed)",
     ),

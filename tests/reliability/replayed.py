@@ -7,8 +7,9 @@ from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.v2 import dialect as v2
 from depthwire.bybit.v5 import dialect as v5
 from depthwire.errors import FrameError, MalformedFrame
-from depthwire.feed.channel import BookChannel, LiveBook
+from depthwire.feed.book_channel import BookChannel
 from depthwire.feed.listener import Feed
+from depthwire.feed.live_book import LiveBook
 from tests.reliability.rules import Rules, rules_of
 from tests.reliability.streams import Stream
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from depthwire.feed.channel import LiveBook
+from depthwire.feed.live_book import LiveBook
 from depthwire.feed.streams import EventStream
 from depthwire.venue import Fault, Faults
 from tests.reliability import digest, shard

@@ -12,7 +12,7 @@ from picows import WSMsgType, WSTransport, WSUpgradeRequest, WSUpgradeResponseWi
 
 from depthwire.bybit.v2 import dialect as v2
 from depthwire.bybit.v5 import dialect as v5
-from depthwire.feed.channel import EventChannel
+from depthwire.feed.event_channel import EventChannel
 from depthwire.feed.listener import Feed
 from depthwire.venue import Fault, MarketFrame, Venue
 from depthwire.venue.frames.private_frames import PrivateFrame, PrivateTopic

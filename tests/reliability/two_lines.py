@@ -12,7 +12,7 @@ from depthwire.arbitration.states import LineTally
 from depthwire.arbitration.topic import MergedState
 from depthwire.book.types import BookState
 from depthwire.errors import ContinuityError, FrameError, OutOfSequence, SnapshotMissing
-from depthwire.feed.channel import BookChannel
+from depthwire.feed.book_channel import BookChannel
 from depthwire.settings import Settings
 from tests.reliability.replayed import Clean, Reader, channel_of, shown_by
 from tests.reliability.streams import Stream

@@ -16,8 +16,10 @@ from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.v2.dialect import INVERSE
 from depthwire.bybit.v5.dialect import LINEAR
 from depthwire.client import Client
-from depthwire.feed.channel import BookChannel, LiveBook, StateChannel
+from depthwire.feed.book_channel import BookChannel
 from depthwire.feed.listener import Feed
+from depthwire.feed.live_book import LiveBook
+from depthwire.feed.state_channel import StateChannel
 from depthwire.feed.streams import EventStream
 from depthwire.session.twins import StateTwin, overlap
 from depthwire.settings import Settings

@@ -6,7 +6,7 @@ import pytest
 
 import depthwire
 from depthwire import errors
-from depthwire.feed.channel import LiveBook
+from depthwire.feed.live_book import LiveBook
 from depthwire.settings import Settings
 from tests.support.plain_client import run, until
 from tests.support.sim_client import BTC, QUICK, collected, ends, scripted, simulated

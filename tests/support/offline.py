@@ -6,9 +6,12 @@ from typing import Any
 from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.v2.dialect import INVERSE
 from depthwire.errors import DepthwireError, MalformedFrame
-from depthwire.feed.channel import BookChannel, Channel, EventChannel, LiveBook
+from depthwire.feed.book_channel import BookChannel
+from depthwire.feed.channel import Channel
 from depthwire.feed.damage import is_answer
+from depthwire.feed.event_channel import EventChannel
 from depthwire.feed.listener import Feed
+from depthwire.feed.live_book import LiveBook
 from depthwire.feed.streams import EventStream
 
 

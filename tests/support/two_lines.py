@@ -10,7 +10,8 @@ from depthwire import errors
 from depthwire.arbitration.lines import Lines
 from depthwire.book.types import BookState
 from depthwire.client import Client
-from depthwire.feed.channel import BookChannel, LiveBook
+from depthwire.feed.book_channel import BookChannel
+from depthwire.feed.live_book import LiveBook
 from depthwire.feed.streams import EventStream
 from depthwire.settings import Settings
 from depthwire.venue import DemoTrader, SyntheticMarket, Venue

@@ -15,7 +15,7 @@ import depthwire
 from depthwire import errors
 from depthwire.book.types import BookState
 from depthwire.client import Client
-from depthwire.feed.channel import LiveBook
+from depthwire.feed.live_book import LiveBook
 from depthwire.feed.streams import EventStream
 from depthwire.settings import Settings
 from depthwire.venue import DemoTrader, Fault, Faults, MarketFrame, SyntheticMarket, Venue, WirePairs

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from depthwire.arbitration.states import LineTally
 from depthwire.errors import AuthError, DepthwireError, FrameError, MalformedEvent, StreamGap
-from depthwire.feed.channel import EventChannel
+from depthwire.feed.event_channel import EventChannel
 
 MOST_AWAITED: Final = 10_000
 """How many events a line may be behind the other; beyond that, copies are told again."""

@@ -26,7 +26,10 @@ from depthwire.errors import (
     SnapshotMissing,
     SubscriptionTimeout,
 )
-from depthwire.feed.channel import BookChannel, Channel, EventChannel, RawChannel, StateChannel, with_raw
+from depthwire.feed.book_channel import BookChannel
+from depthwire.feed.channel import Channel, with_raw
+from depthwire.feed.event_channel import EventChannel, RawChannel
+from depthwire.feed.state_channel import StateChannel
 from depthwire.session.futures import mark_retrieved
 from depthwire.session.health import Health
 from depthwire.session.reports import Reports

@@ -1,6 +1,6 @@
 from libc.stdint cimport int64_t, uint64_t
 
-from depthwire.feed.channel cimport BookListener, LiveBook
+from depthwire.feed.live_book cimport BookListener, LiveBook
 
 cdef enum:
     REMEMBERED_BITS = 7

@@ -1,6 +1,6 @@
 from collections.abc import Callable
 
-from depthwire.feed.channel import BookListener, LiveBook
+from depthwire.feed.live_book import BookListener, LiveBook
 
 class LineTally:
     wins: int

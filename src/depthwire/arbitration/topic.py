@@ -11,7 +11,10 @@ from depthwire.arbitration.states import BookMerge, LineTally, StateMerge
 from depthwire.book.types import BookState
 from depthwire.bybit.instrument import Instrument
 from depthwire.errors import LinesDisagree
-from depthwire.feed.channel import BookChannel, Channel, EventChannel, StateChannel
+from depthwire.feed.book_channel import BookChannel
+from depthwire.feed.channel import Channel
+from depthwire.feed.event_channel import EventChannel
+from depthwire.feed.state_channel import StateChannel
 from depthwire.session.health import Health, TopicTracker
 from depthwire.session.session import Session
 from depthwire.settings import Settings

@@ -12,7 +12,7 @@ from depthwire.blocking.loop_thread import LoopThread
 from depthwire.book.types import BBO, BookSnapshot, BookState, DepthWithin, Level, Levels, Side
 from depthwire.bybit.instrument import Instrument
 from depthwire.errors import DepthwireError
-from depthwire.feed.channel import LiveBook
+from depthwire.feed.live_book import LiveBook
 from depthwire.feed.streams import Watched
 
 Result = TypeVar("Result")

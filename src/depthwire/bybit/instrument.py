@@ -15,8 +15,7 @@ from depthwire.errors import (
     SnapshotMissing,
     SymbolMismatch,
 )
-from depthwire.feed.callbacks import Callbacks, report_raised
-from depthwire.feed.channel import log_error
+from depthwire.feed.callbacks import Callbacks, log_error, report_raised
 from depthwire.feed.insistence import Insistence
 from depthwire.feed.streams import changes
 
@@ -231,7 +230,7 @@ class Instrument:
         """Call ``listener(instrument, changed)`` after each applied frame, inside the frame's own call stack.
 
         ``changed`` is :attr:`updated`, the names of the fields that the frame changed. What a listener raises is
-        handled as for :meth:`~depthwire.feed.channel.LiveBook.on_change`. Returns a function that removes it. Raises
+        handled as for :meth:`~depthwire.feed.live_book.LiveBook.on_change`. Returns a function that removes it. Raises
         TypeError if the listener is not callable, or async. O(1).
         """
         return self._listeners.add(listener)

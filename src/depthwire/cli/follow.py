@@ -13,7 +13,7 @@ from depthwire.bybit.topics import Topic
 from depthwire.cli.monitor import Monitor
 from depthwire.client import Client
 from depthwire.errors import DepthwireError
-from depthwire.feed.channel import LiveBook
+from depthwire.feed.live_book import LiveBook
 from depthwire.feed.streams import TopicEvents
 
 _ACCOUNTS: Final[dict[str, Callable[..., Awaitable[AccountStream[Any, Any]]]]] = {

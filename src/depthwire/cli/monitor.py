@@ -8,7 +8,7 @@ import numpy as np
 
 from depthwire.book.types import BookState
 from depthwire.cli.output import duration_text
-from depthwire.feed.channel import LiveBook
+from depthwire.feed.live_book import LiveBook
 
 _MOST_SAMPLES = 16_384
 

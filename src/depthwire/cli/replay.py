@@ -25,9 +25,13 @@ from depthwire.bybit.v5 import dialect as v5
 from depthwire.cli.command import FAILURE, OK, Command, whole_number
 from depthwire.cli.output import log_levels, price_text, say, sequences, size_text, table, write
 from depthwire.errors import UNDECODABLE, DepthwireError, FrameError, MalformedFrame, UnexpectedTopic
-from depthwire.feed.channel import BookChannel, Channel, EventChannel, IgnoredChannel, LiveBook, StateChannel
+from depthwire.feed.book_channel import BookChannel
+from depthwire.feed.channel import Channel, IgnoredChannel
 from depthwire.feed.damage import is_answer
+from depthwire.feed.event_channel import EventChannel
 from depthwire.feed.listener import Feed
+from depthwire.feed.live_book import LiveBook
+from depthwire.feed.state_channel import StateChannel
 from depthwire.tape import TapeReader
 
 _LONG_TAPE_BYTES = 32 << 20  # below, a tape is over before a progress bar could be read

@@ -24,7 +24,7 @@ from depthwire.cli.events import (
 from depthwire.cli.monitor import Monitor
 from depthwire.cli.output import plain, price_text, sequences, size_text, write
 from depthwire.errors import DepthwireError
-from depthwire.feed.channel import LiveBook
+from depthwire.feed.live_book import LiveBook
 
 _LINES_EVERY_S = 0.5
 AnyState = TypeVar("AnyState", LiveBook, Instrument)

@@ -35,7 +35,11 @@ from depthwire.errors import (
     SubscriptionError,
     TopicError,
 )
-from depthwire.feed.channel import BookChannel, Channel, EventChannel, LiveBook, PatternChannel, StateChannel
+from depthwire.feed.book_channel import BookChannel
+from depthwire.feed.channel import Channel
+from depthwire.feed.event_channel import EventChannel, PatternChannel
+from depthwire.feed.live_book import LiveBook
+from depthwire.feed.state_channel import StateChannel
 from depthwire.session.options import ConnectOptions
 from depthwire.settings import Settings
 

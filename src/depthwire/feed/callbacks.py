@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable
 from functools import lru_cache, partial
+from logging import getLogger
 from types import MethodType
 from typing import Any, Final, Generic, TypeVar
 
@@ -17,8 +18,15 @@ WRAPPERS: Final[dict[type, str]] = {
 EXITS: Final = (SystemExit, KeyboardInterrupt)
 """What ends an event loop, as in asyncio. Every other exception of a callback is reported, and the feed goes on."""
 
+_log = getLogger("depthwire")
+
 Callback = TypeVar("Callback", bound=Callable[..., object])
 Report = Callable[[DepthwireError], object]
+
+
+def log_error(error: DepthwireError) -> None:
+    """Log an error as a warning; the default for errors that no callback receives."""
+    _log.warning("%s: %s", type(error).__name__, error)
 
 
 def checked_callback(callback: Callback) -> Callback:

@@ -8,14 +8,16 @@ from libc.string cimport memchr
 from picows.picows cimport WSCloseCode as WSCloseCode_t
 from picows.picows cimport WSMsgType
 
-from depthwire.feed.channel cimport BookChannel, Channel
+from depthwire.feed.book_channel cimport BookChannel
+from depthwire.feed.channel cimport Channel
 from depthwire.wire.clock cimport now_ns
 from depthwire.wire.scan cimport LONGEST_TOPIC, digits, literal
 
 import msgspec
 from picows import WSCloseCode
 
-from depthwire.feed.channel import PatternChannel, with_raw
+from depthwire.feed.channel import with_raw
+from depthwire.feed.event_channel import PatternChannel
 from depthwire.feed.damage import BINARY_MARK, FOLLOWING, TOPIC_KEY, akin, siblings, suspects, symbols_in
 from depthwire.errors import UNDECODABLE, DamagedFrame, FrameError, MalformedFrame, SymbolMismatch, UnexpectedTopic
 

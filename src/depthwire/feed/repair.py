@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import FieldInfo, fields
 
-from depthwire.errors import UNDECODABLE, MalformedEvent
+from depthwire.errors import UNDECODABLE, MalformedEvent, MalformedFrame
 
 EXCERPT: Final = 120
 
@@ -48,6 +48,23 @@ class Repaired(NamedTuple):
 
     found: Any
     odd_fields: int
+
+
+def decoder_of(message: Any) -> Callable[[Any], Any]:
+    """Return the decoder of a type of frames: its own, or msgspec's."""
+    if hasattr(message, "decoder"):
+        decode: Callable[[Any], Any] = message.decoder()
+        return decode
+    # Where one dialect writes a number, the other writes a string: lax decoding takes either.
+    return msgspec.json.Decoder(message, strict=False).decode
+
+
+def repaired(repair: Callable[[Any, bytes], Repaired], message: Any, frame: bytes, error: Exception) -> Repaired:
+    """Return what is left of a frame that was refused with ``error``; raises MalformedFrame if nothing is."""
+    try:
+        return repair(message, frame)
+    except (*UNDECODABLE, Refused):
+        raise MalformedFrame(f"{error}; it reads {frame[:120]!r}") from None
 
 
 def repaired_events(message: type[Struct], frame: bytes) -> Repaired:

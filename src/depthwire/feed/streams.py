@@ -140,7 +140,7 @@ class EventStream(AsyncIterator[Item], Generic[Item]):
     def on_event(self, callback: Callable[[Item], object]) -> Callable[[], None]:
         """Call ``callback(event)`` inside the frame's call stack. Returns a function that removes it.
 
-        What it raises is handled as for :meth:`~depthwire.feed.channel.LiveBook.on_change`. Raises TypeError if it is
+        What it raises is handled as for :meth:`~depthwire.feed.live_book.LiveBook.on_change`. Raises TypeError if it is
         not callable, or async.
         """
         return self._callbacks.add(callback)

@@ -2,8 +2,11 @@
 
 from functools import partial
 
+from depthwire.feed.book_channel import BookChannel
 from depthwire.feed.callbacks import Report, report_raised
-from depthwire.feed.channel import BookChannel, Channel, EventChannel, PatternChannel, StateChannel
+from depthwire.feed.channel import Channel
+from depthwire.feed.event_channel import EventChannel, PatternChannel
+from depthwire.feed.state_channel import StateChannel
 from depthwire.feed.streams import TopicEvents, TopicInlet
 
 

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from depthwire.bybit.dialect import Dialect
 from depthwire.errors import DepthwireError
-from depthwire.feed.channel import Channel, PatternChannel, RawChannel, with_raw
+from depthwire.feed.channel import Channel, with_raw
+from depthwire.feed.event_channel import PatternChannel, RawChannel
 from depthwire.session.options import ConnectOptions
 from depthwire.session.resync import Resyncs
 from depthwire.session.subscription import Subscription

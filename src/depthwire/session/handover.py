@@ -20,13 +20,10 @@ from depthwire.errors import (
     SubscriptionRejected,
     SubscriptionTimeout,
 )
-from depthwire.feed.channel import (
-    BookChannel,
-    Channel,
-    EventChannel,
-    RawChannel,
-    StateChannel,
-)
+from depthwire.feed.book_channel import BookChannel
+from depthwire.feed.channel import Channel
+from depthwire.feed.event_channel import EventChannel, RawChannel
+from depthwire.feed.state_channel import StateChannel
 from depthwire.session.channels import SessionChannels
 from depthwire.session.connection import Connection
 from depthwire.session.resync import Resyncs

@@ -11,7 +11,10 @@ from typing import Any, Final
 import msgspec
 
 from depthwire.book.types import BookState
-from depthwire.feed.channel import BookChannel, Channel, EventChannel, StateChannel
+from depthwire.feed.book_channel import BookChannel
+from depthwire.feed.channel import Channel
+from depthwire.feed.event_channel import EventChannel
+from depthwire.feed.state_channel import StateChannel
 from depthwire.settings import Backoff, Settings
 
 MOST_DOUBLINGS: Final = 4

@@ -5,8 +5,7 @@ import logging
 from collections.abc import Callable
 
 from depthwire.errors import CallbackError, DepthwireError
-from depthwire.feed.callbacks import EXITS, Callbacks
-from depthwire.feed.channel import log_error
+from depthwire.feed.callbacks import EXITS, Callbacks, log_error
 
 log = logging.getLogger("depthwire")
 

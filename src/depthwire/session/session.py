@@ -20,7 +20,8 @@ from depthwire.errors import (
     SubscriptionTimeout,
     shortened,
 )
-from depthwire.feed.channel import Channel, EventChannel, with_raw
+from depthwire.feed.channel import Channel, with_raw
+from depthwire.feed.event_channel import EventChannel
 from depthwire.feed.listener import Feed
 from depthwire.runtime.loop_end import when_closed
 from depthwire.session.channels import SessionChannels

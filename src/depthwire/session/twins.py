@@ -11,8 +11,11 @@ from typing import Any, NamedTuple
 from depthwire.book.types import BookState
 from depthwire.bybit.instrument import Instrument
 from depthwire.errors import DepthwireError, FrameError, StreamGap
-from depthwire.feed.channel import BookChannel, EventChannel, LiveBook, PatternChannel, RawChannel, StateChannel
+from depthwire.feed.book_channel import BookChannel
+from depthwire.feed.event_channel import EventChannel, PatternChannel, RawChannel
 from depthwire.feed.listener import Feed
+from depthwire.feed.live_book import LiveBook
+from depthwire.feed.state_channel import StateChannel
 
 
 class Recorder:

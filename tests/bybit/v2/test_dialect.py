@@ -10,7 +10,9 @@ from depthwire.bybit.accounts import Balances, OpenOrders, OpenStopOrders, Posit
 from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.v2.dialect import INVERSE, LINEAR, V2Dialect
 from depthwire.bybit.v2.grammar import CANDLE_INTERVALS, PRIVATE_KINDS, kinds_of
-from depthwire.feed.channel import BookChannel, EventChannel, StateChannel
+from depthwire.feed.book_channel import BookChannel
+from depthwire.feed.event_channel import EventChannel
+from depthwire.feed.state_channel import StateChannel
 
 DIALECTS = [INVERSE, LINEAR]
 

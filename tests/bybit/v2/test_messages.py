@@ -19,7 +19,7 @@ from depthwire.bybit.v2 import messages, private, public
 from depthwire.bybit.v2.dialect import INVERSE, LINEAR, V2Dialect
 from depthwire.bybit.v2.messages import Trade, TradeMessage
 from depthwire.bybit.v2.public import InstrumentInfo
-from depthwire.feed.channel import BookChannel
+from depthwire.feed.book_channel import BookChannel
 from depthwire.feed.listener import Feed
 from tests.support.offline import Offline
 from tests.support.reference import frames

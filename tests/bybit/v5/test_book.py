@@ -13,7 +13,8 @@ from depthwire import errors
 from depthwire.book.types import BookState
 from depthwire.bybit.v5.book_decoder import V5BookDecoder
 from depthwire.bybit.v5.dialect import OPTION
-from depthwire.feed.channel import BookChannel, LiveBook
+from depthwire.feed.book_channel import BookChannel
+from depthwire.feed.live_book import LiveBook
 from tests.support.offline import Offline
 from tests.support.reference import Rejected, frames, plain
 from tests.support.reference_v5 import V5ReferenceBook, books_of

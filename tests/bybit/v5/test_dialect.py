@@ -14,7 +14,9 @@ from depthwire.bybit.v5.accounts import Balances, OpenOrders, Positions
 from depthwire.bybit.v5.dialect import V5Dialect
 from depthwire.endpoints import endpoint_of
 from depthwire.errors import TopicError
-from depthwire.feed.channel import BookChannel, EventChannel, StateChannel
+from depthwire.feed.book_channel import BookChannel
+from depthwire.feed.event_channel import EventChannel
+from depthwire.feed.state_channel import StateChannel
 
 PUBLIC = [v5.LINEAR, v5.INVERSE, v5.SPOT, v5.OPTION]
 ALL = [*PUBLIC, v5.PRIVATE_ONLY]

@@ -17,7 +17,9 @@ from depthwire.bybit.v5 import dialect as v5
 from depthwire.bybit.v5 import private as v5_private
 from depthwire.bybit.v5 import public as v5_public
 from depthwire.bybit.v5.instrument import V5Instrument
-from depthwire.feed.channel import BookChannel, EventChannel, StateChannel
+from depthwire.feed.book_channel import BookChannel
+from depthwire.feed.event_channel import EventChannel
+from depthwire.feed.state_channel import StateChannel
 from tests.support.offline import Offline
 from tests.support.reference import frames
 

@@ -27,8 +27,12 @@ from depthwire.bybit.v2.public import (
 )
 from depthwire.bybit.v2.scanner import V2Scanner
 from depthwire.errors import UNDECODABLE, MalformedFrame, TopicError, shortened
+from depthwire.feed.book_channel import BookChannel
 from depthwire.feed.book_decoder import BookDecoder
-from depthwire.feed.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
+from depthwire.feed.channel import Channel
+from depthwire.feed.event_channel import EventChannel
+from depthwire.feed.live_book import LiveBook
+from depthwire.feed.state_channel import StateChannel
 
 BOOK_TOPICS: Final = {25: "orderBookL2_25", 200: "orderBook_200.100ms"}
 DEFAULT_DEPTH: Final = 25

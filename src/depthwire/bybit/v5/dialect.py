@@ -31,8 +31,12 @@ from depthwire.bybit.v5.grammar import (
 from depthwire.bybit.v5.instrument import V5Instrument
 from depthwire.bybit.v5.scanner import V5Scanner
 from depthwire.errors import UNDECODABLE, MalformedFrame, TopicError, shortened
+from depthwire.feed.book_channel import BookChannel
 from depthwire.feed.book_decoder import BookDecoder
-from depthwire.feed.channel import BookChannel, Channel, EventChannel, LiveBook, StateChannel
+from depthwire.feed.channel import Channel
+from depthwire.feed.event_channel import EventChannel
+from depthwire.feed.live_book import LiveBook
+from depthwire.feed.state_channel import StateChannel
 
 ARGS_LENGTH: Final = 21_000
 BY_TOPIC: Final = "COMMAND_RESP"

@@ -1,0 +1,64 @@
+"""The channel of a state that merges its frames, such as an instrument."""
+
+from depthwire.feed.slow_callback cimport report_if_slow
+
+from depthwire.book.types import BookState
+from depthwire.errors import UNDECODABLE
+from depthwire.feed.repair import decoder_of, repaired, repaired_message
+
+
+cdef class StateChannel(Channel):
+    """StateChannel(topic, message_type, state)
+
+    Keeps ``state`` current, which is anything with ``apply(message, ts_recv_ns)`` that raises FrameError, ``state``,
+    ``mark_stale(reason)``, ``finish(reason)``, ``fail(error)``, ``start_over()``, an attribute ``report`` for its subscribers' errors, an
+    ``insistence`` that learns of requests, and a count ``odd_fields`` of those whose value was left out because it was odd.
+    """
+
+    def __init__(self, str topic not None, message_type, state not None):
+        super().__init__(topic)
+        self.state = state
+        self._message_type = message_type
+        self._decode = decoder_of(message_type)
+        self._bytes = FrameBytes()
+
+    cdef int on_frame(self, const char* data, Py_ssize_t size, const char* behind_topic, int64_t ts_recv_ns) except -1:
+        self.frames += 1
+        try:
+            message = self._decode(self._bytes.over(data, size))
+        except UNDECODABLE as error:
+            message, odd_fields = repaired(repaired_message, self._message_type, data[:size], error)
+            self.state.odd_fields += odd_fields
+        self.state.apply(message, ts_recv_ns)
+        report_if_slow(self.slow_callback_ns, ts_recv_ns, self.topic, self.report)
+        return 0
+
+    def attach(self, report, double slow_callback_s=0.0):
+        Channel.attach(self, report, slow_callback_s)
+        self.state.report = report
+
+    def refuse(self, error):
+        self.state.mark_stale(error.message)
+
+    def damaged(self, reason, since_ns, until_ns):
+        self.state.mark_stale(reason)
+
+    @property
+    def needs_snapshot(self):
+        return self.state.state != BookState.LIVE
+
+    def asked(self):
+        self.state.insistence.asked()
+
+    def start_over(self):
+        self.state.start_over()
+
+    def connection_lost(self, reason, since_ns):
+        self.state.insistence.forget()
+        self.state.mark_stale(reason)
+
+    def finish(self, reason):
+        self.state.finish(reason)
+
+    def _fail(self, error):
+        self.state.fail(error)
