@@ -1,4 +1,4 @@
-"""A client's book, held against the venue's at each checkpoint."""
+"""A client's book, compared with the venue's at each checkpoint."""
 
 import re
 from collections import Counter
@@ -48,7 +48,7 @@ class LineBook:
         self._before: tuple[Numbers, Arrays] | None = None
 
     def check(self, venue: WatchedVenue) -> None:
-        """Compares it with the venue's book at the same numbers."""
+        """Compare the book with the venue's at the same numbers."""
         self._was_followed = was_followed = self.verdict in (UNPROVABLE, WRONG)
         self._before = self._right
         book, arrays = self.book, None
@@ -66,7 +66,7 @@ class LineBook:
                 self.causes[self._cause(venue, numbers)] += 1
             if is_right and book.topic not in self.line.doubtful:
                 self.verdict = RIGHT
-            else:  # what was right before a damaged frame must not be LIVE any more, right as it may be
+            else:  # after a damaged frame the book must not be LIVE, even if it is right
                 explained = self._explained(venue, numbers, sides_of(arrays), was_followed=was_followed)
                 self.verdict = RIGHT if is_right and explained is UNPROVABLE else explained
         self._right = (numbers, arrays) if self.verdict is RIGHT and arrays else None
@@ -77,12 +77,12 @@ class LineBook:
         self.book.on_change(lambda book: self.taken.append(numbers_of(book)))
 
     def forget(self) -> None:
-        """The checkpoint is over."""
+        """End the checkpoint."""
         self._log.clear()
         self.taken.clear()
 
     def seen(self, venue: WatchedVenue) -> dict[Numbers, int]:
-        """The digests of the book after each frame that it applied since it was last known to be right."""
+        """Return the digests of the book after each frame that it applied since it was last known to be right."""
         if self.verdict in (UNPROVABLE, WRONG):
             return self.applied
         seen: dict[Numbers, int] = dict(self.applied) if self._was_followed else {}
@@ -97,7 +97,7 @@ class LineBook:
         return seen
 
     def _explained(self, venue: WatchedVenue, numbers: Numbers, sides: Sides, *, was_followed: bool) -> str:
-        """Why a LIVE book is not the venue's: whether the frames that came would make anybody show it."""
+        """Return why a LIVE book differs from the venue's: whether the frames that arrived give this book."""
         if not was_followed:
             self.applied.clear()
             if self._right is None:
@@ -112,16 +112,16 @@ class LineBook:
         if not self.rules.is_live:
             return self._defect(f"LIVE at {numbers}, though its frames break a rule: {broken}; {self._latest()}")
         if numbers != self.rules.numbers or sides != self.rules.sides:
-            return self._defect(f"at {numbers} not what its frames make of it, which end at {self.rules.numbers}")
+            return self._defect(f"at {numbers} not what its frames give, which end at {self.rules.numbers}")
         return UNPROVABLE
 
     def _take_up(self, rules: Rules, right: tuple[Numbers, Arrays], venue: WatchedVenue) -> None:
-        """Has the rules begin with a book that was right."""
+        """Start the rules with a book that was right."""
         numbers, arrays = right
         rules.begin(numbers, sides_of(arrays), (each for each in venue.sent[self.topic] if each <= numbers))
 
     def _cause(self, venue: WatchedVenue, numbers: Numbers) -> str:
-        """What happened to the frames since the book was right."""
+        """Return what happened to the frames since the book was right."""
         sent = venue.sent[self.topic]
         true = {book.frame for book in sent.values()} | venue.snapshots
         came = [hash(raw) for raw in self._log]
@@ -133,7 +133,7 @@ class LineBook:
         return " and ".join(names) or "neither"
 
     def _latest(self) -> str:
-        """What came last, to find the cause by."""
+        """Return the last frames, to find the cause."""
         shown = [frame_text(raw) for raw in self._log[-MOST_SHOWN:]]
         damaged = self.line.doubtful.get(self.book.topic)
         arrived = "nothing" if damaged is None else f"{damaged[:80]!r} of {len(damaged)} bytes"
@@ -155,13 +155,13 @@ class BookReader:
         self.topic, self.book, self.lines = topic, book, lines
         self.counts: Counter[str] = Counter()
         self.defects: list[str] = []
-        self._unprovable: tuple[Numbers, int] | None = None  # what was found to be so last
+        self._unprovable: tuple[Numbers, int] | None = None  # the last result
         if len(lines) > 1:
             for line in lines:
                 line.watch()
 
     def check(self, venue: WatchedVenue) -> None:
-        """Compares it with the venue's book at the same numbers."""
+        """Compare the book with the venue's at the same numbers."""
         for line in self.lines:
             line.check(venue)
         self.counts[self._verdict(venue)] += 1
@@ -181,13 +181,13 @@ class BookReader:
             return RIGHT
         shown = digest.of_sides(sides_of(arrays))
         if (numbers, shown) == self._unprovable:
-            return UNPROVABLE  # it stands still: that line ended, and the other is behind it
+            return UNPROVABLE  # it does not change: that line ended, and the other lags
         first, second = (line.seen(venue) for line in self.lines)
         disagreed = [each for each, total in first.items() if second.get(each, total) != total]
         if not disagreed and shown in (first.get(numbers), second.get(numbers)):
             self._unprovable = numbers, shown
             return UNPROVABLE
-        why = f"the lines' books differ at {disagreed[0]}" if disagreed else "no line's frames make it so"
+        why = f"the lines' books differ at {disagreed[0]}" if disagreed else "no line's frames give it"
         return self._defect(f"wrong at {numbers}: {why}")
 
     def _defect(self, text: str) -> str:
@@ -197,18 +197,18 @@ class BookReader:
 
 
 def frame_text(raw: bytes) -> str:
-    """A frame's type and numbers, as a defect shows them."""
+    """Return a frame's type and numbers as text for a defect."""
     found = [match.decode() for match in FRAME_FIELDS.findall(raw)]
     return " ".join(found) or f"{raw[:40]!r}"
 
 
 def numbers_of(book: LiveBook) -> Numbers:
-    """A book's numbers, as the rules have them."""
+    """Return a book's numbers in the form of the rules."""
     return book.cross_seq, book.update_id, book.ts_exchange_us
 
 
 def was_sent(venue: WatchedVenue, topic: AnyTopic, numbers: Numbers, arrays: Arrays) -> bool:
-    """Whether this is the venue's book at these numbers."""
+    """Return whether this is the venue's book at these numbers."""
     sent = venue.sent[topic].get(numbers)
     return sent is not None and sent.digest == digest.total(
         *(digest.of_side(side, *levels) for side, levels in enumerate(arrays))
@@ -216,12 +216,12 @@ def was_sent(venue: WatchedVenue, topic: AnyTopic, numbers: Numbers, arrays: Arr
 
 
 def arrays_of(book: LiveBook) -> Arrays:
-    """Prices and sizes of both sides, copied."""
+    """Return copies of the prices and sizes of both sides."""
     unit = 10.0 ** (book.price_decimals or 0)
     return [(ids / unit, np.ascontiguousarray(sizes)) for ids, sizes in (book.bids, book.asks)]
 
 
 def sides_of(arrays: Arrays) -> Sides:
-    """The same as price to size."""
+    """Return both sides as dicts from price to size."""
     bids, asks = (dict(zip(prices.tolist(), sizes.tolist(), strict=True)) for prices, sizes in arrays)
     return bids, asks

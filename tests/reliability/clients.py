@@ -1,4 +1,4 @@
-"""The clients of a soak: what each subscribes to, and what is watched of it."""
+"""The clients of a soak: their subscriptions and the readers that check them."""
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -30,7 +30,7 @@ CAPACITY: Final = 100_000
 
 @dataclass(frozen=True)
 class Subscribed:
-    """What is subscribed at one endpoint: books by symbol and depth, trades, and whether the account's events."""
+    """The subscriptions at one endpoint: books by symbol and depth, trades, and optionally the account's events."""
 
     dialect: Dialect
     category: Category
@@ -40,11 +40,11 @@ class Subscribed:
 
     @property
     def topics(self) -> int:
-        """How many there are."""
+        """Return their number."""
         return len(self.books) + len(self.trades) + 2 * self.has_account
 
     def url(self, venue: WatchedVenue) -> str:
-        """Where the venue serves it."""
+        """Return the venue's URL of the market."""
         if self.dialect is Dialect.V5:
             return venue.v5_url(self.category)
         return venue.inverse_url if self.category is Category.INVERSE else venue.linear_url
@@ -72,7 +72,7 @@ FEW: Final = (
     Subscribed(Dialect.V2, Category.LINEAR, crossed(("BTCUSDT", COINS[0]), 25), ("BTCUSDT",), True),
     Subscribed(Dialect.V5, Category.LINEAR, crossed(("BTCUSDT",), 1, 50, 200), ("BTCUSDT",), True),
 )
-"""Less of each, so that much happens to each book within few frames."""
+"""Return a smaller market, so that each book changes a lot within few frames."""
 
 
 class WatchedClient:
@@ -96,11 +96,11 @@ class WatchedClient:
 
     @property
     def frames(self) -> int:
-        """How many came on all its connections."""
+        """Return the number of frames on all its connections."""
         return sum(session.feed.frames for session in self.client._sessions)
 
     async def begin(self, stack: AsyncExitStack, venue: WatchedVenue) -> None:
-        """Connects and subscribes; the client lives as long as the stack."""
+        """Connect and subscribe; the client stays open as long as the stack."""
         urls = [f"{self.market.url(venue)}?line={line.name}" for line in self.lines]
         self.client = client = await stack.enter_async_context(
             depthwire.connect(
@@ -138,11 +138,11 @@ class WatchedClient:
 
     def _watch_events(self, topic: AnyTopic, stream: Any) -> None:
         for line in self.lines:
-            line.hashes[topic.name] = dict.fromkeys(range(-MOST_FRAMES, 0))  # as large as it will ever be
+            line.hashes[topic.name] = dict.fromkeys(range(-MOST_FRAMES, 0))  # at its final size
         self.events.append(EventReader(topic, stream, self.lines))
 
     def check(self, venue: WatchedVenue, *, is_end: bool = False) -> None:
-        """Holds all of it against the truth."""
+        """Compare everything with the truth."""
         for line in self.lines:
             line.sort(venue.damaged)
         for book in self.books:
@@ -152,6 +152,6 @@ class WatchedClient:
 
 
 def sessions_by_line(client: Client) -> list[list[Session]]:
-    """The sessions of each of a client's lines."""
+    """Return the sessions of each of a client's lines."""
     served = client._served
     return [line.sessions for line in (served._lines if isinstance(served, Lines) else (served,))]

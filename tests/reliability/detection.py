@@ -1,4 +1,4 @@
-"""What becomes of each frame that is lost, late or damaged: ``python -m tests.reliability.detection``.
+"""What the engine notices of each frame that is lost, late or damaged: ``python -m tests.reliability.detection``.
 
 Of every book topic of every recording each frame is left out in turn, each adjacent pair is swapped, and each frame is
 damaged in each way there is; what remains goes through the feed as from a socket, and the book is compared with the
@@ -38,13 +38,12 @@ TO_THE_END = "wrong to the end of the recording"
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What became of one disturbance; all numbers count frames of the topic, from the first behind the disturbance on.
+    """The result of one disturbance; all numbers count frames of the topic, starting with the first after it.
 
-    ``error`` is what caught it, with frame ``caught_after``; both empty where nothing did. ``proof`` is the first rule
-    of the protocol that the frames broke, with frame ``proven_after``. ``wrong`` counts the frames after which a LIVE
-    book differed from the undisturbed one; ``is_healed`` tells that from some frame on it was the same again, for good.
-    ``behind`` frames were still to come. ``change`` is what the frame that was lost or late did to the undisturbed
-    book.
+    ``error`` caught it with frame ``caught_after``; both are empty if nothing did. ``proof`` is the first rule of the
+    protocol that the frames broke, with frame ``proven_after``. ``wrong`` counts the frames after which a LIVE book
+    differed from the undisturbed one; ``is_healed`` says that from some frame on they stayed equal. ``remaining`` frames
+    followed. ``change`` is the effect of the lost or late frame on the undisturbed book.
     """
 
     number: int
@@ -54,17 +53,17 @@ class Outcome(msgspec.Struct, frozen=True):
     proven_after: int
     wrong: int
     is_healed: bool
-    behind: int
+    remaining: int
     change: Literal["a snapshot", "nothing", "sizes only", "levels"]
 
     @property
     def kind(self) -> str:
-        """Why nothing caught it; "" where something did."""
+        """Return why nothing caught it; "" if something did."""
         if self.error:
             return ""
         if self.proof:
             return PROVABLE
-        if not self.behind:
+        if not self.remaining:
             return NOTHING_AFTER
         if not self.wrong:
             return NEXT_SNAPSHOT if self.change == "a snapshot" else NO_CHANGE if self.change == "nothing" else AT_ONCE
@@ -89,9 +88,9 @@ def disturbed(stream: Stream, clean: Clean, number: int, order: Iterable[tuple[i
             caught_after = after
             break
         if due is not None and (shown := reader.shown()) != clean.shown[due]:
-            wrong += bool(shown)  # a book that waits for its snapshot is behind, not wrong
+            wrong += bool(shown)  # a book that waits for its snapshot is late, not wrong
         elif due is not None and not proof and reader.numbers() == clean.numbers[due]:
-            is_healed = True  # the same book, the same frames to come: nothing will differ any more
+            is_healed = True  # the book and the remaining frames are equal, so nothing can differ later
             break
     return Outcome(
         number=number,
@@ -101,13 +100,13 @@ def disturbed(stream: Stream, clean: Clean, number: int, order: Iterable[tuple[i
         proven_after=proven_after,
         wrong=wrong,
         is_healed=is_healed,
-        behind=len(stream.raws) - 1 - number,
+        remaining=len(stream.raws) - 1 - number,
         change=change_by(stream, clean, number),
     )
 
 
 def change_by(stream: Stream, clean: Clean, number: int) -> Literal["a snapshot", "nothing", "sizes only", "levels"]:
-    """What a frame did to the undisturbed book."""
+    """Return the kind of change that a frame made to the undisturbed book."""
     if msgspec.json.decode(stream.raws[number])["type"] == "snapshot":
         return "a snapshot"
     before, after = clean.shown[number - 1], clean.shown[number]
@@ -117,18 +116,18 @@ def change_by(stream: Stream, clean: Clean, number: int) -> Literal["a snapshot"
 
 
 def removals(stream: Stream, clean: Clean) -> Iterator[Outcome]:
-    """Each frame left out in turn."""
+    """Leave out each frame in turn."""
     count = len(stream.raws)
     for number in range(count):
         yield disturbed(stream, clean, number, ((at, at) for at in range(number + 1, count)))
 
 
 def swaps(stream: Stream, clean: Clean) -> Iterator[Outcome]:
-    """Each frame behind its successor in turn."""
+    """Swap each frame with its successor in turn."""
     count = len(stream.raws)
     for number in range(count - 1):
-        behind = ((at, at) for at in range(number + 2, count))
-        yield disturbed(stream, clean, number, chain([(number + 1, None), (number, number + 1)], behind))
+        rest = ((at, at) for at in range(number + 2, count))
+        yield disturbed(stream, clean, number, chain([(number + 1, None), (number, number + 1)], rest))
 
 
 def damaged(stream: Stream, clean: Clean) -> dict[str, dict[str, int]]:
@@ -150,7 +149,7 @@ def damaged(stream: Stream, clean: Clean) -> dict[str, dict[str, int]]:
 
 
 class Examined(NamedTuple):
-    """All disturbances of one topic; ``on_one`` of two lines, with the line that loses a frame first, and behind."""
+    """All disturbances of one topic; ``on_one`` of two lines, with the lossy line first, and second."""
 
     stream: Stream
     removed: list[Outcome]
@@ -219,7 +218,7 @@ def main() -> None:
 
 
 def compact(topics: list[dict[str, Any]]) -> str:
-    """JSON, a line for each list of numbers."""
+    """Return JSON with one line for each list of numbers."""
     return re.sub(r"(?<=\d),\n\s+(?=\d)", ", ", json.dumps(topics, indent=1)) + "\n"
 
 

@@ -1,7 +1,7 @@
 """A book as one number, computed level by level at the venue and from whole arrays at the client.
 
-The digest of a book is the sum, modulo 2**64, of a mixed number for each level: two books of equal levels have equal
-ones, whatever way they came about. Two that differ have equal ones by chance once in 2**64.
+The digest of a book is the sum, modulo 2**64, of a mixed number for each level: books with
+equal levels have equal digests, however they were built. Two different books have equal digests with a chance of 2**-64.
 """
 
 import struct

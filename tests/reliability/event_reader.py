@@ -1,4 +1,4 @@
-"""A stream of events, held against what the venue told: each event came, or an error stood where it is missing."""
+"""A stream of events, compared with the venue's: each event arrived, or an error is in its place."""
 
 import asyncio
 from collections import Counter, deque
@@ -17,11 +17,11 @@ silent only when its pong is due, and that there was no line before the other on
 """
 RECONCILE_EVERY: Final = 500
 DELAY_NS: Final = 2_000_000_000
-"""How long a frame may be under way behind others that are delayed: until its connection's pong is missed."""
+"""How long a frame may be delayed by earlier ones: until its connection's pong is missed."""
 
 
 class Missing(NamedTuple):
-    """An event that did not come: when that was noticed, by which item of the stream, and what it is."""
+    """A missing event: when that was noticed, at which item of the stream, and the event."""
 
     noticed_s: float
     position: int
@@ -30,13 +30,12 @@ class Missing(NamedTuple):
 
 
 class EventReader:
-    """Reads a stream to its end, errors included.
+    """A reader of a stream to its end, including errors.
 
-    ``counts`` tells how many events ``came``, came ``again``, or came ``altered``: as no event of the venue's; how
-    many are missing that were ``told`` of by an error at their place, or are ``unprovable``: their frame was lost on a
-    line, or altered so that no reader of a line can see it, and came whole on none; or ``displaced``: it came whole on
-    one of two lines, after an altered copy of the other's (``causes`` counts the faults). All others that are missing
-    are ``lost``.
+    ``counts`` has the number of events that ``came``, that came ``again``, or that came ``altered``, unlike any event of
+    the venue. Missing events are ``reported`` if an error is in their place; ``unprovable`` if their frame was lost on a
+    line, or altered invisibly, and arrived intact on none; or ``displaced`` if it arrived intact on one of two lines
+    after an altered copy on the other (``causes`` counts the faults). All other missing events are ``lost``.
     """
 
     def __init__(self, topic: AnyTopic, stream: EventStream[Any], lines: Sequence[Line]) -> None:
@@ -65,17 +64,17 @@ class EventReader:
                 return
 
     def _reconcile(self) -> None:
-        """What users are told to do behind a gap, and what keeps small what a view knows of closed orders."""
+        """Reconcile as users should after a gap, and drop closed orders from the view to keep it small."""
         if isinstance(self.stream, AccountStream):
             self.stream.view.reconcile()
 
     @property
     def came(self) -> int:
-        """How many events came so far."""
+        """Return the number of events so far."""
         return self.counts["came"] + len(self._items)
 
     def check(self, venue: WatchedVenue, *, is_end: bool = False) -> None:
-        """Accounts for what came since the last call; at the end, for all that is missing."""
+        """Account for the events since the last call; at the end, for all missing ones."""
         items, self._items = self._items, []
         for item in items:
             self._position += 1
@@ -109,7 +108,7 @@ class EventReader:
             return
         self.counts["came"] += 1
         if last is not None:
-            # A frame that was held up may have come between an error and what the error stands for.
+            # A delayed frame may have arrived between an error and the events that the error reports.
             is_reported = self._error_at >= self._frame_at - 1
             for number in range(last.number + 1, event.number):
                 if is_reported:
@@ -125,7 +124,7 @@ class EventReader:
 
     def _account_for(self, venue: WatchedVenue, number: int) -> None:
         _, position, key, event = self._missing.pop(number)
-        # What one of two lines lacks is told of when the other one turns out to lack it, too.
+        # An event that one of two lines lacks is reported when the other turns out to lack it, too.
         if len(self.lines) > 1 and (
             self._error_at > position or any(since - DELAY_NS <= event.at_ns <= until for since, until in self._gaps)
         ):
@@ -137,19 +136,19 @@ class EventReader:
         if not whole and all(
             each and each.number in line.damaged for each, line in zip(by_line, self.lines, strict=True)
         ):
-            self._lose(f"event {number} came damaged, which the stream does not tell: {key!r}")
+            self._lose(f"event {number} came damaged, which the stream does not report: {key!r}")
         elif suffered and (not whole or (len(self.lines) > 1 and self.counts["altered"])):
-            # Of two lines the other one may have been down, or brought it behind an altered copy of the same id.
+            # With two lines the other may have been down, or have brought it after an altered copy with the same id.
             self.counts["displaced" if whole else "unprovable"] += 1
             self.causes.update(suffered)
         elif whole and self._overflow_at > position:
-            self.counts["reported"] += 1  # it came late, and was among the latest of those that found no room
+            self.counts["reported"] += 1  # it arrived late, and was one of the last that did not fit
         elif whole:
-            self._lose(f"event {number} came whole to the socket of {whole}, and not out of the stream: {key!r}")
+            self._lose(f"event {number} arrived intact at the socket of {whole}, but not in the stream: {key!r}")
         else:
             gaps = ", ".join(f"{since} to {until}" for since, until in self._gaps)
             states = " | ".join(line.state() for line in self.lines)
-            self._lose(f"event {number}, told at {event.at_ns}, is missing; gaps: {gaps}; lines: {states}; {key!r}")
+            self._lose(f"event {number}, sent at {event.at_ns}, is missing; gaps: {gaps}; lines: {states}; {key!r}")
 
     def _lose(self, text: str) -> None:
         self.counts["lost"] += 1

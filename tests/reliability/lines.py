@@ -1,4 +1,4 @@
-"""What came on one line of a client, message by message."""
+"""The messages of one line of a client."""
 
 from collections.abc import MutableMapping
 from typing import Final
@@ -7,9 +7,9 @@ from depthwire.session.session import Session
 from tests.reliability.truth import Damaged
 
 MOST_FRAMES: Final = 300
-"""Of each topic of events: more than may come between two checkpoints."""
+"""Frames remembered of each topic of events: more than can arrive between two checkpoints."""
 MOST_DAMAGED: Final = 1_000
-"""Damaged messages that are remembered: more than may come while an event may still be told of."""
+"""Damaged messages remembered: more than can arrive while an event can still be reported."""
 _UNREADABLE: Final = b""
 _TOPIC: Final = b'{"topic":"'
 
@@ -31,16 +31,16 @@ class Line:
         self._raws: list[bytes] = []
 
     def tap(self, ts_recv_ns: int, payload: memoryview) -> None:
-        """A message has come, and is not applied yet."""
+        """A message has arrived, and is not applied yet."""
         self._raws.append(bytes(payload))
 
     def state(self) -> str:
-        """How its connections are, for who looks for a mistake."""
+        """Return the state of its connections as text, for debugging."""
         each = (session.connection.status for session in self.sessions)
         return "; ".join(f"{one.phase}, lost {one.losses}, last at {one.lost_ns}: {one.last_loss}" for one in each)
 
     def sort(self, damaged: MutableMapping[tuple[str, int], Damaged]) -> None:
-        """Puts to its topic what came since the last call; ``damaged`` tells of which topic a damaged message is."""
+        """Assign the messages since the last call to topics; ``damaged`` has the topic of a damaged message."""
         raws, self._raws = self._raws, []
         self.doubtful.clear()
         for raw in raws:
@@ -58,7 +58,7 @@ class Line:
                     del hashes[next(iter(hashes))]
 
     def _mark(self, damaged: Damaged, raw: bytes) -> None:
-        """A message came that shows that it is damaged."""
+        """A visibly damaged message has arrived."""
         self.damaged[damaged.number] = None
         if len(self.damaged) > MOST_DAMAGED:
             del self.damaged[next(iter(self.damaged))]

@@ -1,8 +1,8 @@
-"""Whether a short soak would notice a broken engine: ``python -m tests.reliability.mutants [NAME ...]``.
+"""Check that a short soak notices a broken engine: ``python -m tests.reliability.mutants [NAME ...]``.
 
-Each mutant is a copy of the package with one line made wrong, compiled where it must be, and soaked by a stepped clock
-until the harness finds a defect, seed after seed. The engine as it is must pass what its mutants fail. Shows of each
-mutant how many frames it took; exit status 1 where one survives.
+Each mutant is a copy of the package with one broken line, compiled if necessary, and soaked with a stepped clock until
+the harness finds a defect, seed after seed. The unchanged engine must pass. Prints how many frames each mutant took; the
+exit status is 1 if one survives.
 """
 
 import argparse
@@ -29,7 +29,7 @@ FOUND: Final = 3
 
 
 class Mutant(NamedTuple):
-    """One line of one file, made wrong."""
+    """One broken line of one file."""
 
     name: str
     file: str
@@ -69,7 +69,7 @@ MUTANTS: Final = (
         "return frame.update_id > self.update_id",
     ),
     Mutant(
-        "an unreadable frame forgiven",
+        "an unreadable frame ignored",
         "feed/book_channel.pyx",
         "        self.rejected += 1\n        self.book.go_stale(error.message)",
         "        self.rejected += 1",
@@ -196,7 +196,7 @@ class Found(Exception):
 
 
 def attempt(seed: int) -> None:
-    """Soaks whatever depthwire is imported; ends the process with status `FOUND` where the harness notices anything."""
+    """Soak the imported depthwire; end the process with status `FOUND` if the harness notices anything."""
     frames = 0
 
     def tell(progress: dict[str, Any]) -> None:

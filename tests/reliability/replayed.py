@@ -1,4 +1,4 @@
-"""A book behind a feed without a socket, and what it shows of a stream that nothing disturbs."""
+"""A book with a feed but no socket, and its states during an undisturbed stream."""
 
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ Shown = tuple[Any, ...]
 
 
 class Reader:
-    """One topic's book behind a feed, as a client has it, but for the socket."""
+    """One topic's book and feed, as in a client but without the socket."""
 
     def __init__(self, topic: str) -> None:
         self._dialect = dialect_of(topic)
@@ -89,7 +89,7 @@ class Clean(NamedTuple):
 
 
 def clean_run(stream: Stream) -> Clean:
-    """Replays a stream as it is; it must be without a fault, and the second opinion must agree on every book."""
+    """Replay an undisturbed stream; it must have no fault, and the second opinion must agree on every book."""
     reader, rules = Reader(stream.topic), rules_of(stream.topic)
     clean = Clean([], [])
     for number, raw in enumerate(stream.raws):

@@ -1,7 +1,7 @@
-"""What the frames of a book topic must obey, by the protocol alone: a second opinion, without depthwire's code.
+"""The rules that the protocol sets for the frames of a book topic: a second opinion, without depthwire's code.
 
-A frame that breaks a rule proves that one before it was lost, or altered, or came in another order. Where no rule is
-broken nobody can know: that, and nothing else, is called unprovable in the reports.
+A frame that breaks a rule proves that an earlier one was lost, altered, or reordered. If no rule is broken, no reader can
+know: only this is called unprovable in the reports.
 """
 
 import json
@@ -14,7 +14,7 @@ from tests.reliability.damage import UNREADABLE
 
 DEPTHS = {"orderBookL2_25": 25, "orderBook_200.100ms": 200}
 REMEMBERED = 32
-"""Frames: a copy of one of these is no sign of a loss."""
+"""Number of frames whose copies do not indicate a loss."""
 SNAPSHOT_MISSING = "a delta before any snapshot"
 LEVELS_DIFFER = "a snapshot of the book's own number that has other levels"
 
@@ -33,17 +33,17 @@ class Rules(ABC):
         self.begin(None, ({}, {}))
 
     def begin(self, numbers: Numbers | None, sides: Sides, applied: Iterable[Numbers] = ()) -> None:
-        """Takes a book as it is, with the numbers of frames that it has in it; without any it waits for a snapshot."""
+        """Start with a book and the numbers of its frames; without numbers wait for a snapshot."""
         self.is_live = numbers is not None
         self.applied = deque(applied, maxlen=REMEMBERED)
         self.numbers: Numbers = numbers or (0, 0, 0)
         self.sides = sides
 
     def receive(self, raw: bytes) -> str | None:
-        """Takes a frame in; returns the rule that it breaks, or None. After a broken rule it waits for a snapshot.
+        """Apply a frame; return the rule that it breaks, or None. After a broken rule, wait for a snapshot.
 
-        It takes any then: one with lower numbers is right where those before it were altered, or a connection is new.
-        It also takes one that proves its own book wrong, for whoever asked for it may have known that already.
+        Any snapshot counts then: one with lower numbers is right if earlier frames were altered, or if the connection
+        is new. A snapshot that proves this book wrong also counts, because it may have been requested for that reason.
         """
         proof = None
         try:
@@ -84,7 +84,7 @@ class Rules(ABC):
         return numbers in self.applied and all(late <= now for late, now in zip(numbers, self.numbers, strict=True))
 
     def is_newer(self, numbers: Numbers) -> bool:
-        """Whether a frame's sequence or time is above the book's; one that is 0 says nothing."""
+        """Whether a frame's sequence or time is above the book's; a 0 is ignored."""
         return any(after > before > 0 for before, after in zip(self.numbers[::2], numbers[::2], strict=True))
 
     def is_late(self, numbers: Numbers) -> bool:
@@ -154,7 +154,7 @@ class V2Rules(Rules):
             for level in data[action]:
                 side, price = sides[{"Buy": 0, "Sell": 1}[level["side"]]], float(level["price"])
                 if (price in side) == (action == "insert"):
-                    return f"{action} of a level that {'stands' if action == 'insert' else 'does not stand'}"
+                    return f"{action} of a level that {'exists' if action == 'insert' else 'does not exist'}"
                 if action == "delete":
                     del side[price]
                 else:

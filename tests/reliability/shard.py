@@ -1,4 +1,4 @@
-"""One venue that lies and its clients, in one process and on one event loop."""
+"""One venue with fault injection and its clients, in one process and on one event loop."""
 
 import asyncio
 import ctypes
@@ -71,7 +71,7 @@ class Plan:
 
 
 class Failures(logging.Handler):
-    """Keeps what went wrong where nobody could be told of it: a callback of the socket or of the market that raised."""
+    """Keep errors that have no other receiver: exceptions of callbacks of the socket or of the market."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -105,19 +105,19 @@ class Shard:
         self._start_s = self._start_cpu_s = 0.0
 
     def market(self) -> SyntheticMarket:
-        """What is played."""
+        """Return the market of the venue."""
         return SyntheticMarket(self.plan.seed, more=len(COINS))
 
     async def go_on(self) -> None:
-        """The market makes a step, and clients receive what it brings."""
+        """Advance the market by one step, and let clients receive its frames."""
         self.venue.advance(STEP_S)
-        for _ in range(2):  # what was written is read in the next turn, and answered in the one after
+        for _ in range(2):  # data is read in the next iteration of the loop, and answered in the one after
             await asyncio.sleep(0)
 
     async def run(self) -> dict[str, Any]:
-        """All of it; returns the figures. Raises TimeoutError where what is sound does not recover."""
+        """Run the shard; return the figures. Raises TimeoutError if a healthy client does not recover."""
         async with self.venue, AsyncExitStack() as stack:
-            log = logging.getLogger("depthwire")  # the venue's and the sockets' included
+            log = logging.getLogger("depthwire")  # including the venue and the sockets
             log.addHandler(self.failures)
             stack.callback(log.removeHandler, self.failures)
             account = self.venue.account(KEY, secret=SECRET)
@@ -144,7 +144,7 @@ class Shard:
             return self.figures() | {"seconds": round(seconds, 1), "cpu_seconds": round(cpu_s, 1)}
 
     async def connect(self, stack: AsyncExitStack) -> None:
-        """All clients."""
+        """Connect all clients."""
         for market in self.markets:
             for number in range(self.plan.one_line + self.plan.two_lines):
                 lines = "ab" if number >= self.plan.one_line else "a"
@@ -160,19 +160,19 @@ class Shard:
         return sum(client.frames for client in self.clients)
 
     async def _warm_up(self) -> None:
-        """The first frames, in which tables fill that would otherwise be taken for growth."""
+        """Receive the first frames, while tables fill whose growth should not be measured."""
         begun, every = self._frames, max(1, self.plan.frames // self.plan.checkpoints)
         for due in range(begun + every, begun + self.plan.warm_up + 1, every):
             await self._go_on(due)
             self._compare()
 
     async def _go_on(self, due: int, deadline_s: float = math.inf) -> None:
-        """The market goes on as fast as it can, until so many frames have come."""
+        """Run the market at full speed until this number of frames has arrived."""
         while self._frames < due and time.monotonic() < deadline_s:
             await self.go_on()
 
     async def _suffer(self) -> None:
-        """The run itself, from checkpoint to checkpoint."""
+        """Run from checkpoint to checkpoint."""
         plan, deadline_s = self.plan, self._start_s + 60 * self.plan.minutes
         while self.checkpoints < plan.checkpoints and time.monotonic() < deadline_s:
             await self._go_on(self._first_frame + plan.frames * (self.checkpoints + 1) // plan.checkpoints, deadline_s)
@@ -193,7 +193,7 @@ class Shard:
         self._tell(self._progress())
 
     def between_checkpoints(self) -> None:
-        """So that each kind of fault happens as often as is wanted, whatever chance has in mind."""
+        """Inject faults that were too rare, so that each kind happens at least as often as required."""
         counts = self.venue.faults.counts
         for kind in Fault:
             due = self.plan.each_fault * self.checkpoints / self.plan.checkpoints
@@ -218,7 +218,7 @@ class Shard:
             await asyncio.gather(task, return_exceptions=True)
 
     async def _recovered(self) -> None:
-        """Every book is LIVE and has changed, every stream has told something, since now."""
+        """Wait until every book is LIVE and has changed, and every stream has had an event, since the call."""
         events = {reader: reader.came for client in self.clients for reader in client.events}
         versions = {reader: reader.book.version for client in self.clients for reader in client.books}
         async with asyncio.timeout(self.recovery_s):
@@ -230,7 +230,7 @@ class Shard:
                     return
                 await asyncio.sleep(0.01)
 
-    # what is told
+    # results
 
     def _progress(self) -> dict[str, Any]:
         seconds = time.monotonic() - self._start_s
@@ -251,7 +251,7 @@ class Shard:
         ]
 
     def figures(self) -> dict[str, Any]:
-        """What came of it."""
+        """Return the figures of the run."""
         books: dict[str, Counter[str]] = {}
         events: dict[str, Counter[str]] = {}
         kept: dict[str, Counter[str]] = {}
@@ -293,16 +293,16 @@ class Shard:
 
 
 def give_back() -> None:
-    """Has the C library return what is free, so that what it keeps in reserve is not taken for what is in use."""
+    """Make the C library return free memory, so that its reserves are not counted as used."""
     if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
         trim(0)
 
 
 def resident_bytes() -> int:
-    """How much memory this process has."""
+    """Return the resident memory of this process in bytes."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_SIZE
 
 
 def run(plan: Plan, tell: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
-    """One shard to its end."""
+    """Run one shard to its end."""
     return depthwire.run(Shard(plan, tell).run())

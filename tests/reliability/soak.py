@@ -1,8 +1,8 @@
-"""Clients at a venue that lies, for millions of frames: ``python -m tests.reliability.soak [--frames N] [--seed N]``.
+"""Clients at a venue that injects faults, for millions of frames: ``python -m tests.reliability.soak [--frames N] [--seed N]``.
 
-Each process has a venue of its own and its clients; all of it happens on real sockets. Shows progress while it runs,
-writes ``soak.md`` and ``soak.json`` into ``docs/reliability``, or where ``--out`` says. Exit status 1 where a bound is
-broken.
+Each process has a separate venue and its clients; everything uses real sockets. Shows progress while it runs, and
+writes ``soak.md`` and ``soak.json`` into ``docs/reliability`` or the folder of ``--out``. The exit status is 1 if a bound
+is broken.
 """
 
 import argparse
@@ -22,11 +22,11 @@ from tests.reliability.soak_page import page
 ROOT = Path(__file__).resolve().parents[2]
 TELL_EVERY_S = 10.0
 GRACE_S = 900.0
-"""Beyond the bound on the run itself: to open the market, to connect, to warm up, and to recover in the end."""
+"""Extra time to open the market, to connect, to warm up, and to recover at the end."""
 
 
 def work(number: int, plan: Plan, told: Any) -> None:
-    """One process: tells (number, kind, content) of its progress, and of its end."""
+    """Run one process; put (number, kind, content) into the queue as it progresses, and at its end."""
     last_s, parent = 0.0, multiprocessing.parent_process()
 
     def tell(progress: dict[str, Any]) -> None:
@@ -34,7 +34,7 @@ def work(number: int, plan: Plan, told: Any) -> None:
         if time.monotonic() - last_s >= TELL_EVERY_S:
             last_s = time.monotonic()
             if parent is not None and not parent.is_alive():
-                raise SystemExit("whoever started it is gone")
+                raise SystemExit("the parent process has ended")
             told.put((number, "progress", progress))
 
     try:
@@ -44,7 +44,7 @@ def work(number: int, plan: Plan, told: Any) -> None:
 
 
 def run_all(plans: list[Plan]) -> list[dict[str, Any]]:
-    """All processes to their ends; those that fail, or never end, leave a figure ``failure``."""
+    """Run all processes to their ends; those that fail or never end have a figure ``failure``."""
     context = multiprocessing.get_context("spawn")
     told = context.Queue()
     processes = [context.Process(target=work, args=(number, plan, told)) for number, plan in enumerate(plans)]
@@ -79,7 +79,7 @@ def run_all(plans: list[Plan]) -> list[dict[str, Any]]:
 
 
 def progress_line(number: int, plan: Plan, progress: dict[str, Any]) -> str:
-    """One line of what a process has done so far."""
+    """Return one line about the progress of a process."""
     frames, seconds = progress["frames"], progress["seconds"]
     return (
         f"{number}: {frames:>12,} frames ({frames / plan.frames:5.1%}), {frames / max(seconds, 1e-3):7,.0f} a second, "
@@ -89,11 +89,19 @@ def progress_line(number: int, plan: Plan, progress: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--frames", type=int, default=20_000_000, help="received by all clients, default %(default)s")
-    parser.add_argument("--warm-up", type=int, default=4_000_000, help="frames before the count, default %(default)s")
-    parser.add_argument("--checkpoints", type=int, default=10_000, help="of each process, default %(default)s")
-    parser.add_argument("--each-fault", type=int, default=1_000, help="the least of each kind, default %(default)s")
-    parser.add_argument("--minutes", type=float, default=40.0, help="end it after so long, default %(default)s")
+    parser.add_argument(
+        "--frames", type=int, default=20_000_000, help="frames that all clients receive, default %(default)s"
+    )
+    parser.add_argument(
+        "--warm-up", type=int, default=4_000_000, help="frames before the counted ones, default %(default)s"
+    )
+    parser.add_argument(
+        "--checkpoints", type=int, default=10_000, help="checkpoints of each process, default %(default)s"
+    )
+    parser.add_argument(
+        "--each-fault", type=int, default=1_000, help="minimum number of faults of each kind, default %(default)s"
+    )
+    parser.add_argument("--minutes", type=float, default=40.0, help="limit of the run time, default %(default)s")
     parser.add_argument("--seed", type=int, default=1, help="default %(default)s")
     parser.add_argument("--processes", type=int, default=2, help="default %(default)s")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "reliability", help="folder of the results")

@@ -1,7 +1,7 @@
-"""One clock for venue and clients, which a step moves on: what happens depends on a seed, and on no machine.
+"""One stepped clock for venue and clients, so that a run depends only on its seed and not on the machine.
 
-The clock of `SteppedLoop` stands still while anything can be done at all, and then jumps to the next timer. Sockets are
-real; what one end writes on loopback the other one can read at once.
+The clock of `SteppedLoop` stops while any callback can run, and then jumps to the next timer. Sockets are real; data
+written to loopback can be read at the other end at once.
 """
 
 import asyncio
@@ -26,20 +26,20 @@ Result = TypeVar("Result")
 OFTENER: Final = 5.0
 RARE: Final = 0.002
 TIMED: Final[tuple[Any, ...]] = (Backoff, DamageCount, SignInPolicy)
-"""What reads a clock that is not the event loop's."""
+"""Functions that read another clock than the event loop's."""
 DROP_EVERY: Final = 60
-"""Checkpoints, after which all connections end at once: no second line makes up for that."""
+"""Checkpoints after which all connections end at once, so that no second line can help."""
 OPENING_NS: Final = 1_618_677_786_000_000_000
 
 
 class SteppedSelector(selectors.DefaultSelector):  # type: ignore[misc, valid-type]  # a platform's own class
-    """Waits for sockets alone, never for time; `skipped_s` is the time that passed in jumps."""
+    """A selector that waits for sockets only, never for time; `skipped_s` is the time that passed in jumps."""
 
     skipped_s = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """See `selectors.BaseSelector.select`."""
-        # Without any timer, only another thread or process can bring anything: that is waited for.
+        # Without a timer only another thread or process can make progress, so wait for it.
         ready: list[tuple[selectors.SelectorKey, int]] = super().select(None if timeout is None else 0)
         if not ready and timeout is not None:
             self.skipped_s += timeout
@@ -47,23 +47,23 @@ class SteppedSelector(selectors.DefaultSelector):  # type: ignore[misc, valid-ty
 
 
 class SteppedLoop(asyncio.SelectorEventLoop):
-    """An event loop by a clock of its own, which begins at 0."""
+    """An event loop with a stepped clock, which begins at 0."""
 
     def __init__(self) -> None:
         self._stepped = SteppedSelector()
         super().__init__(self._stepped)
 
     def time(self) -> float:
-        """Seconds since it began, by its own clock."""
+        """Return seconds since the start by the stepped clock."""
         return self._stepped.skipped_s
 
     async def getaddrinfo(self, *arguments: Any, **options: Any) -> list[Any]:
-        """In this thread, not in another one whose time is real; addresses are numbers here."""
+        """Resolve in this thread, because another one has real time; addresses are numbers here."""
         return socket.getaddrinfo(*arguments, **options)
 
 
 def run(main: Callable[[], Coroutine[Any, Any, Result]], seed: int) -> Result:
-    """Runs a coroutine by a stepped clock, with chance from a seed wherever depthwire asks for it."""
+    """Run a coroutine with a stepped clock, and with depthwire's random numbers from a seed."""
     before = random.getstate()
     random.seed(seed)
     try:
@@ -84,7 +84,7 @@ class SteppedShard(Shard):
     rates: ClassVar = {kind: rate * OFTENER if rate < RARE else rate for kind, rate in RATES.items()}
     settings = replace(
         SETTINGS, book_silence_s=None, instrument_silence_s=None
-    )  # which would hide what is never fetched
+    )  # which would hide books that are never refetched
     capacity = 8
     recovery_s = 20.0
 
@@ -105,5 +105,5 @@ class SteppedShard(Shard):
 
 
 def soaked(soak: SteppedShard) -> dict[str, Any]:
-    """The figures of a run; equal plans give equal ones."""
+    """Return the figures of a run; equal plans give equal figures."""
     return run(soak.run, soak.plan.seed)

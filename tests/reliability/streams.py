@@ -15,7 +15,7 @@ BOOKS = ("orderBook", "orderbook.")
 
 
 class Head(msgspec.Struct):
-    """What a frame says first."""
+    """The head of a frame."""
 
     topic: str = ""
     type: str = ""
@@ -24,7 +24,7 @@ class Head(msgspec.Struct):
 class Stream(NamedTuple):
     """All frames of one book topic, in the order in which they were received.
 
-    ``snapshots[i]`` is a snapshot of the book before frame i; empty where there was no book yet.
+    ``snapshots[i]`` is a snapshot of the book before frame i; empty if there was no book yet.
     """
 
     source: str
@@ -34,19 +34,19 @@ class Stream(NamedTuple):
 
 
 def folder() -> Path:
-    """Where recordings are: DEPTHWIRE_TAPES, else ../shared/data beside the checkout. It may be absent."""
+    """Return the folder of recordings: DEPTHWIRE_TAPES, or ../shared/data next to the checkout. It may not exist."""
     beside = Path(__file__).resolve().parents[3] / "shared" / "data"
     return Path(os.environ.get("DEPTHWIRE_TAPES", beside))
 
 
 def recorded() -> Iterator[Stream]:
-    """Every book topic of every recording."""
+    """Return every book topic of every recording."""
     for path in sorted(folder().glob("*.frames*")):
         yield from streams(path.name.partition(".")[0], (raw for _, raw in tape.read(path)))
 
 
 def streams(source: str, raws: Iterable[bytes]) -> list[Stream]:
-    """The book topics among a recording's frames."""
+    """Return the book topics among a recording's frames."""
     head = msgspec.json.Decoder(Head).decode
     topics: dict[str, list[bytes]] = {}
     for raw in raws:
@@ -57,14 +57,14 @@ def streams(source: str, raws: Iterable[bytes]) -> list[Stream]:
 
 
 def snapshots_before(topic: str, raws: list[bytes]) -> list[bytes]:
-    """Made by the venue's own books, which are not depthwire's."""
+    """Return the snapshots, made by the venue's books, which share no code with depthwire's."""
     if topic.startswith("orderbook."):
         dialect, category = Dialect.V5, Category.LINEAR
     else:
         is_list = isinstance(msgspec.json.decode(raws[0])["data"], list)
         dialect, category = Dialect.V2, Category.INVERSE if is_list else Category.LINEAR
     state = state_of(PublicTopic(dialect, category, topic))
-    assert state is not None, f"{topic} is no book topic"
+    assert state is not None, f"{topic} is not a book topic"
     found = []
     for raw in raws:
         found.append(state.snapshot() if state.is_live else b"")

@@ -1,4 +1,4 @@
-"""The experiment behind docs/reliability/detection.md: that it finds what it says, and what it must find."""
+"""The experiment of docs/reliability/detection.md finds what it claims, and every provable loss."""
 
 from itertools import islice
 from pathlib import Path
@@ -19,7 +19,7 @@ TOPICS = ("orderBookL2_25.BTCUSD", "orderBookL2_25.BTCUSDT", "orderbook.50.BTCUS
 
 
 def synthetic(name: str) -> Stream:
-    """A short stream of a seeded market."""
+    """Return a short stream of a seeded market."""
     market = SyntheticMarket(seed=4, start_ns=1_618_677_786_000_000_000)
     wanted = next(topic for topic in market.topics if topic.name == name)
     (stream,) = streams("synthetic", (frame.raw for frame in islice(market.frames([wanted]), FRAMES)))
@@ -92,7 +92,7 @@ def test_two_lines_show_no_wrong_book_where_one_loses_a_frame(topic: str) -> Non
 
 
 def test_two_lines_that_lose_the_same_frame_are_wrong() -> None:
-    """Or the experiment would not look at the reader's book."""
+    """Otherwise the experiment would not check the reader's book."""
     stream = synthetic(TOPICS[0])
     clean = clean_run(stream)
     lost = next(outcome.number for outcome in detection.removals(stream, clean) if outcome.kind and outcome.wrong)
@@ -117,7 +117,7 @@ def test_the_page_has_every_figure() -> None:
 
 
 def test_recordings_obey_the_rules(tapes: Path) -> None:
-    """Or the second opinion would be none."""
+    """Otherwise they could not serve as a second opinion."""
     from depthwire import tape
 
     for path in tapes.glob("*.frames"):

@@ -1,4 +1,4 @@
-"""An engine with one line made wrong is caught by a short soak; and each such line is still there to be made wrong."""
+"""A short soak catches an engine with one broken line, and each line to break still exists."""
 
 import pytest
 
@@ -6,12 +6,12 @@ from tests.reliability.mutants import MUTANTS, PACKAGE, ROOT, Mutant, changed, o
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_each_mutant_is_of_the_code_as_it_is(mutant: Mutant) -> None:
+def test_each_mutant_changes_the_current_code(mutant: Mutant) -> None:
     assert changed(mutant) != (ROOT / PACKAGE / mutant.file).read_text()
 
 
 @pytest.mark.parametrize("name", ["an overflow swallowed", "a gap of both lines kept from readers"])
 def test_a_mutant_is_caught(name: str) -> None:
-    """Two that need no compiler; ``make mutants`` tries all."""
+    """Try two that need no compiler; ``make mutants`` tries all."""
     (mutant,) = (each for each in MUTANTS if each.name == name)
     assert "of seed" in outcome(mutant)

@@ -1,4 +1,4 @@
-"""A short soak, the whole of it: real sockets, all kinds of faults; and that it would notice what it is to notice."""
+"""A short soak with real sockets and all kinds of faults, and checks that it would notice defects."""
 
 import json
 from contextlib import AsyncExitStack
@@ -22,11 +22,11 @@ CUT = Plan(
 )
 SHORT = Plan(frames=4_000, checkpoints=40, seed=6, minutes=1.0, each_fault=0, one_line=1, two_lines=0)
 BOUND_S = 300.0
-"""For a machine that does other things as well; `Plan.minutes` ends what takes long."""
+"""Generous, because the machine may be busy; `Plan.minutes` ends a long run."""
 
 
 def soaked(soak: Shard) -> dict[str, Any]:
-    """The figures of a run."""
+    """Return the figures of a run."""
     found: list[dict[str, Any]] = []
 
     async def main() -> None:
@@ -45,7 +45,7 @@ def test_a_soak_of_some_seconds() -> None:
         assert counts["right"] > 0
     for counts in figures["events"].values():
         assert counts["came"] > 0
-    if figures["checkpoints"] == CUT.checkpoints:  # else the machine was too slow for all of it
+    if figures["checkpoints"] == CUT.checkpoints:  # otherwise the machine was too slow to complete it
         assert figures["frames"] >= CUT.frames
         assert min(figures["faults"].values()) >= CUT.each_fault
         assert set(figures["faults"]) == set(Fault)
@@ -57,8 +57,8 @@ def test_a_soak_of_some_seconds() -> None:
         assert f"| {name} |" in text
 
 
-class Lying(Shard):
-    """Clients leave out frames of one book, saying nothing, and one of them leaves out trades."""
+class Lossy(Shard):
+    """Clients silently leave out frames of one book, and one of them leaves out trades."""
 
     async def connect(self, stack: AsyncExitStack) -> None:
         await super().connect(stack)
@@ -69,7 +69,7 @@ class Lying(Shard):
 
 
 def leave_out_a_frame(book: LiveBook, faults: Faults) -> None:
-    """Has the levels of before stand with the numbers of now, from the first change of the run on."""
+    """Keep the levels of the first change of the run, with current numbers."""
     levels = []
 
     def change(_: LiveBook) -> None:
@@ -83,7 +83,7 @@ def leave_out_a_frame(book: LiveBook, faults: Faults) -> None:
 
 
 def leave_out_an_event(stream: EventStream[Any], faults: Faults) -> None:
-    """Every second one."""
+    """Leave out every second event."""
     push, pushed = stream.push, []
 
     def lossy(events: list[Any], report: Any) -> None:
@@ -95,7 +95,7 @@ def leave_out_an_event(stream: EventStream[Any], faults: Faults) -> None:
 
 
 def raise_now_and_then(stream: EventStream[Any], faults: Faults) -> None:
-    """As a view that cannot bear an event."""
+    """Raise like a view that fails on an event."""
     push = stream.push
 
     def failing(events: list[Any], report: Any) -> None:
@@ -107,12 +107,12 @@ def raise_now_and_then(stream: EventStream[Any], faults: Faults) -> None:
 
 
 def test_a_client_that_leaves_out_a_frame_or_an_event_is_found_out() -> None:
-    figures = soaked(Lying(SHORT))
+    figures = soaked(Lossy(SHORT))
     wrong = {name for name, counts in figures["books"].items() if counts.get("wrong")}
     assert wrong == set(figures["books"])
     assert total(figures["events"], "lost") > 0
-    assert any("not what its frames make of it" in text for text in figures["defects"])
-    assert any("came whole to the socket" in text for text in figures["defects"])
+    assert any("not what its frames give" in text for text in figures["defects"])
+    assert any("arrived intact at the socket" in text for text in figures["defects"])
     assert any("made to fail" in text for text in figures["defects"])
     broken = {bound.name for bound in bounds_of(figures, frames=1, checkpoints=1, each_fault=0) if not bound.holds}
     assert {name.split()[0] for name in broken} >= {"wrong", "events"}
@@ -155,7 +155,7 @@ def test_rules_go_on_with_a_snapshot_that_proves_their_own_book_wrong() -> None:
 
 
 def frame(u: int, kind: str = "snapshot", size: int = 0) -> bytes:
-    """A book of one level a side; its bid's size is ``u`` where no other one is given."""
+    """Return a book of one level per side; its bid's size is ``u`` by default."""
     data = {"s": "BTCUSDT", "b": [["99", str(size or u)]], "a": [["101", "1"]], "u": u, "seq": 10 * u}
     return json.dumps({"topic": "orderbook.50.BTCUSDT", "type": kind, "ts": u, "data": data}).encode()
 

@@ -1,4 +1,4 @@
-"""A venue that remembers, for a while, what it truly told: each book after each frame, each event, and each fault."""
+"""A venue that remembers for a while what it really sent: each book after each frame, each event, and each fault."""
 
 import time
 from collections import Counter, deque
@@ -28,21 +28,21 @@ AnyTopic = PublicTopic | PrivateTopic
 
 EVENT_KINDS: Final = ("trade", "publicTrade", "order", "execution")
 HEAD: Final = 128
-"""Bytes, within which a frame's type stands."""
+"""The number of bytes at the start of a frame that contain its type."""
 REMEMBERED: Final = 40_000
 """Frames, of all topics together: some seconds, longer than any client lags behind."""
 LOST: Final = (Fault.DROP, Fault.REORDER)
 """What leaves no trace: a frame that is lost, or late, and then lost with its connection, though frames of other topics
 that were sent after it came."""
 ALTERED: Final = (Fault.CORRUPT, Fault.TRUNCATE, Fault.WRONG_TYPE)
-"""What leaves no trace only where the frame becomes another one that is valid, too."""
+"""Faults that leave no trace only if the frame becomes another valid one."""
 _DIALECTS: Mapping[tuple[Dialect, Category | None], Any] = {
     (Dialect.V2, Category.INVERSE): v2.INVERSE,
     (Dialect.V2, Category.LINEAR): v2.LINEAR,
     (Dialect.V5, Category.LINEAR): v5.LINEAR,
     (Dialect.V5, Category.INVERSE): v5.INVERSE,
     (Dialect.V5, Category.SPOT): v5.SPOT,
-    (Dialect.V5, None): v5.LINEAR,  # private topics, which are the same for all
+    (Dialect.V5, None): v5.LINEAR,  # private topics, which are equal for all
 }
 
 
@@ -54,7 +54,7 @@ class TrueBook:
         self._levels: tuple[dict[float, int], dict[float, int]] = ({}, {})
 
     def apply(self, raw: bytes) -> Numbers:
-        """Takes a frame in; returns the numbers of the book after it."""
+        """Apply a frame; return the numbers of the book after it."""
         frame = msgspec.json.decode(raw)
         if frame["type"] == "snapshot":
             self._levels = ({}, {})
@@ -93,8 +93,8 @@ class SentBook(NamedTuple):
 
 
 class TrueEvent(NamedTuple):
-    """Where an event stands among those of its topic, the hash of the frame that brought it, and when it was told (ns
-    since the epoch).
+    """The position of an event in its topic, the hash of its frame, and the time when it was sent (ns since the
+    epoch).
     """
 
     number: int
@@ -117,21 +117,21 @@ class EventTopic:
         self.keys: dict[int, bytes] = {}
 
     def decode(self, raw: bytes) -> list[bytes]:
-        """The keys of a frame's events."""
+        """Return the keys of a frame's events."""
         self._feed.receive(raw, 1)
         return self._decoded
 
     def push(self, events: list[Any], report: Callable[[Exception, str], object]) -> None:
-        """What the channel calls."""
+        """Collect the events, called by the channel."""
         self._decoded = [key_of(event) for event in events]
 
     def on_frame_error(self, error: Exception) -> None:
-        """A frame of the venue's own is never wrong."""
+        """Raise: a frame of the venue is never wrong."""
         raise error
 
     def add(self, raw: bytes) -> list[int]:
-        """Takes a frame in; returns the numbers of its events, but of those that are told again: linear's first trade
-        to a new subscriber is the last one.
+        """Add a frame; return the numbers of its events, except of repeated ones: linear repeats the last trade for a
+        new subscriber.
         """
         numbers = []
         for key in self.decode(raw):
@@ -143,12 +143,12 @@ class EventTopic:
         return numbers
 
     def forget(self, number: int) -> None:
-        """It is too long ago."""
+        """Forget the oldest event."""
         del self.known[self.keys.pop(number)]
 
 
 def key_of(event: Any) -> bytes:
-    """What tells an event apart: all of it."""
+    """Return the key of an event: all of its fields."""
     return msgspec.json.encode(event)
 
 
@@ -162,14 +162,14 @@ class Suffered(NamedTuple):
 
 
 class Damaged(NamedTuple):
-    """A message that was sent so that its reader sees that it is damaged, and the topic that it was of."""
+    """A message that was sent visibly damaged, and its topic."""
 
     number: int
     topic: str
 
 
 class WatchedLine(FaultyLine):
-    """Says whose frames suffer what."""
+    """A connection that reports which frames a fault hits."""
 
     def __init__(self, transport: WSTransport, venue: "WatchedVenue", connection: Connection) -> None:
         super().__init__(transport, venue.faults)
@@ -195,18 +195,18 @@ class WatchedVenue(Venue):
         super().__init__(*arguments, **options)
         self.speaks_to: Connection | None = None
         self.sent: dict[AnyTopic, dict[Numbers, SentBook]] = {}
-        """What was told of each book, by its numbers, in order."""
+        """The books sent of each topic, by their numbers, in order."""
         self.snapshots: set[int] = set()
         """The hashes of snapshots that were made for one connection."""
         self.events: dict[AnyTopic, EventTopic] = {}
         self.suffered: dict[tuple[str, AnyTopic], dict[bytes, Suffered]] = {}
         """By line: the events whose frame was lost or altered on it."""
         self.damaged: dict[tuple[str, int], Damaged] = {}
-        """By line and hash: what was sent damaged. Whoever receives it takes it away."""
+        """Messages sent damaged, by line and hash; the receiver removes them."""
         self.traceless: Counter[tuple[str, str]] = Counter()
         """Faults that leave no trace, by kind and kind of topic."""
         self.seen: Counter[tuple[str, str]] = Counter()
-        """The same of those whose reader sees that its message is damaged."""
+        """Faults that make a message visibly damaged, by kind and kind of topic."""
         self._altering: tuple[Fault, str, bytes] | None = None
         self._count = 0
         self._books: dict[AnyTopic, TrueBook] = {}
@@ -214,7 +214,7 @@ class WatchedVenue(Venue):
         self._recent: deque[Callable[[], object]] = deque()
         self.faults.listen(self._suffers)
 
-    # who is who
+    # the lines by name
 
     def _accept(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener | None:
         answer = super()._accept(request)
@@ -233,7 +233,7 @@ class WatchedVenue(Venue):
         super().gone(connection)
         self._lines.pop(connection, None)
 
-    # what is told
+    # results
 
     def _release(self, frame: MarketFrame) -> None:
         topic, raw = frame.topic, frame.raw
@@ -258,7 +258,7 @@ class WatchedVenue(Venue):
             self._remember(lambda: books.pop(numbers))
 
     def greeted(self, raw: bytes) -> None:
-        """A snapshot is sent to one connection."""
+        """Record a snapshot that is sent to one connection."""
         frame = hash(raw)
         if frame not in self.snapshots:
             self.snapshots.add(frame)
@@ -278,7 +278,7 @@ class WatchedVenue(Venue):
             self._altering = fault, topic, raw
 
     def writes(self, frame: bytes) -> None:
-        """A frame is about to be sent, as the fault left it that was told of last."""
+        """Record a frame that is about to be sent, as the last reported fault left it."""
         if self._altering is None:
             return
         (fault, topic, raw), self._altering = self._altering, None
@@ -292,7 +292,7 @@ class WatchedVenue(Venue):
 
     @property
     def _line_now(self) -> str:
-        """The line that a frame is being sent on."""
+        """Return the line that a frame is being sent on."""
         return "" if self.speaks_to is None else self._lines.get(self.speaks_to, "")
 
     def _note(self, fault: Fault, topic: str, raw: bytes, number: int) -> None:
@@ -314,5 +314,5 @@ class WatchedVenue(Venue):
 
 
 def is_event(topic: str) -> bool:
-    """Whether a topic's frames bring events that must not be lost."""
+    """Return whether a topic's frames bring events that must not be lost."""
     return topic.partition(".")[0] in EVENT_KINDS

@@ -1,4 +1,4 @@
-"""The same losses on one of two lines: what the other one makes up for.
+"""The same losses on one of two lines, which the other one can repair.
 
 One line brings every frame, the other lacks one; each of them is first with every frame in turn. A line whose book is
 STALE is given a snapshot before its next frame, as its resync would.
@@ -37,22 +37,22 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Line(Reader):
-    """One of the two; says what it cannot use, as a session does."""
+    """One of the two lines, which reports unusable frames like a session."""
 
     def __init__(self, topic: str, merged: MergedState, number: int) -> None:
         super().__init__(topic)
         self._merged, self._number = merged, number
-        merged.feed(number, self.channel, self)  # type: ignore[arg-type]  # all that is asked of a session
+        merged.feed(number, self.channel, self)  # type: ignore[arg-type]  # the part of a session that is used
 
     def on_frame_error(self, error: FrameError) -> None:
-        """Suspects the line, where a session's owner does."""
+        """Suspect the line when a session's owner would."""
         super().on_frame_error(error)
         if isinstance(error, ContinuityError) and not isinstance(error, OutOfSequence | SnapshotMissing):
             self._merged.suspect(self._number)
 
 
 def lost_on_one(stream: Stream, clean: Clean, number: int, first: int) -> Outcome:
-    """Leaves frame ``number`` out on one line; ``first`` is the line whose copies come first."""
+    """Leave frame ``number`` out on one line; ``first`` is the line whose copies arrive first."""
     channel = channel_of(stream.topic)
     merged = MergedState(channel, (LineTally(), LineTally()), Settings(), lambda topic: None)
     lines = [Line(stream.topic, merged, each) for each in (LOSSY, WHOLE)]
@@ -85,7 +85,7 @@ def lost_on_one(stream: Stream, clean: Clean, number: int, first: int) -> Outcom
 
 
 def numbers_of(channel: BookChannel) -> tuple[int, int, int]:
-    """What tells which of the undisturbed books is to be compared."""
+    """Return the numbers that identify the undisturbed book to compare with."""
     return channel.book.cross_seq, channel.book.update_id, channel.book.ts_exchange_us
 
 
