@@ -16,7 +16,9 @@ from depthwire.errors import DepthwireError, InvalidLevel, OutOfSequence, Unknow
 Call = Callable[[Any], object]
 
 BEYOND_INT64 = [2**63, -(2**63) - 1, np.uint64(2**64 - 1), 10**400, -(10**400), 10**5000]
-NOT_INTEGERS = [1.5, 2.0, np.float64(2), math.nan, math.inf, "5", None, Decimal(5), np.bool_(True)]
+NOT_INTEGERS = [1.5, 2.0, np.float64(2), math.nan, math.inf, "5", None, Decimal(5)]
+if not hasattr(np.bool_, "__index__"):  # old numpy lets it be an index, with a DeprecationWarning
+    NOT_INTEGERS.append(np.bool_(True))
 NOT_NUMBERS = ["5", None, (), b"5"]
 NOT_SIZES = [0, -1, False, math.nan, math.inf, -math.inf, np.float64("nan"), 10**400, -(10**400), 10**5000]
 
