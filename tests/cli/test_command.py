@@ -39,7 +39,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ([], "COMMAND"),
         (["watch", "BTCUSD"], "--url --sim"),
-        (["watch", "btcusd", "--sim"], "'btcusd' is no symbol; one looks like 'BTCUSD'"),
+        (["watch", "btcusd", "--sim"], "invalid symbol 'btcusd'; expected one like 'BTCUSD'"),
         (["watch", "BTCUSD", "--sim", "--depth", "deep"], "--depth"),
         (["watch", "BTCUSD", "--sim", "--seconds", "0"], "'0' is no number above 0"),
         (["watch", "BTCUSD", "--sim", "--seconds", "nan"], "'nan' is no number above 0"),

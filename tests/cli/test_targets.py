@@ -59,7 +59,7 @@ def test_v5_has_its_own_topics_and_depths() -> None:
         environment.setenv("DEPTHWIRE_API_SECRET", "secret")
         assert [topic.text for topic in topics_of(asked, v5.LINEAR, None)] == expected
     assert [topic.text for topic in topics_of(["BTCUSDT"], v5.SPOT, 1000)] == ["orderbook.1000.BTCUSDT"]
-    with pytest.raises(TopicError, match="there are 25, 100"):
+    with pytest.raises(TopicError, match="expected one of 25, 100"):
         topics_of(["BTC-25DEC26-100000-C"], v5.OPTION, 50)
     assert dialect_of("wss://stream.bybit.com/v5/public/option") is v5.OPTION
 
@@ -124,7 +124,7 @@ def test_a_word_that_is_neither_symbol_nor_topic_is_told_of_both(capsys: pytest.
         main(["watch", "orders", "--sim"])
     assert exit_.value.code == 2
     err = capsys.readouterr().err
-    assert "'orders' is no symbol" in err
+    assert "invalid symbol 'orders'" in err
     assert "depthwire topics" in err
 
 

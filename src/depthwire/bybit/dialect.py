@@ -1,34 +1,32 @@
-"""What a session needs to know of a dialect: its topics, what they become, its requests, answers and limits."""
+"""The interface of a dialect: topics and their channels, requests and answers, limits."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-from depthwire.bybit.topics import About, Topic, raw_topic
+from depthwire.bybit.topics import About, Topic, checked_symbol, raw_topic
 from depthwire.errors import TopicError
 from depthwire.feed.book_decoder import BookDecoder
 from depthwire.feed.channel import Channel
 
 RequestKey = tuple[str, tuple[str, ...]]
-"""A request's operation, and what tells it apart from others of that operation; () where its answer does not say."""
+"""A request's operation, and what identifies it among them; () if the answer does not repeat that."""
 ARGS_PER_REQUEST: Final = 100
-
-
 UNKNOWN_TOPIC: Final = ("unknown topic", "handler not found")
-"""With these words v2 and v5 refuse a topic that they do not have."""
+"""How v2 and v5 refuse a topic that does not exist."""
 
 
 def means_unknown(reason: str) -> bool:
-    """Whether a refusal says that there is no such topic, so that asking again is of no use."""
+    """Return whether a refusal means that the topic does not exist, so that a retry is useless."""
     return any(words in reason.lower() for words in UNKNOWN_TOPIC)
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """The venue's answer to a request. ``key`` is that request's; ``reason`` is "" where it succeeded.
+    """The venue's answer to the request with this ``key``. ``reason`` is "" if the request succeeded.
 
-    ``is_served`` tells of a refused subscription that its topic had been subscribed before. ``by_topic`` holds, where
-    the answer lists topics, why each was refused, "" where it was not; such an answer names no operation, no request.
+    ``is_served`` means that a subscription was refused because the topic is already subscribed. If the answer lists
+    topics, ``by_topic`` holds the reason why each was refused, or ""; the answer then lacks operation and request id.
     """
 
     key: RequestKey
@@ -38,14 +36,14 @@ class Answer(msgspec.Struct, frozen=True):
     by_topic: Mapping[str, str] | None = None
 
     def refusal(self, topic: str) -> str:
-        """Why one topic of the request was refused; "" where it was not."""
+        """Return why one topic of the request was refused, "" if it was not."""
         if self.by_topic is None:
             return self.reason
         return self.by_topic.get(topic, "the venue's answer does not name it")
 
 
 class Limits(NamedTuple):
-    """What the exchange allows: args a request, and of one connection the characters of all args, and the topics."""
+    """The exchange's limits: args per request, and per connection the total length of all args and the topics."""
 
     args_per_request: int = ARGS_PER_REQUEST
     args_length: float = float("inf")
@@ -53,7 +51,7 @@ class Limits(NamedTuple):
 
 
 class Room:
-    """What is left of one connection's limits."""
+    """The remaining capacity of one connection."""
 
     def __init__(self, limits: Limits, taken: Iterable[Topic]) -> None:
         self._left = limits.args_length - len("[]")
@@ -62,7 +60,7 @@ class Room:
             self.take(topic)
 
     def take(self, topic: Topic) -> bool:
-        """Take the room that a topic needs; False where there is too little left. O(1)."""
+        """Reserve capacity for a topic. Return False if there is not enough. O(1)."""
         needed = len(f'"{topic.text}",')
         if needed > self._left or self._topics_left < 1:
             return False
@@ -72,7 +70,7 @@ class Room:
 
 
 class Dialect(Protocol):
-    """One dialect of the exchange's WebSocket protocol. Knows messages and topics, never a socket."""
+    """One dialect of the exchange's WebSocket protocol: messages and topics, without a socket."""
 
     @property
     def name(self) -> str: ...
@@ -80,7 +78,7 @@ class Dialect(Protocol):
     def limits(self) -> Limits: ...
     @property
     def signs_in_by_url(self) -> bool:
-        """Whether a sign-in may stand in the URL's query."""
+        """Whether the URL's query may carry the sign-in."""
 
     @property
     def has_public_topics(self) -> bool: ...
@@ -89,56 +87,83 @@ class Dialect(Protocol):
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Every kind of topic, with its depth or interval."""
+        """All kinds of topics, with depth or interval."""
 
     @property
     def books(self) -> Mapping[str, int]:
-        """The kinds of order books, and the depth of each; the first is the default."""
+        """The kinds of order books with their depths; the first is the default."""
 
     @property
     def instrument_kind(self) -> str:
-        """The kind of topic whose state is merged."""
+        """The kind of topic whose deltas are merged into an instrument."""
 
     @property
     def trade_kind(self) -> str: ...
     def about(self, kind: str) -> About:
-        """What one of :attr:`kinds` is, in words."""
+        """Return the description of one of :attr:`kinds`."""
 
     def parse(self, text: str) -> tuple[Topic, ...]:
-        """The topics that one argument asks for, each once; raises TopicError saying how it should look."""
+        """Return the topics that an argument names, without duplicates. Raises TopicError with an example."""
 
     def book_topic(self, symbol: str, depth: int | None = None) -> str:
-        """The topic of a symbol's book, of the default depth where none is given; raises TopicError."""
+        """Return the topic of a symbol's book, by default with the default depth. Raises TopicError."""
 
     def trade_topic(self, symbol: str) -> str: ...
     def instrument_topic(self, symbol: str) -> str: ...
     def book_decoder(self) -> BookDecoder:
-        """A decoder of order books' frames, which one thread's channels may share."""
+        """Return a new decoder of order-book frames. The channels of one thread may share it."""
 
     def channel(self, topic: str, *, scanner: bool = True, decoder: BookDecoder | None = None) -> Channel | None:
-        """A new channel for a concrete topic, or None where the topic is none that depthwire understands.
+        """Return a new channel for a concrete topic, or None if depthwire does not know it.
 
-        Without ``scanner`` every order-book frame takes the typed decoder's lane. Without ``decoder`` a book has one of
-        its own.
+        If ``scanner`` is false, every order-book frame takes the typed decoder's lane. Without ``decoder`` a book gets
+        a new one.
         """
 
     # requests and answers
 
     def ping(self) -> tuple[RequestKey, bytes]:
-        """A heartbeat, and the key that its answer will carry."""
+        """Return a heartbeat, and the key of its answer."""
 
     def request(self, op: str, topics: Sequence[str]) -> tuple[RequestKey, bytes]:
-        """A subscribe or unsubscribe request, and the key that its answer will carry."""
+        """Return a subscribe or unsubscribe request, and the key of its answer."""
 
     def auth_request(self, api_key: str, expires_ms: int, signature: str) -> tuple[RequestKey, bytes]:
-        """A sign-in, and the key that its answer will carry; the key holds no secret."""
+        """Return a sign-in request, and the key of its answer, which contains no secret."""
 
     def answer(self, message: bytes) -> Answer:
-        """Read what is not data; raises MalformedFrame where it is no answer either."""
+        """Parse a message without a topic. Raises MalformedFrame if it is not an answer."""
+
+
+class SymbolTopics:
+    """The topics of one symbol, which both dialects build in the same way from their kinds."""
+
+    name: str
+    books: Mapping[str, int]
+    instrument_kind: str
+    trade_kind: str
+
+    def book_topic(self, symbol: str, depth: int | None = None) -> str:
+        """Return the topic of a symbol's book, by default with the first depth of ``books``. Raises TopicError."""
+        if not self.books:
+            raise TopicError(f"{symbol!r}: {self.name} has no order books; connect to '/v5/public/…'")
+        for kind, available in self.books.items():
+            if depth is None or depth == available:
+                return f"{kind}.{checked_symbol(symbol)}"
+        depths = ", ".join(map(str, sorted(self.books.values())))
+        raise TopicError(f"no order book of depth {depth!r} on {self.name}; expected one of {depths}")
+
+    def trade_topic(self, symbol: str) -> str:
+        """Return the topic of a symbol's trades, for options of a base coin's. Raises TopicError."""
+        return f"{self.trade_kind}.{checked_symbol(symbol)}"
+
+    def instrument_topic(self, symbol: str) -> str:
+        """Return the topic of a symbol's instrument. Raises TopicError."""
+        return f"{self.instrument_kind}.{checked_symbol(symbol)}"
 
 
 def any_topics(dialect: Dialect, text: str) -> tuple[Topic, ...]:
-    """The topics that a text names by the dialect's grammar, or else the one that it is; raises TopicError."""
+    """Return the topics that a text names in the dialect's grammar, else the text as one topic. Raises TopicError."""
     try:
         return dialect.parse(text)
     except TopicError:

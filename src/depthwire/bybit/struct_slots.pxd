@@ -1,5 +1,5 @@
-# Reading msgspec's Structs where they lie: borrowed fields, borrowed text. The offsets are those that Python's own member
-# descriptors of each Struct state. Inline, since each level of each decoded frame comes through here.
+# Reads the fields of msgspec's Structs, and text, without new references. The offsets come from the Struct's member
+# descriptors. Inline, because it runs for every level of a decoded frame.
 
 from cpython.object cimport PyObject
 from libc.string cimport memcmp
@@ -26,20 +26,20 @@ cdef extern from "Python.h":
 
 
 cdef inline Py_ssize_t slot_of(object struct, str field) except -1:
-    """Where instances of a Struct keep a field, in bytes from the object's start."""
+    """Return the offset of a field in a Struct's instances, in bytes. Raises ImportError if msgspec stores it differently."""
     descriptor = struct.__dict__[field]
     if type(descriptor).__name__ != "member_descriptor":
-        raise ImportError(f"{struct.__name__}.{field} is a {type(descriptor).__name__}, not a slot: unsupported msgspec")
+        raise ImportError(f"{struct.__name__}.{field} is a {type(descriptor).__name__}, not a slot: this version of msgspec is not supported")
     return (<PyMemberDescrObject*><PyObject*>descriptor).d_member.offset
 
 
 cdef inline PyObject* slot(PyObject* struct, Py_ssize_t offset) noexcept:
-    """A field of a Struct, borrowed from it. A reference of our own would cost more than the field's use."""
+    """Return a borrowed reference to a field of a Struct."""
     return (<PyObject**>(<char*>struct + offset))[0]
 
 
 cdef inline const char* ascii_of(PyObject* text) noexcept:
-    """The characters of a compact ASCII str, which it owns."""
+    """Return the characters of a compact ASCII str, which owns them."""
     return <const char*>(<PyASCIIObject*>text + 1)
 
 
@@ -54,12 +54,12 @@ cdef inline bint same_text(PyObject* text, PyObject* expected) noexcept:
 
 
 cdef inline str shortened(object value):
-    """A value for an error message, however long it is."""
+    """Return the repr of a value for an error message, shortened if it is long."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:40]}… ({len(text)} characters)"
 
 
 cdef inline str excerpt(const char* data, Py_ssize_t size):
-    """The beginning of a frame for an error message."""
+    """Return the beginning of a frame for an error message."""
     shown = bytes(data[: min(size, 120)])
     return f"{shown!r}" + (f"… ({size} bytes)" if size > 120 else "")

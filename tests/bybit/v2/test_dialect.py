@@ -8,8 +8,9 @@ import pytest
 from depthwire import errors
 from depthwire.bybit.accounts import Balances, OpenOrders, OpenStopOrders, Positions
 from depthwire.bybit.instrument import Instrument
+from depthwire.bybit.topics import CANDLE_INTERVALS
 from depthwire.bybit.v2.dialect import INVERSE, LINEAR, V2Dialect
-from depthwire.bybit.v2.grammar import CANDLE_INTERVALS, PRIVATE_KINDS, kinds_of
+from depthwire.bybit.v2.grammar import PRIVATE_KINDS, kinds_of
 from depthwire.feed.book_channel import BookChannel
 from depthwire.feed.event_channel import EventChannel
 from depthwire.feed.state_channel import StateChannel
@@ -99,11 +100,11 @@ def test_topics_are_built_as_each_dialect_names_them() -> None:
     [
         (lambda: INVERSE.kline_topic("7", "BTCUSD"), "1, 3, 5"),
         (lambda: INVERSE.kline_topic("1", "btcusd"), "BTCUSD"),
-        (lambda: INVERSE.book_topic("BTCUSD", 50), "25 and 200"),
-        (lambda: INVERSE.trade_topic("*"), "no symbol"),
-        (lambda: INVERSE.insurance_topic(""), "no symbol"),
-        (lambda: INVERSE.liquidation_topic("BTC|ETH"), "no symbol"),
-        (lambda: INVERSE.instrument_topic("a.b"), "no symbol"),
+        (lambda: INVERSE.book_topic("BTCUSD", 50), "25, 200"),
+        (lambda: INVERSE.trade_topic("*"), "invalid symbol"),
+        (lambda: INVERSE.insurance_topic(""), "invalid symbol"),
+        (lambda: INVERSE.liquidation_topic("BTC|ETH"), "invalid symbol"),
+        (lambda: INVERSE.instrument_topic("a.b"), "invalid symbol"),
     ],
 )
 def test_a_topic_that_cannot_be_is_refused_with_a_hint(build: Any, hint: str) -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from depthwire.bybit.topics import Topic
-from depthwire.bybit.v2.grammar import CANDLE_INTERVALS, kinds_of, parse_topics
+from depthwire.bybit.topics import CANDLE_INTERVALS, Topic
+from depthwire.bybit.v2.grammar import kinds_of, parse_topics
 from depthwire.errors import TopicError
 
 
@@ -55,13 +55,13 @@ def test_linear_refuses_all_symbols_with_the_reason(asked: str) -> None:
         ("Trade.BTCUSD", "not a topic of the inverse dialect"),
         ("tradeBTCUSD", "not a topic of the inverse dialect"),
         ("candle.1.BTCUSD", "klineV2"),
-        ("trade.", "is no symbol"),
+        ("trade.", "invalid symbol"),
         ("trade.btcusd", "'BTCUSD'"),
-        ("trade.BTCUSD|", "is no symbol"),
-        ("trade.BTCUSD|*", "is no symbol"),
-        ("trade.BTC USD", "is no symbol"),
-        ("trade.BTCUSD\n", "is no symbol"),
-        ("trade.BTCUSD.ETHUSD", "is no symbol"),
+        ("trade.BTCUSD|", "invalid symbol"),
+        ("trade.BTCUSD|*", "invalid symbol"),
+        ("trade.BTC USD", "invalid symbol"),
+        ("trade.BTCUSD\n", "invalid symbol"),
+        ("trade.BTCUSD.ETHUSD", "invalid symbol"),
         ("orderBook_200.BTCUSD", "'orderBook_200.100ms.BTCUSD'"),
         ("instrument_info.BTCUSD", "'instrument_info.100ms.BTCUSD'"),
         ("klineV2.2.BTCUSD", "'klineV2.1.BTCUSD'"),

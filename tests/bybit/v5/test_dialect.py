@@ -61,7 +61,7 @@ def test_each_category_has_its_depths(dialect: V5Dialect, depths: set[int]) -> N
         assert isinstance(channel, BookChannel)
         assert (channel.book.depth, channel.book.symbol) == (depth, "BTCUSDT")
     for depth in {0, -1, 1, 25, 50, 100, 200, 500, 1000} - depths:
-        with pytest.raises(TopicError, match=f"there are {', '.join(map(str, sorted(depths)))}"):
+        with pytest.raises(TopicError, match=f"expected one of {', '.join(map(str, sorted(depths)))}"):
             dialect.book_topic("BTCUSDT", depth)
 
 
@@ -109,14 +109,14 @@ def test_live_views_belong_to_one_channel_each() -> None:
         (v5.LINEAR, "kline.2.BTCUSDT", "1, 3, 5, 15"),
         (v5.OPTION, "kline.1.BTC-30DEC22-18000-C", "not a topic of v5 option"),
         (v5.SPOT, "allLiquidation.BTCUSDT", "not a topic of v5 spot"),
-        (v5.LINEAR, "tickers.btcusdt", "looks like 'BTCUSDT'"),
+        (v5.LINEAR, "tickers.btcusdt", "expected one like 'BTCUSDT'"),
         (v5.OPTION, "publicTrade.BTC-30DEC22-18000-C", "write 'publicTrade.BTC'"),
         (v5.LINEAR, "insurance.BTC", "'insurance.USDT'"),
         (v5.LINEAR, "trade.BTCUSDT", "publicTrade.SYMBOL"),
         (v5.LINEAR, "orderBookL2_25.BTCUSDT", "orderbook.DEPTH.SYMBOL"),
         (v5.LINEAR, "stop_order", "Untriggered"),
         (v5.LINEAR, "order.futures", "linear, inverse, spot, option, or nothing"),
-        (v5.LINEAR, "wallet.linear", "takes nothing behind it"),
+        (v5.LINEAR, "wallet.linear", "takes nothing after it"),
         (v5.PRIVATE_ONLY, "orderbook.50.BTCUSDT", "/v5/public/linear"),
         (v5.LINEAR, "", "a topic is a text"),
         (v5.LINEAR, "x" * 200_000, "a topic is a text"),

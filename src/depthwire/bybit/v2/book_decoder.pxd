@@ -1,6 +1,6 @@
 from cpython.object cimport PyObject
 
-from depthwire.feed.book_decoder cimport BookDecoder, FrameBytes
+from depthwire.bybit.book_decoder cimport TypedBookDecoder
 
 
 cdef struct LevelSlots:
@@ -8,7 +8,7 @@ cdef struct LevelSlots:
     Py_ssize_t symbol
     Py_ssize_t id
     Py_ssize_t side
-    Py_ssize_t size     # 0: the Struct has none
+    Py_ssize_t size     # 0 if the Struct has none
 
 
 cdef struct MessageSlots:
@@ -17,8 +17,7 @@ cdef struct MessageSlots:
     Py_ssize_t timestamp_e6
 
 
-cdef class V2BookDecoder(BookDecoder):
+cdef class V2BookDecoder(TypedBookDecoder):
     cdef object _decode
-    cdef FrameBytes _bytes
 
     cdef int _read(self, PyObject* levels, int action, const LevelSlots* slots, str symbol) except -1

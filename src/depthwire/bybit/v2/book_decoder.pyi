@@ -1,6 +1,6 @@
 from typing import final
 
-from depthwire.feed.book_decoder import BookDecoder
+from depthwire.bybit.book_decoder import TypedBookDecoder
 
 @final
-class V2BookDecoder(BookDecoder): ...
+class V2BookDecoder(TypedBookDecoder): ...

@@ -1,6 +1,6 @@
-"""Order-book frames of the inverse and linear dialects: msgspec's typed messages to level changes.
+"""Order-book frames of the v2 dialects, from msgspec's typed messages to level changes.
 
-The messages live only for one call, so their fields are read from the Structs' slots directly.
+A message exists only during one call, so its fields are read from the Structs' slots without new references.
 """
 
 cimport cython
@@ -16,14 +16,12 @@ from depthwire.bybit.struct_slots cimport (
     PyUnicode_GET_LENGTH,
     PyUnicode_IS_COMPACT_ASCII,
     ascii_of,
-    excerpt,
     same_text,
     shortened,
     slot,
     slot_of,
 )
 from depthwire.book.book cimport Book
-from depthwire.feed.book_decoder cimport BookDecoder, FrameBytes
 from depthwire.wire.decimal cimport MAX_DIGITS, DecimalText, scale_of, scaled
 from depthwire.book.update cimport BookFrame
 from depthwire.book.ladder cimport ASK, BID, DELETE, INSERT, UPDATE, LevelChange
@@ -32,7 +30,7 @@ from depthwire.wire.scan cimport whole_decimal, whole_integer
 import msgspec
 
 from depthwire.bybit.v2 import messages
-from depthwire.errors import UNDECODABLE, InvalidLevel, PriceMismatch, SymbolMismatch, unreadable_book
+from depthwire.errors import InvalidLevel, PriceMismatch, SymbolMismatch
 
 
 cdef LevelSlots slots_of(object struct, bint sized) except *:
@@ -66,29 +64,23 @@ cdef object NESTED_LEVELS = messages.OrderBookLevels
 
 
 @cython.final
-cdef class V2BookDecoder(BookDecoder):
+cdef class V2BookDecoder(TypedBookDecoder):
     """V2BookDecoder()
 
-    Decodes ``orderBookL2_25`` and ``orderBook_200.100ms`` of both dialects with one typed msgspec decoder, in one pass.
+    Decodes ``orderBookL2_25`` and ``orderBook_200.100ms`` of both dialects with one typed msgspec decoder.
     """
 
     def __init__(self):
         super().__init__()
         self._decode = msgspec.json.Decoder(messages.OrderBookSnapshot | messages.OrderBookDelta).decode
-        self._bytes = FrameBytes()
 
     cdef BookFrame decode(self, const char* data, Py_ssize_t size, Book book):
-        """Raises MalformedFrame, SymbolMismatch, PriceMismatch or InvalidLevel. O(size)."""
-        cdef object message
-        cdef PyObject* fields
+        """Decode a frame. Raises MalformedFrame, SymbolMismatch, PriceMismatch or InvalidLevel. O(size)."""
+        cdef object message = self.message(self._decode, data, size, book)
+        cdef PyObject* fields = <PyObject*>message
         cdef PyObject* content
         cdef const MessageSlots* slots
         cdef BookFrame frame = self.frame
-        try:
-            message = self._decode(self._bytes.over(data, size))
-        except UNDECODABLE as error:
-            raise unreadable_book(error, excerpt(data, size), book.symbol) from None
-        fields = <PyObject*>message
         if type(message) is SNAPSHOT:
             slots = &SNAPSHOT_SLOTS
             frame.start(True, -1)
@@ -109,7 +101,7 @@ cdef class V2BookDecoder(BookDecoder):
         return frame
 
     cdef int _read(self, PyObject* levels, int action, const LevelSlots* slots, str symbol) except -1:
-        """Turn a list of levels into changes. O(levels)."""
+        """Convert a list of levels to changes. O(levels)."""
         cdef BookFrame frame = self.frame
         cdef LevelChange* change
         cdef PyObject* level
@@ -119,7 +111,7 @@ cdef class V2BookDecoder(BookDecoder):
             level = PyList_GET_ITEM(levels, i)
             if not same_text(slot(level, slots.symbol), <PyObject*>symbol):
                 raise SymbolMismatch(f"a level of {<object>slot(level, slots.symbol)!r} in a frame of {symbol}", symbol)
-            # The decoder lets only "Buy" and "Sell" pass.
+            # msgspec has rejected all sides but "Buy" and "Sell".
             change = frame.add(ASK if ascii_of(slot(level, slots.side))[0] == c"S" else BID, action)
             change.price_id = integer(slot(level, slots.id), "id", symbol)
             price = slot(level, slots.price)
@@ -130,7 +122,7 @@ cdef class V2BookDecoder(BookDecoder):
 
 
 cdef inline bint prove(PyObject* price, int64_t price_id, int* decimals) noexcept:
-    """Whether a level's price text and id agree at the scale; the first level of a snapshot tells the scale."""
+    """Return whether a level's price and id agree at the scale. The first level of a snapshot sets the scale."""
     cdef DecimalText value
     cdef int64_t expected
     if not PyUnicode_IS_COMPACT_ASCII(price) or not whole_decimal(ascii_of(price), PyUnicode_GET_LENGTH(price), &value):
@@ -142,7 +134,7 @@ cdef inline bint prove(PyObject* price, int64_t price_id, int* decimals) noexcep
 
 
 cdef inline int64_t integer(PyObject* number, str field, str symbol) except? -1:
-    """An integer that comes as a JSON number or as a string of digits."""
+    """Return an integer that is written as a JSON number or as a string of digits. Raises InvalidLevel."""
     cdef int overflow = 0
     cdef int64_t value
     if PyLong_CheckExact(number):
@@ -151,12 +143,12 @@ cdef inline int64_t integer(PyObject* number, str field, str symbol) except? -1:
             return value
     elif PyUnicode_IS_COMPACT_ASCII(number) and whole_integer(ascii_of(number), PyUnicode_GET_LENGTH(number), &value):
         return value
-    raise InvalidLevel(f"{field} {shortened(<object>number)} is no integer of at most {MAX_DIGITS} digits", symbol)
+    raise InvalidLevel(f"{field} {shortened(<object>number)} is not an integer of at most {MAX_DIGITS} digits", symbol)
 
 
 cdef object price_fault(str price, int64_t price_id, int decimals, str symbol):
     cdef DecimalText value
     if not price.isascii() or not whole_decimal(ascii_of(<PyObject*>price), len(price), &value) or not value.mantissa:
-        return InvalidLevel(f"price {shortened(price)} is no plain decimal number above 0", symbol)
+        return InvalidLevel(f"price {shortened(price)} is not a plain decimal number above 0", symbol)
     scale = "any power of ten" if decimals < 0 else f"10**{decimals}"
-    return PriceMismatch(f"price {price!r} and id {price_id} disagree: id must be price × {scale}", symbol)
+    return PriceMismatch(f"price {price!r} and id {price_id} disagree; the id must be price × {scale}", symbol)

@@ -1,19 +1,25 @@
-"""The topic grammar of the v2 dialects: what may be asked for, and which concrete topics a request covers.
+"""The topic grammar of the v2 dialects: which topics exist, and which concrete topics an argument covers.
 
-``kind.filter``: the kind may hold a push interval or a candle interval (``orderBook_200.100ms``, ``klineV2.1``). The
-filter is a symbol (``insurance``: a coin), several joined by pipes, or ``*`` for all; a kind alone means all, too. The
-exchange answers with frames that name one concrete topic each. The linear dialect takes neither stars nor kinds alone;
-pipes are written out before they are sent, which both dialects take. Private topics have no filter.
+A topic is ``kind.filter``. The kind may contain a push interval or a candle interval (``orderBook_200.100ms``,
+``klineV2.1``). The filter is a symbol (``insurance``: a coin), several symbols joined by pipes, or ``*`` for all; a
+kind without a filter also means all. Each frame names one concrete topic. The linear dialect accepts neither stars nor
+kinds without a filter. Symbols joined by pipes are sent as separate topics, which both dialects accept. Private topics
+have no filter.
 """
 
 import re
 from typing import Final
 
-from depthwire.bybit.topics import ALL, LONGEST_TEXT, About, Topic, checked_symbol, unknown_topic
+from depthwire.bybit.topics import (
+    ALL,
+    CANDLE_INTERVALS,
+    About,
+    Topic,
+    checked_symbol,
+    checked_topic_text,
+    unknown_topic,
+)
 from depthwire.errors import TopicError
-
-CANDLE_INTERVALS: Final = ("1", "3", "5", "15", "30", "60", "120", "240", "360", "720", "D", "W", "M")
-
 
 _PUBLIC: Final = {
     "orderBookL2_25": About("every 20 ms", "order book, 25 levels a side"),
@@ -33,12 +39,10 @@ _PRIVATE: Final = {
 }
 PRIVATE_KINDS: Final = tuple(_PRIVATE)
 CANDLE_KINDS: Final = {"inverse": "klineV2", "linear": "candle"}
-
-
 _OF_V5: Final = {
     "orderbook": "order books are orderBookL2_25.SYMBOL",
     "publicTrade": "trades are trade.SYMBOL",
-    "tickers": "what it tells of a symbol is instrument_info.100ms.SYMBOL",
+    "tickers": "prices and funding are instrument_info.100ms.SYMBOL",
     "kline": "candles are {candles}.INTERVAL.SYMBOL",
     "allLiquidation": "liquidations are liquidation.SYMBOL",
     "greeks": "there are no greeks",
@@ -46,7 +50,7 @@ _OF_V5: Final = {
 
 
 def _elsewhere(word: str, dialect: str) -> str:
-    """Which dialect has topics that begin with a word, "" where this one does or none."""
+    """Return which other dialect has topics that begin with a word, "" if none has."""
     if word in _OF_V5:
         here = _OF_V5[word].format(candles=CANDLE_KINDS[dialect])
         return f"is a topic of v5, whose endpoints are '/v5/public/…'; on {dialect} {here}"
@@ -57,23 +61,19 @@ def _elsewhere(word: str, dialect: str) -> str:
 
 
 def kinds_of(dialect: str) -> tuple[str, ...]:
-    """Every kind of topic that a dialect has, with its intervals."""
+    """Return all kinds of topics of a dialect, with intervals."""
     candles = tuple(f"{CANDLE_KINDS[dialect]}.{interval}" for interval in CANDLE_INTERVALS)
     return (*_PUBLIC, *candles, *PRIVATE_KINDS)
 
 
 def about(kind: str) -> About:
-    """What one of :func:`kinds_of` is, in words."""
+    """Return the description of one of :func:`kinds_of`."""
     return (_PUBLIC | _PRIVATE).get(kind, _CANDLE)
 
 
 def parse_topics(text: str, dialect: str) -> tuple[Topic, ...]:
-    """The topics that one argument asks for, each once; raises TopicError saying how it should look. O(length)."""
-    if not isinstance(text, str) or not 0 < len(text) <= LONGEST_TEXT:
-        raise TopicError(
-            f"a topic is a text of 1 to {LONGEST_TEXT} characters like 'trade.BTCUSD', not {str(text)[:60]!r}"
-        )
-    kind = _kind_of(text, dialect)
+    """Return the topics that an argument names, without duplicates. Raises TopicError with an example. O(length)."""
+    kind = _kind_of(checked_topic_text(text, "trade.BTCUSD"), dialect)
     rest = text[len(kind) :]
     if kind in PRIVATE_KINDS:
         if rest:
@@ -97,7 +97,7 @@ def _kind_of(text: str, dialect: str) -> str:
         if text == kind or text.startswith(f"{kind}."):
             return kind
     for kind in kinds:
-        # An interval left out or misspelt, or the other dialect's name for candles.
+        # The interval is missing or invalid.
         if re.match(rf"{re.escape(kind.partition('.')[0])}(\.|$)", text):
             raise unknown_topic(text, f"lacks a valid interval; write it as '{kind}.BTCUSD'")
     if hint := _elsewhere(text.partition(".")[0], dialect):

@@ -1,18 +1,15 @@
 from cpython.object cimport PyObject
 
-from depthwire.book.book cimport Book
-from depthwire.feed.book_decoder cimport BookDecoder, FrameBytes
+from depthwire.bybit.book_decoder cimport TypedBookDecoder
 
 cdef enum:
     US_PER_MS = 1000
-    LATEST_MS = 9_000_000_000_000_000       # in µs it still fits int64
+    LATEST_MS = 9_000_000_000_000_000       # fits int64 in µs
 
 
-cdef class V5BookDecoder(BookDecoder):
-    cdef object _decode         # leaves levels as they are written
-    cdef object _decode_texts   # makes them pairs of str
-    cdef FrameBytes _bytes
+cdef class V5BookDecoder(TypedBookDecoder):
+    cdef object _decode         # leaves the levels as JSON text
+    cdef object _decode_texts   # decodes them to pairs of str
 
-    cdef object _message(self, object decode, const char* data, Py_ssize_t size, Book book)
-    cdef bint _take_written(self, PyObject* levels, int side, const char* data, const char* end) except -1
-    cdef int _take_texts(self, PyObject* levels, int side, str symbol) except -1
+    cdef bint _read_json(self, PyObject* levels, int side, const char* data, const char* end) except -1
+    cdef int _read_texts(self, PyObject* levels, int side, str symbol) except -1

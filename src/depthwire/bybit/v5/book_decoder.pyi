@@ -1,7 +1,7 @@
 from typing import final
 
-from depthwire.feed.book_decoder import BookDecoder
+from depthwire.bybit.book_decoder import TypedBookDecoder
 
 @final
-class V5BookDecoder(BookDecoder):
+class V5BookDecoder(TypedBookDecoder):
     def __init__(self) -> None: ...

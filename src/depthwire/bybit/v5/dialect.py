@@ -1,4 +1,4 @@
-"""The v5 dialect: topics, requests and answers of its public categories and of its private endpoint."""
+"""The v5 dialect: topics, requests and answers of its public categories and its private endpoint."""
 
 import itertools
 import re
@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
-from depthwire.bybit.dialect import Answer, Limits, RequestKey
-from depthwire.bybit.topics import About, Topic, checked_symbol
+from depthwire.bybit.dialect import Answer, Limits, RequestKey, SymbolTopics
+from depthwire.bybit.topics import About, Topic
 from depthwire.bybit.v5 import private as v5_private
 from depthwire.bybit.v5 import public as v5_public
 from depthwire.bybit.v5.accounts import Balances, OpenOrders, Positions
@@ -60,7 +60,7 @@ _ANY_BOOK: Final = re.compile(rf"({BOOK}\.[1-9][0-9]{{0,5}})\.([A-Z0-9][A-Z0-9_-
 
 
 class V5Answer(msgspec.Struct, gc=False):
-    """What an answer of v5 says. Pongs of private and option lack ``success``; on spot ``req_id`` may be absent."""
+    """The fields of an answer. Pongs of private and option lack ``success``; on spot ``req_id`` may be absent."""
 
     op: str = ""
     success: bool | None = None
@@ -70,25 +70,25 @@ class V5Answer(msgspec.Struct, gc=False):
 
 
 class TopicLists(msgspec.Struct, rename="camel"):
-    """The topics of a request, as option and spread answer it."""
+    """The topics of a request, in the answers of option and spread."""
 
     fail_topics: list[str] | None = None
     success_topics: list[str] | None = None
 
 
 class TopicsAnswer(msgspec.Struct):
-    """An answer that names topics, and neither operation nor request."""
+    """An answer that lists topics, without operation and request id."""
 
     data: TopicLists
     ret_msg: str | None = None
 
 
-class V5Dialect:
-    """v5 of one category: linear, inverse, spot or option; or of the private endpoint alone."""
+class V5Dialect(SymbolTopics):
+    """The v5 dialect of one category: linear, inverse, spot, option, or the private endpoint."""
 
     signs_in_by_url: Final = False
-    instrument_kind: Final = TICKERS
-    trade_kind: Final = TRADE
+    instrument_kind = TICKERS
+    trade_kind = TRADE
 
     def __init__(self, category: str) -> None:
         self.category = category
@@ -104,42 +104,22 @@ class V5Dialect:
     # topics
 
     def about(self, kind: str) -> About:
-        """What one of :attr:`kinds` is, in words."""
+        """Return the description of one of :attr:`kinds`."""
         return about(kind)
 
     def parse(self, text: str) -> tuple[Topic, ...]:
-        """The one topic that an argument asks for; raises TopicError saying how it should look. O(length)."""
+        """Return the topic that an argument names. Raises TopicError with an example. O(length)."""
         return (parse_topic(text, self.category),)
 
-    def book_topic(self, symbol: str, depth: int | None = None) -> str:
-        """The topic of a symbol's book, 50 levels deep (option: 25) where nothing else is asked; raises TopicError."""
-        depths = DEPTHS[self.category]
-        if not depths:
-            raise TopicError(f"{symbol!r}: the private endpoint has no order books; connect to one of '/v5/public/…'")
-        if depth is None:
-            depth = depths[0]
-        if depth not in depths:
-            there = ", ".join(map(str, sorted(depths)))
-            raise TopicError(f"no order book of depth {depth!r} on v5 {self.category}; there are {there}")
-        return f"{BOOK}.{depths[depths.index(depth)]}.{checked_symbol(symbol)}"
-
-    def trade_topic(self, symbol: str) -> str:
-        """The topic of a symbol's trades; on option the base coin takes the symbol's place."""
-        return f"{TRADE}.{checked_symbol(symbol)}"
-
-    def instrument_topic(self, symbol: str) -> str:
-        """The topic of what the exchange tells of a symbol."""
-        return f"{TICKERS}.{checked_symbol(symbol)}"
-
     def book_decoder(self) -> BookDecoder:
-        """A decoder of order books' frames, which one thread's channels may share."""
+        """Return a new decoder of order-book frames. The channels of one thread may share it."""
         return V5BookDecoder()
 
     def channel(self, topic: str, *, scanner: bool = True, decoder: BookDecoder | None = None) -> Channel | None:
-        """A new channel for a topic of any category, or None where the topic is none that depthwire understands.
+        """Return a new channel for a topic of any category, or None if depthwire does not know the topic.
 
-        A BookChannel for order books, a StateChannel with a V5Instrument for tickers, an EventChannel for all else;
-        those of ``order``, ``position`` and ``wallet`` have a live view. Without ``decoder`` a book has one of its own.
+        It is a BookChannel for an order book, a StateChannel with a V5Instrument for tickers, else an EventChannel,
+        which has a live view for ``order``, ``position`` and ``wallet``. Without ``decoder`` a book gets a new one.
         """
         found = _concrete(topic)
         if found is None:
@@ -165,54 +145,54 @@ class V5Dialect:
     # requests and answers
 
     def _numbered(self, op: str, args: Sequence[str | int] | None = None) -> tuple[RequestKey, bytes]:
-        """A request with an id of its own, which is the only thing that its answer repeats."""
+        """Return a request with a new id, which is all that the answer repeats, and the key of its answer."""
         req_id = str(next(self._numbers))
         request = {"req_id": req_id, "op": op} | ({} if args is None else {"args": args})
         return (op, (req_id,)), msgspec.json.encode(request)
 
     def ping(self) -> tuple[RequestKey, bytes]:
-        """A heartbeat, and the key that its answer will carry."""
+        """Return a heartbeat, and the key of its answer."""
         return self._numbered("ping")
 
     def request(self, op: str, topics: Sequence[str]) -> tuple[RequestKey, bytes]:
-        """A subscribe or unsubscribe request, and the key that its answer will carry, but for one that lists topics."""
+        """Return a subscribe or unsubscribe request, and the key of its answer, unless the answer lists topics."""
         return self._numbered(op, topics)
 
     def auth_request(self, api_key: str, expires_ms: int, signature: str) -> tuple[RequestKey, bytes]:
-        """A sign-in, and the key that its answer will carry; the key holds no secret."""
+        """Return a sign-in request, and the key of its answer, which contains no secret."""
         return self._numbered("auth", (api_key, expires_ms, signature))
 
     def answer(self, message: bytes) -> Answer:
-        """Read what is not data; raises MalformedFrame where it is no answer either."""
+        """Parse a message without a topic. Raises MalformedFrame if it is not an answer."""
         try:
-            told = self._answers.decode(message)
-            if told.type == BY_TOPIC:
+            fields = self._answers.decode(message)
+            if fields.type == BY_TOPIC:
                 return _by_topic(self._topics_answers.decode(message))
         except UNDECODABLE as error:
             raise MalformedFrame(f"not an answer of v5: {error}; it reads {message[:120]!r}") from None
-        is_pong = told.op == "pong"
-        if not told.op or (told.success is None and not is_pong):
+        is_pong = fields.op == "pong"
+        if not fields.op or (fields.success is None and not is_pong):
             raise MalformedFrame(
                 f"neither data (no topic) nor an answer (no op or success); it reads {message[:120]!r}"
             )
-        key = ("ping" if is_pong else told.op, (told.req_id,) if told.req_id else ())
-        if told.success is not False:
+        key = ("ping" if is_pong else fields.op, (fields.req_id,) if fields.req_id else ())
+        if fields.success is not False:
             return Answer(key, True, "")
-        reason = shortened(told.ret_msg or "no reason given")
+        reason = shortened(fields.ret_msg or "no reason given")
         return Answer(key, False, reason, is_served="already subscribed" in reason)
 
 
-def _by_topic(told: TopicsAnswer) -> Answer:
-    """What the lists say; ``success`` can be true although a topic failed."""
-    failed, good = told.data.fail_topics or [], told.data.success_topics or []
-    reason = shortened(told.ret_msg or "listed as failed, no reason given")
+def _by_topic(answer: TopicsAnswer) -> Answer:
+    """Return the answer that the lists mean. The message's ``success`` can be true although a topic failed."""
+    failed, good = answer.data.fail_topics or [], answer.data.success_topics or []
+    reason = shortened(answer.ret_msg or "listed as failed, no reason given")
     by_topic = dict.fromkeys(good, "") | dict.fromkeys(failed, reason)
     is_success = bool(good) and not failed
     return Answer(("", ()), is_success, "" if is_success else reason, by_topic=by_topic)
 
 
 def _concrete(text: str) -> Topic | None:
-    """A topic that some category has. Books of any depth are understood: only requests must name one that is served."""
+    """Return a topic of any category, or None. Books may have any depth: only requests are limited."""
     book = _ANY_BOOK.fullmatch(text)
     if book:
         return Topic(*book.groups())

@@ -1,8 +1,8 @@
-"""The topic grammar of the v5 dialects: one concrete topic each, without pipes and stars.
+"""The topic grammar of the v5 dialects. An argument names one concrete topic; there are no pipes and stars.
 
-``kind.filter``: the kind may hold a depth (``orderbook.50``) or a candle interval (``kline.1``); the filter is a
-symbol. Option trades are named by their base coin, pools of the insurance fund by their own names. Private topics
-stand alone, or have a category behind them (``order.linear``).
+A topic is ``kind.filter``. The kind may contain a depth (``orderbook.50``) or a candle interval (``kline.1``). The
+filter is a symbol; for option trades a base coin, for the insurance fund the name of a pool. Private topics have no
+filter, or a category (``order.linear``).
 
 Source: the exchange's v5 document.
 """
@@ -11,8 +11,15 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from depthwire.bybit.topics import ALL, LONGEST_TEXT, About, Topic, checked_symbol, unknown_topic
-from depthwire.bybit.v2.grammar import CANDLE_INTERVALS
+from depthwire.bybit.topics import (
+    ALL,
+    CANDLE_INTERVALS,
+    About,
+    Topic,
+    checked_symbol,
+    checked_topic_text,
+    unknown_topic,
+)
 from depthwire.errors import TopicError, UnknownTopic
 
 BOOK: Final = "orderbook"
@@ -30,7 +37,7 @@ DEPTHS: Final[Mapping[str, tuple[int, ...]]] = {
     "option": (25, 100),
     PRIVATE: (),
 }
-"""By category; the first is the default."""
+"""The depths of order books by category; the first is the default."""
 CATEGORIES: Final = tuple(DEPTHS)
 _PUSHED_MS: Final = {1: 10, 25: 20, 50: 20, 100: 100, 200: 100, 1000: 200}
 _FUTURES: Final = ("linear", "inverse")
@@ -50,9 +57,9 @@ _ABOUT: Final = {
     KLINE: About("every 1 to 60 s", "candles"),
     LIQUIDATION: About("every 500 ms", "liquidated positions"),
     INSURANCE: About("every 1 s", "pools of the insurance fund"),
-    "execution.fast": About("on change", "fills of orders, sooner and less of them"),
+    "execution.fast": About("on change", "fills of orders, sooner and with fewer fields"),
     "execution": About("on change", "fills of orders"),
-    "order": About("on change", "orders, conditional ones too"),
+    "order": About("on change", "orders, also conditional ones"),
     "position": About("on change", "positions"),
     "wallet": About("on change", "balances"),
     "greeks": About("on change", "greeks of the options, summed by base coin"),
@@ -61,7 +68,7 @@ _OF_V2: Final = {
     "orderBookL2_25": "order books are orderbook.DEPTH.SYMBOL",
     "orderBook_200": "order books are orderbook.DEPTH.SYMBOL",
     "trade": "trades are publicTrade.SYMBOL",
-    "instrument_info": "what it tells of a symbol is tickers.SYMBOL",
+    "instrument_info": "prices and funding are tickers.SYMBOL",
     "klineV2": "candles are kline.INTERVAL.SYMBOL",
     "candle": "candles are kline.INTERVAL.SYMBOL",
     "liquidation": "liquidations are allLiquidation.SYMBOL",
@@ -70,7 +77,7 @@ _OF_V2: Final = {
 
 
 def kinds_of(category: str) -> tuple[str, ...]:
-    """Every kind of topic that a category has, with its depths and intervals."""
+    """Return all kinds of topics of a category, with depths and intervals."""
     if category == PRIVATE:
         return PRIVATE_KINDS
     kinds = [f"{BOOK}.{depth}" for depth in sorted(DEPTHS[category])] + [TRADE, TICKERS]
@@ -82,7 +89,7 @@ def kinds_of(category: str) -> tuple[str, ...]:
 
 
 def about(kind: str) -> About:
-    """What one of :func:`kinds_of` is, in words."""
+    """Return the description of one of :func:`kinds_of`."""
     word, _, depth = kind.partition(".")
     if word == BOOK:
         content = "best bid and ask" if depth == "1" else f"order book, {depth} levels a side"
@@ -91,17 +98,16 @@ def about(kind: str) -> About:
 
 
 def kind_of(topic: str, kinds: tuple[str, ...]) -> str:
-    """The kind of a concrete topic, "" where it is none of these; of two that fit, the longer one."""
+    """Return the longest of these kinds that a concrete topic begins with, "" if there is none."""
     return max((kind for kind in kinds if topic == kind or topic.startswith(f"{kind}.")), key=len, default="")
 
 
 def parse_topic(text: str, category: str) -> Topic:
-    """The topic that one argument asks for; raises TopicError saying how it should look. O(length)."""
-    if not isinstance(text, str) or not 0 < len(text) <= LONGEST_TEXT:
-        raise TopicError(f"a topic is a text like 'publicTrade.BTCUSDT', not {str(text)[:60]!r}")
+    """Return the topic that an argument names. Raises TopicError with an example. O(length)."""
+    checked_topic_text(text, "publicTrade.BTCUSDT")
     shown = f"{text[:60]!r}"
     if "|" in text or ALL in text:
-        raise TopicError(f"{shown}: v5 takes neither pipes nor stars; name each topic, as in 'publicTrade.BTCUSDT'")
+        raise TopicError(f"{shown}: v5 accepts neither pipes nor stars; name each topic, as in 'publicTrade.BTCUSDT'")
     kind = kind_of(text, kinds_of(category))
     if not kind:
         raise unknown_topic(text, *_complaint(text, category))
@@ -121,7 +127,7 @@ def parse_topic(text: str, category: str) -> Topic:
         raise TopicError(f"{shown}: {error}") from None
     if kind == TRADE and category == "option" and "-" in rest:
         coin = rest.partition("-")[0]
-        raise TopicError(f"{shown}: the trades of options come by base coin; write '{kind}.{coin}'")
+        raise TopicError(f"{shown}: option trades are published by base coin; write '{kind}.{coin}'")
     return Topic(kind, rest)
 
 
@@ -129,7 +135,7 @@ def _private(shown: str, kind: str, category: str, *, is_bare: bool) -> Topic:
     categories = _PRIVATE_CATEGORIES[kind]
     if not is_bare and category not in categories:
         takes = f"one of {', '.join(categories)}, or nothing" if categories else "nothing"
-        raise TopicError(f"{shown}: the private topic {kind!r} takes {takes} behind it")
+        raise TopicError(f"{shown}: the private topic {kind!r} takes {takes} after it")
     return Topic(kind, category)
 
 
@@ -142,7 +148,7 @@ def _example(kind: str, category: str) -> str:
 
 
 def _complaint(text: str, category: str) -> tuple[str, tuple[str, ...]]:
-    """What is wrong with a text that begins with no kind of the category, and the kinds that may have been meant."""
+    """Return why a text is not a topic of the category, and the kinds that may be suggested."""
     word = text.partition(".")[0]
     if word in _OF_V2:
         return f"is not a topic of v5: {_OF_V2[word]}", ()

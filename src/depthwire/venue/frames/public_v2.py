@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from depthwire.bybit.v2.grammar import CANDLE_INTERVALS, CANDLE_KINDS
+from depthwire.bybit.topics import CANDLE_INTERVALS
+from depthwire.bybit.v2.grammar import CANDLE_KINDS
 from depthwire.venue.market.book_view import BookView, LevelChange
 from depthwire.venue.market.candles import Candle
 from depthwire.venue.market.instruments import Instrument, plain, utc_text

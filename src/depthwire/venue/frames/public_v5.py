@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from depthwire.bybit.v2.grammar import CANDLE_INTERVALS
+from depthwire.bybit.topics import CANDLE_INTERVALS
 from depthwire.venue.market.book_view import BookView, LevelChange
 from depthwire.venue.market.candles import Candle
 from depthwire.venue.market.instruments import Instrument, plain

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from depthwire.bybit.v2.grammar import CANDLE_INTERVALS
+from depthwire.bybit.topics import CANDLE_INTERVALS
 from depthwire.venue.market.instruments import Instrument
 from depthwire.venue.market.trade_tape import Print
 
