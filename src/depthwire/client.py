@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -33,7 +34,7 @@ from depthwire.feed.channel import Channel
 from depthwire.feed.event_channel import EventChannel
 from depthwire.feed.live_book import LiveBook
 from depthwire.feed.state_channel import StateChannel
-from depthwire.feed.streams import EventStream, TopicEvents
+from depthwire.feed.streams import EventStream, TopicEvent, TopicEvents
 from depthwire.feed.taps import Tap, Taps
 from depthwire.feed.topic_reader import connect_inlet
 from depthwire.runtime.busy_poll import busy_polling
@@ -173,19 +174,21 @@ class Client:
 
     # ---- any topic
 
-    async def subscribe(self, *topics: str, capacity: int = 10_000) -> TopicEvents:
+    async def subscribe(
+        self, *topics: str, capacity: int = 10_000, on_event: Callable[[TopicEvent], object] | None = None
+    ) -> TopicEvents:
         """Subscribe by the dialect's topic grammar, as in ``subscribe("trade.BTCUSD|XRPUSD", "liquidation")``, or on v5
         ``subscribe("publicTrade.BTCUSDT", "kline.1.BTCUSDT")``.
 
         The stream yields TopicEvent(topic, data) with the concrete topic and the typed event of each frame; on book
         topics ``data`` is the live book, after each applied frame. Events come as in :class:`EventStream`. Private
-        topics sign in first.
+        topics sign in first. ``on_event`` is registered as by :meth:`EventStream.on_event`, before the first event.
 
         Raises TopicError where a topic is malformed (nothing is sent), AuthError where a private one lacks a key, and
         as :meth:`book` does, once the venue has answered for all: a SubscriptionRejected names all refused topics.
         Then, and where it is cancelled, the others that no other caller asked for are ended, too.
         """
-        return await self._topic_events(topics, self.dialect.parse, capacity)
+        return await self._topic_events(topics, self.dialect.parse, capacity, on_event=on_event)
 
     async def subscribe_raw(self, *topics: str, capacity: int = 10_000) -> TopicEvents:
         """Subscribe to any topics, those that depthwire has no types for as well; patterns as in :meth:`subscribe`.
@@ -203,12 +206,20 @@ class Client:
         return await self._topic_events(topics, partial(any_topics, self.dialect), capacity, raw=True)
 
     async def _topic_events(
-        self, texts: Sequence[str], parse: Callable[[str], Sequence[Topic]], capacity: int, *, raw: bool = False
+        self,
+        texts: Sequence[str],
+        parse: Callable[[str], Sequence[Topic]],
+        capacity: int,
+        *,
+        raw: bool = False,
+        on_event: Callable[[TopicEvent], object] | None = None,
     ) -> TopicEvents:
         wanted = [topic for text in texts for topic in parse(text)]
         if not wanted:
             raise TopicError("name at least one topic, such as 'trade.BTCUSD'")
         stream = TopicEvents(", ".join(texts), capacity, on_close=lambda closed: None)
+        if on_event is not None:
+            stream.on_event(on_event)
         try:
             await self._served.subscribe(wanted, partial(connect_inlet, stream, self._reports.report), raw=raw)
         except BaseException:
@@ -316,6 +327,21 @@ class Client:
     def health(self) -> dict[str, Health]:
         """How each topic does at this moment. O(topics)."""
         return self._served.health()
+
+    async def ping(self) -> float:
+        """Ask the venue whether it is there; return the seconds until its answer. With two lines, the first is asked.
+
+        Nothing depends on it: each connection sends pings every ``ping_interval_s``. Raises ConnectionLost, or
+        TimeoutError if no answer comes within ``timeout_s``.
+        """
+        asked_s = time.perf_counter()
+        try:
+            await self._public.connection.ask("ping", ())
+        except TimeoutError:
+            raise TimeoutError(
+                f"{self._public.connection.url}: no pong within {self._settings.timeout_s:g} s"
+            ) from None
+        return time.perf_counter() - asked_s
 
     async def open(self) -> None:
         """Connect; :func:`connect` does it."""

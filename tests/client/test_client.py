@@ -13,8 +13,10 @@ from depthwire import errors
 from depthwire.book.types import BookState
 from depthwire.client import Client
 from depthwire.feed.live_book import LiveBook
+from depthwire.feed.streams import TopicEvent
+from depthwire.settings import Settings
 from depthwire.venue import SyntheticMarket, TapeMarket, Venue
-from tests.support.plain_client import run, until
+from tests.support.plain_client import BOUND_S, run, until
 from tests.support.reference import frames, play
 from tests.support.sim_client import BTC, QUICK, collected, simulated
 
@@ -227,5 +229,32 @@ def test_sim_urls_need_no_venue_of_ones_own() -> None:
         with pytest.raises(errors.InvalidUrl, match="sim://linear"):
             async with depthwire.connect("sim://moon"):
                 pass
+
+    run(main)
+
+
+def test_a_ping_is_answered_or_an_error() -> None:
+    async def main() -> None:
+        async with simulated(Settings(timeout_s=0.2)) as (venue, client):
+            assert 0 < await client.ping() < BOUND_S
+            venue.mute_pongs = True
+            with pytest.raises(TimeoutError, match=r"no pong within 0\.2 s"):
+                await client.ping()
+            venue.mute_pongs = False
+            assert await client.ping() > 0
+
+    run(main)
+
+
+def test_a_callback_given_to_subscribe_gets_every_event() -> None:
+    async def main() -> None:
+        async with simulated(speed=50) as (_, client):
+            called: list[TopicEvent] = []
+            stream = await client.subscribe(BTC, "trade.*", on_event=called.append)
+            async for event in stream:
+                assert called[0] is event, "the first one, which may come before subscribe() returns, is among them"
+                break
+            with pytest.raises(TypeError, match="must be callable"):
+                await client.subscribe("trade.BTCUSD", on_event=5)  # type: ignore[arg-type]
 
     run(main)

@@ -330,7 +330,8 @@ def test_lost_messages_are_told_once_and_the_latest_kept(quiet: VenueThread) -> 
 
 def fed(reader: Any, *messages: dict[str, Any]) -> Any:
     offline = Offline(reader.topic)
-    offline.events(reader.topic).join(reader)
+    stream = offline.stream(reader.topic)
+    stream.on_event(reader.push)
     for message in messages:
         reader._message = lambda message=message: message
         offline.send(message)

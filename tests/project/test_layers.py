@@ -32,6 +32,8 @@ ONLY = {
     "bybit": {"errors", "wire", "book", "feed"},
     "tape": {"errors", "wire", "feed"},
     "venue": {"errors", "runtime", "book", "bybit", "tape"},
+    # The drop-ins use what any program may use: a client's public face, and no feed or session.
+    "compat": {"errors", "settings", "book", "bybit", "endpoints", "client", "blocking"},
 }
 SOCKETS = {"aiofastnet", "aiohappyeyeballs", "asyncio", "picows", "selectors", "socket", "ssl", "uvloop"}
 
@@ -90,6 +92,24 @@ def complaints(package: Path) -> list[str]:
     return found
 
 
+def insides(source: str) -> list[str]:
+    """Each underscore attribute that is read of anything but ``self`` and ``super()``."""
+    return [
+        f"{ast.unparse(node)}"
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Attribute)
+        and re.match("_(?!_)", node.attr)
+        and not (isinstance(node.value, ast.Name) and node.value.id == "self")
+    ]
+
+
+def test_the_drop_ins_reach_into_no_client() -> None:
+    paths = list((PACKAGE / "compat").glob("*.py"))
+    assert len(paths) == 4
+    assert [(path.name, found) for path in paths for found in insides(path.read_text())] == []
+    assert insides("self._client.subscribe(self._client._served)") == ["self._client._served"]
+
+
 def test_imports_run_one_way() -> None:
     assert complaints(PACKAGE) == []
 
@@ -118,6 +138,8 @@ def test_imports_run_one_way() -> None:
         ("session/session.py", "from depthwire import connect", "imports depthwire.connect"),
         ("client.py", "from depthwire.cli import main", "imports depthwire.cli.main"),
         ("blocking/__init__.py", "from depthwire.compat import WebSocket", "imports depthwire.compat.WebSocket"),
+        ("compat/plain.py", "from depthwire.feed.channel import Channel", "imports depthwire.feed.channel.Channel"),
+        ("compat/plain.py", "from depthwire.session import status", "imports depthwire.session.status"),
         ("__init__.py", "from depthwire import cli", "imports depthwire.cli"),
         ("bybit/v2/dialect.py", "import asyncio", "knows a socket: asyncio"),
         ("bybit/v2/scanner.pyx", "from picows.picows cimport WSFrame", "knows a socket: picows.picows.WSFrame"),

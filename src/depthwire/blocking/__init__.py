@@ -218,9 +218,12 @@ class BlockingClient:
         """As :meth:`depthwire.client.Client.executions`."""
         return BlockingStream(self._thread.call(self._client.executions(capacity)), self._thread)
 
-    def subscribe(self, *topics: str, capacity: int = 10_000) -> BlockingStream[TopicEvent]:
+    def subscribe(
+        self, *topics: str, capacity: int = 10_000, on_event: Callable[[TopicEvent], object] | None = None
+    ) -> BlockingStream[TopicEvent]:
         """As :meth:`depthwire.client.Client.subscribe`."""
-        return BlockingStream(self._thread.call(self._client.subscribe(*topics, capacity=capacity)), self._thread)
+        stream = self._thread.call(self._client.subscribe(*topics, capacity=capacity, on_event=on_event))
+        return BlockingStream(stream, self._thread)
 
     def subscribe_raw(self, *topics: str, capacity: int = 10_000) -> BlockingStream[TopicEvent]:
         """As :meth:`depthwire.client.Client.subscribe_raw`."""
@@ -247,6 +250,10 @@ class BlockingClient:
     def lines(self) -> tuple[LineStatus, ...]:
         """As :attr:`depthwire.client.Client.lines`."""
         return self._thread.do(lambda: self._client.lines)
+
+    def ping(self) -> float:
+        """As :meth:`depthwire.client.Client.ping`."""
+        return self._thread.call(self._client.ping())
 
     def status(self) -> Status:
         """As :meth:`depthwire.client.Client.status`."""

@@ -6,22 +6,23 @@ The typed channels judge each frame; what they accept is decoded once more, as i
 import asyncio
 import atexit
 import logging
+import os
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any, Final, cast
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any, Final, Protocol, cast
 
 import msgspec
 
 from depthwire.blocking.loop_thread import LoopThread
 from depthwire.book.types import BookState
-from depthwire.bybit.auth import Credentials
-from depthwire.bybit.instrument import Instrument
-from depthwire.bybit.topics import Topic
+from depthwire.bybit.auth import KEY_VARIABLE, SECRET_VARIABLE
+from depthwire.bybit.topics import Topic, raw_topic, split_topic
 from depthwire.bybit.v2.dialect import V2Dialect
-from depthwire.client import Client
+from depthwire.client import connect
 from depthwire.endpoints import endpoint_of, masked
 from depthwire.errors import (
     AuthError,
@@ -35,12 +36,6 @@ from depthwire.errors import (
     SubscriptionError,
     TopicError,
 )
-from depthwire.feed.book_channel import BookChannel
-from depthwire.feed.channel import Channel
-from depthwire.feed.event_channel import EventChannel, PatternChannel
-from depthwire.feed.live_book import LiveBook
-from depthwire.feed.state_channel import StateChannel
-from depthwire.session.options import ConnectOptions
 from depthwire.settings import Settings
 
 Message = dict[str, Any]
@@ -61,33 +56,46 @@ def is_linear(symbol: str) -> bool:
     return symbol.endswith("USDT")
 
 
-class PlainClient(Client):
-    """A client that keeps the frame in whose call stack its channels are called."""
+class Live(Protocol):
+    """A live book or instrument."""
 
-    _frame: bytes = b""
+    @property
+    def state(self) -> BookState: ...
 
-    def keep_frames(self) -> None:
-        """Begin with it."""
 
-        def keep(ts_recv_ns: int, payload: memoryview) -> None:
-            self._frame = bytes(payload)
+class Event(Protocol):
+    """What a client's ``subscribe`` yields."""
 
-        self.add_tap(keep)
+    @property
+    def topic(self) -> str: ...
+    @property
+    def data(self) -> Any: ...
+
+
+class EventStream(Protocol):
+    """What a client's ``subscribe`` returns."""
+
+    @property
+    def has_next(self) -> bool: ...
+    def pop(self) -> object: ...
+    async def ready(self) -> None: ...
+
+
+class Frames:
+    """The frame in whose call stack callbacks run, and its number."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._payload = b""
+
+    def keep(self, ts_recv_ns: int, payload: memoryview) -> None:
+        """Keep one more frame; a tap."""
+        self.number += 1
+        self._payload = bytes(payload)
 
     def message(self) -> Message:
-        """The latest frame. To be called by a channel's subscriber."""
-        return cast(Message, msgspec.json.decode(self._frame))
-
-    async def attend(self, topics: Sequence[Topic], on_channel: Callable[[Channel], object]) -> None:
-        """Subscribe and wait for the venue's word; raises as :meth:`Client.subscribe` does."""
-        await self._served.subscribe(topics, on_channel)
-
-    async def ping(self) -> None:
-        """Ask whether the venue is there; raises ConnectionLost or TimeoutError where it is not."""
-        try:
-            await self._public.connection.ask("ping", ())
-        except TimeoutError:
-            raise TimeoutError(f"{self.url}: no pong within {self._settings.timeout_s:g} s") from None
+        """Decode the latest frame."""
+        return cast(Message, msgspec.json.decode(self._payload))
 
 
 class Reader(ABC):
@@ -95,7 +103,16 @@ class Reader(ABC):
 
     def __init__(self, topic: str, message: LatestMessage) -> None:
         self.topic = topic
+        self.frame = 0
         self._message = message
+
+    @abstractmethod
+    def push(self, data: Any) -> None:
+        """Take the latest message. ``data`` is one of its events, or the live state that it has changed."""
+
+    @abstractmethod
+    def break_off(self, error: DepthwireError) -> None:
+        """Messages may be missing here."""
 
     @abstractmethod
     def check(self) -> None:
@@ -107,27 +124,21 @@ class Reader(ABC):
 
 
 class EventReader(Reader):
-    """Reads an EventChannel."""
+    """The messages of a topic of events."""
 
     def __init__(self, topic: str, message: LatestMessage) -> None:
         super().__init__(topic, message)
         self._lock = threading.Lock()
         self._errors: deque[DepthwireError] = deque(maxlen=16)
 
-    def push(self, events: list[Any], report: Callable[[BaseException, str], object]) -> None:
-        """A frame came."""
-        if events:
-            with self._lock:
-                self.receive(self._message())
+    def push(self, data: Any) -> None:
+        with self._lock:
+            self.receive(self._message())
 
     def break_off(self, error: DepthwireError) -> None:
-        """Something is missing here."""
         if not (isinstance(error, StreamGap) and kind_of(self.topic) in STANDALONE_KINDS):
             with self._lock:
                 self._errors.append(error)
-
-    def finish(self) -> None:
-        """No more frames: who reads on is told by the :class:`PlainFeed`."""
 
     def check(self) -> None:
         with self._lock:
@@ -170,20 +181,22 @@ class MergedReader(Reader):
     ``_content`` is replaced by each frame and never changed, so that any thread may read it.
     """
 
-    def __init__(self, topic: str, message: LatestMessage, live: LiveBook | Instrument) -> None:
+    def __init__(self, topic: str, message: LatestMessage) -> None:
         super().__init__(topic, message)
-        self._live = live
+        self._live: Live | None = None
         self._content: dict[Any, Any] = {}
         self._envelope: Message = {}
         self._taken: dict[Any, Any] | None = None
 
-        def follow(*_: object) -> None:
-            message = self._message()
-            is_snapshot = message["type"] == "snapshot"
-            self._content = self.snapshot(message["data"]) if is_snapshot else self.merged(message["data"])
-            self._envelope = message
+    def push(self, data: Live) -> None:
+        message = self._message()
+        is_snapshot = message["type"] == "snapshot"
+        self._content = self.snapshot(message["data"]) if is_snapshot else self.merged(message["data"])
+        self._envelope = message
+        self._live = data
 
-        live.on_change(follow)
+    def break_off(self, error: DepthwireError) -> None:
+        """Nothing: a state heals with its next snapshot, and until then it is empty."""
 
     @abstractmethod
     def snapshot(self, data: Any) -> dict[Any, Any]:
@@ -198,11 +211,15 @@ class MergedReader(Reader):
         """The content as a snapshot on the wire holds it."""
 
     def check(self) -> None:
-        """Nothing: what is wrong with a state heals with its next snapshot, and until then it is empty."""
+        """Nothing, as :meth:`break_off`."""
+
+    @property
+    def _is_live(self) -> bool:
+        return self._live is not None and self._live.state is BookState.LIVE
 
     def read(self) -> Any:
         """The state at this moment; empty while it is not LIVE."""
-        return self.shown(self._content if self._live.state is BookState.LIVE else {})
+        return self.shown(self._content if self._is_live else {})
 
     def read_message(self) -> Message:
         """The same as a whole snapshot message; empty while it is not LIVE."""
@@ -211,7 +228,7 @@ class MergedReader(Reader):
 
     def take(self) -> Any:
         content = self._content
-        if content is self._taken or self._live.state is not BookState.LIVE:
+        if content is self._taken or not self._is_live:
             return self.shown({})
         self._taken = content
         return self.shown(content)
@@ -274,35 +291,28 @@ class PlainFeed:
         restart: bool = True,
     ) -> None:
         endpoint = endpoint_of(url)
-        credentials = Credentials.given(api_key, api_secret) or Credentials.from_environment()
         if not isinstance(endpoint.dialect, V2Dialect):
-            raise InvalidUrl(f"{masked(url)!r}: old clients speak v2 alone; for v5 use depthwire.connect()")
+            raise InvalidUrl(f"{masked(url)!r}: these clients speak v2 only; for v5 use depthwire.connect()")
+        if not api_key and not api_secret:
+            api_key, api_secret = os.environ.get(KEY_VARIABLE), os.environ.get(SECRET_VARIABLE)
         self.dialect = endpoint.dialect
         self._settings = settings or Settings()
         self._event_reader = event_reader
         self._log_warning = log_warning
         self._restart = restart
+        self._frames = Frames()
         self._readers: dict[str, Reader] = {}
         self._asked: tuple[Topic, ...] = ()
         self._errors: deque[DepthwireError] = deque(maxlen=16)
         self._end: DepthwireError | None = None
-        self._closing: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         self._closing_lock, self._subscribing_lock = threading.Lock(), threading.Lock()
         self._thread = LoopThread()
-
-        async def open_client() -> PlainClient:
-            options = ConnectOptions(settings=self._settings, credentials=credentials)
-            client = PlainClient((endpoint,), options)
-            client.keep_frames()
-            try:
-                await client.open()
-            except BaseException:
-                await client.close()
-                raise
-            return client
-
+        connection = connect(url, api_key=api_key, api_secret=api_secret, settings=self._settings)
         try:
-            self._client = self._thread.call(open_client())
+            self._client = self._thread.call(connection.__aenter__())
+            self._thread.at_end = partial(connection.__aexit__, None, None, None)
+            self._client.add_tap(self._frames.keep)
             self._client.on_error(self._on_error)
         except BaseException:
             self._thread.stop()
@@ -320,12 +330,71 @@ class PlainFeed:
             raise TopicError("name at least one topic, such as 'trade.BTCUSD'")
         with self._subscribing_lock:
             try:
-                self._thread.call(self._client.attend(topics, self._on_channel))
+                self._thread.call(self._subscribe(topics))
                 self._asked += tuple(topics)
             finally:
                 for name in list(self._readers):
                     if not any(asked.covers(name) for asked in self._asked):
-                        del self._readers[name]  # refused, and to be made anew if asked for again
+                        del self._readers[name]  # refused; made again if it is asked for again
+
+    async def _subscribe(self, topics: Sequence[Topic]) -> None:
+        new = [topic.text for topic in dict.fromkeys(topics) if topic not in self._asked]
+        if not new:
+            return
+        streams: list[EventStream] = []
+
+        def on_event(event: Event) -> None:
+            for stream in streams:
+                self._take_errors(stream)
+            self._push(event)
+
+        for topic in topics:
+            if not topic.is_pattern:
+                self._reader(topic.text)
+        streams.append(await self._client.subscribe(*new, on_event=on_event))
+        self._spawn(self._watch(streams[0]))
+
+    def _reader(self, topic: str) -> Reader:
+        if topic in self._readers:
+            return self._readers[topic]
+        (kind, _), message = split_topic(topic), self._frames.message
+        if kind in self.dialect.books:
+            reader: Reader = MergedBook(topic, message)
+        elif kind == self.dialect.instrument_kind:
+            reader = MergedInstrument(topic, message)
+        else:
+            reader = self._event_reader(topic, message)
+        self._readers[topic] = reader
+        return reader
+
+    def _push(self, event: Event) -> None:
+        reader = self._reader(event.topic)
+        if reader.frame != self._frames.number:  # else it has the message: of another event, or by another pattern
+            reader.frame = self._frames.number
+            reader.push(event.data)
+
+    def _take_errors(self, stream: EventStream) -> None:
+        """Hand a stream's errors to the readers that they concern. Its events were handed over as they came."""
+        while stream.has_next:
+            error = stream.pop()
+            if isinstance(error, DepthwireError) and not isinstance(error, ReaderOverflow):
+                topic = getattr(error, "topic", "")
+                for reader in list(self._readers.values()):
+                    if topic in (reader.topic, ""):
+                        reader.break_off(error)
+                    elif isinstance(error, StreamGap) and raw_topic(topic).covers(reader.topic):
+                        reader.break_off(StreamGap(reader.topic, error.reason, error.since_ns, error.until_ns))
+
+    async def _watch(self, stream: EventStream) -> None:
+        await stream.ready()
+        while stream.has_next:
+            self._take_errors(stream)
+            await stream.ready()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def readers(self, text: str) -> list[Reader]:
         """The readers of a topic, or of all that a pattern covers; none where its first frame is yet to come.
@@ -361,28 +430,12 @@ class PlainFeed:
                 return
             self._end = ClientClosed("exit() was called; make a new one")
         atexit.unregister(self.close)
-        try:
-            self._thread.call(self._client.close())
-        finally:
-            self._thread.stop()
-
-    def _on_channel(self, channel: Channel) -> None:
-        if channel.topic in self._readers or isinstance(channel, PatternChannel):
-            return
-        message = self._client.message
-        if isinstance(channel, BookChannel):
-            self._readers[channel.topic] = MergedBook(channel.topic, message, channel.book)
-        elif isinstance(channel, StateChannel):
-            self._readers[channel.topic] = MergedInstrument(channel.topic, message, channel.state)
-        elif isinstance(channel, EventChannel):
-            reader = self._event_reader(channel.topic, message)
-            self._readers[channel.topic] = reader
-            channel.join(reader)
+        self._thread.stop()
 
     def _on_error(self, error: DepthwireError) -> None:
         if isinstance(error, ConnectionLost) and not self._restart:
             self._end = self._end or error
-            self._closing = asyncio.ensure_future(self._client.close())
+            self._spawn(self._client.close())
         elif isinstance(error, AuthError | SubscriptionError) or self._stays_away(error):
             self._errors.append(error)
         else:
