@@ -7,24 +7,24 @@ import pytest
 
 
 def pytest_collection_finish() -> None:
-    """What thousands of tests are made of stays: each full collection would look at it, and hold a frame up for 0.3 s."""
+    """Freeze the objects of thousands of tests, which each full collection would visit, delaying a frame by 0.3 s."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(scope="session")
 def tapes() -> Path:
-    """The folder of recorded frames: DEPTHWIRE_TAPES, else ../shared/data beside the checkout."""
+    """Return the folder of recorded frames: DEPTHWIRE_TAPES, or ../shared/data next to the checkout."""
     beside = Path(__file__).resolve().parents[2] / "shared" / "data"
     folder = Path(os.environ.get("DEPTHWIRE_TAPES", beside))
     if not folder.is_dir():
-        pytest.skip(f"no recorded frames: {folder} is no folder; DEPTHWIRE_TAPES may name another")
+        pytest.skip(f"no recorded frames: not a folder: {folder}; DEPTHWIRE_TAPES may name another")
     return folder
 
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the cert.pem and key.pem of localhost, signed by itself."""
+    """Return a folder with the self-signed cert.pem and key.pem of localhost."""
     folder = tmp_path_factory.mktemp("tls")
     command = (
         "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
