@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from depthwire.book.types import BookState
 from depthwire.bybit.fields import Record
+from depthwire.bybit.live_fields import LiveFields
 from depthwire.errors import (
     BookNotLive,
     DepthwireError,
@@ -31,7 +32,7 @@ class Head(NamedTuple):
     ts_exchange_us: int
 
 
-class Instrument:
+class Instrument(LiveFields):
     """What the exchange tells of one symbol, kept current. Made by ``client.instrument(...)``.
 
     Each field of :class:`~depthwire.bybit.v2.public.InstrumentInfo`, or on v5 of
@@ -55,12 +56,12 @@ class Instrument:
     with what they are called in ``updated``.
     """
 
-    def __init__(self, topic: str, symbol: str, info: Record, names: tuple[tuple[str, str], ...]) -> None:
-        self.topic = topic
-        self.symbol = symbol
+    def __init__(
+        self, topic: str, symbol: str, info: Record, names: tuple[tuple[str, str], ...], *, empty_is_absent: bool
+    ) -> None:
+        super().__init__(topic, symbol, info, names, empty_is_absent)
         self.state = BookState.EMPTY
         self.stale_reason: str | None = None
-        self.updated: frozenset[str] = frozenset()
         self.frame_seq = self.ts_exchange_us = self.ts_recv_ns = 0
         self.version = self.dropped = self.outdated = self.odd_fields = 0
         self.insistence = Insistence()
@@ -69,7 +70,6 @@ class Instrument:
         self.failure: DepthwireError | None = None
         self.report: Callable[[DepthwireError], object] = log_error
         self.names = names
-        self._info: Any = info
         self._listeners: Callbacks[ChangeListener] = Callbacks()
         self._state_listeners: Callbacks[StateListener] = Callbacks()
 
@@ -112,7 +112,8 @@ class Instrument:
         self._starts_over = True
 
     def adopt(self, other: "Instrument") -> None:
-        """Take over the LIVE state of another one of the symbol, as a frame's, and call the subscribers. O(fields)."""
+        """Take over the LIVE state of another instrument of the symbol, and call the subscribers. O(fields)."""
+        other._is_shared = True
         self._take(other._info, other.frame_seq, other.ts_exchange_us, other.ts_recv_ns)
 
     def _take(self, info: Record, seq: int, ts_exchange_us: int, ts_recv_ns: int) -> None:
@@ -120,6 +121,7 @@ class Instrument:
             called for name, called in self.names if getattr(info, name) != getattr(self._info, name)
         )
         self._info = info
+        self._is_shared = True  # a frame that follows works on a copy
         self._starts_over = False
         self.frame_seq, self.ts_exchange_us, self.ts_recv_ns = seq, ts_exchange_us, ts_recv_ns
         self.version += 1
@@ -257,12 +259,13 @@ class Instrument:
         if self.state is not BookState.LIVE and not allow_stale:
             hint = "wait for its first snapshot" if self.state is BookState.EMPTY else f"{self.stale_reason}"
             raise BookNotLive(f"{self.symbol}: the instrument is {self.state}: {hint}")
+        self._is_shared = True
         return self._info
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        return getattr(self.snapshot(), name)
+        return getattr(self._info if self.state is BookState.LIVE else self.snapshot(), name)
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self._info.__struct_fields__]

@@ -18,18 +18,20 @@ cdef class StateChannel(Channel):
     def __init__(self, str topic not None, message_type, state not None):
         super().__init__(topic)
         self.state = state
+        self._reads_frames = state if isinstance(state, FrameState) else None
         self._message_type = message_type
         self._decode = decoder_of(message_type)
         self._bytes = FrameBytes()
 
     cdef int on_frame(self, const char* data, Py_ssize_t size, const char* behind_topic, int64_t ts_recv_ns) except -1:
         self.frames += 1
-        try:
-            message = self._decode(self._bytes.over(data, size))
-        except UNDECODABLE as error:
-            message, odd_fields = repaired(repaired_message, self._message_type, data[:size], error)
-            self.state.odd_fields += odd_fields
-        self.state.apply(message, ts_recv_ns)
+        if self._reads_frames is None or not self._reads_frames.take(data, size, ts_recv_ns):
+            try:
+                message = self._decode(self._bytes.over(data, size))
+            except UNDECODABLE as error:
+                message, odd_fields = repaired(repaired_message, self._message_type, data[:size], error)
+                self.state.odd_fields += odd_fields
+            self.state.apply(message, ts_recv_ns)
         report_if_slow(self.slow_callback_ns, ts_recv_ns, self.topic, self.report)
         return 0
 

@@ -16,7 +16,7 @@ class V2Instrument(Instrument):
     """An :class:`~depthwire.bybit.instrument.Instrument` whose fields are those of InstrumentInfo."""
 
     def __init__(self, topic: str, symbol: str) -> None:
-        super().__init__(topic, symbol, InstrumentInfo(symbol=symbol), NAMES)
+        super().__init__(topic, symbol, InstrumentInfo(symbol=symbol), NAMES, empty_is_absent=False)
 
     def _head(self, message: InstrumentSnapshot | InstrumentDelta) -> Head:
         return Head(isinstance(message, InstrumentSnapshot), message.cross_seq, message.timestamp_e6)

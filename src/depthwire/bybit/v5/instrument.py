@@ -3,12 +3,14 @@
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import fields, replace
 
 from depthwire.bybit.instrument import Head, Instrument
 from depthwire.bybit.v5.fields import told
 from depthwire.bybit.v5.public import Ticker, TickerMessage
 
 NAMES: Final = tuple((name, name) for name in Ticker.__struct_fields__)
+KEYS: Final = {field.encode_name: field.name for field in fields(Ticker)}
 US_PER_MS: Final = 1000
 
 
@@ -16,35 +18,32 @@ class V5Instrument(Instrument):
     """An :class:`~depthwire.bybit.instrument.Instrument` whose fields are those of Ticker."""
 
     def __init__(self, topic: str, symbol: str) -> None:
-        super().__init__(topic, symbol, Ticker(symbol=symbol), NAMES)
-        self._wire: dict[str, Any] = {}
-
-    def adopt(self, other: Instrument) -> None:
-        """Also what the next delta is merged into."""
-        assert isinstance(other, V5Instrument)
-        self._wire = other._wire
-        super().adopt(other)
+        super().__init__(topic, symbol, Ticker(symbol=symbol), NAMES, empty_is_absent=True)
 
     def _head(self, message: TickerMessage) -> Head:
         return Head(message.type == "snapshot", message.cs, message.ts * US_PER_MS)
 
     def _merged(self, message: TickerMessage) -> Ticker:
         self._check_symbol(message.data.get("symbol"))
-        wire = message.data if message.type == "snapshot" else self._wire | message.data
         try:
-            ticker = msgspec.convert(told(wire), Ticker, strict=False)
+            sent = self._ticker(message.data)
         except msgspec.ValidationError:
-            odd = {name for name, value in message.data.items() if not self._fits(name, value)}
-            wire = {name: value for name, value in wire.items() if name not in odd}
-            ticker = msgspec.convert(told(wire), Ticker, strict=False)
-            self.odd_fields += len(odd)
-        self._wire = wire
-        return ticker
+            good = {name: value for name, value in message.data.items() if self._fits(name, value)}
+            sent = self._ticker(good)
+            self.odd_fields += len(message.data) - len(good)
+        if message.type == "snapshot":
+            return sent
+        named = {KEYS[key]: getattr(sent, KEYS[key]) for key in message.data if key in KEYS}
+        merged: Ticker = replace(self._info, **named)
+        return merged
+
+    def _ticker(self, data: dict[str, Any]) -> Ticker:
+        return msgspec.convert(told(data), Ticker, strict=False)
 
     def _fits(self, name: str, value: Any) -> bool:
-        """Whether a field's value is one that it takes."""
+        """Return whether a value is one that its field takes."""
         try:
-            msgspec.convert(told({"symbol": self.symbol, name: value}), Ticker, strict=False)
+            self._ticker({"symbol": self.symbol, name: value})
         except msgspec.ValidationError:
             return False
         return True
