@@ -1,4 +1,4 @@
-"""How a session behaves over time."""
+"""Every setting of a client, and the backoff between attempts."""
 
 import math
 import random
@@ -14,33 +14,34 @@ LARGEST_OPTION: Final = 2**31 - 1  # a socket option is a C int
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Deadlines, heartbeat, backoff, limits and socket options of a client; the units end the names.
+    """Deadlines, heartbeat, backoff, limits and socket options of a client; each name ends with its unit.
 
-    ``timeout_s`` bounds connecting and each wait for an answer; a ping goes out every ``ping_interval_s`` (20 s is the
-    exchange's advice) and its pong is due within ``pong_timeout_s``: who fell silent is noticed within their sum. The
-    wait before a reconnect doubles from ``backoff_first_s`` to ``backoff_cap_s``, each shortened by up to a half at
-    random; next to none where the venue closed a connection that had stood for long. A request for a served topic that
-    is refused, or whose snapshot does not come within ``timeout_s``, is repeated after 0.25 s, doubling up to 30 s, or
-    with the bounds of reconnects where they are shorter. A sign-in is valid for ``auth_window_s``. A message above
-    ``max_message_size`` bytes is reported as a MalformedFrame and ends the connection.
+    ``timeout_s`` bounds connecting and each wait for an answer. A ping is sent every ``ping_interval_s`` (20 s is the
+    exchange's advice), and its pong is due within ``pong_timeout_s``: a silent connection is noticed within their sum.
+    The wait before a reconnect doubles from ``backoff_first_s`` to ``backoff_cap_s``, each shortened by up to a half at
+    random; it is close to none if the venue closed a connection of long standing. If a served topic's request is
+    refused, or its snapshot does not arrive within ``timeout_s``, the request is repeated after 0.25 s, doubling up to
+    30 s, or within the bounds for reconnects if they are shorter. A sign-in is valid for ``auth_window_s``. A message
+    above ``max_message_size`` bytes is reported as a MalformedFrame and ends the connection.
 
-    Sockets send at once (TCP_NODELAY), always. ``receive_buffer_bytes`` (SO_RCVBUF) replaces the size that the kernel
+    Sockets always send at once (TCP_NODELAY). ``receive_buffer_bytes`` (SO_RCVBUF) replaces the size that the kernel
     adapts by itself; Linux caps it at ``net.core.rmem_max``. ``kernel_busy_poll_us`` (SO_BUSY_POLL, Linux) lets the
-    kernel poll the network card's queue for so long where a read finds nothing: it spares the interrupt on cards that
-    support it, may need the capability CAP_NET_ADMIN, and does nothing on loopback. A kernel that refuses either makes
-    connecting fail with ConnectError.
+    kernel poll the network card's queue for that time if a read finds nothing. This saves the interrupt on cards that
+    support it, may need the capability CAP_NET_ADMIN, and has no effect on loopback. If the kernel refuses either,
+    connecting fails with ConnectError.
 
-    An order book that says nothing for ``book_silence_s`` though its connection lives, or an instrument for
-    ``instrument_silence_s``, is STALE, told of as a TopicSilent, and fetched anew; noticed up to a quarter of the bound
-    later. The bound doubles while the topic stays silent, up to 16-fold. None: a thin market may be silent for ever.
+    If an order book is silent for ``book_silence_s`` although its connection is up, or an instrument for
+    ``instrument_silence_s``, it is STALE, reported as a TopicSilent and refetched; this is noticed up to a quarter of
+    the bound later. The bound doubles while the topic stays silent, up to 16-fold. None: a thin market may be silent
+    without limit.
 
-    A frame whose callbacks are over later than ``slow_callback_s`` after it came is told of as a SlowCallback, by a
-    clock that is good to 10 ms; None reads none.
+    If the callbacks of a frame end later than ``slow_callback_s`` after it arrived, a SlowCallback is reported; the
+    clock's precision is 10 ms. None turns this off.
 
-    A connection that is ``max_connection_age_s`` old, or up to a tenth younger, is followed by a new one that takes
-    over its topics before it ends, so that readers notice nothing. The exchange names no such age, hence None.
+    A connection that is ``max_connection_age_s`` old, or up to a tenth younger, is replaced by a new one that takes
+    over its topics first, so that readers notice nothing. None, because the exchange documents no such age.
 
-    Raises ValueError where one is not above 0, or a socket option above 2**31 - 1.
+    Raises ValueError if a value is not above 0, or a socket option is above 2**31 - 1.
     """
 
     timeout_s: float = 10.0
@@ -66,21 +67,21 @@ class Settings:
                 raise ValueError(f"{name} must be at most {LARGEST_OPTION}, not {getattr(self, name)!r}")
 
     def backoff(self) -> "Backoff":
-        """A new backoff with these bounds."""
+        """Return a new backoff with these bounds, for reconnects."""
         return Backoff(self.backoff_first_s, self.backoff_cap_s)
 
     def request_backoff(
         self, *, begins_at_once: bool = False, jitter: Callable[[], float] = random.random
     ) -> "Backoff":
-        """One for requests that are repeated on a connection that lives."""
+        """Return a new backoff for requests that are repeated on one connection."""
         first_s, cap_s = min(self.backoff_first_s, REQUEST_FIRST_S), min(self.backoff_cap_s, REQUEST_CAP_S)
         return Backoff(first_s, cap_s, begins_at_once=begins_at_once, jitter=jitter)
 
 
 class Backoff:
-    """How long to wait before the next attempt: doubling up to a cap, with jitter; calm again after twice the cap.
+    """How long to wait before the next attempt: doubling up to a cap, with jitter; reset after twice the cap.
 
-    Where it ``begins_at_once`` there is no wait before the first attempt; ``first_s`` bounds that before the second.
+    If it ``begins_at_once``, there is no wait before the first attempt, and ``first_s`` bounds the second wait.
     """
 
     def __init__(
@@ -98,14 +99,13 @@ class Backoff:
         self.attempts = 0
 
     def disturb(self, for_s: float) -> None:
-        """All is calm again in ``for_s`` seconds at the earliest, however long ago the last attempt was."""
+        """Do not reset for ``for_s`` seconds, however long ago the last attempt was."""
         self._calm_s = self._clock_s() + for_s
 
     def next_s(self, *, at_once: bool = False) -> float:
-        """The next wait in seconds, between a half of its bound and the bound itself.
+        """Return the next wait in seconds, between a half of its bound and the bound itself.
 
-        ``at_once`` makes the first wait, where all was calm before, up to a fifth of its bound: enough that many do not
-        come at the same moment.
+        With ``at_once`` the first wait after a reset is at most a fifth of its bound: enough to spread many clients.
         """
         now_s = self._clock_s()
         if now_s - self._asked_s > 2 * self._cap_s and now_s > self._calm_s:

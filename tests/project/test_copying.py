@@ -36,5 +36,5 @@ def test_a_compiled_object_cannot_be_copied(kind: Any, copied: Callable[[Any], o
 
 @pytest.mark.parametrize("copied", COPYING)
 def test_a_book_says_what_to_copy(copied: Callable[[Any], object]) -> None:
-    with pytest.raises(TypeError, match=r"a LiveBook cannot be copied or pickled; take book.snapshot\(\)"):
+    with pytest.raises(TypeError, match=r"a LiveBook cannot be copied or pickled; use book.snapshot\(\)"):
         copied(LiveBook("orderBookL2_25.BTCUSD", "BTCUSD", 25))

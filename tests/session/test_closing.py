@@ -1,4 +1,4 @@
-"""Cancelling and closing a client leaves nothing behind."""
+"""Cancelling and closing a client leaves nothing open."""
 
 import asyncio
 import gc

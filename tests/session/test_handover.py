@@ -137,7 +137,7 @@ def is_part(part: list[Any], whole: list[Any]) -> bool:
 @DIALECTS
 @pytest.mark.parametrize(("faults", "lines"), [("", 1), ("delay=0.002", 1), ("", 2), ("delay=0.002", 2)])
 def test_readers_notice_nothing(names: dict[str, str], faults: str, lines: int) -> None:
-    """Not even where one connection is 0.2 s and more behind the other."""
+    """Even if one connection lags 0.2 s or more."""
 
     async def main() -> None:
         async with market(names, lines=lines) as at:
@@ -178,7 +178,7 @@ def test_the_old_connection_is_closed_and_its_sessions_tasks_go_on() -> None:
         async with market(V5, quick) as at:
             await at.client.book("BTCUSDT")
             await at.goes_on(3)
-            # The market stands still: silence is looked for on the new connection, too.
+            # The market has stopped; the new connection must notice the silence, too.
             await until(lambda: any(isinstance(error, errors.TopicSilent) for error in at.errors))
             await at.until(lambda: at.client.health()["orderbook.50.BTCUSDT"].state is BookState.LIVE)
 
@@ -324,7 +324,7 @@ CAMEL = {"mark_price_e4": "markPrice", "open_interest": "openInterest"}
 def test_an_instrument_goes_on_from_the_new_connections_state(
     dialect: Dialect, topic: str, frame: Any, mark: str, behind: int
 ) -> None:
-    """Nobody trades: the sequence rests, and time alone tells which of the states is the later one."""
+    """Without trades the sequence rests, and time alone tells which of the states is the later one."""
     frames = [
         frame("snapshot", 1, mark_price_e4=1, open_interest=10),
         frame("delta", 2, mark_price_e4=2),

@@ -69,7 +69,7 @@ def test_a_refusal_shows_status_reason_wait_and_the_head_of_its_body() -> None:
             f"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 30\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
         )
         assert (error.status, error.retry_after_s) == (429, 30.0)
-        shown = "with status 429 Too Many Requests, to be tried again in 30 s: Too many visits from this address. xxx"
+        shown = "with status 429 Too Many Requests, retry after 30 s: Too many visits from this address. xxx"
         assert shown in str(error)
         assert len(str(error)) < 500
         error = await refused(b"HTTP/1.1 403 Forbidden\r\n\r\n\x00\x1b[31m\xff<html>")

@@ -94,7 +94,7 @@ def test_a_proxy_that_refuses_is_shown_with_its_status_wait_and_body(status: int
                 async with depthwire.connect("ws://venue.test/realtime", settings=QUICK, proxy=proxy):
                     pass
         assert (refused.value.status, refused.value.retry_after_s) == (status, 1.5)
-        text = f"the proxy refused the tunnel with status {status} Not now, to be tried again in 1.5 s: mind …"
+        text = f"the proxy refused the tunnel with status {status} Not now, retry after 1.5 s: mind …"
         assert str(refused.value).endswith(text)
 
     run(main)
@@ -176,7 +176,7 @@ def test_a_proxy_that_never_answers_is_a_connect_error() -> None:
 def test_what_is_no_proxy_is_refused_before_anything_is_sent(proxy: Any) -> None:
     async def main() -> None:
         with pytest.raises(
-            errors.InvalidUrl, match=r"not a proxy: .*expected one of 'http://host:port', 'https:"
+            errors.InvalidUrl, match=r"invalid proxy: .*expected one of 'http://host:port', 'https:"
         ) as refused:
             async with depthwire.connect("ws://venue.invalid/realtime", proxy=proxy):
                 pass
@@ -338,7 +338,7 @@ def test_a_proxy_of_the_environment_that_is_none_is_refused_without_its_password
     value: str, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("HTTPS_PROXY", value)
-    with pytest.raises(errors.InvalidUrl, match="not a proxy") as refused:
+    with pytest.raises(errors.InvalidUrl, match="invalid proxy") as refused:
         proxy_for("wss://venue.test/realtime", True)
     assert "hush" not in str(refused.value)
 

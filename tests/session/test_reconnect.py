@@ -1,4 +1,4 @@
-"""Lost connections over real sockets: what is told of them, and that many at once are no storm."""
+"""Lost connections over real sockets: what is reported, and that many at once do not cause a storm."""
 
 import asyncio
 import heapq
@@ -95,7 +95,7 @@ def test_fifty_connections_that_drop_at_once_come_back_within_the_budget(monkeyp
     run(main)
 
 
-# what is told
+# what is reported
 
 
 @pytest.mark.parametrize(

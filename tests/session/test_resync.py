@@ -1,4 +1,4 @@
-"""Topics that are fetched anew, each alone, over real sockets: what repeats, and what is silent though it lives."""
+"""Topics that are refetched, each alone, over real sockets: what repeats, and what is silent though it lives."""
 
 import asyncio
 from contextlib import suppress
@@ -106,7 +106,7 @@ def test_a_resync_whose_snapshot_is_lost_is_repeated(book_silence_s: float | Non
 
 
 def test_a_first_snapshot_that_is_lost_is_asked_for_again_without_a_bound_of_silence() -> None:
-    """Nobody waits for it in ``book()``: a stream of the topic does."""
+    """No caller waits for it in ``book()``: a stream of the topic does."""
 
     async def main() -> None:
         settings = replace(PATIENT, book_silence_s=None, instrument_silence_s=None)

@@ -1,4 +1,4 @@
-"""Refused sign-ins: what they cost, who is told, and when they are tried again."""
+"""Failed sign-ins: what they cost, who gets the error, and when they are retried."""
 
 import asyncio
 import re
@@ -526,7 +526,7 @@ def test_a_handshake_refused_for_its_clock_without_a_date_costs_no_public_topic(
     run(main)
 
 
-# a private socket of its own
+# a separate private socket
 
 
 def close_after_refusal(server: V5Server) -> None:
@@ -651,7 +651,8 @@ def test_with_two_lines_readers_meet_a_refusal_only_where_neither_line_serves_th
             ) as client:
                 client.on_error(lambda error: None)
                 orders = await client.orders()
-                await until(lambda: client.status().connected)
+                held = [each for session in client._sessions for each in session.subscriptions.values()]
+                await until(lambda: client.status().connected and all(each.is_confirmed for each in held))
                 accounts[0].secret = "revoked"
                 one.drop_connections()
                 await until(lambda: bool(client.status().connections[0].sign_in_refusal))

@@ -41,7 +41,7 @@ class Authentication:
 
     @property
     def credentials(self) -> Credentials | None:
-        """Who signs in, None if nobody does."""
+        """The API key and secret that sign in; None if there is no sign-in."""
         return self.policy.credentials
 
     @credentials.setter

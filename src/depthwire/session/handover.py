@@ -1,7 +1,7 @@
-"""Handing a connection's topics over to a new one before it ends, so that readers meet neither STALE nor a gap.
+"""Hands a connection's topics over to a new one before it ends, so that readers see neither STALE nor a gap.
 
-The new connection subscribes the same topics into channels of its own, the twins. Once it serves all of them it takes
-the old one's place. From then on a reader's channel joins the new feed as soon as its twin is where it is itself.
+The new connection subscribes the same topics into separate channels, the twins. When it serves all of them, it takes
+the old one's place. Each reader's channel then joins the new feed as soon as its twin has caught up with it.
 """
 
 import asyncio
@@ -59,17 +59,17 @@ class Replaceable(Protocol):
 
 
 async def replace_when_old(session: Replaceable, age_s: float) -> None:
-    """Hand a session's connection over whenever it is up to a tenth younger than ``age_s``, for ever."""
+    """Replace a session's connection each time it is ``age_s`` old, or up to a tenth younger, until cancelled."""
     while True:
         connection = session.connection
-        due_s = connection.live_since_s + age_s * random.uniform(0.9, 1.0)  # noqa: S311  # not all at one moment
+        due_s = connection.live_since_s + age_s * random.uniform(0.9, 1.0)  # noqa: S311  # spread over many clients
         await asyncio.sleep(max(due_s - asyncio.get_running_loop().time(), age_s / RETRY_PARTS))
         if connection.connected and asyncio.get_running_loop().time() >= connection.live_since_s + 0.9 * age_s:
             await Handover(session).run()
 
 
 class Handover:
-    """One handover of a session's connection: the owner of the new one until that is the session's."""
+    """One handover of a session's connection; it owns the new one until the session does."""
 
     def __init__(self, session: Replaceable) -> None:
         self._session = session
@@ -83,7 +83,7 @@ class Handover:
             self._new.feed.tap = lambda ts_recv_ns, payload: self._taped.append((ts_recv_ns, bytes(payload)))
 
     async def run(self) -> None:
-        """Hand over, or report why that cannot be done, and leave all as it was."""
+        """Hand over; if that fails, report why and keep the old connection."""
         session = self._session
         try:
             await self._new.open()
@@ -91,7 +91,7 @@ class Handover:
         except TimeoutError:
             timeout_s = session.settings.timeout_s
             session.report(
-                SubscriptionTimeout(f"{self._new.url}: no handover within {timeout_s:g} s; trying again later")
+                SubscriptionTimeout(f"{self._new.url}: no handover within {timeout_s:g} s; it is retried later")
             )
         except DepthwireError as error:
             session.report(error)
@@ -102,7 +102,7 @@ class Handover:
                 await self._new.close()
 
     async def _serve(self) -> None:
-        """Ask for all that the session wants until the new connection serves it, and take the old one's place."""
+        """Subscribe all that the session wants on the new connection, then switch to it."""
         loop, session = asyncio.get_running_loop(), self._session
         deadline_s = loop.time() + session.settings.timeout_s
         while True:
@@ -111,7 +111,7 @@ class Handover:
             self._pair_channels()
             if wanted - self._carried:
                 await self._ask("subscribe", wanted - self._carried)
-                await session.connection.catch_up()  # the new connection does not bring what the old one was behind
+                await session.connection.catch_up()  # the new one does not resend what is under way here
             if self._lost:
                 raise ConnectionLost(f"{self._new.url}: {self._lost}")
             if not session.connection.connected:
@@ -135,10 +135,10 @@ class Handover:
             await self._ask_some(op, names[start : start + most])
 
     async def _ask_some(self, op: str, topics: Sequence[Topic]) -> None:
-        """One request; raises SubscriptionRejected. A topic that the venue does not know ends, as after a resync."""
+        """Send one request; raises SubscriptionRejected. A topic that the venue does not know ends."""
         answer = await self._new.ask(op, [topic.text for topic in topics])
         if not answer.success and answer.by_topic is None and len(topics) > 1:
-            # One bad topic refuses the whole request.
+            # One bad topic fails the whole request: bisect.
             middle = len(topics) // 2
             for half in (topics[:middle], topics[middle:]):
                 await self._ask_some(op, half)
@@ -155,7 +155,7 @@ class Handover:
         self._carried = self._carried | done if op == "subscribe" else self._carried - done
 
     def _pair_channels(self) -> None:
-        """A twin for each of the readers' channels; those of topics that ended go."""
+        """Make a twin for each reader's channel, and drop those of topics that have ended."""
         channels = self._session.channels
         for topic in [topic for topic, twin in self._twins.items() if channels.get(topic) is not twin.channel]:
             self._twins.pop(topic).leave()
@@ -186,7 +186,7 @@ class Handover:
         return twin
 
     def _switch(self) -> None:
-        """From here on the session's connection is the new one."""
+        """Switch the session to the new connection."""
         session, old, new = self._session, self._session.connection, self._new
         session.continue_on(new)
         tap = new.feed.tap
@@ -199,7 +199,7 @@ class Handover:
         old.begin_close()
 
     async def _finish(self, old: Connection) -> None:
-        """See the old connection out, and the last twins."""
+        """Close the old connection, and wait for the last twins to catch up."""
         await old.close()
         feed, session = self._new.feed, self._session
         deadline_s = asyncio.get_running_loop().time() + session.settings.timeout_s
@@ -214,36 +214,36 @@ class Handover:
                 session.resyncs.fetch(twin.channel.topic)
 
     def _is_left(self, twin: StateTwin | EventTwin | RawTwin) -> bool:
-        """Whether a channel is still read, and does not get the new feed's frames yet."""
+        """Return whether a channel is still in use, and does not get the new feed's frames yet."""
         channel = twin.channel
         is_read = self._session.channels.get(channel.topic) is channel
         return is_read and self._new.feed.channels.get(channel.topic) is not channel
 
-    # ---- what the new connection tells until it is the session's
+    # ---- called by the new connection until the session owns it
 
     def connection_up(self) -> None:
-        """It is connected; what it is asked for is asked in order."""
+        """Do nothing: :meth:`run` subscribes."""
 
     def connection_down(self, reason: str) -> None:
-        """It was lost."""
+        """Note that the new connection was lost."""
         self._lost = reason
 
     def signed_in(self) -> None:
-        """It was when it was opened."""
+        """Do nothing: it signed in when it was opened."""
 
     def sign_in_refused(self, error: AuthError) -> None:
-        """It cannot serve what the old one does."""
+        """Note that it cannot serve the private topics."""
         self._lost = str(error)
 
     def report(self, error: DepthwireError) -> None:
-        """Nobody reads from it yet: it matters if the handover fails, which is then reported."""
+        """Ignore the error: it has no readers yet, and a failed handover is reported."""
 
     def on_frame_error(self, error: FrameError) -> None:
-        """A frame could not be used: its twin does not get ready. One that may be any topic's ends the handover."""
+        """Note a damaged frame, which fails the handover; after other unusable frames the twin is not ready."""
         if isinstance(error, DamagedFrame):
             self._lost = f"a damaged frame arrived: {error.message}"
 
     def on_unrouted(self, topic: str, message: bytes) -> Channel | None:
-        """A pattern's topic: the twin of the reader's channel, which is made where there is none yet."""
+        """Return the twin for a pattern's topic; makes the reader's channel if there is none yet."""
         channel = self._session.channels.get(topic) or self._session.on_unrouted(topic, message)
         return None if channel is None else self._pair(channel)

@@ -1,4 +1,4 @@
-"""What a server answers to the WebSocket handshake, where that is not what was asked for."""
+"""Reads refused WebSocket handshakes, and refuses extensions and subprotocols that were not offered."""
 
 import random
 import re
@@ -14,7 +14,7 @@ import picows
 
 UNREQUESTED: Final = {"Sec-WebSocket-Extensions": "extension", "Sec-WebSocket-Protocol": "subprotocol"}
 LONGEST_BODY: Final = 200
-LONGEST_WAIT_S: Final = 900.0  # a server that is wrong about Retry-After costs no more than that
+LONGEST_WAIT_S: Final = 900.0  # the most that a wrong Retry-After can cost
 SHORTEST_SECRET: Final = 4
 
 
@@ -31,14 +31,14 @@ class Refusal(NamedTuple):
 
 
 def refuse_unrequested(response: picows.WSUpgradeResponse) -> None:
-    """Raise WSHandshakeError where a server chose an extension or a subprotocol, of which none is ever offered."""
+    """Raise WSHandshakeError if the server chose an extension or a subprotocol; none is ever offered."""
     for header, name in UNREQUESTED.items():
         if value := ", ".join(filter(None, response.headers.getall(header, ()))):
             raise picows.WSHandshakeError(f"it chose the {name} {printable(value)!r}, which was not offered")
 
 
 def refusal_of(error: picows.WSHandshakeError, secrets: Iterable[str] = ()) -> Refusal:
-    """What a refused handshake says, without the ``secrets``, which a server may quote."""
+    """Read a refused handshake, without the ``secrets``, which a server may quote."""
     what = "the server refused the WebSocket handshake"
     refusal = read_refusal(what, error.raw_header or b"", error.raw_body or b"", secrets)
     if refusal is None or refusal.status == HTTPStatus.SWITCHING_PROTOCOLS:
@@ -47,9 +47,9 @@ def refusal_of(error: picows.WSHandshakeError, secrets: Iterable[str] = ()) -> R
 
 
 def proxy_refusal_of(error: Exception, secrets: Iterable[str] = ()) -> Refusal | None:
-    """What an HTTP proxy that refused the tunnel says, without the ``secrets``; None where none did.
+    """Read an HTTP proxy's refusal of a tunnel, without the ``secrets``; None if ``error`` is not one.
 
-    picows' error has the status alone; the response is where it was raised.
+    picows' error has only the status; the response is a local of the frame that raised it.
     """
     for frame, _ in walk_tb(error.__traceback__):
         response = getattr(frame.f_locals.get("self"), "_response", None)
@@ -60,7 +60,7 @@ def proxy_refusal_of(error: Exception, secrets: Iterable[str] = ()) -> Refusal |
 
 
 def read_refusal(what: str, head: bytes, body: bytes, secrets: Iterable[str]) -> Refusal | None:
-    """What an HTTP response says that refuses something; None where it is none. ``what`` begins the sentence."""
+    """Read an HTTP response that refuses something; None if it is not HTTP. ``what`` begins the text."""
     lines = head.decode("latin-1").split("\r\n")
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
     match = re.fullmatch(r"HTTP/\d\.\d (\d{3})(?: (.*))?", lines[0])
@@ -71,23 +71,23 @@ def read_refusal(what: str, head: bytes, body: bytes, secrets: Iterable[str]) ->
     date = headers.get("date", "")
     retry_after_s = seconds_of(headers.get("retry-after", ""), date)
     if retry_after_s is not None:
-        text += f", to be tried again in {retry_after_s:.3g} s"
+        text += f", retry after {retry_after_s:.3g} s"
     if shown := printable(body[: 16 * LONGEST_BODY].decode("utf-8", "replace"), secrets):
         text += f": {shown}"
     return Refusal(text, int(match[1]), retry_after_s, timestamp(date))
 
 
 def spread_s(retry_after_s: float) -> float:
-    """A wait up to a tenth longer, so that all who were refused together do not come back together."""
-    return retry_after_s * random.uniform(1.0, 1.1)  # noqa: S311  # a wait, no secret
+    """Return a wait up to a tenth longer, so that clients refused together do not return together."""
+    return retry_after_s * random.uniform(1.0, 1.1)  # noqa: S311  # not a secret
 
 
 def seconds_of(retry_after: str, date: str = "") -> float | None:
-    """How long a ``Retry-After`` asks to wait, at most ``LONGEST_WAIT_S``; None where it is absent or unreadable.
+    """Return the seconds that ``Retry-After`` asks for, at most ``LONGEST_WAIT_S``; None if absent or unreadable.
 
-    A time in it is compared with the server's own clock where that is known.
+    A date in it is compared with the server's own clock if ``date``, its ``Date`` header, is known.
     """
-    if re.fullmatch(r"\d+(\.\d*)?", retry_after, re.ASCII):  # no fraction by the standard, but some send one
+    if re.fullmatch(r"\d+(\.\d*)?", retry_after, re.ASCII):  # the standard has no fractions, but some servers send them
         return min(float(retry_after[:9]), LONGEST_WAIT_S)
     until_s = timestamp(retry_after)
     if until_s is None:
@@ -97,8 +97,8 @@ def seconds_of(retry_after: str, date: str = "") -> float | None:
 
 
 def timestamp(date: str) -> float | None:
-    """An HTTP date in seconds since the epoch; None where it is none."""
-    from email.utils import parsedate_to_datetime  # a tenth of what importing depthwire would cost, for a refusal
+    """Return an HTTP date in seconds since the epoch; None if it is not one."""
+    from email.utils import parsedate_to_datetime  # slow to import, and needed only for refusals
 
     try:
         found = parsedate_to_datetime(date)
@@ -108,7 +108,7 @@ def timestamp(date: str) -> float | None:
 
 
 def secrets_of(*urls: str | None) -> list[str]:
-    """What may be secret in URLs: the values of their queries, and their user parts, as written and as meant."""
+    """Return what may be secret in URLs: values of their queries, and user parts, both as written and decoded."""
     found: list[str] = []
     for url in urls:
         parts = urlsplit(url or "")
@@ -119,7 +119,7 @@ def secrets_of(*urls: str | None) -> list[str]:
 
 
 def printable(text: str, secrets: Iterable[str] = ()) -> str:
-    """A foreign text on one short line, with each secret left out."""
+    """Return foreign text as one short line, without the secrets."""
     for secret in secrets:
         text = text.replace(secret, "…")
     text = " ".join("".join(each if each.isprintable() else " " for each in text).split())

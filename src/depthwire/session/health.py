@@ -1,4 +1,4 @@
-"""How each topic does: what is kept beside its channel, off the path of its frames."""
+"""The health of each topic: statistics next to its channel, off the path of its frames."""
 
 import asyncio
 import math
@@ -22,19 +22,18 @@ COUNTS: Final = ("gaps", "resyncs", "silences", "damaged", "dropped", "outdated"
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """How one topic does at this moment; times are in ns.
+    """The health of one topic at one moment; times are in ns.
 
-    ``state`` and ``stale_reason`` are those of its book or instrument, None where the topic brings events. ``frames``
-    counts all that arrived, ``age_ns`` is the time since the last one that was of use, None before the first. ``gaps``
-    counts frames that did not follow from the state, ``resyncs`` how often the state was fetched anew, ``silences`` how
-    often because nothing came, ``damaged`` the damaged frames that were or may have been of this topic. ``stale_ns``
-    is the time spent STALE so far, this moment's included, ``dropped`` counts deltas that came while it was,
-    ``outdated`` late frames that were left out: old snapshots, and of order books old deltas.
-    ``odd_fields`` counts fields that were left out, since they may be and their value made no sense, ``refused_events``
-    events that were left out for such a value: each is a MalformedEvent in its stream.
-    ``lanes`` tells how many frames of an order book each decoder took, and how many could not be used, as
-    ``client.lanes`` does of all books together. ``refusal`` tells why a topic is not served though its connection
-    lives: the sign-in that it needs was refused.
+    ``state`` and ``stale_reason`` are those of its book or instrument, None if the topic has events. ``frames`` counts
+    all that arrived; ``age_ns`` is the time since the last usable one, None before the first. ``gaps`` counts frames
+    that were not contiguous with the state, ``resyncs`` how often the state was refetched, ``silences`` how often
+    because nothing arrived, ``damaged`` the damaged frames that belonged, or may have belonged, to this topic.
+    ``stale_ns`` is the time spent STALE so far, ``dropped`` counts the deltas that arrived in that time, ``outdated``
+    the late frames that were left out: old snapshots and, for order books, old deltas. ``odd_fields`` counts optional
+    fields that were left out because their value made no sense, ``refused_events`` events left out for a required field
+    of that kind: each is a MalformedEvent in its stream. ``lanes`` says how many frames of an order book each decoder
+    took, and how many were unusable, as ``client.lanes`` does for all books. ``refusal`` says why a topic is not served
+    although its connection is up: its sign-in failed.
     """
 
     state: BookState | None
@@ -54,7 +53,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     refusal: str | None = None
 
     def of_lines(self, lines: "Sequence[Health]") -> "Health":
-        """This one, which is what readers see of a topic, with all that was counted on the lines behind it."""
+        """Return this health, which is what readers see, with the counts of both lines."""
         lanes: Counter[str] = Counter()
         for line in lines:
             lanes.update(line.lanes)
@@ -67,7 +66,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TopicTracker:
-    """What happened to one topic so far, and the task that fetches its state anew, if one does."""
+    """The history of one topic, and the task that refetches its state, if there is one."""
 
     def __init__(
         self,
@@ -83,7 +82,7 @@ class TopicTracker:
         self.refusal: str | None = None
         self.gaps = self.resyncs = self.silences = self.damaged = 0
         self.backoff: Backoff = settings.request_backoff(begins_at_once=True, jitter=jitter)
-        self.settled = asyncio.Event()  # its snapshot came, or a frame was refused again
+        self.settled = asyncio.Event()  # its snapshot arrived, or a frame was refused again
         self.task: asyncio.Task[None] | None = None
         self._stale_ns = 0
         self._stale_since_ns: int | None = None
@@ -112,33 +111,33 @@ class TopicTracker:
             self.settled.set()
 
     def asked(self) -> None:
-        """Its snapshot is asked for once more: what came of it before counts no more."""
+        """Note that its snapshot is requested again; answers so far no longer count."""
         self.channel.asked()
         self.resyncs += 1
         self.settled.clear()
 
     @property
     def _outdated(self) -> int:
-        """How many frames its state was too new for."""
+        """The number of frames that were older than its state."""
         channel = self.channel
         return channel.outdated if isinstance(channel, BookChannel) else self.state.outdated
 
     # ---- silence
 
     def listen(self, now_s: float) -> None:
-        """The venue serves the topic since now."""
+        """Note that the venue serves the topic as of ``now_s``."""
         self._listening_since_s = now_s
 
     def stop_listening(self) -> None:
-        """Nothing can come: the connection is lost."""
+        """Note that the connection is lost, so that silence means nothing."""
         self._listening_since_s = None
 
     def silent_s(self, now_s: float) -> float | None:
-        """For how long nothing came that the topic could use, where that is longer than its bound; else None. O(1).
+        """Return how long no usable frame has arrived, if that is longer than the bound; else None. O(1).
 
-        While a snapshot is due only that one counts, and its bound is no longer than that of an answer, also where
-        silence has none. The bound doubles each time, up to 16-fold, until the topic says more than the snapshot that
-        it is then asked for.
+        While a snapshot is due, only snapshots count, and the bound is at most ``timeout_s``, even if silence has none.
+        The bound doubles each time, up to 16-fold, until the topic brings more than the snapshot that is requested
+        then.
         """
         if self.state is None or self._listening_since_s is None:
             return None
@@ -158,10 +157,10 @@ class TopicTracker:
         self._doublings = min(self._doublings + 1, MOST_DOUBLINGS)
         return found_s
 
-    # ---- telling
+    # ---- reporting
 
     def health(self) -> Health:
-        """All of it at this moment. O(1)."""
+        """Return the health at this moment. O(1)."""
         channel, state = self.channel, self.state
         stale_ns = self._stale_ns
         if self._stale_since_ns is not None:

@@ -1,4 +1,4 @@
-"""Why a connection failed or ended, in words."""
+"""Why a connection failed or ended, as text."""
 
 import ssl
 from typing import Any, Final, NamedTuple
@@ -11,9 +11,9 @@ NO_STATUS: Final = 1005  # stands for a close frame without a code (RFC 6455, se
 
 
 class Loss(NamedTuple):
-    """How a connection ended: in words, and with the close frame's code and reason where there was one.
+    """Why a connection ended: as text, and with the code and reason of the close frame if there was one.
 
-    ``is_ours`` says that it was the client's close frame.
+    ``is_ours`` says that the client sent it.
     """
 
     text: str
@@ -23,7 +23,7 @@ class Loss(NamedTuple):
 
 
 def loss_of(transport: picows.WSTransport) -> Loss:
-    """What the close frames tell of a connection's end; the one that was sent first counts."""
+    """Return why a connection ended, by its close frames; the first one counts."""
     handshake = transport.close_handshake
     sent, received = (None, None) if handshake is None else (handshake.sent, handshake.recv)
     if handshake is not None and sent is not None and (not handshake.recv_then_sent or is_complaint(sent, received)):
@@ -33,22 +33,23 @@ def loss_of(transport: picows.WSTransport) -> Loss:
     else:
         return Loss("the connection broke without a close frame")
     code, reason = code_of(frame), frame.reason or ""
-    told = f"code {code}" if code else f"no status code ({NO_STATUS})"
-    return Loss(f"closed by {who} with {told}: {reason or 'no reason given'}", code or NO_STATUS, reason, frame is sent)
+    code_text = f"code {code}" if code else f"no status code ({NO_STATUS})"
+    text = f"closed by {who} with {code_text}: {reason or 'no reason given'}"
+    return Loss(text, code or NO_STATUS, reason, frame is sent)
 
 
 def is_complaint(sent: Any, received: Any) -> bool:
-    """Whether the answer to a close frame says that the frame itself broke the protocol."""
+    """Return whether the answer to a close frame says that the frame violated the protocol."""
     return code_of(sent) == PROTOCOL_ERROR and received is not None and code_of(received) != PROTOCOL_ERROR
 
 
 def code_of(frame: Any) -> int:
-    """The code of picows' WSCloseInfo as a number, 0 where it had none."""
+    """Return the code of picows' WSCloseInfo, 0 if it has none."""
     return int(frame.code)
 
 
 def describe(error: Exception, in_tls: bool) -> str:
-    """A failure to connect in one line that says what to do about it; without the URL, which may hold secrets."""
+    """Describe a failure to connect in one line, with advice; without the URL, which may hold secrets."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the server's certificate was not accepted ({error.verify_message})"
     if isinstance(error, ssl.SSLError) or (in_tls and isinstance(error, ConnectionError)):

@@ -1,4 +1,4 @@
-"""What a connection is about, and what has become of it so far."""
+"""The state of one connection, and its history."""
 
 from enum import StrEnum
 
@@ -6,8 +6,9 @@ import msgspec
 
 
 class Phase(StrEnum):
-    """What a connection is about: IDLE until it is wanted, or where its key was given up, and WAITING between two
-    attempts.
+    """What a connection is doing.
+
+    It is IDLE until it is wanted, and if its key was refused for good; it is WAITING between two attempts to connect.
     """
 
     IDLE = "IDLE"
@@ -19,13 +20,13 @@ class Phase(StrEnum):
 
 
 class ConnectionStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of one connection; times are in ns since the epoch.
+    """The state of one connection; times are in ns since the epoch.
 
-    ``until_ns`` is when the next attempt begins, None but while WAITING. ``attempts`` counts those so far, ``connects``
-    those that succeeded. ``last_loss`` tells why the latest connection that was lost ended, ``lost_ns`` when, and
-    ``close_code`` and ``close_reason`` are those of its close frame, None and "" where there was none. A LIVE
-    connection whose sign-in was refused serves its public topics alone: ``sign_in_refusal`` tells why, ``sign_in_ns``
-    when it is tried again, None where it is not. An IDLE one that is shown is not tried again.
+    ``until_ns`` is the time of the next attempt, None unless WAITING. ``attempts`` counts all so far, ``connects``
+    those that succeeded, ``losses`` the lost connections. ``last_loss`` says why the latest one was lost, ``lost_ns``
+    when; ``close_code`` and ``close_reason`` are from its close frame, None and "" if there was none. A LIVE connection
+    whose sign-in failed serves only public topics: ``sign_in_refusal`` says why, ``sign_in_ns`` when the next try is
+    due, None if there is none. An IDLE connection does not reconnect.
     """
 
     url: str

@@ -1,4 +1,4 @@
-"""The connections to one URL's public topics: one, and more as soon as the exchange's limits need them."""
+"""The connections for one URL's public topics: one, or more if the exchange's limits require it."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -11,9 +11,9 @@ from depthwire.session.session import Session
 
 
 class SessionPool:
-    """SessionPool of one URL, each with as many topics as fit; ``make`` makes one. There is always a first one.
+    """The sessions of one URL, each with as many topics as fit; ``make`` makes one. There is always at least one.
 
-    A session that cannot connect is given up, unless they are ``persistent``: then it goes on trying.
+    A further session that cannot connect is closed; if the pool is ``persistent``, it keeps trying.
     """
 
     def __init__(self, make: Callable[[], Session], *, persistent: bool = False) -> None:
@@ -24,17 +24,17 @@ class SessionPool:
 
     @property
     def first(self) -> Session:
-        """The session that is opened with the client."""
+        """The session that opens with the client."""
         return self.all[0]
 
     def holder(self, topic: Topic) -> Session:
-        """The session that a topic is subscribed on; the first where it is on none. O(sessions)."""
+        """Return the session that a topic is subscribed on; the first one if there is none. O(sessions)."""
         return next((session for session in self.all if topic in session.subscriptions), self.first)
 
     def place(self, topics: Iterable[Topic]) -> dict[Session, list[Topic]]:
-        """Where each topic belongs: where it stands already, or where there is room, in a new session if need be.
+        """Return the topics by session: the one that has it already, one with room, or a new one.
 
-        The caller subscribes at once, or else the room may be given away twice. O(topics wanted and subscribed).
+        The caller must subscribe at once, before the room is given away again. O(topics wanted and subscribed).
         """
         rooms = {session: Room(session.dialect.limits, session.subscriptions) for session in self.all}
         placed: dict[Session, list[Topic]] = {}
@@ -69,16 +69,16 @@ class SessionPool:
             del self._opening[session]
 
     async def opened(self, session: Session) -> None:
-        """Wait until a session that :meth:`place` opened is connected; raises ConnectError where that fails."""
+        """Wait until a session that :meth:`place` made is connected; raises ConnectError if that fails."""
         opening = self._opening.get(session)
         if opening is not None:
-            await asyncio.wait((opening,))  # of which a caller that is cancelled cancels nothing
+            await asyncio.wait((opening,))  # cancelling a caller must not cancel it
             if opening.cancelled():
                 raise ClientClosed("the client was closed")
             opening.result()
 
     def begin_close(self) -> None:
-        """Say goodbye on all connections."""
+        """Begin to close all connections, without waiting."""
         for task in self._opening.values():
             task.cancel()
         for session in self.all:

@@ -1,4 +1,4 @@
-"""Which proxy a connection goes through: the one that is named, or the environment's."""
+"""The proxy of a connection: a given one, or the environment's."""
 
 from typing import Final
 from urllib.parse import urlsplit
@@ -8,15 +8,15 @@ from depthwire.errors import InvalidUrl
 from depthwire.session.rate_limit import is_loopback
 
 PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
-"""What a proxy may speak; the ports are those of the environment's proxies that name none."""
+"""Supported schemes of proxies; the ports apply to the environment's proxies without one."""
 SOURCES: Final = {"ws": ("ws", "http", "all"), "wss": ("wss", "https", "all")}
-"""Whose proxy a URL takes: the first of ``WSS_PROXY``, ``HTTPS_PROXY`` and ``ALL_PROXY`` that is set."""
+"""Where the proxy for a URL is looked up: for wss, ``WSS_PROXY``, then ``HTTPS_PROXY``, then ``ALL_PROXY``."""
 
 
 def checked_proxy(url: str) -> str:
-    """Return a proxy's URL as the client speaks to it; raises InvalidUrl where it is none.
+    """Return a proxy's URL in the form that picows takes; raises InvalidUrl if it is not valid.
 
-    A SOCKS proxy is always asked for the host by its name, which it looks up itself: ``socks5h`` is ``socks5``.
+    A SOCKS proxy always gets the host's name and looks it up itself: ``socks5h`` means ``socks5``.
     """
     try:
         parts = urlsplit(url)
@@ -26,22 +26,22 @@ def checked_proxy(url: str) -> str:
         valid = False
     if not valid:
         schemes = ", ".join(f"'{scheme}://host:port'" for scheme in PORTS)
-        raise InvalidUrl(f"not a proxy: {masked(url)!r}; expected one of {schemes}, with user:password@ if need be")
+        raise InvalidUrl(f"invalid proxy: {masked(url)!r}; expected one of {schemes}, with user:password@ if needed")
     return parts._replace(scheme="socks5").geturl() if parts.scheme == "socks5h" else url
 
 
 def proxy_for(url: str, proxy: str | bool | None) -> str | None:
-    """The proxy of a WebSocket URL, None for none; ``True`` means the environment's. Raises InvalidUrl."""
+    """Return the proxy for a WebSocket URL, None for none; ``True`` means the environment's. Raises InvalidUrl."""
     if proxy is True:
         return environment_proxy(url)
     return None if proxy is None or proxy is False else checked_proxy(proxy)
 
 
 def environment_proxy(url: str) -> str | None:
-    """What the environment (elsewhere the system, too) names for a URL; None for this machine and for ``NO_PROXY``.
+    """Return the environment's proxy for a URL; None for this machine and for hosts in ``NO_PROXY``.
 
-    As in :mod:`urllib`: names in lower case win, and ``NO_PROXY`` lists hosts or domains, with a port if need be, or
-    ``*``. Raises InvalidUrl where it names no proxy.
+    As in :mod:`urllib`, lower-case names win, macOS and Windows have system settings, and ``NO_PROXY`` lists hosts or
+    domains, optionally with a port, or ``*``. Raises InvalidUrl if the value is not a valid proxy.
     """
     from urllib.request import getproxies, proxy_bypass  # slow to import, and seldom needed
 
@@ -55,7 +55,7 @@ def environment_proxy(url: str) -> str | None:
 
 
 def completed(proxy: str) -> str:
-    """A proxy as people write it in an environment, with the scheme and the port that it may lack."""
+    """Add the scheme and the port that a proxy in the environment may lack."""
     if "://" not in proxy:
         proxy = f"http://{proxy}"
     if proxy.startswith("socks://"):
@@ -64,7 +64,7 @@ def completed(proxy: str) -> str:
     try:
         port = parts.port
     except ValueError:
-        return proxy  # refused as it is
+        return proxy  # refused later
     if port is None and parts.scheme in PORTS:
         parts = parts._replace(netloc=f"{parts.netloc.rstrip(':')}:{PORTS[parts.scheme]}")
     return parts.geturl()

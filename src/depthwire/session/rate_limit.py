@@ -1,4 +1,4 @@
-"""How often this process may connect to a host: the exchange bans addresses that connect too often.
+"""Limits how often this process connects to a host: the exchange bans addresses that connect too often.
 
 Source: the exchange's v5 document, which allows 500 connections in 5 minutes from one address.
 """
@@ -12,14 +12,14 @@ from collections.abc import Callable
 from typing import Final
 
 CONNECTIONS: Final = 500
-WINDOW_S: Final = 300.0 + 10.0  # and how much longer one connection may take to get there than the next
+WINDOW_S: Final = 300.0 + 10.0  # a margin: one connection may take longer to arrive than the next
 
 
 class RateLimiter:
-    """Turns, at most ``count`` in any ``window_s``, given in the order in which they were asked for. Thread-safe.
+    """Grants turns in the order of the requests, at most ``count`` in any ``window_s``. Thread-safe.
 
-    Half of them may be taken at once, the others come evenly: who spends all at once would stand idle for the rest of
-    the window, however soon the venue is back. (The generic cell rate algorithm of ATM's traffic management.)
+    Half of them may be taken at once, the others at an even rate. Otherwise a client that spends all at once would have
+    to wait for the rest of the window, however soon the venue is back. (This is ATM's generic cell rate algorithm.)
     """
 
     def __init__(self, count: int, window_s: float, *, clock_s: Callable[[], float] = time.monotonic) -> None:
@@ -31,7 +31,7 @@ class RateLimiter:
         self._lock = threading.Lock()
 
     def wait_s(self) -> float:
-        """Take the next turn; returns how long to wait for it, in seconds. O(1)."""
+        """Take the next turn, and return how long to wait for it, in seconds. O(1)."""
         with self._lock:
             now_s = self._clock_s()
             turn_s = max(now_s, self._due_s - self._tolerance_s)
@@ -43,12 +43,12 @@ _limiters: defaultdict[str, RateLimiter] = defaultdict(lambda: RateLimiter(CONNE
 
 
 def connection_wait_s(host: str) -> float:
-    """How long to wait before this process connects to a host once more, in seconds; 0 for this machine itself."""
+    """Take a turn to connect to a host, and return how long to wait, in seconds; 0 for this machine."""
     return 0.0 if is_loopback(host) else _limiters[host.lower()].wait_s()
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, by its name or address."""
+    """Return whether a host name or address means this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""Where errors go that no caller waits for."""
+"""Errors that no caller waits for."""
 
 import asyncio
 import logging

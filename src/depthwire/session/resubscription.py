@@ -1,4 +1,4 @@
-"""Topics that are subscribed once more for their snapshots, many with one request."""
+"""Resubscribes topics to get their snapshots, many with one request."""
 
 import asyncio
 import random
@@ -12,12 +12,12 @@ from depthwire.session.futures import mark_retrieved
 from depthwire.session.health import TopicTracker
 
 TOGETHER_S: Final = 0.05
-"""What is due within so long of each other goes with one request."""
+"""Resubscriptions that are due within this time share one request."""
 Waiting = dict[TopicTracker, "asyncio.Future[str | None]"]
 
 
 class Batch:
-    """Topics to be asked for together, and when."""
+    """Topics to resubscribe together, and when."""
 
     def __init__(self, due_s: float) -> None:
         self.due_s = due_s
@@ -25,7 +25,7 @@ class Batch:
 
 
 class Resubscription:
-    """Unsubscribes and subscribes topics of one connection, with as few requests as can be."""
+    """Unsubscribes and subscribes topics of one connection, with as few requests as possible."""
 
     def __init__(self, connection: Connection, args_per_request: int) -> None:
         self.connection = connection
@@ -34,16 +34,16 @@ class Resubscription:
         self._jitter = (-TOGETHER_S, 0.0)
 
     def jitter(self) -> float:
-        """From 0 to 1 at random, but equal for topics that fail together, so that they are repeated together."""
+        """Return a random number from 0 to 1, equal for topics that fail together: they are retried together."""
         now_s = time.monotonic()
         if now_s - self._jitter[0] >= TOGETHER_S:
-            self._jitter = now_s, random.random()  # noqa: S311  # a wait, no secret
+            self._jitter = now_s, random.random()  # noqa: S311  # not a secret
         return self._jitter[1]
 
     async def resubscribe(self, tracker: TopicTracker, wait_s: float) -> str | None:
-        """Why the subscription was refused that goes out in ``wait_s``, or ""; None where a snapshot is in by then.
+        """Resubscribe in ``wait_s``; returns why it was refused, or "", or None if a snapshot arrived before that.
 
-        Raises ConnectionLost, also where the venue did not answer, whose connection is dropped then.
+        Raises ConnectionLost, also if the venue does not answer; then the connection is dropped.
         """
         loop = asyncio.get_running_loop()
         due_s = loop.time() + wait_s
@@ -80,7 +80,7 @@ class Resubscription:
         by_topic = {tracker.channel.topic: future for tracker, future in waiting.items()}
         try:
             await self._ask("unsubscribe", list(by_topic))
-            # A topic may have ended meanwhile.
+            # A topic may have ended in the meantime.
             reasons = await self._ask("subscribe", [topic for topic, future in by_topic.items() if not future.done()])
         except ConnectionLost as error:
             settle(waiting, error)
@@ -94,7 +94,7 @@ class Resubscription:
                     by_topic[topic].set_result(reason)
 
     async def _ask(self, op: str, topics: Sequence[str]) -> dict[str, str]:
-        """Why each topic was refused, or "". One bad topic refuses a whole request: then each half is asked for."""
+        """Return why each topic was refused, or "". If one bad topic fails the whole request, bisect it."""
         if not topics:
             return {}
         answer = await self.connection.ask(op, topics)
@@ -105,7 +105,7 @@ class Resubscription:
 
 
 def settle(waiting: Waiting, error: ConnectionLost) -> None:
-    """None of them is answered any more."""
+    """Fail all that are waiting."""
     for future in waiting.values():
         if not future.done():
             future.set_exception(error)

@@ -1,4 +1,4 @@
-"""Refetching a topic's state: after a frame that does not follow or arrived damaged, and after silence."""
+"""Refetches a topic's state after a gap, a damaged frame or silence."""
 
 import asyncio
 from collections.abc import Callable
@@ -24,10 +24,10 @@ TICKS_PER_BOUND: Final = 4
 
 
 class Resyncs:
-    """The tracker of each topic of one session; refetches the state of those that need it, other topics do not notice.
+    """Tracks the topics of one session, and refetches states one topic at a time, without disturbing others.
 
-    Each topic has at most one resync at a time, which goes on, backed off, until its snapshot is in. Silence is looked
-    for by one timer, four times in the shortest bound; silent topics are refetched one after the other.
+    Each topic has at most one resync, which is repeated with a backoff until its snapshot arrives. One timer looks for
+    silent topics, four times in the shortest bound; they are refetched one after the other.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Resyncs:
 
     @property
     def connection(self) -> Connection:
-        """The one whose topics these are; another one may take its place."""
+        """The current connection."""
         return self._requests.connection
 
     @connection.setter
@@ -55,38 +55,38 @@ class Resyncs:
         self._requests.connection = connection
 
     def add(self, channel: Channel) -> None:
-        """Keep a tracker of one more topic."""
+        """Track one more topic."""
         self._loop = asyncio.get_running_loop()
         self.trackers[channel.topic] = TopicTracker(channel, self._settings, self._requests.jitter, self._went_stale)
 
     def remove(self, topic: str) -> None:
-        """The topic has ended."""
+        """Stop tracking a topic that has ended."""
         self.stop(topic)
         self.trackers.pop(topic, None)
 
     def stop(self, topic: str) -> None:
-        """Refetch a topic no more, as it is about to end."""
+        """Cancel the resync of a topic that is about to end."""
         tracker = self.trackers.get(topic)
         if tracker is not None and tracker.task is not None:
             tracker.task.cancel()
 
     def served(self, topic: str) -> None:
-        """The venue serves a topic from now on."""
+        """Note that the venue serves a topic from now on."""
         self.trackers[topic].listen(asyncio.get_running_loop().time())
         self.trackers[topic].refusal = None
 
     def sign_in_refused(self, topic: str, reason: str) -> None:
-        """The venue does not serve a topic until a sign-in is accepted."""
+        """Note that the venue does not serve a topic until a sign-in is accepted."""
         self.trackers[topic].refusal = reason
 
     def connection_down(self) -> None:
-        """No topic is served; what is wanted is asked for again with the next connection."""
+        """Cancel all resyncs: the next connection subscribes everything again."""
         for topic, tracker in self.trackers.items():
             tracker.stop_listening()
             self.stop(topic)
 
     def frame_refused(self, error: FrameError) -> None:
-        """A frame could not be used: refetch the state of each topic that has none because of it."""
+        """Count an unusable frame, and refetch each state that is lost because of it."""
         for topic in error.topics if isinstance(error, DamagedFrame) else (error.topic,):
             tracker = self.trackers.get(topic)
             if tracker is not None:
@@ -100,7 +100,7 @@ class Resyncs:
             self._begin(self.trackers[topic])
 
     def _went_stale(self, tracker: TopicTracker) -> None:
-        """A state is STALE, perhaps by its reader's word, which may come from another thread."""
+        """Refetch a state that became STALE; a reader in another thread may have marked it."""
         try:
             here = asyncio.get_running_loop()
         except RuntimeError:
@@ -122,7 +122,7 @@ class Resyncs:
         return tracker.task
 
     async def _fetch(self, tracker: TopicTracker) -> None:
-        """Resubscribe one topic for a new snapshot, again until it is in; refused as unknown, the topic ends."""
+        """Resubscribe one topic until its snapshot arrives; if the venue does not know it, the topic ends."""
         topic = tracker.channel.topic
         try:
             while tracker.channel.needs_snapshot:
@@ -138,12 +138,12 @@ class Resyncs:
                     continue
                 await self._snapshot_due(tracker)
         except ConnectionLost:
-            pass  # asked for again once it is back
+            pass  # the next connection subscribes it again
         finally:
             tracker.task = None
 
     async def _snapshot_due(self, tracker: TopicTracker) -> None:
-        """Wait until a snapshot that was asked for is in, or is refused; report where it is overdue."""
+        """Wait until a requested snapshot arrives or is refused; report it if it is overdue."""
         timeout_s = self._settings.timeout_s
         try:
             async with asyncio.timeout(timeout_s):
@@ -155,14 +155,14 @@ class Resyncs:
     # ---- silence
 
     async def watch(self) -> None:
-        """Look for silent topics, for ever."""
+        """Look for silent topics until cancelled."""
         bounds_s = (self._settings.book_silence_s, self._settings.instrument_silence_s, self._settings.timeout_s)
         while True:
             await asyncio.sleep(min(bound for bound in bounds_s if bound) / TICKS_PER_BOUND)
             await self.fetch_silent(asyncio.get_running_loop().time())
 
     async def fetch_silent(self, now_s: float) -> None:
-        """Report each topic that is silent beyond its bound at ``now_s``, and refetch it. O(topics)."""
+        """Report and refetch each topic that is silent for longer than its bound at ``now_s``. O(topics)."""
         idle = [tracker for tracker in self.trackers.values() if tracker.task is None]
         silent = [(tracker, silent_s) for tracker in idle if (silent_s := tracker.silent_s(now_s))]
         for tracker, silent_s in silent:
@@ -172,5 +172,5 @@ class Resyncs:
             error = TopicSilent(topic, silent_s)
             tracker.state.mark_stale(str(error))
             self._report(error)
-            # The next one's turn comes with this one's snapshot, or when that is overdue.
+            # The next one is refetched when this one's snapshot arrives, or is overdue.
             await asyncio.wait((self._begin(tracker),), timeout=self._settings.timeout_s)

@@ -83,7 +83,7 @@ class SignInPolicy:
         """Note that the venue refused the latest try, and return the error to report.
 
         ``clock_offset_s`` is this machine's clock less the venue's, None if unknown. If ``reason`` does not name the
-        cause, a clock that is off by more than the window is taken for it.
+        cause, a clock that is off by more than the window counts as the cause.
         """
         venue_s = venue_time_s(reason)
         if venue_s is not None:

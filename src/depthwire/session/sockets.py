@@ -1,4 +1,4 @@
-"""The TCP socket under a session: ours from the start, so that a cancelled handshake leaves nothing behind."""
+"""TCP sockets, created here so that a cancelled handshake leaves none open."""
 
 import asyncio
 import socket
@@ -14,9 +14,9 @@ NEXT_ADDRESS_AFTER_S: Final = 0.25  # the delay that RFC 8305 recommends
 
 
 async def connected_socket(host: str, port: int, settings: Settings) -> socket.socket:
-    """A non-blocking TCP socket to the address of ``host`` that answers first; raises OSError where none does.
+    """Connect a non-blocking TCP socket to the first address of ``host`` that answers; raises OSError if none does.
 
-    An address that has not answered within a quarter of a second competes with the next one (RFC 8305).
+    After a quarter of a second without an answer the next address is tried as well (RFC 8305).
     """
     addresses = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     if not addresses:
@@ -27,12 +27,12 @@ async def connected_socket(host: str, port: int, settings: Settings) -> socket.s
             happy_eyeballs_delay=NEXT_ADDRESS_AFTER_S,
             socket_factory=lambda address: new_socket(address[0], address[1], address[2], settings),
         )
-    except RuntimeError as error:  # what uvloop raises for an address that it cannot use
+    except RuntimeError as error:  # uvloop raises it for an unusable address
         raise OSError(str(error)) from None
 
 
 def new_socket(family: int, kind: int, protocol: int, settings: Settings) -> socket.socket:
-    """A socket with its options set, yet to be connected; raises OSError."""
+    """Return a socket with its options set, not connected; raises OSError."""
     sock = socket.socket(family, kind, protocol)
     try:
         set_options(sock, settings)
@@ -43,7 +43,7 @@ def new_socket(family: int, kind: int, protocol: int, settings: Settings) -> soc
 
 
 def set_options(sock: socket.socket, settings: Settings) -> None:
-    """Set what lowers latency, before connecting, when the size of the window is agreed on; raises OSError."""
+    """Set the options; before connecting, which fixes the window's scale. Raises OSError."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if settings.receive_buffer_bytes is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, settings.receive_buffer_bytes)
@@ -58,7 +58,7 @@ def set_options(sock: socket.socket, settings: Settings) -> None:
 
 
 def hang_up(sock: socket.socket | None) -> None:
-    """End the connection of a socket that a transport may own already; it closes when it sees the end."""
+    """Shut down a socket; if a transport owns it already, that closes it."""
     if sock is not None and sock.fileno() >= 0:
         try:
             sock.shutdown(socket.SHUT_RDWR)

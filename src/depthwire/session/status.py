@@ -1,4 +1,4 @@
-"""What is known of a client's connections at one moment."""
+"""The state of a client's connections at one moment."""
 
 import time
 from collections.abc import Sequence
@@ -10,11 +10,12 @@ from depthwire.session.session import Session
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a client's connections at this moment, all of them together.
+    """The state of all connections of a client at one moment.
 
-    ``connected`` tells whether all are that are wanted, ``connections`` what each is about, and how it was lost;
-    ``last_loss`` is the reason of the latest loss of all. ``age_ns`` is the time since the last frame, None before the
-    first. How each topic does is told by ``client.health()``.
+    ``connected`` says whether all wanted connections are LIVE. ``connections`` has the state of each; ``connects``,
+    ``losses`` and ``frames`` are their sums. ``last_loss`` is the reason for the latest loss, ``last_error`` the text
+    of the latest reported error. ``age_ns`` is the time since the last frame, None before the first. For the state of
+    each topic see ``client.health()``.
     """
 
     url: str
@@ -29,7 +30,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def status_of(url: str, sessions: Sequence[Session], last_error: str) -> Status:
-    """The sessions' status together. O(topics)."""
+    """Return the status of all sessions together. O(topics)."""
     sessions = [
         session for session in sessions if session.subscriptions or session.connection.status.phase is not Phase.IDLE
     ]
@@ -50,7 +51,7 @@ def status_of(url: str, sessions: Sequence[Session], last_error: str) -> Status:
 
 
 def lanes_of(sessions: Sequence[Session]) -> dict[str, int]:
-    """How many order-book frames each decoder took, of all sessions together."""
+    """Return how many order-book frames each decoder took, over all sessions."""
     lanes: dict[str, int] = {}
     for session in sessions:
         for lane, frames in session.feed.lanes.items():

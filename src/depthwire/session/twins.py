@@ -18,21 +18,21 @@ from depthwire.feed.live_book import LiveBook
 from depthwire.feed.state_channel import StateChannel
 
 
-class Recorder:
-    """A reader of events that keeps them, behind ``events`` from before."""
+class EventLog:
+    """A reader that appends a channel's events to ``events``."""
 
     def __init__(self, events: list[Any]) -> None:
         self.events = events
 
     def push(self, events: list[Any], report: object) -> None:
-        """Take a frame's events."""
+        """Keep a frame's events."""
         self.events += events
 
     def break_off(self, error: DepthwireError) -> None:
-        """Nobody reads it here."""
+        """Ignore the error: the other connection's readers do not see it."""
 
     def finish(self) -> None:
-        """No more events will come."""
+        """Do nothing at the end of the events."""
 
 
 class StateTwin:
@@ -44,11 +44,11 @@ class StateTwin:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the new connection has what the old one had."""
+        """Whether the twin has a state, if the channel has one."""
         return not self.twin.needs_snapshot or self.channel.needs_snapshot
 
     def join(self, feed: Feed) -> None:
-        """Lead the new feed's frames to the reader's channel: now, or when the twin has caught up with it."""
+        """Route the new feed's frames to the reader's channel: now, or when the twin has caught up with it."""
         if self._caught_up():
             self._take_over(feed)
         elif not self._stops:
@@ -67,39 +67,39 @@ class StateTwin:
         self.channel.state.adopt(self.twin.state)
 
     def force(self, feed: Feed) -> None:
-        """The twin does not catch up: the state must be fetched anew."""
+        """Join although the twin has not caught up: the state is STALE and will be refetched."""
         self.leave()
         feed.channels.add(self.channel)
-        self.channel.state.mark_stale("the new connection does not go on where the old one ended")
+        self.channel.state.mark_stale("the new connection is not contiguous with the old one")
 
     def leave(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         for stop in self._stops:
             stop()
         self._stops = ()
 
 
 def sequence(state: LiveBook | Instrument) -> tuple[int, int]:
-    """By which states of one topic compare, whichever connection they are from."""
+    """Return a key that orders the states of one topic, from whichever connection."""
     if isinstance(state, Instrument):
-        return state.frame_seq, state.ts_exchange_us  # it changes with the clock, too, where nobody trades
+        return state.frame_seq, state.ts_exchange_us  # it changes with the clock, even without trades
     return (state.cross_seq, 0) if state.cross_seq else (0, state.ts_exchange_us)  # option frames of 2023 have no seq
 
 
 class Overlap(NamedTuple):
-    """How many events of either part come before the end of what both have."""
+    """How many events each of two parts has up to the end of the events that both have."""
 
     old: int
     new: int
 
 
 class EventTwin:
-    """A channel of events, its twin on the new connection, and what each of them brought since both were asked for."""
+    """A channel of events, its twin on the new connection, and the events of both since the twin exists."""
 
     def __init__(self, channel: EventChannel, twin: EventChannel) -> None:
         self.channel, self.twin = channel, twin
-        # A topic may begin with its last event, which readers have had.
-        self._old, self._new = Recorder([] if channel.latest is None else [channel.latest]), Recorder([])
+        # A topic may begin with its last event, which readers have seen.
+        self._old, self._new = EventLog([] if channel.latest is None else [channel.latest]), EventLog([])
         channel.join(self._old)
         twin.join(self._new)
         self._skip: list[Any] = []
@@ -107,17 +107,17 @@ class EventTwin:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it is known where in the old connection's events the new one's begin."""
+        """Whether the new connection's events can be aligned with the old one's."""
         return not self._new.events or overlap(self._old.events, self._new.events) is not None
 
     def join(self, feed: Feed) -> None:
-        """Hand out what the new connection is ahead, or skip what it is yet to bring once more."""
+        """Hand out the events that only the new connection has brought; skip those that it will repeat."""
         old, new = self._old.events, self._new.events
         self.leave()
         at = overlap(old, new)
         if at is None and new and old:
             now_ns = time.time_ns()
-            self.channel.connection_lost("the new connection's events do not go on where the old one's ended", now_ns)
+            self.channel.connection_lost("the new connection's events are not contiguous with the old one's", now_ns)
             self.channel.connection_back(now_ns)
         rest, self._skip = (new, old) if at is None else (new[at.new :], old[at.old :])
         if rest:
@@ -129,7 +129,7 @@ class EventTwin:
         self._feed = feed
 
     def push(self, events: list[Any], report: object) -> None:
-        """Events of the new connection, of which the old one has brought the first ones already."""
+        """Hand on events of the new connection, except those that the old one has brought."""
         fresh = []
         for event in events:
             if event in self._skip:
@@ -142,46 +142,46 @@ class EventTwin:
             self.force(self._feed)
 
     def break_off(self, error: DepthwireError) -> None:
-        """Events may be missing here: a frame could not be read, or arrived damaged."""
+        """Report that events may be missing: a frame was unreadable or damaged."""
         if isinstance(error, FrameError):
             self.channel.refuse(error)
         elif isinstance(error, StreamGap):
             self.channel.damaged(error.reason, error.since_ns, error.until_ns)
 
     def finish(self) -> None:
-        """No more events will come."""
+        """Do nothing at the end of the events."""
 
     def force(self, feed: Feed) -> None:
-        """Whatever comes from now on is new."""
+        """Join the new feed: all further events are new."""
         self.twin.leave(self)
         feed.channels.add(self.channel)
 
     def leave(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self.channel.leave(self._old)
         self.twin.leave(self._new)
 
 
 class RawTwin:
-    """A channel of raw frames, its twin on the new connection, and the frames that this one brought so far.
+    """A channel of raw frames, its twin on the new connection, and the frames of the twin so far.
 
-    Bytes of two connections cannot be joined: readers meet a StreamGap, and after it all frames of the new connection.
+    Frames of two connections cannot be aligned: readers get a StreamGap, then all frames of the new connection.
     """
 
     is_ready = True
 
     def __init__(self, channel: RawChannel, twin: RawChannel) -> None:
         self.channel, self.twin = channel, twin
-        self._new = Recorder([])
+        self._new = EventLog([])
         twin.join(self._new)
 
     def join(self, feed: Feed) -> None:
-        """Hand out what the new connection brought, and lead its frames to the readers' channel.
+        """Hand out the frames of the new connection, and route further ones to the readers' channel.
 
-        A channel that belongs to another one is fed by the twin until that other one joins the feed.
+        A raw channel of another channel gets its frames from the twin until that other channel joins the feed.
         """
         self.leave()
-        if not isinstance(self.channel, PatternChannel):  # which has no frames
+        if not isinstance(self.channel, PatternChannel):  # it has no frames
             now_ns = time.time_ns()
             self.channel.connection_lost("the connection was replaced by a new one, whose frames follow", now_ns)
             self.channel.connection_back(now_ns)
@@ -193,29 +193,29 @@ class RawTwin:
             self.twin.join(self)
 
     def push(self, events: list[Any], report: object) -> None:
-        """A frame of the new connection."""
+        """Hand on a frame of the new connection."""
         self.channel.hand(events)
 
     def break_off(self, error: DepthwireError) -> None:
-        """Frames may be missing here."""
+        """Report that frames may be missing."""
         if isinstance(error, FrameError):
             self.channel.refuse(error)
 
     def finish(self) -> None:
-        """No more frames will come."""
+        """Do nothing at the end of the frames."""
 
     def force(self, feed: Feed) -> None:
-        """It has joined already."""
+        """Do nothing: it has joined."""
 
     def leave(self) -> None:
-        """Record no more."""
+        """Stop listening."""
         self.twin.leave(self._new)
 
 
 def overlap(old: list[Any], new: list[Any]) -> Overlap | None:
-    """Behind which events two parts of one stream, of which ``new`` begins later, have both brought the same.
+    """Return where ``old`` and ``new``, two parts of one stream, have brought the same events; ``new`` begins later.
 
-    None where neither begins in the other. O(old × new), as a rule O(old + new).
+    None if neither contains the beginning of the other. O(old × new) at worst, usually O(old + new).
     """
     for at in range(len(old)):
         count = min(len(old) - at, len(new))
