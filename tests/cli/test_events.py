@@ -9,7 +9,7 @@ from depthwire.bybit.v2.messages import TradeMessage
 from depthwire.bybit.v2.private import OrderMessage, WalletMessage
 from depthwire.bybit.v2.public import KlineMessage
 from depthwire.cli.events import error_line, error_object, event_line, event_object, instrument_line, instrument_object
-from depthwire.cli.views import _json
+from depthwire.cli.text_display import _json
 from depthwire.errors import ReaderOverflow, StreamGap
 from tests.support.live_instrument import live_instrument
 

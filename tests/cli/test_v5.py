@@ -15,7 +15,7 @@ from depthwire.bybit.v5.accounts import Balances, OpenOrders, Positions
 from depthwire.cli import main
 from depthwire.cli.dashboard import Dashboard
 from depthwire.cli.events import event_line
-from depthwire.cli.views import JsonView
+from depthwire.cli.text_display import JsonView
 from depthwire.feed.event_channel import EventChannel
 from tests.support.cli_process import objects, started, tape_lines
 from tests.support.offline import Offline

@@ -143,7 +143,7 @@ def test_a_demo_without_frames_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     async def nothing(*_: object) -> None:
         """No time passes, so no frame comes."""
 
-    monkeypatch.setattr("depthwire.cli.views.LineView.run", nothing)
+    monkeypatch.setattr("depthwire.cli.text_display.LineView.run", nothing)
     assert main(["demo"]) == 1
 
 

@@ -18,12 +18,12 @@ import pytest
 
 from depthwire.bybit.v2.dialect import INVERSE
 from depthwire.bybit.v2.messages import Trade
-from depthwire.cli import main, views
+from depthwire.cli import main, text_display
+from depthwire.cli.book_stats import Monitor
 from depthwire.cli.command import run_for
-from depthwire.cli.follow import View, follow
-from depthwire.cli.monitor import Monitor
+from depthwire.cli.display import View, follow
 from depthwire.cli.replay import Replay
-from depthwire.cli.views import JsonView, LineView
+from depthwire.cli.text_display import JsonView, LineView
 from depthwire.cli.watch import chosen_view
 from depthwire.errors import DepthwireError, ReaderOverflow, StreamGap
 from depthwire.feed.live_book import LiveBook
@@ -136,10 +136,10 @@ def test_json_of_a_one_sided_book_leaves_out_what_is_not_there(capsys: pytest.Ca
         source.book.apply_snapshot([(606_225_000, 5.5)], [])
 
     shown(JsonView(), source, act)
-    top = views.book_object(source.book)
+    top = text_display.book_object(source.book)
     assert (top["best_bid"], top["best_bid_size"]) == ("60622.5", "5.5")
     assert top["best_ask"] is top["best_ask_size"] is top["mid"] is top["spread"] is top["microprice"] is None
-    assert "one-sided" in views.book_line(Monitor(source.book))
+    assert "one-sided" in text_display.book_line(Monitor(source.book))
 
 
 @pytest.mark.parametrize("depth", ["25", "200"])
@@ -163,7 +163,7 @@ def test_json_from_a_live_connection_leaves_no_change_out(depth: str) -> None:
 def test_lines_are_throttled_and_tell_a_stale_books_reason(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(views, "_LINES_EVERY_S", 0.01)
+    monkeypatch.setattr(text_display, "_LINES_EVERY_S", 0.01)
     source, printed = Source(), Printed(capsys)
 
     async def act() -> None:

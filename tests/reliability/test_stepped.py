@@ -6,7 +6,7 @@ import pytest
 from picows import WSMsgType
 
 from depthwire.venue import Fault
-from depthwire.venue.server import faulty_line
+from depthwire.venue.server import fault_injector
 from tests.reliability.damage import DAMAGES
 from tests.reliability.shard import Plan
 from tests.reliability.stepped import SteppedShard, soaked
@@ -39,7 +39,7 @@ def test_what_arrives_damaged_leaves_no_book_live_and_no_stream_without_an_error
 
     def suffer_so(self: WatchedLine, fault: Fault | None, topic: str, raw: bytes, kind: WSMsgType) -> None:
         if fault is Fault.CORRUPT:
-            self._write(faulty_line._encoded(DAMAGES[damage](raw), kind))
+            self._write(fault_injector._encoded(DAMAGES[damage](raw), kind))
         else:
             suffer(self, fault, topic, raw, kind)
 

@@ -18,7 +18,7 @@ from depthwire.venue import Fault, MarketFrame, Venue
 from depthwire.venue.frames.private_frames import PrivateFrame, PrivateTopic
 from depthwire.venue.market.market import Category, Dialect, PublicTopic
 from depthwire.venue.server.connection import Connection
-from depthwire.venue.server.faulty_line import FaultyLine
+from depthwire.venue.server.fault_injector import FaultyLine
 from tests.reliability import digest
 from tests.reliability.damage import is_damaged, payload_of
 from tests.reliability.rules import Numbers

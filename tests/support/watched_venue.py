@@ -19,7 +19,7 @@ from depthwire.feed.live_book import LiveBook
 from depthwire.feed.streams import EventStream
 from depthwire.settings import Settings
 from depthwire.venue import DemoTrader, Fault, Faults, MarketFrame, SyntheticMarket, Venue, WirePairs
-from depthwire.venue.frames.wire_book import WireFields
+from depthwire.venue.frames.topic_states import WireFields
 
 KEY, SECRET = "key", "hush-hush"
 CALM = Settings(backoff_first_s=0.005, backoff_cap_s=0.02)

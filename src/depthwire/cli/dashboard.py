@@ -14,11 +14,11 @@ from rich.text import Text
 
 from depthwire.bybit.accounts import View as AccountView
 from depthwire.bybit.instrument import Instrument
-from depthwire.cli.candles import Candles, Kline
+from depthwire.cli.book_stats import Monitor
+from depthwire.cli.candle_table import Candles, Kline
 from depthwire.cli.events import error_line
-from depthwire.cli.instrument_view import InstrumentTable
-from depthwire.cli.ladder_view import Ladders
-from depthwire.cli.monitor import Monitor
+from depthwire.cli.instrument_table import InstrumentTable
+from depthwire.cli.ladders import Ladders
 from depthwire.cli.tables import AccountTable, Tape
 from depthwire.errors import DepthwireError
 

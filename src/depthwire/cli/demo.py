@@ -5,10 +5,10 @@ import asyncio
 from collections.abc import Sequence
 
 from depthwire.book.types import BookState
+from depthwire.cli.book_stats import LATENCY_NOTE, Monitor
 from depthwire.cli.command import FAILURE, OK, Command, add_seconds, run_for, run_until_signalled
-from depthwire.cli.monitor import LATENCY_NOTE, Monitor
 from depthwire.cli.output import say, table, write
-from depthwire.cli.views import top_texts
+from depthwire.cli.text_display import top_texts
 from depthwire.cli.watch import chosen_view
 from depthwire.client import connect
 from depthwire.venue import SyntheticMarket, Venue

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from depthwire.bybit.accounts import View as AccountView
 from depthwire.cli.cells import Cell, Cells, cell_text, cells
-from depthwire.cli.ladder_view import aligned
+from depthwire.cli.ladders import aligned
 
 _KEPT: Final = 200  # more than a terminal has lines
 _LINES_BESIDE_ROWS: Final = 2

@@ -3,12 +3,12 @@
 import argparse
 import sys
 
+from depthwire.cli.book_stats import LATENCY_NOTE
 from depthwire.cli.command import OK, Command, add_seconds, run_for, run_until_signalled, together
-from depthwire.cli.follow import View, follow, subscribed
-from depthwire.cli.monitor import LATENCY_NOTE
+from depthwire.cli.display import View, follow, subscribed
 from depthwire.cli.output import say
 from depthwire.cli.targets import KEY_NOTE, add_simulation, add_targets, dialect_of, simulated_url, topics_of
-from depthwire.cli.views import JsonView, LineView
+from depthwire.cli.text_display import JsonView, LineView
 from depthwire.client import connect
 
 _DETAILS = f"""\

@@ -6,11 +6,11 @@
                  │  └── clearing             who owes whom
               listing ── exchange            what is told of it, when
                             │
-    tape ────────────────► server ─► connection ─► faulty_line ─► sockets
+    tape ────────────────► server ─► connection ─► fault_injector ─► sockets
                             └───────── faults ─────────┘
 """
 
-from depthwire.venue.frames.wire_book import WireBook, WirePairs
+from depthwire.venue.frames.topic_states import WireBook, WirePairs
 from depthwire.venue.market.accounts import Account, Balance
 from depthwire.venue.market.demo_trader import DemoTrader
 from depthwire.venue.market.exchange import Exchange

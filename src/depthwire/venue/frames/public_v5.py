@@ -11,16 +11,16 @@ from typing import Any
 import msgspec
 
 from depthwire.bybit.topics import CANDLE_INTERVALS
-from depthwire.venue.market.book_view import BookView, LevelChange
+from depthwire.venue.market.book_publisher import BookView, LevelChange
 from depthwire.venue.market.candles import Candle
 from depthwire.venue.market.instruments import Instrument, plain
 from depthwire.venue.market.liquidations import Liquidation
 from depthwire.venue.market.market import Category, MarketFrame, PublicTopic
 from depthwire.venue.market.matching import BUY, SELL
+from depthwire.venue.market.public_trades import NumberedTrade
 from depthwire.venue.market.stats import FUNDING_H, FUNDING_RATE_E6, HOUR_NS, change_e6, funding_hour
-from depthwire.venue.market.symbol import Symbol
-from depthwire.venue.market.trade_tape import NumberedTrade
-from depthwire.venue.market.view import EventView, View
+from depthwire.venue.market.symbol_data import Symbol
+from depthwire.venue.market.topic_publisher import EventView, View
 
 BOOK_PACES_MS = {1: 10, 50: 20, 200: 100, 1000: 200}
 """Depths of the book topics, and how often each is pushed at most."""

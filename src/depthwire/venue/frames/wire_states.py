@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from depthwire.bybit.topics import split_topic
 from depthwire.venue.frames import public_v2, public_v5
-from depthwire.venue.frames.wire_book import WireBook, WireFields, WireLastTrade, WirePairs, WireState
+from depthwire.venue.frames.topic_states import WireBook, WireFields, WireLastTrade, WirePairs, WireState
 from depthwire.venue.market.market import Category, PublicTopic
 
 _STATES: Mapping[str, Callable[[PublicTopic], WireState]] = {

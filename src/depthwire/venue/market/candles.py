@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from depthwire.bybit.topics import CANDLE_INTERVALS
 from depthwire.venue.market.instruments import Instrument
-from depthwire.venue.market.trade_tape import Print
+from depthwire.venue.market.public_trades import Print
 
 _DAY_S = 86_400
 _MONDAY_S = 4 * _DAY_S  # the epoch was a Thursday

@@ -5,10 +5,10 @@ from contextlib import suppress
 from decimal import Decimal
 
 from depthwire.venue.market.accounts import Account
-from depthwire.venue.market.desk import Desk
 from depthwire.venue.market.exchange import Exchange
 from depthwire.venue.market.matching import TimeInForce
 from depthwire.venue.market.orders import SIDES, OrderRejected
+from depthwire.venue.market.trading_engine import Desk
 
 _INTERVAL_MS = 100
 _QUOTES = 4  # a side

@@ -8,13 +8,13 @@ from decimal import Decimal
 from depthwire.bybit.topics import split_topic
 from depthwire.venue.frames.private_frames import PrivateFrame, private_frames
 from depthwire.venue.market.accounts import Account, Holder, checked_deposit
+from depthwire.venue.market.background_traders import Habits
 from depthwire.venue.market.clearing import Clearing
-from depthwire.venue.market.crowd import Habits
-from depthwire.venue.market.desk import Desk
 from depthwire.venue.market.instruments import Instrument, utc_text
-from depthwire.venue.market.listing import Listing
 from depthwire.venue.market.market import Category, Dialect, MarketFrame, PublicTopic, Tick
 from depthwire.venue.market.orders import Number
+from depthwire.venue.market.symbol_publisher import Listing
+from depthwire.venue.market.trading_engine import Desk
 
 STEP_NS = 20_000_000
 _JITTER_NS = 800_000

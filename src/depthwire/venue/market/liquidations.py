@@ -4,8 +4,8 @@ import math
 import random
 from typing import NamedTuple
 
+from depthwire.venue.market.background_traders import Habits, Match
 from depthwire.venue.market.contracts import MAINTENANCE_RATE
-from depthwire.venue.market.crowd import Habits, Match
 from depthwire.venue.market.instruments import Instrument
 from depthwire.venue.market.market import Category
 from depthwire.venue.market.matching import BUY, SELL, Matcher, Order, TimeInForce

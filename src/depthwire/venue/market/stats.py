@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from depthwire.venue.market.instruments import Instrument
-from depthwire.venue.market.trade_tape import Print
+from depthwire.venue.market.public_trades import Print
 
 _HOUR_MIN = 60
 _DAY_MIN = 24 * _HOUR_MIN

@@ -3,11 +3,11 @@
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from depthwire.venue.market.crowd import Habits
+from depthwire.venue.market.background_traders import Habits
 from depthwire.venue.market.exchange import Exchange, insurance_topic
 from depthwire.venue.market.instruments import Instrument
-from depthwire.venue.market.listing import topics_of
 from depthwire.venue.market.market import Category, MarketFrame, PublicTopic
+from depthwire.venue.market.symbol_publisher import topics_of
 
 _LISTED = (
     (

@@ -11,8 +11,8 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 from depthwire.venue.frames.private_frames import PrivateTopic
 from depthwire.venue.market.accounts import Account
 from depthwire.venue.market.market import PublicTopic
+from depthwire.venue.server.fault_injector import FaultyLine
 from depthwire.venue.server.faults import Faults, Moment
-from depthwire.venue.server.faulty_line import FaultyLine
 from depthwire.venue.server.requests import Request, Service, TopicRefused, decode_request
 from depthwire.venue.server.sign_in import SignInRefused, VenueClock, account_for
 

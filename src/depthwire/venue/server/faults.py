@@ -1,6 +1,6 @@
 """What goes wrong at the venue, when, and how often: a seeded plan, drawn from at each moment at which a fault may be.
 
-How a fault on a connection is carried out is `depthwire.venue.server.faulty_line`'s affair.
+How a fault on a connection is carried out is `depthwire.venue.server.fault_injector`'s affair.
 """
 
 import random

@@ -29,7 +29,7 @@ from depthwire.errors import TopicError
 from depthwire.runtime.socket_log import SocketLog
 from depthwire.tape import Pace
 from depthwire.venue.frames.private_frames import PrivateFrame, PrivateTopic
-from depthwire.venue.frames.wire_book import WireBook, WirePairs, WireState
+from depthwire.venue.frames.topic_states import WireBook, WirePairs, WireState
 from depthwire.venue.frames.wire_states import state_of
 from depthwire.venue.market.accounts import Account
 from depthwire.venue.market.exchange import DEPOSITS, Exchange

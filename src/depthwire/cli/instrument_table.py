@@ -10,7 +10,7 @@ from depthwire.book.types import BookState
 from depthwire.bybit.instrument import Instrument
 from depthwire.cli.cells import cell_text
 from depthwire.cli.events import changed_values, exact_values
-from depthwire.cli.ladder_view import STATE_STYLES
+from depthwire.cli.ladders import STATE_STYLES
 
 _FIELD_CELLS: Final = 52
 _CHANGED: Final = "bold yellow"

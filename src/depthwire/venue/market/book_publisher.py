@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 
 from depthwire.venue.market.market import MarketFrame, PublicTopic
 from depthwire.venue.market.matching import BUY, SELL, Matcher
-from depthwire.venue.market.view import View
+from depthwire.venue.market.topic_publisher import View
 
 
 class LevelChange(NamedTuple):

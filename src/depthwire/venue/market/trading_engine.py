@@ -5,8 +5,8 @@ from dataclasses import replace
 from decimal import Decimal
 
 from depthwire.venue.market.accounts import Account
+from depthwire.venue.market.background_traders import Crowd, Habits
 from depthwire.venue.market.clearing import Clearing, account_of
-from depthwire.venue.market.crowd import Crowd, Habits
 from depthwire.venue.market.instruments import Instrument
 from depthwire.venue.market.liquidations import Liquidation, MarginCalls
 from depthwire.venue.market.matching import BUY, SELL, Matcher, Order, TimeInForce, Trade
@@ -21,7 +21,7 @@ from depthwire.venue.market.orders import (
     ticks_in,
 )
 from depthwire.venue.market.positions import Position
-from depthwire.venue.market.trade_tape import Print
+from depthwire.venue.market.public_trades import Print
 
 _MARKET_REACH = Decimal("0.03")  # how far from the last price a market order goes
 _MOST_ORDERS = 500

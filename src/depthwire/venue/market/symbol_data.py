@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from depthwire.venue.market.candles import Candles
-from depthwire.venue.market.desk import Desk
 from depthwire.venue.market.matching import BUY, SELL
+from depthwire.venue.market.public_trades import TradeTape
 from depthwire.venue.market.stats import Stats
-from depthwire.venue.market.trade_tape import TradeTape
+from depthwire.venue.market.trading_engine import Desk
 
 _STATS_MS, _CANDLES_MS = 100, 1000
 

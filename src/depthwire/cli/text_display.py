@@ -11,6 +11,7 @@ import msgspec
 from depthwire.book.types import BookState
 from depthwire.bybit.accounts import View as AccountView
 from depthwire.bybit.instrument import Instrument
+from depthwire.cli.book_stats import Monitor
 from depthwire.cli.command import together
 from depthwire.cli.events import (
     error_line,
@@ -21,7 +22,6 @@ from depthwire.cli.events import (
     instrument_object,
     wire_fields,
 )
-from depthwire.cli.monitor import Monitor
 from depthwire.cli.output import plain, price_text, sequences, size_text, write
 from depthwire.errors import DepthwireError
 from depthwire.feed.live_book import LiveBook

@@ -3,8 +3,8 @@
 import pytest
 
 from depthwire.bybit.v2.dialect import INVERSE
-from depthwire.cli import monitor as monitor_module
-from depthwire.cli.monitor import Latency, Monitor
+from depthwire.cli import book_stats
+from depthwire.cli.book_stats import Latency, Monitor
 from depthwire.cli.replay import Replay
 
 TOPIC = "orderBookL2_25.BTCUSD"
@@ -21,7 +21,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(monitor_module, "time", clock)
+    monkeypatch.setattr(book_stats, "time", clock)
     return clock
 
 
@@ -75,7 +75,7 @@ def test_rate_and_latency_are_those_of_the_window(clock: Clock) -> None:
 
 
 def test_a_window_too_full_to_keep_still_knows_its_rate(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(monitor_module, "_MOST_SAMPLES", 100)
+    monkeypatch.setattr(book_stats, "_MOST_SAMPLES", 100)
     source = Source(clock)
     monitor = Monitor(source.book, window_s=10)
     for _ in range(1000):

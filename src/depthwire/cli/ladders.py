@@ -8,9 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from depthwire.book.types import BookSnapshot, BookState
-from depthwire.cli.monitor import LATENCY_NOTE, Monitor
+from depthwire.cli.book_stats import LATENCY_NOTE, Monitor
 from depthwire.cli.output import price_text, size_text
-from depthwire.cli.views import measures, top_texts
+from depthwire.cli.text_display import measures, top_texts
 
 _LINES_BESIDE_LEVELS = 4  # of a ladder
 _LEAST_LEVELS = 1

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator
 
 from depthwire.bybit.topics import split_topic
 from depthwire.venue.frames import public_v2, public_v5
-from depthwire.venue.market.desk import Desk
 from depthwire.venue.market.instruments import Instrument
 from depthwire.venue.market.market import Category, Dialect, MarketFrame, PublicTopic
-from depthwire.venue.market.symbol import Symbol
-from depthwire.venue.market.view import STEP_MS, EventView, View
+from depthwire.venue.market.symbol_data import Symbol
+from depthwire.venue.market.topic_publisher import STEP_MS, EventView, View
+from depthwire.venue.market.trading_engine import Desk
 
 
 class Listing:

@@ -10,7 +10,7 @@ from depthwire.bybit.accounts import AccountStream
 from depthwire.bybit.accounts import View as AccountView
 from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.topics import Topic
-from depthwire.cli.monitor import Monitor
+from depthwire.cli.book_stats import Monitor
 from depthwire.client import Client
 from depthwire.errors import DepthwireError
 from depthwire.feed.live_book import LiveBook
