@@ -26,8 +26,8 @@ from depthwire.client import Client
 from depthwire.feed.live_book import LiveBook
 from depthwire.settings import Settings
 from depthwire.tape import TapeReader
-from depthwire.venue import Category, Dialect, PublicTopic, WirePairs
-from depthwire.venue.frames.wire_states import state_of
+from depthwire.venue import Category, Dialect, PublicTopic, V5WireBook
+from depthwire.venue.frames.topic_states import new_state
 from tests.support.cli_process import BOUND_S, NEEDS_SIGNALS, started, synthetic, tape_lines, urls, venue, write_tape
 from tests.support.plain_client import PlainClient, run, until
 
@@ -123,7 +123,7 @@ class Books:
         for dialect, topics in TOPICS.items():
             witness = await process.witness(dialect)
             witness.send({"op": "subscribe", "args": [topic.name for topic in topics], "req_id": "1"})
-            theirs = {topic.name: state_of(topic) for topic in topics}
+            theirs = {topic.name: new_state(topic) for topic in topics}
             compared = dict.fromkeys(theirs, 0)
             while min(compared.values()) < COMPARED:
                 raw = await witness.receive()
@@ -145,7 +145,7 @@ class Books:
 
 def shown(book: Any) -> tuple[Key, Sides]:
     """Sequence and levels of the venue's own kind of book."""
-    if isinstance(book, WirePairs):
+    if isinstance(book, V5WireBook):
         sides = tuple({float(price): float(size) for price, size in side.items()} for side in (book.bids, book.asks))
         return (book.seq, book.u), sides
     by_side: dict[str, dict[float, float]] = {"Buy": {}, "Sell": {}}

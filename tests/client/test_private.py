@@ -112,7 +112,7 @@ def test_orders_live_and_die_in_the_view(dialect: str) -> None:
             orders, positions = await client.orders(), await client.positions()
             stops, executions = await client.stop_orders(), await client.executions()
             account = venue.account(KEY)
-            venue.exchange.desks[symbol]
+            venue.exchange.engines[symbol]
             book = await client.book(symbol)
             assert book.best_bid is not None
             resting = account.submit(symbol, "Buy", qty, Decimal(str(book.best_bid)) - 100)

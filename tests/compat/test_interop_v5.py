@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 import depthwire
-from depthwire.feed.live_book import LiveBook
-from depthwire.venue import Account, Category, Dialect, PublicTopic, SyntheticMarket, Venue, WirePairs
+from depthwire.feed.channel import LiveBook
+from depthwire.venue import Account, Category, Dialect, PublicTopic, SyntheticMarket, V5WireBook, Venue
 from tests.support.plain_client import PlainClient, run, until
 
 PYTHON = os.environ.get("DEPTHWIRE_INTEROP_V5", "")
@@ -137,7 +137,7 @@ def heard(venue: Venue, *wanted: PublicTopic) -> Callable[[], bool]:
 def caught_up(venue: Venue, truth: dict[Category, Ours]) -> bool:
     """Whether we know the venue's books of this moment."""
     books = {topic.category: book for topic, book in venue.books.items() if book.is_live}
-    return all(isinstance(book, WirePairs) and book.u in truth[category].by_u for category, book in books.items())
+    return all(isinstance(book, V5WireBook) and book.u in truth[category].by_u for category, book in books.items())
 
 
 def levels(pairs: list[Any], sign: int) -> list[tuple[D, float]]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from depthwire import tape
-from depthwire.venue.frames.wire_states import state_of
+from depthwire.venue.frames.topic_states import new_state
 from depthwire.venue.market.market import Category, Dialect, PublicTopic
 
 BOOKS = ("orderBook", "orderbook.")
@@ -63,8 +63,8 @@ def snapshots_before(topic: str, raws: list[bytes]) -> list[bytes]:
     else:
         is_list = isinstance(msgspec.json.decode(raws[0])["data"], list)
         dialect, category = Dialect.V2, Category.INVERSE if is_list else Category.LINEAR
-    state = state_of(PublicTopic(dialect, category, topic))
-    assert state is not None, f"{topic} is not a book topic"
+    state = new_state(PublicTopic(dialect, category, topic))
+    assert state is not None, f"{topic} is no book topic"
     found = []
     for raw in raws:
         found.append(state.snapshot() if state.is_live else b"")

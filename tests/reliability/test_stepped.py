@@ -10,7 +10,7 @@ from depthwire.venue.server import fault_injector
 from tests.reliability.damage import DAMAGES
 from tests.reliability.shard import Plan
 from tests.reliability.stepped import SteppedShard, soaked
-from tests.reliability.truth import WatchedLine
+from tests.reliability.truth import WatchedInjector
 
 SHORT = Plan(frames=600, checkpoints=25, seed=3, minutes=1.0, each_fault=0, one_line=1, two_lines=1)
 LONG = Plan(frames=5_000, checkpoints=125, seed=1, minutes=1.0, each_fault=0, one_line=1, two_lines=1)
@@ -35,15 +35,15 @@ class Damaging(SteppedShard):
 def test_what_arrives_damaged_leaves_no_book_live_and_no_stream_without_an_error(
     damage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    suffer = WatchedLine._suffer
+    suffer = WatchedInjector._suffer
 
-    def suffer_so(self: WatchedLine, fault: Fault | None, topic: str, raw: bytes, kind: WSMsgType) -> None:
+    def suffer_so(self: WatchedInjector, fault: Fault | None, topic: str, raw: bytes, kind: WSMsgType) -> None:
         if fault is Fault.CORRUPT:
             self._write(fault_injector._encoded(DAMAGES[damage](raw), kind))
         else:
             suffer(self, fault, topic, raw, kind)
 
-    monkeypatch.setattr(WatchedLine, "_suffer", suffer_so)
+    monkeypatch.setattr(WatchedInjector, "_suffer", suffer_so)
     shard = Damaging(SHORT)
     figures = soaked(shard)
     assert figures["defects"] == []

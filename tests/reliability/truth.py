@@ -18,7 +18,7 @@ from depthwire.venue import Fault, MarketFrame, Venue
 from depthwire.venue.frames.private_frames import PrivateFrame, PrivateTopic
 from depthwire.venue.market.market import Category, Dialect, PublicTopic
 from depthwire.venue.server.connection import Connection
-from depthwire.venue.server.fault_injector import FaultyLine
+from depthwire.venue.server.fault_injector import FaultInjector
 from tests.reliability import digest
 from tests.reliability.damage import is_damaged, payload_of
 from tests.reliability.rules import Numbers
@@ -168,22 +168,22 @@ class Damaged(NamedTuple):
     topic: str
 
 
-class WatchedLine(FaultyLine):
-    """A connection that reports which frames a fault hits."""
+class WatchedInjector(FaultInjector):
+    """Says whose frames suffer what."""
 
     def __init__(self, transport: WSTransport, venue: "WatchedVenue", connection: Connection) -> None:
         super().__init__(transport, venue.faults)
         self._venue, self._connection = venue, connection
 
     def send(self, raw: bytes, kind: WSMsgType) -> None:
-        """See `FaultyLine.send`."""
+        """See `FaultInjector.send`."""
         self._venue.speaks_to = self._connection
         if raw.find(b'"type":"snapshot"', 0, HEAD) >= 0:
             self._venue.greeted(raw)
         super().send(raw, kind)
 
     def _write(self, frame: bytes, pause_s: float = 0.0) -> None:
-        """See `FaultyLine._write`."""
+        """See `FaultInjector._write`."""
         self._venue.writes(frame)
         super()._write(frame, pause_s)
 
@@ -225,7 +225,7 @@ class WatchedVenue(Venue):
 
     def connected(self, connection: Connection) -> None:
         """See `Venue.connected`."""
-        connection._line = WatchedLine(connection.transport, self, connection)
+        connection._line = WatchedInjector(connection.transport, self, connection)
         super().connected(connection)
 
     def gone(self, connection: Connection) -> None:

@@ -18,8 +18,8 @@ from depthwire.client import Client
 from depthwire.feed.live_book import LiveBook
 from depthwire.feed.streams import EventStream
 from depthwire.settings import Settings
-from depthwire.venue import DemoTrader, Fault, Faults, MarketFrame, SyntheticMarket, Venue, WirePairs
-from depthwire.venue.frames.topic_states import WireFields
+from depthwire.venue import DemoTrader, Fault, Faults, MarketFrame, SyntheticMarket, V5WireBook, Venue
+from depthwire.venue.frames.topic_states import FieldsState
 
 KEY, SECRET = "key", "hush-hush"
 CALM = Settings(backoff_first_s=0.005, backoff_cap_s=0.02)
@@ -88,7 +88,7 @@ def is_snapshot(raw: bytes) -> bool:
 
 def shown(book: Any) -> tuple[int, Any]:
     """The sequence of a venue's book, and its bids and asks: price to size."""
-    if isinstance(book, WirePairs):
+    if isinstance(book, V5WireBook):
         return book.seq, tuple(
             {float(price): float(size) for price, size in pairs.items()} for pairs in (book.bids, book.asks)
         )
@@ -112,7 +112,7 @@ class WatchedVenue(Venue):
         self.truth.raws.add(frame.raw)
         if book := self.books.get(frame.topic):
             self.truth.add_frame(name, frame.raw, book)
-        elif isinstance(state := self._states.get(frame.topic), WireFields):
+        elif isinstance(state := self._states.get(frame.topic), FieldsState):
             raw = state.snapshot()
             told = json.loads(raw)
             self.truth.fields[name, int(told["timestamp_e6"]) if "timestamp_e6" in told else told["ts"] * 1000] = raw

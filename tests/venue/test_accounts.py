@@ -36,7 +36,7 @@ class Floor:
         market = SyntheticMarket(seed, start_ns=START_NS)
         self.exchange: Exchange = market.open()
         for topic in topics_of(market, Dialect.V2):
-            self.exchange.want(topic)
+            self.exchange.publish(topic)
         self.told: list[tuple[PrivateTopic, bytes]] = []
         self.public: list[Any] = []
         self.exchange.listen(self._listen)
@@ -53,7 +53,7 @@ class Floor:
             self.public += tick.frames
 
     def best(self, symbol: str, side: str) -> D:
-        return self.exchange.desks[symbol].best(side)
+        return self.exchange.engines[symbol].best(side)
 
     def frames(self, account: Account, topic: str, category: str = "inverse") -> list[Any]:
         return [
@@ -130,7 +130,7 @@ def test_a_market_order_takes_the_best_price_and_pays_the_fee(floor: Floor, acco
 def test_a_maker_is_paid_once_those_before_it_are_filled(floor: Floor, account: Account) -> None:
     whale = floor.exchange.account("whale", deposits=WHALE)
     price = floor.best("ETHUSD", "Buy")
-    bids = floor.exchange.desks["ETHUSD"].matcher.bids
+    bids = floor.exchange.engines["ETHUSD"].matcher.bids
     before = bids.levels[bids.keys[0]].lots
     order = account.submit("ETHUSD", "Buy", 10, price, time_in_force="PostOnly")
     assert (order.status, account.orders) == ("New", {order.order_id: order})
@@ -285,7 +285,7 @@ def test_closing_orders_are_never_more_than_the_position(floor: Floor, account: 
 
 @pytest.mark.parametrize(("side", "push"), [("Buy", "Buy"), ("Sell", "Sell"), ("Buy", "Sell"), ("Sell", "Buy")])
 def test_a_conditional_order_waits_for_the_last_price(floor: Floor, account: Account, side: str, push: str) -> None:
-    last = floor.exchange.desks["BTCUSD"].last_price
+    last = floor.exchange.engines["BTCUSD"].last_price
     trigger = last + SIGNS[push] * 20
     stop = account.submit("BTCUSD", side, 100, order_type="Market", trigger_price=trigger)
     assert (stop.status, account.stop_orders, account.orders) == ("Untriggered", {stop.order_id: stop}, {})
@@ -295,8 +295,8 @@ def test_a_conditional_order_waits_for_the_last_price(floor: Floor, account: Acc
     )
     assert stop.cum_exec_value > 0
     assert account.stop_orders == {}
-    desk = floor.exchange.desks["BTCUSD"]
-    assert any(SIGNS[push] * (desk.instrument.price_of(trade.tick) - trigger) >= 0 for trade in desk.trades)
+    engine = floor.exchange.engines["BTCUSD"]
+    assert any(SIGNS[push] * (engine.instrument.price_of(trade.tick) - trigger) >= 0 for trade in engine.trades)
     assert account.positions["BTCUSD", side].size == 100
     stops = floor.frames(account, "stop_order")
     assert [entry["order_status"] for entry in stops] == ["Untriggered", "Triggered"]
@@ -310,7 +310,7 @@ def test_a_conditional_order_waits_for_the_last_price(floor: Floor, account: Acc
 
 
 def test_a_conditional_order_can_be_cancelled_and_not_be_at_the_last_price(floor: Floor, account: Account) -> None:
-    last = floor.exchange.desks["BTCUSD"].last_price
+    last = floor.exchange.engines["BTCUSD"].last_price
     with pytest.raises(OrderRejected, match="trigger_price invalid"):
         account.submit("BTCUSD", "Buy", 100, order_type="Market", trigger_price=last)
     stop = account.submit("BTCUSD", "Buy", 100, 60_000, trigger_price=last + 100)
@@ -325,7 +325,7 @@ def test_take_profit_and_stop_loss_end_the_position_and_each_other(
     floor: Floor, account: Account, symbol: str, side: str, end: str
 ) -> None:
     away = SIGNS[side] * 30
-    last = floor.exchange.desks[symbol].last_price
+    last = floor.exchange.engines[symbol].last_price
     qty = 100 if symbol == "BTCUSD" else "0.1"
     account.submit(symbol, side, qty, order_type="Market", take_profit=last + away, stop_loss=last - away)
     assert {stop.stop_order_type: stop.trigger_price for stop in account.stop_orders.values()} == {
@@ -382,8 +382,8 @@ def test_a_position_without_margin_is_liquidated(floor: Floor, account: Account,
     (frame,) = (json.loads(raw) for _, topic, raw in floor.public if topic.name == f"liquidation.{symbol}")
     told = frame["data"]
     assert (told["symbol"], told["side"], D(told["price"]), D(told["qty"])) == (symbol, side, bust, size)
-    assert floor.exchange.clearing.fund.held(position.instrument).lots == 0
-    assert floor.exchange.clearing.fund.balances[coin] != 1000
+    assert floor.exchange.clearing.insurance_fund.position(position.instrument).lots == 0
+    assert floor.exchange.clearing.insurance_fund.balances[coin] != 1000
     floor.check_money()
 
 
@@ -405,9 +405,9 @@ def trade_at_random(floor: Floor, seed: int, orders: int) -> None:
     rng = random.Random(seed)
     accounts = [floor.exchange.account("a"), floor.exchange.account("b", deposits=WHALE)]
     for _ in range(orders):
-        account, desk = rng.choice(accounts), rng.choice(list(floor.exchange.desks.values()))
+        account, engine = rng.choice(accounts), rng.choice(list(floor.exchange.engines.values()))
         side, is_market = rng.choice(["Buy", "Sell"]), rng.random() < 0.3
-        tick, best = desk.instrument.tick_size, desk.best(side)
+        tick, best = engine.instrument.tick_size, engine.best(side)
         size = rng.randint(1, 3000) * (300 if account.key == "b" and rng.random() < 0.15 else 1)
         order: dict[str, Any] = {
             "reduce_only": rng.random() < 0.15,
@@ -420,9 +420,9 @@ def trade_at_random(floor: Floor, seed: int, orders: int) -> None:
             order["time_in_force"] = rng.choice(["GoodTillCancel", "PostOnly", "FillOrKill", "ImmediateOrCancel"])
         with suppress(OrderRejected):
             account.submit(
-                desk.instrument.symbol,
+                engine.instrument.symbol,
                 side,
-                desk.instrument.qty_of(size),
+                engine.instrument.qty_of(size),
                 order_type="Market" if is_market else "Limit",
                 **order,
             )
@@ -435,7 +435,7 @@ def trade_at_random(floor: Floor, seed: int, orders: int) -> None:
 def check_books(floor: Floor) -> None:
     """Positions, orders and margins agree with each other."""
     for account in floor.exchange.accounts.values():
-        for position in account.all_held():
+        for position in account.all_positions():
             assert position.lots >= 0
             assert (position.sign != 0) == (position.lots > 0) == (position.value > 0)
             closing = [
@@ -447,11 +447,11 @@ def check_books(floor: Floor) -> None:
         for order in account.orders.values():
             assert order.status in ("New", "PartiallyFilled")
             assert order.leaves == order.lots - order.cum_lots > 0
-            assert floor.exchange.desks[order.symbol].matcher.stands(order)
-    for desk in floor.exchange.desks.values():
+            assert floor.exchange.engines[order.symbol].matcher.is_resting(order)
+    for engine in floor.exchange.engines.values():
         stands = [
             order
-            for side in (desk.matcher.bids, desk.matcher.asks)
+            for side in (engine.matcher.bids, engine.matcher.asks)
             for level in side.levels.values()
             for order in level.queue
             if isinstance(order, AccountOrder)
@@ -460,7 +460,7 @@ def check_books(floor: Floor) -> None:
             order_id: order
             for account in floor.exchange.accounts.values()
             for order_id, order in account.orders.items()
-            if order.symbol == desk.instrument.symbol
+            if order.symbol == engine.instrument.symbol
         }
         assert {order.order_id: order for order in stands} == known
 
@@ -509,7 +509,7 @@ def test_the_private_frames_tell_the_whole_truth() -> None:
             (entry["symbol"], entry.get("position_idx", 0)): (D(entry["size"]), D(entry["cum_realised_pnl"]))
             for entry in floor.frames(account, "position", category)
         }
-        for position in account.all_held():
+        for position in account.all_positions():
             if position.instrument.category == category and position.sequence:
                 index = position.index if category == "inverse" else str(position.index)
                 assert positions[position.symbol, index] == (position.size, position.cum_realised_pnl)
@@ -530,7 +530,7 @@ def test_a_liquidation_in_the_crowd_takes_accounts_orders_as_any_order_does(monk
     account = floor.exchange.account("maker", deposits=WHALE)
     for symbol in ("BTCUSD", "ETHUSD", "BTCUSDT"):
         for side, sign in SIGNS.items():
-            tick = floor.exchange.desks[symbol].instrument.tick_size
+            tick = floor.exchange.engines[symbol].instrument.tick_size
             account.submit(symbol, side, 1, floor.best(symbol, side) - sign * tick)
     floor.public.clear()
     floor.run(20)

@@ -46,7 +46,7 @@ def test_the_best_price_trades_first_and_the_rest_stands(sign: int) -> None:
     matcher = book_against(sign, (103, 5), (101, 7), (102, 1))
     order = Order(sign, mirrored(sign, 102), 10)
     assert submit(matcher, order) == [(mirrored(sign, 101), 7), (mirrored(sign, 102), 1)]
-    assert (order.leaves, matcher.stands(order)) == (2, True)
+    assert (order.leaves, matcher.is_resting(order)) == (2, True)
     assert resting(matcher, sign) == [(mirrored(sign, 102), 2)]
     assert resting(matcher, -sign) == [(mirrored(sign, 103), 5)]
 
@@ -58,7 +58,7 @@ def test_at_one_price_the_earliest_trades_first(sign: int) -> None:
         submit(matcher, maker)
     met = [(trade.maker, trade.lots) for trade in matcher.submit(Order(sign, 100, 8))]
     assert met == [(makers[0], 3), (makers[1], 4), (makers[2], 1)]
-    assert [matcher.stands(maker) for maker in makers] == [False, False, True]
+    assert [matcher.is_resting(maker) for maker in makers] == [False, False, True]
 
 
 def test_shrinking_keeps_the_place_in_the_queue_and_growing_loses_it(sign: int) -> None:
@@ -78,7 +78,7 @@ def test_fill_or_kill_is_whole_or_nothing(sign: int, wanted: int, trades: list[t
     before = resting(matcher, -sign)
     order = Order(sign, mirrored(sign, 102), wanted)
     assert submit(matcher, order, FOK) == [(mirrored(sign, tick), lots) for tick, lots in trades]
-    assert not matcher.stands(order)
+    assert not matcher.is_resting(order)
     if not trades:
         assert (order.leaves, resting(matcher, -sign)) == (wanted, before)
 
@@ -95,7 +95,7 @@ def test_post_only_never_takes(sign: int, tick: int, stands: bool) -> None:
     matcher = book_against(sign, (101, 7))
     order = Order(sign, mirrored(sign, tick), 3)
     assert submit(matcher, order, POST_ONLY) == []
-    assert (matcher.stands(order), order.leaves) == (stands, 3)
+    assert (matcher.is_resting(order), order.leaves) == (stands, 3)
 
 
 def test_cancelling_takes_out_what_stands_once(sign: int) -> None:

@@ -9,7 +9,7 @@ import pytest
 import depthwire
 from depthwire import errors
 from depthwire.book.types import BookState
-from depthwire.venue import Category, Dialect, PublicTopic, SyntheticMarket, Venue, WirePairs
+from depthwire.venue import Category, Dialect, PublicTopic, SyntheticMarket, V5WireBook, Venue
 from tests.support.plain_client import PlainClient, run, until
 from tests.support.reference_v5 import V5ReferenceBook
 from tests.support.sim_client import QUICK, collected, ends
@@ -119,7 +119,7 @@ def test_a_client_reads_books_trades_and_tickers() -> None:
             await until(lambda: min(book.version for book in books) > 30)
             for book in books:
                 truth = venue.books[PublicTopic(Dialect.V5, Category.OPTION, book.topic)]
-                assert isinstance(truth, WirePairs)
+                assert isinstance(truth, V5WireBook)
                 await until(lambda book=book, truth=truth: book.update_id == truth.u)  # type: ignore[misc]
             await client.unsubscribe("publicTrade.BTC", books[0].topic)
             assert await ends(trades)

@@ -341,7 +341,7 @@ def test_the_first_subscriber_of_linear_trades_is_told_the_last_one() -> None:
             venue.advance(1)
             venue.account("key").submit("BTCUSDT", "Buy", "0.007", order_type="Market")
             venue.advance(0.02)
-            last = venue.exchange.desks["BTCUSDT"].last_price
+            last = venue.exchange.engines["BTCUSDT"].last_price
             await linear.ask("subscribe", "trade.BTCUSDT")
             (trade,) = (await linear.receive_json())["data"]
             assert float(trade["price"]) == float(last)

@@ -14,7 +14,7 @@ from picows import WSCloseCode, WSHandshakeError, WSMsgType, ws_connect
 
 from depthwire.errors import TapeError, TopicError
 from depthwire.tape import Pace
-from depthwire.venue import Category, Dialect, MarketFrame, PublicTopic, SyntheticMarket, Venue, WireBook
+from depthwire.venue import Category, Dialect, MarketFrame, PublicTopic, SyntheticMarket, V2WireBook, Venue
 from depthwire.venue.server import connection, server
 from tests.support.plain_client import PlainClient, run, until
 from tests.support.reference import BUY, SELL, ReferenceBook
@@ -654,7 +654,7 @@ def test_an_unusable_frame_is_passed_on_and_the_book_waits_for_a_snapshot() -> N
             await venue.finished.wait()
             assert [await client.receive() for _ in frames] == [raw for _, raw in frames]
             (book,) = venue.books.values()
-            assert isinstance(book, WireBook)
+            assert isinstance(book, V2WireBook)
             assert (book.is_live, book.cross_seq) == (True, 2)
 
     run(main)
@@ -734,7 +734,7 @@ def test_tls(tmp_path: Path) -> None:
 
 
 def test_the_wire_book_forgives_levels_that_it_does_not_know() -> None:
-    book = WireBook(PublicTopic(Dialect.V2, Category.INVERSE, L2))
+    book = V2WireBook(PublicTopic(Dialect.V2, Category.INVERSE, L2))
     delta = (
         b'{"type":"delta","data":{"delete":[{"id":5}],"update":[{"id":6,"side":"Buy"}],"insert":[]},'
         b'"cross_seq":9,"timestamp_e6":8}'

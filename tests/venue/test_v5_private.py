@@ -161,8 +161,8 @@ def test_a_conditional_order_lives_on_the_order_topic() -> None:
         async with still() as venue:
             account = venue.account("key")
             client = await signed_in(venue, account, "order.linear")
-            desk = venue.exchange.desks["BTCUSDT"]
-            stop = account.submit("BTCUSDT", "Sell", "0.1", 60_000, trigger_price=desk.last_price + 10)
+            engine = venue.exchange.engines["BTCUSDT"]
+            stop = account.submit("BTCUSDT", "Sell", "0.1", 60_000, trigger_price=engine.last_price + 10)
             (item,) = (await client.receive_json())["data"]
             assert (item["orderId"], item["orderStatus"]) == (stop.order_id, "Untriggered")
             assert (item["stopOrderType"], item["triggerDirection"], item["triggerBy"]) == ("Stop", 1, "LastPrice")

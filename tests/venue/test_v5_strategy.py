@@ -11,7 +11,7 @@ import depthwire
 from depthwire.book.types import BookState
 from depthwire.feed.streams import EventStream
 from depthwire.settings import Settings
-from depthwire.venue import DemoTrader, SyntheticMarket, Venue, WirePairs
+from depthwire.venue import DemoTrader, SyntheticMarket, V5WireBook, Venue
 from tests.support.caught_up import caught_up
 from tests.support.plain_client import run, until
 
@@ -89,7 +89,7 @@ def test_a_market_makers_account_equals_the_venues_ledger(category: str, symbols
     run(main, bound_s=120)
 
 
-def venue_levels(book: WirePairs) -> tuple[list[tuple[D, float]], list[tuple[D, float]]]:
+def venue_levels(book: V5WireBook) -> tuple[list[tuple[D, float]], list[tuple[D, float]]]:
     bids, asks = ([(D(price), float(size)) for price, size in side.items()] for side in (book.bids, book.asks))
     return sorted(bids, reverse=True), sorted(asks)
 
@@ -115,7 +115,7 @@ def test_a_client_s_books_of_every_depth_are_the_venue_s(category: str) -> None:
                 for book in books:
                     assert book.state is BookState.LIVE
                     theirs = served[book.topic]
-                    assert isinstance(theirs, WirePairs)
+                    assert isinstance(theirs, V5WireBook)
                     shown = book.snapshot()
                     mine = tuple(
                         [(book.price(price_id), size) for price_id, size in side] for side in (shown.bids, shown.asks)
@@ -144,7 +144,7 @@ def test_one_client_holds_a_thousand_books() -> None:
             await until(lambda: all(book.update_id == served[book.topic].u for book in books))
             for book in books[::97]:
                 theirs = served[book.topic]
-                assert isinstance(theirs, WirePairs)
+                assert isinstance(theirs, V5WireBook)
                 bids, asks = venue_levels(theirs)
                 shown = book.snapshot()
                 assert [size for _, size in shown.bids] == [size for _, size in bids]

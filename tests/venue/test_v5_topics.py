@@ -199,7 +199,7 @@ def test_liquidations_are_told() -> None:
     market = SyntheticMarket(3, start_ns=START_NS)
     exchange = market.open()
     name = topic(Category.LINEAR, "allLiquidation")
-    exchange.want(name)
+    exchange.publish(name)
     ticks = exchange.ticks()
     list(next(ticks).frames)
     account = exchange.account("small", deposits={"USDT": 5_000})

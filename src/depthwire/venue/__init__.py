@@ -2,15 +2,15 @@
 
 ::
 
-    matching ◄─ desk ◄─ crowd, accounts      one symbol: who trades, who is triggered, who is liquidated
+    matching ◄─ engine ◄─ crowd, accounts      one symbol: who trades, who is triggered, who is liquidated
                  │  └── clearing             who owes whom
-              listing ── exchange            what is told of it, when
+              publisher ── exchange            what is told of it, when
                             │
     tape ────────────────► server ─► connection ─► fault_injector ─► sockets
                             └───────── faults ─────────┘
 """
 
-from depthwire.venue.frames.topic_states import WireBook, WirePairs
+from depthwire.venue.frames.topic_states import V2WireBook, V5WireBook
 from depthwire.venue.market.accounts import Account, Balance
 from depthwire.venue.market.demo_trader import DemoTrader
 from depthwire.venue.market.exchange import Exchange
@@ -39,7 +39,7 @@ __all__ = [
     "PublicTopic",
     "SyntheticMarket",
     "TapeMarket",
+    "V2WireBook",
+    "V5WireBook",
     "Venue",
-    "WireBook",
-    "WirePairs",
 ]

@@ -98,7 +98,7 @@ def positions(account: Account, instrument: Instrument) -> list[Fields]:
 
 
 def _position(account: Account, position: Position, side: str) -> Fields:
-    take_profit, stop_loss = position.guard_price("TakeProfit"), position.guard_price("StopLoss")
+    take_profit, stop_loss = position.tp_sl_price("TakeProfit"), position.tp_sl_price("StopLoss")
     closing = sum(
         (
             order.leaves_qty

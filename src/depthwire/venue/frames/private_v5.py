@@ -188,7 +188,7 @@ def position_item(account: Account, position: Position) -> Fields:
     unrealised = position.pnl_at(mark)
     margin = plain(position.margin)
     maintenance = plain(rounded(position.value * MAINTENANCE_RATE) + position.closing_fee)
-    take_profit, stop_loss = position.guard_price("TakeProfit"), position.guard_price("StopLoss")
+    take_profit, stop_loss = position.tp_sl_price("TakeProfit"), position.tp_sl_price("StopLoss")
     return {
         "positionIdx": position.index,
         "tradeMode": 1,
@@ -237,7 +237,7 @@ def wallet_item(account: Account, coins: list[str]) -> Fields:
         coin: sum(
             (
                 position.pnl_at(account.mark_price(position.symbol))
-                for position in account.all_held()
+                for position in account.all_positions()
                 if position.lots and position.instrument.coin == coin
             ),
             _ZERO,
@@ -251,7 +251,7 @@ def wallet_item(account: Account, coins: list[str]) -> Fields:
 
     def item(coin: str) -> Fields:
         wallet, available = balances[coin]
-        ever = [position for position in account.all_held() if position.instrument.coin == coin]
+        ever = [position for position in account.all_positions() if position.instrument.coin == coin]
         held = [position for position in ever if position.lots]
         margin = sum((position.margin for position in held), _ZERO)
         maintenance = sum((position.value * MAINTENANCE_RATE for position in held), _ZERO)
@@ -270,7 +270,11 @@ def wallet_item(account: Account, coins: list[str]) -> Fields:
             "unrealisedPnl": plain(marks[coin]),
             "cumRealisedPnl": plain(
                 sum(
-                    (position.cum_realised_pnl for position in account.all_held() if position.instrument.coin == coin),
+                    (
+                        position.cum_realised_pnl
+                        for position in account.all_positions()
+                        if position.instrument.coin == coin
+                    ),
                     _ZERO,
                 )
             ),

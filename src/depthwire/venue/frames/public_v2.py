@@ -11,7 +11,7 @@ import msgspec
 
 from depthwire.bybit.topics import CANDLE_INTERVALS
 from depthwire.bybit.v2.grammar import CANDLE_KINDS
-from depthwire.venue.market.book_publisher import BookView, LevelChange
+from depthwire.venue.market.book_publisher import BookPublisher, LevelChange
 from depthwire.venue.market.candles import Candle
 from depthwire.venue.market.instruments import Instrument, plain, utc_text
 from depthwire.venue.market.liquidations import Liquidation
@@ -19,15 +19,15 @@ from depthwire.venue.market.market import MarketFrame, PublicTopic
 from depthwire.venue.market.matching import BUY
 from depthwire.venue.market.public_trades import NumberedTrade
 from depthwire.venue.market.stats import FUNDING_RATE_E6, HOUR_NS, change_e6, funding_hour
-from depthwire.venue.market.symbol_data import Symbol
-from depthwire.venue.market.topic_publisher import EventView, View
+from depthwire.venue.market.symbol_data import SymbolData
+from depthwire.venue.market.topic_publisher import EventPublisher, TopicPublisher
 
 BOOK_KINDS = ("orderBookL2_25", "orderBook_200.100ms")
 INFO_KIND = "instrument_info.100ms"
 TRADE_KIND = "trade"
 _ALWAYS = ("id", "symbol", "cross_seq", "created_at", "updated_at")
 
-Make = Callable[[PublicTopic, Symbol], View]
+Make = Callable[[PublicTopic, SymbolData], TopicPublisher]
 Texts = Callable[[PublicTopic, Instrument, Sequence[Any], int], Iterator[str]]
 
 
@@ -38,7 +38,7 @@ def kinds_of(instrument: Instrument) -> dict[str, Make]:
         "orderBookL2_25": partial(_book, 20, 25),
         "orderBook_200.100ms": partial(_book, 100, 200),
         TRADE_KIND: _trade_view,
-        INFO_KIND: InfoView,
+        INFO_KIND: InstrumentInfoPublisher,
         "liquidation": partial(_events, 20, "liquidation", _liquidations),
         **{
             f"{candle}.{interval}": partial(_events, 1000, f"candle.{interval}", _candles)
@@ -47,21 +47,21 @@ def kinds_of(instrument: Instrument) -> dict[str, Make]:
     }
 
 
-def _book(pace_ms: int, depth: int, topic: PublicTopic, symbol: Symbol) -> View:
-    return BookView(topic, pace_ms, depth, symbol.matcher, _Levels(topic, symbol.instrument))
+def _book(interval_ms: int, depth: int, topic: PublicTopic, symbol: SymbolData) -> TopicPublisher:
+    return BookPublisher(topic, interval_ms, depth, symbol.matcher, _Levels(topic, symbol.instrument))
 
 
-def _events(pace_ms: int, source: str, texts: Texts, topic: PublicTopic, symbol: Symbol) -> View:
-    return EventView(topic, pace_ms, source, partial(texts, topic, symbol.instrument))
+def _events(interval_ms: int, source: str, texts: Texts, topic: PublicTopic, symbol: SymbolData) -> TopicPublisher:
+    return EventPublisher(topic, interval_ms, source, partial(texts, topic, symbol.instrument))
 
 
-def _trade_view(topic: PublicTopic, symbol: Symbol) -> View:
+def _trade_view(topic: PublicTopic, symbol: SymbolData) -> TopicPublisher:
     def standing(at_ns: int) -> Sequence[NumberedTrade]:
         """Linear tells a subscriber the last trade once more."""
         last = symbol.tape.last
         return [last] if last and symbol.instrument.is_linear else []
 
-    return EventView(topic, 100, "trade", partial(_trades, topic, symbol.instrument), standing)
+    return EventPublisher(topic, 100, "trade", partial(_trades, topic, symbol.instrument), standing)
 
 
 class _Levels:
@@ -161,12 +161,12 @@ def _candle(instrument: Instrument, candle: Candle) -> str:
     )
 
 
-class InfoView(View):
+class InstrumentInfoPublisher(TopicPublisher):
     """``instrument_info``: all fields, then those that changed. There is no funding: the rate is constant."""
 
-    def __init__(self, topic: PublicTopic, symbol: Symbol) -> None:
+    def __init__(self, topic: PublicTopic, symbol: SymbolData) -> None:
         super().__init__(topic, 100)
-        self._symbol = symbol
+        self._data = symbol
         self._told: dict[str, Any] = {}
 
     def begin(self, at_ns: int) -> Iterator[MarketFrame]:
@@ -182,20 +182,20 @@ class InfoView(View):
         if changed.issubset(_ALWAYS):
             return
         data: Any = {"update": [{name: fields[name] for name in fields if name in changed or name in _ALWAYS}]}
-        if not self._symbol.instrument.is_linear:
+        if not self._data.instrument.is_linear:
             data = {"delete": [], **data, "insert": []}
         yield self._frame("delta", data, at_ns)
 
     def _frame(self, kind: str, data: Any, at_ns: int) -> MarketFrame:
-        quoted = self._symbol.instrument.quoted
+        quoted = self._data.instrument.quoted
         return self.frame(
             at_ns,
             f'{{"topic":"{self.topic}","type":"{kind}","data":{msgspec.json.encode(data).decode()},'
-            f'"cross_seq":{quoted(self._symbol.matcher.sequence)},"timestamp_e6":{quoted(at_ns // 1000)}}}',
+            f'"cross_seq":{quoted(self._data.matcher.sequence)},"timestamp_e6":{quoted(at_ns // 1000)}}}',
         )
 
     def _fields(self, at_ns: int) -> dict[str, Any]:
-        symbol = self._symbol
+        symbol = self._data
         instrument, stats = symbol.instrument, symbol.stats
         tick_e4 = instrument.tick_e4
         bid, ask = symbol.top

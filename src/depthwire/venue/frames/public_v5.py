@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from depthwire.bybit.topics import CANDLE_INTERVALS
-from depthwire.venue.market.book_publisher import BookView, LevelChange
+from depthwire.venue.market.book_publisher import BookPublisher, LevelChange
 from depthwire.venue.market.candles import Candle
 from depthwire.venue.market.instruments import Instrument, plain
 from depthwire.venue.market.liquidations import Liquidation
@@ -19,21 +19,21 @@ from depthwire.venue.market.market import Category, MarketFrame, PublicTopic
 from depthwire.venue.market.matching import BUY, SELL
 from depthwire.venue.market.public_trades import NumberedTrade
 from depthwire.venue.market.stats import FUNDING_H, FUNDING_RATE_E6, HOUR_NS, change_e6, funding_hour
-from depthwire.venue.market.symbol_data import Symbol
-from depthwire.venue.market.topic_publisher import EventView, View
+from depthwire.venue.market.symbol_data import SymbolData
+from depthwire.venue.market.topic_publisher import EventPublisher, TopicPublisher
 
-BOOK_PACES_MS = {1: 10, 50: 20, 200: 100, 1000: 200}
+BOOK_INTERVALS_MS = {1: 10, 50: 20, 200: 100, 1000: 200}
 """Depths of the book topics, and how often each is pushed at most."""
 UNDERLYING, VOLATILITY = "60622.5", "0.5"
 """What frames of options say of their underlying, which does not move here."""
-OPTION_PACES_MS = {25: 20, 100: 100}
-BOOK_KINDS = tuple(f"orderbook.{depth}" for depth in (*BOOK_PACES_MS, *OPTION_PACES_MS))
+OPTION_INTERVALS_MS = {25: 20, 100: 100}
+BOOK_KINDS = tuple(f"orderbook.{depth}" for depth in (*BOOK_INTERVALS_MS, *OPTION_INTERVALS_MS))
 TICKER_KIND = "tickers"
 PUBLIC_KINDS = ("orderbook", "publicTrade", TICKER_KIND, "kline", "allLiquidation")
 _AGAIN_NS = 3 * 10**9  # after so long the top of the book is told once more
 _SHORT = (Category.SPOT, Category.OPTION)  # their numbers have no zeros at the end
 
-Make = Callable[[PublicTopic, Symbol], View]
+Make = Callable[[PublicTopic, SymbolData], TopicPublisher]
 Texts = Callable[[PublicTopic, Instrument, Sequence[Any], int], Iterator[str]]
 
 
@@ -41,15 +41,15 @@ def kinds_of(instrument: Instrument) -> dict[str, Make]:
     """What there is of a symbol: the kinds of topic, and what makes their views."""
     if instrument.category is Category.OPTION:
         return {
-            **{f"orderbook.{depth}": partial(_book, depth) for depth in OPTION_PACES_MS},
+            **{f"orderbook.{depth}": partial(_book, depth) for depth in OPTION_INTERVALS_MS},
             "publicTrade": partial(_events, 20, "trade", _option_trades),
-            TICKER_KIND: TickerView,
+            TICKER_KIND: TickerPublisher,
         }
     kinds: dict[str, Make] = {
-        "orderbook.1": TopView,
-        **{f"orderbook.{depth}": partial(_book, depth) for depth in BOOK_PACES_MS if depth > 1},
+        "orderbook.1": TopOfBookPublisher,
+        **{f"orderbook.{depth}": partial(_book, depth) for depth in BOOK_INTERVALS_MS if depth > 1},
         "publicTrade": partial(_events, 20, "trade", _trades),
-        TICKER_KIND: TickerView,
+        TICKER_KIND: TickerPublisher,
         **{f"kline.{interval}": partial(_kline, interval) for interval in CANDLE_INTERVALS},
     }
     if instrument.category is not Category.SPOT:
@@ -63,21 +63,21 @@ def filter_of(kind: str, instrument: Instrument) -> str:
     return instrument.symbol.partition("-")[0] if by_coin else instrument.symbol
 
 
-def _book(depth: int, topic: PublicTopic, symbol: Symbol) -> View:
+def _book(depth: int, topic: PublicTopic, symbol: SymbolData) -> TopicPublisher:
     if topic.category is Category.OPTION:
-        return BookView(topic, OPTION_PACES_MS[depth], depth, symbol.matcher, OptionBookWords(topic, symbol))
-    return BookView(topic, BOOK_PACES_MS[depth], depth, symbol.matcher, BookWords(topic, symbol))
+        return BookPublisher(topic, OPTION_INTERVALS_MS[depth], depth, symbol.matcher, OptionBookWords(topic, symbol))
+    return BookPublisher(topic, BOOK_INTERVALS_MS[depth], depth, symbol.matcher, BookWords(topic, symbol))
 
 
-def _events(pace_ms: int, source: str, texts: Texts, topic: PublicTopic, symbol: Symbol) -> View:
-    return EventView(topic, pace_ms, source, partial(texts, topic, symbol.instrument))
+def _events(interval_ms: int, source: str, texts: Texts, topic: PublicTopic, symbol: SymbolData) -> TopicPublisher:
+    return EventPublisher(topic, interval_ms, source, partial(texts, topic, symbol.instrument))
 
 
-def _kline(interval: str, topic: PublicTopic, symbol: Symbol) -> View:
+def _kline(interval: str, topic: PublicTopic, symbol: SymbolData) -> TopicPublisher:
     def standing(at_ns: int) -> Sequence[Candle]:
         return [symbol.candles.now(interval, at_ns)]
 
-    return EventView(topic, 1000, f"candle.{interval}", partial(_candles, topic, symbol.instrument), standing)
+    return EventPublisher(topic, 1000, f"candle.{interval}", partial(_candles, topic, symbol.instrument), standing)
 
 
 def _head(topic: PublicTopic, kind: str, at_ns: int) -> str:
@@ -105,7 +105,7 @@ class BookWords:
     ``u`` is the topic's own: it goes on from frame to frame, whoever listens.
     """
 
-    def __init__(self, topic: PublicTopic, symbol: Symbol) -> None:
+    def __init__(self, topic: PublicTopic, symbol: SymbolData) -> None:
         self._topic = topic
         self._instrument = symbol.instrument
         self._u = symbol.matcher.sequence // 100
@@ -145,12 +145,12 @@ class OptionBookWords(BookWords):
         return _option_frame(self._topic, kind, self._data(levels, sequence), sequence, at_ns)
 
 
-class TopView(BookView):
+class TopOfBookPublisher(BookPublisher):
     """The best level a side: snapshots only, and the last one again where nothing changed for 3 s."""
 
-    def __init__(self, topic: PublicTopic, symbol: Symbol) -> None:
+    def __init__(self, topic: PublicTopic, symbol: SymbolData) -> None:
         self._top_words = BookWords(topic, symbol)
-        super().__init__(topic, BOOK_PACES_MS[1], 1, symbol.matcher, self._top_words)
+        super().__init__(topic, BOOK_INTERVALS_MS[1], 1, symbol.matcher, self._top_words)
         self._told_ns = 0
 
     def begin(self, at_ns: int) -> Iterator[MarketFrame]:
@@ -246,12 +246,12 @@ def _candle(instrument: Instrument, candle: Candle) -> str:
 # tickers
 
 
-class TickerView(View):
+class TickerPublisher(TopicPublisher):
     """``tickers``: of derivatives all fields, then those that changed; of spot all fields, whenever one changed."""
 
-    def __init__(self, topic: PublicTopic, symbol: Symbol) -> None:
+    def __init__(self, topic: PublicTopic, symbol: SymbolData) -> None:
         super().__init__(topic, 1000 if topic.category is Category.SPOT else 100)
-        self._symbol = symbol
+        self._data = symbol
         self._told: dict[str, str] = {}
 
     def begin(self, at_ns: int) -> Iterator[MarketFrame]:
@@ -276,7 +276,7 @@ class TickerView(View):
             yield self._frame("delta", delta, at_ns)
 
     def _frame(self, kind: str, fields: dict[str, str], at_ns: int) -> MarketFrame:
-        topic, sequence, at_ms = self.topic, self._symbol.matcher.sequence, at_ns // 1_000_000
+        topic, sequence, at_ms = self.topic, self._data.matcher.sequence, at_ns // 1_000_000
         data = msgspec.json.encode(fields).decode()
         if topic.category is Category.OPTION:
             text = _option_frame(topic, kind, data, sequence, at_ns)
@@ -287,7 +287,7 @@ class TickerView(View):
         return self.frame(at_ns, text)
 
     def _fields(self, at_ns: int) -> dict[str, str]:
-        symbol = self._symbol
+        symbol = self._data
         instrument, stats = symbol.instrument, symbol.stats
         change = plain(instrument.turnover(change_e6(stats.last, stats.day_ago) * 100))
         turnover, volume = instrument.turnover(stats.day_turnover_e8), instrument.qty_of(stats.day_lots)

@@ -4,16 +4,19 @@ It shares no code with `depthwire.book.book`, on purpose: a mistake in either sh
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
+from depthwire.bybit.topics import split_topic
+from depthwire.venue.frames import public_v2, public_v5
 from depthwire.venue.market.market import Category, Dialect, PublicTopic
 
 _UNUSABLE = (msgspec.MsgspecError, ValueError, RecursionError, LookupError, TypeError, AttributeError)
 
 
-class WireState(ABC):
+class TopicState(ABC):
     """What a topic's frames have come to. ``is_live`` is false before the first snapshot, after a frame that cannot be
     read, and between the end of a market, or of its telling, and the snapshot of its next round.
     """
@@ -31,11 +34,11 @@ class WireState(ABC):
         """A frame that tells how things are: what a new subscriber is sent first."""
 
 
-class WireMerged(WireState):
+class IncrementalState(TopicState):
     """What a snapshot and the deltas behind it have come to: O(fields or levels in the frame) for each."""
 
     def apply(self, raw: bytes) -> bool:
-        """See `WireState.apply`."""
+        """See `TopicState.apply`."""
         try:
             frame = msgspec.json.decode(raw)
             if frame["type"] == "snapshot":
@@ -56,7 +59,7 @@ class WireMerged(WireState):
         """Takes a delta in."""
 
 
-class WireBook(WireMerged):
+class V2WireBook(IncrementalState):
     """The levels of a v2 book topic, keyed by their id as the wire writes it (int on inverse, str on linear).
 
     ``levels`` maps an id to the level's whole JSON object. ``cross_seq`` and ``timestamp_e6`` (µs) are the
@@ -101,10 +104,10 @@ class WireBook(WireMerged):
         )
 
 
-class WirePairs(WireMerged):
+class V5WireBook(IncrementalState):
     """The levels of a v5 book topic: ``bids`` and ``asks`` map a price to its size, both as the wire's text.
 
-    ``u`` and ``seq`` are the last frame's. As lenient about levels as `WireBook`.
+    ``u`` and ``seq`` are the last frame's. As lenient about levels as `V2WireBook`.
     """
 
     def __init__(self, topic: PublicTopic) -> None:
@@ -139,7 +142,7 @@ class WirePairs(WireMerged):
         return msgspec.json.encode({**self._frame, "data": data})
 
 
-class WireFields(WireMerged):
+class FieldsState(IncrementalState):
     """The merged fields of a v2 ``instrument_info`` or v5 ``tickers`` topic."""
 
     def __init__(self, topic: PublicTopic) -> None:
@@ -163,7 +166,7 @@ class WireFields(WireMerged):
         return msgspec.json.encode(self._frame)
 
 
-class WireLastTrade(WireState):
+class LastTradeState(TopicState):
     """The last frame of a v2 linear ``trade`` topic, whose first frame to a subscriber is the last trade again."""
 
     def __init__(self, topic: PublicTopic) -> None:
@@ -180,3 +183,19 @@ class WireLastTrade(WireState):
         """The last trade."""
         frame = msgspec.json.decode(self._raw)
         return msgspec.json.encode({**frame, "data": frame["data"][-1:]})
+
+
+_STATES: Mapping[str, Callable[[PublicTopic], TopicState]] = {
+    **dict.fromkeys(public_v2.BOOK_KINDS, V2WireBook),
+    **dict.fromkeys(public_v5.BOOK_KINDS, V5WireBook),
+    **dict.fromkeys((public_v2.INFO_KIND, public_v5.TICKER_KIND), FieldsState),
+}
+
+
+def new_state(topic: PublicTopic) -> TopicState | None:
+    """A new state of a topic, None where its subscribers wait for the next frame."""
+    kind = split_topic(topic.name)[0]
+    if kind == public_v2.TRADE_KIND and topic.category is Category.LINEAR:
+        return LastTradeState(topic)
+    make = _STATES.get(kind)
+    return make(topic) if make else None

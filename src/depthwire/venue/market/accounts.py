@@ -29,14 +29,14 @@ class Holder:
         self.balances: defaultdict[str, Decimal] = defaultdict(Decimal)
         self._positions: dict[tuple[str, int], Position] = {}
 
-    def held(self, instrument: Instrument, index: int = 0) -> Position:
+    def position(self, instrument: Instrument, index: int = 0) -> Position:
         """The position in a symbol, empty at first."""
         position = self._positions.get((instrument.symbol, index))
         if position is None:
             position = self._positions[instrument.symbol, index] = Position(instrument, index)
         return position
 
-    def all_held(self) -> list[Position]:
+    def all_positions(self) -> list[Position]:
         """Every position, empty ones included."""
         return list(self._positions.values())
 
@@ -60,7 +60,7 @@ class Changes:
     coins: dict[str, None] = field(default_factory=dict)
 
 
-class Dealer(Protocol):
+class OrderGateway(Protocol):
     """Where an account's orders for one symbol go."""
 
     @property
@@ -118,7 +118,9 @@ class Account(Holder):
     own, and with ``reduce_only`` closes the other.
     """
 
-    def __init__(self, key: str, secret: str, user_id: int, dealers: Mapping[str, Dealer], deposit: Deposit) -> None:
+    def __init__(
+        self, key: str, secret: str, user_id: int, gateways: Mapping[str, OrderGateway], deposit: Deposit
+    ) -> None:
         super().__init__()
         self.key = key
         self.secret = secret
@@ -128,7 +130,7 @@ class Account(Holder):
         self.changes = Changes()
         self.told: dict[str, Balance] = {}
         """What the wallet topic last said of a coin."""
-        self._dealers = dealers
+        self._gateways = gateways
         self._deposit = deposit
 
     def __repr__(self) -> str:
@@ -163,7 +165,7 @@ class Account(Holder):
         Raises OrderRejected, and nothing has changed: a parameter that cannot be, too little available balance, a
         reduce-only order without a position, a symbol that is not traded here.
         """
-        return self._dealer(symbol).submit(
+        return self._gateway(symbol).submit(
             self,
             side,
             qty,
@@ -188,7 +190,7 @@ class Account(Holder):
         order = self.open_orders.get(order_id) or self.untriggered.get(order_id)
         if order is None:
             raise OrderRejected(f"order not exists or too late to cancel: {shown(order_id)}")
-        self._dealer(order.symbol).cancel(self, order)
+        self._gateway(order.symbol).cancel(self, order)
         return order
 
     def set_leverage(self, symbol: str, leverage: Number) -> None:
@@ -196,7 +198,7 @@ class Account(Holder):
 
         Raises OrderRejected where orders or positions are open in it.
         """
-        instrument = self._dealer(symbol).instrument
+        instrument = self._gateway(symbol).instrument
         try:
             chosen = decimal_of(leverage)
         except ValueError:
@@ -209,10 +211,12 @@ class Account(Holder):
         for position in positions:
             position.leverage = chosen
 
-    def _dealer(self, symbol: str) -> Dealer:
-        if checked_text("symbol", symbol) not in self._dealers:
-            raise OrderRejected(f"params error: symbol invalid: {shown(symbol)}: traded are {', '.join(self._dealers)}")
-        return self._dealers[symbol]
+    def _gateway(self, symbol: str) -> OrderGateway:
+        if checked_text("symbol", symbol) not in self._gateways:
+            raise OrderRejected(
+                f"params error: symbol invalid: {shown(symbol)}: traded are {', '.join(self._gateways)}"
+            )
+        return self._gateways[symbol]
 
     # what a customer sees
 
@@ -229,7 +233,7 @@ class Account(Holder):
     @property
     def positions(self) -> dict[tuple[str, str], Position]:
         """The open positions by symbol and side."""
-        return {(position.symbol, position.side): position for position in self.all_held() if position.lots}
+        return {(position.symbol, position.side): position for position in self.all_positions() if position.lots}
 
     @property
     def wallet(self) -> dict[str, Balance]:
@@ -239,7 +243,11 @@ class Account(Holder):
     def balance(self, coin: str) -> Balance:
         """One coin's balance. O(orders + positions)."""
         margins = sum(
-            (position.margin for position in self.all_held() if position.lots and position.instrument.coin == coin),
+            (
+                position.margin
+                for position in self.all_positions()
+                if position.lots and position.instrument.coin == coin
+            ),
             Decimal(0),
         )
         symbols = {
@@ -250,13 +258,13 @@ class Account(Holder):
 
     def mark_price(self, symbol: str) -> Decimal:
         """The price by which positions in a symbol are valued."""
-        return self._dealer(symbol).mark_price
+        return self._gateway(symbol).mark_price
 
     def usd_price(self, coin: str) -> Decimal:
         """What a coin is worth, by the inverse symbol that is settled in it; 1 where there is none."""
-        for dealer in self._dealers.values():
-            if dealer.instrument.coin == coin and dealer.instrument.category is Category.INVERSE:
-                return dealer.mark_price
+        for gateway in self._gateways.values():
+            if gateway.instrument.coin == coin and gateway.instrument.category is Category.INVERSE:
+                return gateway.mark_price
         return Decimal(1)
 
     # positions and margins
@@ -264,12 +272,12 @@ class Account(Holder):
     def position_for(self, instrument: Instrument, sign: int, only_closes: bool) -> Position:
         """The position that an order's fills go to."""
         if not instrument.is_linear:
-            return self.held(instrument)
-        return self.held(instrument, 1 if (sign == BUY) != only_closes else 2)
+            return self.position(instrument)
+        return self.position(instrument, 1 if (sign == BUY) != only_closes else 2)
 
     def positions_in(self, instrument: Instrument) -> list[Position]:
         """All positions that a symbol may have, empty ones included."""
-        return [self.held(instrument, index) for index in ((1, 2) if instrument.is_linear else (0,))]
+        return [self.position(instrument, index) for index in ((1, 2) if instrument.is_linear else (0,))]
 
     def orders_in(self, symbol: str) -> list[AccountOrder]:
         """The open orders in a symbol, active and conditional."""

@@ -18,7 +18,7 @@ Match = Callable[[Order, TimeInForce], list[Trade]]
 
 
 @dataclass(frozen=True, slots=True)
-class Habits:
+class TraderProfile:
     """How the traders of one symbol behave. Shares are of all orders; the rest amend a level's size."""
 
     activity: float
@@ -46,16 +46,16 @@ class Habits:
     """A side of the whole book, of which a topic shows 1,000 at most."""
 
 
-class Crowd:
+class BackgroundTraders:
     """Many traders, of whom at most one has an order at a price. Equal seeds, and equal other traders, give equal
     markets.
     """
 
     def __init__(
-        self, seed: str, opening_tick: int, habits: Habits, matcher: Matcher, match: Match, owner: object
+        self, seed: str, opening_tick: int, profile: TraderProfile, matcher: Matcher, match: Match, owner: object
     ) -> None:
         self._random = random.Random(seed)  # noqa: S311  # a market to be repeated, not a secret
-        self._habits = habits
+        self._profile = profile
         self._matcher = matcher
         self._match = match
         self._owner = owner
@@ -68,21 +68,21 @@ class Crowd:
 
     def step(self) -> bool:
         """Lets the traders act for one step of time; False: none did. O(orders)."""
-        rng, habits = self._random, self._habits
+        rng, profile = self._random, self._profile
         self._value += rng.gauss(0.0, _VALUE_STEP_TICKS) + _VALUE_PULL * (self._opening - self._value)
         self._matcher.sequence += int(rng.expovariate(1.5))
-        if rng.random() >= habits.activity:
+        if rng.random() >= profile.activity:
             return False
         mid = (self._matcher.asks.keys[0] - self._matcher.bids.keys[0]) / 2
         buyers = 0.5 + 0.5 * math.tanh((self._value - mid) / _CONVICTION_TICKS)
-        for _ in range(1 + int(rng.expovariate(1 / habits.burst))):
+        for _ in range(1 + int(rng.expovariate(1 / profile.burst))):
             sign = BUY if rng.random() < buyers else SELL
             kind = rng.random()
-            if kind < habits.take:
+            if kind < profile.take:
                 self._take(sign)
-            elif kind < habits.take + habits.place:
+            elif kind < profile.take + profile.place:
                 self._place(sign)
-            elif kind < habits.take + habits.place + habits.cancel:
+            elif kind < profile.take + profile.place + profile.cancel:
                 self._cancel(-sign, self._ranked(-sign))  # whoever expects a rise takes an offer away
             else:
                 self._put(-sign, self._ranked(-sign), self._size())
@@ -95,14 +95,14 @@ class Crowd:
 
     def keep_deep(self) -> None:
         """Keeps both sides of the whole book deep, without end, whoever sweeps it."""
-        levels = self._habits.levels
+        levels = self._profile.levels
         for sign in (BUY, SELL):
             side = self._matcher.side(sign)
             if len(side.keys) < _FEWEST * levels:
                 key = self._worst(sign)
                 while len(side.keys) < levels and sign * key < 0:
                     self._put(sign, key, self._size())
-                    key += 1 + int(self._random.expovariate(1.0) * (1 / self._habits.density - 1))
+                    key += 1 + int(self._random.expovariate(1.0) * (1 / self._profile.density - 1))
             for key in side.keys[: int(_MOST * levels) : -1]:
                 self._cancel(sign, key)
 
@@ -116,14 +116,14 @@ class Crowd:
 
     def _take(self, sign: int) -> None:
         """A market order against the other side, and perhaps a maker who follows it."""
-        rng, habits = self._random, self._habits
-        wanted = max(1, int(habits.take_size * math.exp(rng.gauss(0.0, 1.5))))
+        rng, profile = self._random, self._profile
+        wanted = max(1, int(profile.take_size * math.exp(rng.gauss(0.0, 1.5))))
         other = self._matcher.side(-sign)
         furthest = other.keys[:_LEVELS_A_SWEEP][-1]
         order = Order(sign, sign * furthest, wanted, self._owner)
         ticks = [trade.tick for trade in self._match(order, TimeInForce.IMMEDIATE_OR_CANCEL)]
         cleared = [tick for tick in ticks if sign * tick not in other.levels]
-        if cleared and rng.random() < habits.follow:
+        if cleared and rng.random() < profile.follow:
             self._put(sign, -sign * cleared[-1], self._size())
 
     def _place(self, sign: int) -> None:
@@ -136,7 +136,7 @@ class Crowd:
         if room and rng.random() < 0.6:
             key = best - rng.randint(1, min(room, 3))
         else:
-            key = best + int(rng.expovariate(self._habits.density / self._habits.rank))
+            key = best + int(rng.expovariate(self._profile.density / self._profile.rank))
         self._put(sign, key, self._size())
 
     def _put(self, sign: int, key: int, lots: int) -> None:
@@ -158,7 +158,7 @@ class Crowd:
         rng, keys = self._random, self._matcher.side(sign).keys
         if rng.random() < _DEEP_SHARE:
             return keys[rng.randrange(len(keys))]
-        return keys[min(int(rng.expovariate(1 / self._habits.rank)), len(keys) - 1)]
+        return keys[min(int(rng.expovariate(1 / self._profile.rank)), len(keys) - 1)]
 
     def _size(self) -> int:
-        return max(1, int(self._habits.size * math.exp(self._random.gauss(0.0, self._habits.size_sigma))))
+        return max(1, int(self._profile.size * math.exp(self._random.gauss(0.0, self._profile.size_sigma))))

@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 
 from depthwire.venue.market.market import MarketFrame, PublicTopic
 from depthwire.venue.market.matching import BUY, SELL, Matcher
-from depthwire.venue.market.topic_publisher import View
+from depthwire.venue.market.topic_publisher import TopicPublisher
 
 
 class LevelChange(NamedTuple):
@@ -27,11 +27,11 @@ class BookWords(Protocol):
         """What changed."""
 
 
-class BookView(View):
+class BookPublisher(TopicPublisher):
     """The best ``depth`` levels a side: a snapshot, then deltas."""
 
-    def __init__(self, topic: PublicTopic, pace_ms: int, depth: int, matcher: Matcher, words: BookWords) -> None:
-        super().__init__(topic, pace_ms)
+    def __init__(self, topic: PublicTopic, interval_ms: int, depth: int, matcher: Matcher, words: BookWords) -> None:
+        super().__init__(topic, interval_ms)
         self._depth = depth
         self._matcher = matcher
         self._words = words

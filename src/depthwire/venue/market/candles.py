@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from depthwire.bybit.topics import CANDLE_INTERVALS
 from depthwire.venue.market.instruments import Instrument
-from depthwire.venue.market.public_trades import Print
+from depthwire.venue.market.public_trades import PublicTrade
 
 _DAY_S = 86_400
 _MONDAY_S = 4 * _DAY_S  # the epoch was a Thursday
@@ -57,7 +57,7 @@ class Candles:
         self._ended: list[Candle] = []
         self._news: dict[str, None] = {}
 
-    def add(self, trade: Print) -> None:
+    def add(self, trade: PublicTrade) -> None:
         """Takes a trade in."""
         self._roll(trade.at_ns)
         turnover_e8 = self._instrument.turnover_e8(trade.tick, trade.lots)

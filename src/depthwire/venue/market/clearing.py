@@ -26,7 +26,7 @@ class Clearing:
         self._random = random.Random(seed)  # noqa: S311  # identifiers to be repeated, not secrets
         self.now_ns = 0
         """The market's time."""
-        self.crowd, self.fund = Holder(), Holder()
+        self.background_traders, self.insurance_fund = Holder(), Holder()
         self.accounts: dict[str, Account] = {}
         self.deposits: defaultdict[str, Decimal] = defaultdict(Decimal)
         self.fees: defaultdict[str, Decimal] = defaultdict(Decimal)
@@ -44,7 +44,7 @@ class Clearing:
         """Books a trade, which the book numbered ``sequence``, for both sides. Returns the positions of accounts that
         it changed. O(1).
         """
-        if trade.maker.owner is self.crowd and trade.taker.owner is self.crowd:
+        if trade.maker.owner is self.background_traders and trade.taker.owner is self.background_traders:
             return []
         value = instrument.contract.value(instrument.qty_of(trade.lots), instrument.price_of(trade.tick))
         changed = []
@@ -52,7 +52,7 @@ class Clearing:
             if isinstance(order, AccountOrder):
                 changed.append(self._fill(order, trade, value, sequence, exec_type))
             elif isinstance(order.owner, Holder):
-                position = order.owner.held(instrument)
+                position = order.owner.position(instrument)
                 order.owner.balances[instrument.coin] += position.fill(order.sign, trade.lots, value, _ZERO)
         return changed
 
@@ -93,12 +93,12 @@ class Clearing:
 
     def imbalance(self, coin: str) -> Decimal:
         """Wallets, open positions at cost and fees taken, less what was put in: always 0, to the last 1e-8."""
-        holders = (self.crowd, self.fund, *self.accounts.values())
+        holders = (self.background_traders, self.insurance_fund, *self.accounts.values())
         held = sum(
             (
                 holder.balances[coin]
                 + sum(
-                    (position.signed_value for position in holder.all_held() if position.instrument.coin == coin),
+                    (position.signed_value for position in holder.all_positions() if position.instrument.coin == coin),
                     _ZERO,
                 )
                 for holder in holders

@@ -8,13 +8,13 @@ from decimal import Decimal
 from depthwire.bybit.topics import split_topic
 from depthwire.venue.frames.private_frames import PrivateFrame, private_frames
 from depthwire.venue.market.accounts import Account, Holder, checked_deposit
-from depthwire.venue.market.background_traders import Habits
+from depthwire.venue.market.background_traders import TraderProfile
 from depthwire.venue.market.clearing import Clearing
 from depthwire.venue.market.instruments import Instrument, utc_text
 from depthwire.venue.market.market import Category, Dialect, MarketFrame, PublicTopic, Tick
 from depthwire.venue.market.orders import Number
-from depthwire.venue.market.symbol_publisher import Listing
-from depthwire.venue.market.trading_engine import Desk
+from depthwire.venue.market.symbol_publisher import SymbolPublisher
+from depthwire.venue.market.trading_engine import TradingEngine
 
 STEP_NS = 20_000_000
 _JITTER_NS = 800_000
@@ -38,28 +38,28 @@ class Exchange:
     ``start_ns`` is the market's time at its opening, ns since the epoch; None: the moment at which `ticks` begins.
 
     All of it happens in `ticks`, and in the calls of accounts between them: with equal seeds, equal calls between equal
-    ticks give equal frames. Its time, `now_ns`, is that of the last tick. Topics that nobody wants (`want`) are not
+    ticks give equal frames. Its time, `now_ns`, is that of the last tick. Topics that nobody wants (`publish`) are not
     told, which changes nothing of what happens.
     """
 
-    def __init__(self, seed: int, start_ns: int | None, listed: tuple[tuple[Instrument, Habits], ...]) -> None:
+    def __init__(self, seed: int, start_ns: int | None, listed: tuple[tuple[Instrument, TraderProfile], ...]) -> None:
         self._start_ns = start_ns
         self.clearing = Clearing(f"{seed}:clearing")
         self.clearing.now_ns = self._opening_ns()
-        desks = [
-            Desk(instrument, habits, f"{seed}:{_name(instrument)}", self.clearing, self._tell_accounts)
-            for instrument, habits in listed
+        engines = [
+            TradingEngine(instrument, profile, f"{seed}:{_name(instrument)}", self.clearing, self._tell_accounts)
+            for instrument, profile in listed
         ]
-        self.desks = {desk.instrument.symbol: desk for desk in desks if desk.instrument.category in _TRADED}
+        self.engines = {engine.instrument.symbol: engine for engine in engines if engine.instrument.category in _TRADED}
         """By symbol, those where accounts trade: spot and options are the crowd's alone."""
-        self._every_desk = {(desk.instrument.category, desk.instrument.symbol): desk for desk in desks}
-        self._listings: dict[tuple[Category, str], Listing] = {}
-        self._wanted: dict[PublicTopic, None] = {}
+        self._all_engines = {(engine.instrument.category, engine.instrument.symbol): engine for engine in engines}
+        self._publishers: dict[tuple[Category, str], SymbolPublisher] = {}
+        self._published: dict[PublicTopic, None] = {}
         self._listeners: list[Listener] = []
         self._actions: list[tuple[int, Action]] = []
         for instrument, _ in listed:
             if not self.clearing.deposits[instrument.coin]:
-                self._deposit(self.clearing.fund, instrument.coin, _INSURANCE_FUND)
+                self._deposit(self.clearing.insurance_fund, instrument.coin, _INSURANCE_FUND)
         self._insured = tuple(
             dict.fromkeys(instrument.coin for instrument, _ in listed if instrument.category is Category.INVERSE)
         )
@@ -88,7 +88,7 @@ class Exchange:
             amounts = {coin: checked_deposit(coin, amount) for coin, amount in deposits.items()}
             user_id = _FIRST_USER_ID + len(self.accounts)
             secret = secret or secrets.token_hex(18)
-            account = self.clearing.accounts[key] = Account(key, secret, user_id, self.desks, self._deposit)
+            account = self.clearing.accounts[key] = Account(key, secret, user_id, self.engines, self._deposit)
             for coin, exact in amounts.items():
                 self._deposit(account, coin, exact)
         elif secret is not None and secret != account.secret:
@@ -117,25 +117,25 @@ class Exchange:
         """Calls ``action()`` each ``interval_ms`` of the market's time, rounded up to steps of 20 ms."""
         self._actions.append((max(1, -(-interval_ms * 1_000_000 // STEP_NS)), action))
 
-    def want(self, topic: PublicTopic) -> Iterable[MarketFrame]:
+    def publish(self, topic: PublicTopic) -> Iterable[MarketFrame]:
         """Tells of a topic from now on; gives what a first subscriber is sent: nothing before the market has opened."""
-        self._wanted[topic] = None
-        return [frame for listing in self._listings_of(topic) for frame in listing.begin(topic, self.now_ns)]
+        self._published[topic] = None
+        return [frame for publisher in self._publishers_of(topic) for frame in publisher.begin(topic, self.now_ns)]
 
-    def forget(self, topic: PublicTopic) -> None:
+    def unpublish(self, topic: PublicTopic) -> None:
         """Tells of a topic no more, until it is wanted again."""
-        self._wanted.pop(topic, None)
-        for listing in self._listings_of(topic):
-            listing.end(topic)
+        self._published.pop(topic, None)
+        for publisher in self._publishers_of(topic):
+            publisher.end(topic)
 
-    def _listings_of(self, topic: PublicTopic) -> list[Listing]:
+    def _publishers_of(self, topic: PublicTopic) -> list[SymbolPublisher]:
         """Those that a topic tells of: one, but for trades of options, which come by the base coin."""
         name = split_topic(topic.name)[1]
-        if (topic.category, name) in self._listings:
-            return [self._listings[topic.category, name]]
+        if (topic.category, name) in self._publishers:
+            return [self._publishers[topic.category, name]]
         return [
-            listing
-            for (category, symbol), listing in self._listings.items()
+            publisher
+            for (category, symbol), publisher in self._publishers.items()
             if category is topic.category is Category.OPTION and symbol.partition("-")[0] == name
         ]
 
@@ -145,13 +145,13 @@ class Exchange:
         Its first frames are snapshots of the books and instruments that are wanted.
         """
         self.clearing.now_ns = start_ns = self._opening_ns()
-        self._listings = {name: Listing(desk, start_ns) for name, desk in self._every_desk.items()}
+        self._publishers = {name: SymbolPublisher(engine, start_ns) for name, engine in self._all_engines.items()}
         yield Tick(start_ns, self._open(start_ns))
         # To open took its time: what follows is stamped with the moment at which it happens.
         self.clearing.now_ns = start_ns = self._opening_ns()
         yield Tick(start_ns, ())
-        listings = tuple(self._listings.values())
-        phases = [listings[phase::_PHASES] for phase in range(_PHASES)]
+        publishers = tuple(self._publishers.values())
+        phases = [publishers[phase::_PHASES] for phase in range(_PHASES)]
         step = 0
         while True:
             step += 1
@@ -165,29 +165,29 @@ class Exchange:
         return time.time_ns() if self._start_ns is None else self._start_ns
 
     def _open(self, at_ns: int) -> Iterator[MarketFrame]:
-        for topic in tuple(self._wanted):
-            for listing in self._listings_of(topic):
-                yield from listing.begin(topic, at_ns)
+        for topic in tuple(self._published):
+            for publisher in self._publishers_of(topic):
+                yield from publisher.begin(topic, at_ns)
 
     def _step(
-        self, listings: Sequence[Listing], between: Sequence[Listing], at_ns: int, step: int
+        self, publishers: Sequence[SymbolPublisher], between: Sequence[SymbolPublisher], at_ns: int, step: int
     ) -> Iterator[MarketFrame]:
-        for listing in listings:
-            desk = listing.desk
-            if (step + desk.instrument.number) % desk.stride == 0:
-                jitter_ns = desk.crowd.random_bits(20) * _JITTER_NS >> 20
+        for publisher in publishers:
+            engine = publisher.engine
+            if (step + engine.instrument.number) % engine.stride == 0:
+                jitter_ns = engine.background_traders.random_bits(20) * _JITTER_NS >> 20
                 self.clearing.now_ns = max(self.now_ns, at_ns - jitter_ns)
-                if desk.step():
+                if engine.step():
                     self._tell_accounts()
-            elif listing.is_quiet(2 * step):
+            elif publisher.is_quiet(2 * step):
                 continue
             else:
                 self.clearing.now_ns = at_ns
-            yield from listing.tell(self.now_ns, 2 * step)
+            yield from publisher.tell(self.now_ns, 2 * step)
         self.clearing.now_ns = at_ns
-        for listing in between:
-            if listing.is_quick:
-                yield from listing.tell(at_ns, 2 * step + 1)
+        for publisher in between:
+            if publisher.is_quick:
+                yield from publisher.tell(at_ns, 2 * step + 1)
 
     def _act(self, at_ns: int, step: int) -> Iterator[MarketFrame]:
         """What is due at its own times: the actions of traders, and the daily news of the insurance fund."""
@@ -198,9 +198,9 @@ class Exchange:
         due_ns = (at_ns - _INSURANCE_NS) // _DAY_NS * _DAY_NS + _INSURANCE_NS
         if at_ns - STEP_NS < due_ns:
             for coin in self._insured:
-                balance_e8 = int(self.clearing.fund.balances[coin] * 10**8)
+                balance_e8 = int(self.clearing.insurance_fund.balances[coin] * 10**8)
                 topic = insurance_topic(coin)
-                if topic not in self._wanted:
+                if topic not in self._published:
                     continue
                 data = f'{{"currency":"{coin}","timestamp":"{utc_text(due_ns)}","wallet_balance":{balance_e8}}}'
                 yield MarketFrame(at_ns, topic, f'{{"topic":"{topic}","data":[{data}]}}'.encode())

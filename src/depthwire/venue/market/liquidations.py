@@ -4,7 +4,7 @@ import math
 import random
 from typing import NamedTuple
 
-from depthwire.venue.market.background_traders import Habits, Match
+from depthwire.venue.market.background_traders import Match, TraderProfile
 from depthwire.venue.market.contracts import MAINTENANCE_RATE
 from depthwire.venue.market.instruments import Instrument
 from depthwire.venue.market.market import Category
@@ -26,7 +26,7 @@ class Liquidation(NamedTuple):
     at_ns: int
 
 
-class MarginCalls:
+class BackgroundLiquidations:
     """Now and then liquidates a position in the crowd of a symbol that is traded on margin.
 
     It is sold in the market down to its bankruptcy price, or bought up to it, as any order of the crowd is. What its
@@ -34,12 +34,12 @@ class MarginCalls:
     """
 
     def __init__(
-        self, seed: str, instrument: Instrument, habits: Habits, matcher: Matcher, match: Match, owner: object
+        self, seed: str, instrument: Instrument, profile: TraderProfile, matcher: Matcher, match: Match, owner: object
     ) -> None:
         # Numbers of its own: the crowd acts as it would without liquidations, until the first.
         self._random = random.Random(f"{seed}:liquidations")  # noqa: S311  # a market to be repeated, not a secret
-        self._share = habits.stride / _STEPS_BETWEEN if instrument.category in _MARGINED else 0.0
-        self._lots = _TAKES * habits.take_size
+        self._share = profile.stride / _STEPS_BETWEEN if instrument.category in _MARGINED else 0.0
+        self._lots = _TAKES * profile.take_size
         self._matcher = matcher
         self._match = match
         self._owner = owner

@@ -137,7 +137,7 @@ class Matcher:
         level = self._sides[sign].levels.get(-sign * tick)
         return level.lots if level else 0
 
-    def stands(self, order: Order) -> bool:
+    def is_resting(self, order: Order) -> bool:
         """Whether the order rests in the book."""
         level = self._sides[order.sign].levels.get(order.key)
         return level is not None and order in level.queue
@@ -169,7 +169,7 @@ class Matcher:
 
     def cancel(self, order: Order) -> bool:
         """Takes an order out; False where it does not stand. O(log n)."""
-        if not self.stands(order):
+        if not self.is_resting(order):
             return False
         self.sequence += 1
         self._sides[order.sign].remove(order)

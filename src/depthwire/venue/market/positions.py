@@ -33,7 +33,7 @@ class Position:
         """Rises with every fill: the wire's ``position_seq``."""
         self.created_ns = self.updated_ns = 0
         """When the first and the last fill came."""
-        self.guards: dict[str, AccountOrder] = {}
+        self.tp_sl_orders: dict[str, AccountOrder] = {}
         """Its ``TakeProfit`` and its ``StopLoss``, while they wait."""
 
     def pnl_at(self, price: Decimal) -> Decimal:
@@ -106,9 +106,9 @@ class Position:
         price = price_at(self.sign, self.entry_price, self.leverage)
         return price if price == HIGHEST_PRICE else to_step(price, self.instrument.tick_size, self.sign)
 
-    def guard_price(self, name: str) -> Decimal:
+    def tp_sl_price(self, name: str) -> Decimal:
         """Where its TakeProfit or StopLoss is triggered; 0: it has none."""
-        guard = self.guards.get(name)
+        guard = self.tp_sl_orders.get(name)
         return guard.trigger_price if guard and guard.is_open else _ZERO
 
     @property

@@ -9,7 +9,7 @@ from depthwire.venue.market.instruments import Instrument
 _NAMES = {1: "Buy", -1: "Sell"}
 
 
-class Print(NamedTuple):
+class PublicTrade(NamedTuple):
     """A trade as the public sees it: the taker's sign, where, how much, when, and the book's sequence number."""
 
     sign: int
@@ -27,7 +27,7 @@ class Print(NamedTuple):
 class NumberedTrade(NamedTuple):
     """A trade with its identifier, and whether its price rose: what every dialect tells of it."""
 
-    trade: Print
+    trade: PublicTrade
     trade_id: int
     """128 bits."""
     number: int
@@ -40,7 +40,7 @@ class NumberedTrade(NamedTuple):
         return uuid.UUID(int=self.trade_id, version=5)
 
 
-class TradeTape:
+class TradeNumbering:
     """Numbers a symbol's trades."""
 
     def __init__(self, instrument: Instrument, random_bits: Callable[[int], int]) -> None:
@@ -52,7 +52,7 @@ class TradeTape:
         self.last: NumberedTrade | None = None
         """The last trade, None before the first."""
 
-    def add(self, trade: Print) -> NumberedTrade:
+    def add(self, trade: PublicTrade) -> NumberedTrade:
         """Takes a trade in."""
         if trade.tick != self._last_tick:
             self.tick_direction = "PlusTick" if trade.tick > self._last_tick else "MinusTick"

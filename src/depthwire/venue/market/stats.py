@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from depthwire.venue.market.instruments import Instrument
-from depthwire.venue.market.public_trades import Print
+from depthwire.venue.market.public_trades import PublicTrade
 
 _HOUR_MIN = 60
 _DAY_MIN = 24 * _HOUR_MIN
@@ -45,7 +45,7 @@ class Stats:
         self.lots, self.turnover_e8 = instrument.opening_volume, instrument.opening_turnover_e8
         self.mark_e4 = self._index_e4 = instrument.opening_e4
 
-    def add(self, trade: Print) -> None:
+    def add(self, trade: PublicTrade) -> None:
         """Takes a trade in."""
         self._roll(trade.at_ns)
         minute, tick = self._minutes[-1], trade.tick

@@ -4,37 +4,37 @@ from collections.abc import Iterator
 
 from depthwire.venue.market.candles import Candles
 from depthwire.venue.market.matching import BUY, SELL
-from depthwire.venue.market.public_trades import TradeTape
+from depthwire.venue.market.public_trades import TradeNumbering
 from depthwire.venue.market.stats import Stats
-from depthwire.venue.market.trading_engine import Desk
+from depthwire.venue.market.trading_engine import TradingEngine
 
 _STATS_MS, _CANDLES_MS = 100, 1000
 
 
-class Symbol:
+class SymbolData:
     """One symbol's public state, kept up to date whether anybody is told of it or not."""
 
-    def __init__(self, desk: Desk, at_ns: int) -> None:
-        self._desk = desk
-        self.instrument, self.matcher = desk.instrument, desk.matcher
-        self.tape = TradeTape(desk.instrument, desk.crowd.random_bits)
-        self.stats = Stats(desk.instrument, at_ns)
-        self.candles = Candles(desk.instrument, at_ns)
+    def __init__(self, engine: TradingEngine, at_ns: int) -> None:
+        self._engine = engine
+        self.instrument, self.matcher = engine.instrument, engine.matcher
+        self.tape = TradeNumbering(engine.instrument, engine.background_traders.random_bits)
+        self.stats = Stats(engine.instrument, at_ns)
+        self.candles = Candles(engine.instrument, at_ns)
         self.stats.follow(at_ns, *self.top)
 
     def events(self, at_ns: int, at_ms: int) -> Iterator[tuple[str, object]]:
         """What happened since the last call: trades, liquidations and, each second, candles, each with the name of its
         kind. ``at_ms`` is the time since the opening.
         """
-        desk = self._desk
-        if desk.trades:
-            trades, desk.trades = desk.trades, []
+        engine = self._engine
+        if engine.trades:
+            trades, engine.trades = engine.trades, []
             for trade in trades:
                 self.stats.add(trade)
                 self.candles.add(trade)
                 yield "trade", self.tape.add(trade)
-        if desk.liquidations:
-            liquidations, desk.liquidations = desk.liquidations, []
+        if engine.liquidations:
+            liquidations, engine.liquidations = engine.liquidations, []
             for liquidation in liquidations:
                 yield "liquidation", liquidation
         if at_ms % _STATS_MS == 0:
@@ -54,4 +54,4 @@ class Symbol:
     @property
     def interest(self) -> int:
         """Lots held long, by traders who never appear too. O(accounts)."""
-        return self.instrument.opening_interest + self._desk.open_interest
+        return self.instrument.opening_interest + self._engine.open_interest

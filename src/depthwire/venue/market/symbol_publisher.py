@@ -7,33 +7,33 @@ from depthwire.bybit.topics import split_topic
 from depthwire.venue.frames import public_v2, public_v5
 from depthwire.venue.market.instruments import Instrument
 from depthwire.venue.market.market import Category, Dialect, MarketFrame, PublicTopic
-from depthwire.venue.market.symbol_data import Symbol
-from depthwire.venue.market.topic_publisher import STEP_MS, EventView, View
-from depthwire.venue.market.trading_engine import Desk
+from depthwire.venue.market.symbol_data import SymbolData
+from depthwire.venue.market.topic_publisher import STEP_MS, EventPublisher, TopicPublisher
+from depthwire.venue.market.trading_engine import TradingEngine
 
 
-class Listing:
-    """Turns what happens at a desk into frames of the topics that are wanted, each at its own pace."""
+class SymbolPublisher:
+    """Turns what happens at a engine into frames of the topics that are wanted, each at its own pace."""
 
-    def __init__(self, desk: Desk, at_ns: int) -> None:
-        self.desk = desk
-        self._symbol = Symbol(desk, at_ns)
-        self._views: dict[PublicTopic, View] = {}
-        self._active: dict[PublicTopic, View] = {}
-        self._event_views: defaultdict[str, list[EventView[object]]] = defaultdict(list)
+    def __init__(self, engine: TradingEngine, at_ns: int) -> None:
+        self.engine = engine
+        self._data = SymbolData(engine, at_ns)
+        self._publishers: dict[PublicTopic, TopicPublisher] = {}
+        self._active: dict[PublicTopic, TopicPublisher] = {}
+        self._event_publishers: defaultdict[str, list[EventPublisher[object]]] = defaultdict(list)
         self._sequence = 0
         self.is_quick = False
         """Whether a topic is wanted that is pushed at every step of time, not at every other one only."""
 
     def begin(self, topic: PublicTopic, at_ns: int) -> Iterable[MarketFrame]:
         """Tells of a topic from now on; gives what a first subscriber is sent."""
-        view = self._views.get(topic)
-        if view is None:
+        publisher = self._publishers.get(topic)
+        if publisher is None:
             kind = split_topic(topic.name)[0]
-            view = self._views[topic] = _KINDS[topic.dialect](self.desk.instrument)[kind](topic, self._symbol)
-        self._active[topic] = view
+            publisher = self._publishers[topic] = _KINDS[topic.dialect](self.engine.instrument)[kind](topic, self._data)
+        self._active[topic] = publisher
         self._sort()
-        return view.begin(at_ns)
+        return publisher.begin(at_ns)
 
     def end(self, topic: PublicTopic) -> None:
         """Tells of a topic no more; begun again, a book goes on with the ``u`` that follows."""
@@ -41,25 +41,25 @@ class Listing:
         self._sort()
 
     def _sort(self) -> None:
-        self._event_views.clear()
-        for view in self._active.values():
-            if isinstance(view, EventView):
-                self._event_views[view.source].append(view)
-        self.is_quick = any(view.pace == 1 for view in self._active.values())
+        self._event_publishers.clear()
+        for publisher in self._active.values():
+            if isinstance(publisher, EventPublisher):
+                self._event_publishers[publisher.source].append(publisher)
+        self.is_quick = any(publisher.pace == 1 for publisher in self._active.values())
 
     def is_quiet(self, step: int) -> bool:
         """Whether nothing is due after a step of time, as nothing happened since the last call of `tell`."""
-        return step % _LOOKS != 0 and self._symbol.matcher.sequence == self._sequence
+        return step % _LOOKS != 0 and self._data.matcher.sequence == self._sequence
 
     def tell(self, at_ns: int, step: int) -> Iterator[MarketFrame]:
         """What is due after a step of time."""
-        self._sequence = self._symbol.matcher.sequence
-        for source, event in self._symbol.events(at_ns, step * STEP_MS):
-            for listener in self._event_views.get(source, ()):
+        self._sequence = self._data.matcher.sequence
+        for source, event in self._data.events(at_ns, step * STEP_MS):
+            for listener in self._event_publishers.get(source, ()):
                 listener.add(event)
-        for view in tuple(self._active.values()):
-            if step % view.pace == 0:
-                yield from view.push(at_ns)
+        for publisher in tuple(self._active.values()):
+            if step % publisher.pace == 0:
+                yield from publisher.push(at_ns)
 
 
 _LOOKS = 100 // STEP_MS  # so often, in steps, everything is looked at whether anything happened or not

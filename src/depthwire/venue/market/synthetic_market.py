@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from depthwire.venue.market.background_traders import Habits
+from depthwire.venue.market.background_traders import TraderProfile
 from depthwire.venue.market.exchange import Exchange, insurance_topic
 from depthwire.venue.market.instruments import Instrument
 from depthwire.venue.market.market import Category, MarketFrame, PublicTopic
@@ -24,7 +24,7 @@ _LISTED = (
             opening_turnover_e8=20_293_701_419_614_010,
             opening_interest=1_544_184_710,
         ),
-        Habits(
+        TraderProfile(
             activity=0.42,
             burst=2.6,
             take=0.08,
@@ -52,7 +52,7 @@ _LISTED = (
             opening_turnover_e8=85_100_472_213_665_130,
             opening_interest=137_930_200,
         ),
-        Habits(
+        TraderProfile(
             activity=0.40,
             burst=3.4,
             take=0.02,
@@ -80,7 +80,7 @@ _LISTED = (
             opening_turnover_e8=5_297_935_000_783_200_000,
             opening_interest=4_471_230,
         ),
-        Habits(
+        TraderProfile(
             activity=0.40,
             burst=6.0,
             take=0.02,
@@ -108,7 +108,7 @@ _LISTED = (
             opening_turnover_e8=0,
             opening_interest=0,
         ),
-        Habits(
+        TraderProfile(
             activity=0.40,
             burst=4.0,
             take=0.02,
@@ -136,7 +136,7 @@ _LISTED = (
             opening_turnover_e8=12_470_230_117_554_900_000,
             opening_interest=64_870_100,
         ),
-        Habits(
+        TraderProfile(
             activity=0.35,
             burst=3.0,
             take=0.02,
@@ -151,7 +151,7 @@ _LISTED = (
         ),
     ),
 )
-_CALM = Habits(
+_CALM = TraderProfile(
     activity=0.2,
     burst=2.0,
     take=0.02,
@@ -180,9 +180,9 @@ _OPTION = Instrument(
     opening_turnover_e8=0,
     opening_interest=0,
 )
-_OPTION_HABITS = replace(_CALM, stride=5, levels=160)
+_OPTION_PROFILE = replace(_CALM, stride=5, levels=160)
 _OPTIONS = tuple(
-    (replace(_OPTION, number=_OPTION.number + number, symbol=symbol), _OPTION_HABITS)
+    (replace(_OPTION, number=_OPTION.number + number, symbol=symbol), _OPTION_PROFILE)
     for number, symbol in enumerate(("BTC-31DEC27-60000-C", "BTC-31DEC27-60000-P", "ETH-31DEC27-2500-C"))
 )
 _MOST = 9999
@@ -240,12 +240,12 @@ class SyntheticMarket:
         """
         exchange = self.open()
         for topic in self.topics if topics is None else topics:
-            exchange.want(topic)
+            exchange.publish(topic)
         for tick in exchange.ticks():
             yield from tick.frames
 
 
-def _calm(number: int) -> tuple[Instrument, Habits]:
+def _calm(number: int) -> tuple[Instrument, TraderProfile]:
     template, _ = _LISTED[2]
     opening_e4 = (10 + number % 500) * 10_000
     symbol = f"COIN{number:04d}USDT"

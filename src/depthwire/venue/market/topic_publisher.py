@@ -11,15 +11,15 @@ STEP_MS = 10
 """The unit of paces."""
 
 
-class View:
-    """One topic. ``pace_ms`` is the time between two looks at what has changed, in steps of `STEP_MS`."""
+class TopicPublisher:
+    """One topic. ``interval_ms`` is the time between two looks at what has changed, in steps of `STEP_MS`."""
 
-    def __init__(self, topic: PublicTopic, pace_ms: int) -> None:
+    def __init__(self, topic: PublicTopic, interval_ms: int) -> None:
         self.topic = topic
-        self.pace = pace_ms // STEP_MS
+        self.pace = interval_ms // STEP_MS
 
     def begin(self, at_ns: int) -> Iterable[MarketFrame]:
-        """What a first subscriber is sent at once; the view begins, perhaps again, from how things are."""
+        """What a first subscriber is sent at once; the publisher begins, perhaps again, from how things are."""
         return ()
 
     def push(self, at_ns: int) -> Iterable[MarketFrame]:
@@ -31,7 +31,7 @@ class View:
         return MarketFrame(at_ns, self.topic, text.encode())
 
 
-class EventView(View, Generic[Event]):
+class EventPublisher(TopicPublisher, Generic[Event]):
     """Collects events and tells them: ``texts(events, at_ns)`` makes the frames of those since the last push.
 
     ``source`` names the events that it is given.
@@ -40,12 +40,12 @@ class EventView(View, Generic[Event]):
     def __init__(
         self,
         topic: PublicTopic,
-        pace_ms: int,
+        interval_ms: int,
         source: str,
         texts: Callable[[Sequence[Event], int], Iterable[str]],
         standing: Callable[[int], Sequence[Event]] = lambda at_ns: (),
     ) -> None:
-        super().__init__(topic, pace_ms)
+        super().__init__(topic, interval_ms)
         self.source = source
         self._texts = texts
         self._standing = standing

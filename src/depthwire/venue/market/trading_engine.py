@@ -5,10 +5,10 @@ from dataclasses import replace
 from decimal import Decimal
 
 from depthwire.venue.market.accounts import Account
-from depthwire.venue.market.background_traders import Crowd, Habits
+from depthwire.venue.market.background_traders import BackgroundTraders, TraderProfile
 from depthwire.venue.market.clearing import Clearing, account_of
 from depthwire.venue.market.instruments import Instrument
-from depthwire.venue.market.liquidations import Liquidation, MarginCalls
+from depthwire.venue.market.liquidations import BackgroundLiquidations, Liquidation
 from depthwire.venue.market.matching import BUY, SELL, Matcher, Order, TimeInForce, Trade
 from depthwire.venue.market.orders import (
     SIDES,
@@ -21,39 +21,43 @@ from depthwire.venue.market.orders import (
     ticks_in,
 )
 from depthwire.venue.market.positions import Position
-from depthwire.venue.market.public_trades import Print
+from depthwire.venue.market.public_trades import PublicTrade
 
 _MARKET_REACH = Decimal("0.03")  # how far from the last price a market order goes
 _MOST_ORDERS = 500
 _LINK_ID_LENGTH = 36
 
 
-class Desk:
+class TradingEngine:
     """One symbol's market: the book, the crowd, and what accounts do in it."""
 
     def __init__(
-        self, instrument: Instrument, habits: Habits, seed: str, clearing: Clearing, flush: Callable[[], None]
+        self, instrument: Instrument, profile: TraderProfile, seed: str, clearing: Clearing, flush: Callable[[], None]
     ) -> None:
         self.instrument = instrument
-        self.stride = habits.stride
+        self.stride = profile.stride
         """Steps of time between two calls of `step`."""
         self.matcher = Matcher()
-        self.trades: list[Print] = []
+        self.trades: list[PublicTrade] = []
         """Those not yet told, earliest first."""
         self.liquidations: list[Liquidation] = []
         """Those not yet told."""
         self._clearing = clearing
         self._flush = flush
         self._stops: dict[AccountOrder, None] = {}
-        self.crowd = Crowd(seed, instrument.opening_tick, habits, self.matcher, self._match, clearing.crowd)
-        self._margin_calls = MarginCalls(seed, instrument, habits, self.matcher, self._match, clearing.crowd)
+        self.background_traders = BackgroundTraders(
+            seed, instrument.opening_tick, profile, self.matcher, self._match, clearing.background_traders
+        )
+        self._background_liquidations = BackgroundLiquidations(
+            seed, instrument, profile, self.matcher, self._match, clearing.background_traders
+        )
 
     # what the market does
 
     def step(self) -> bool:
         """Lets the crowd act for one step of time, and all that follows from it happen; False: nothing did."""
-        acted = self.crowd.step()
-        if liquidation := self._margin_calls.step(self._clearing.now_ns):
+        acted = self.background_traders.step()
+        if liquidation := self._background_liquidations.step(self._clearing.now_ns):
             self.liquidations.append(liquidation)
             acted = True
         if acted:
@@ -78,7 +82,9 @@ class Desk:
     def open_interest(self) -> int:
         """Lots that accounts, the crowd against them, and the insurance fund hold long. O(accounts)."""
         clearing = self._clearing
-        positions = [holder.held(self.instrument) for holder in (clearing.crowd, clearing.fund)]
+        positions = [
+            holder.position(self.instrument) for holder in (clearing.background_traders, clearing.insurance_fund)
+        ]
         for account in clearing.accounts.values():
             positions += account.positions_in(self.instrument)
         return sum(position.lots for position in positions if position.sign == BUY)
@@ -228,7 +234,7 @@ class Desk:
         account = account_of(order)
         order.status = "New"
         self._match(order, order.time_in_force)
-        if self.matcher.stands(order):
+        if self.matcher.is_resting(order):
             account.open_orders[order.order_id] = order
         elif order.cum_lots < order.lots:
             self._close(order, "Cancelled", "")
@@ -239,7 +245,9 @@ class Desk:
         trades = []
         for trade in self.matcher.submit(order, time_in_force):
             trades.append(trade)
-            self.trades.append(Print(order.sign, trade.tick, trade.lots, self._clearing.now_ns, self.matcher.sequence))
+            self.trades.append(
+                PublicTrade(order.sign, trade.tick, trade.lots, self._clearing.now_ns, self.matcher.sequence)
+            )
             changed = self._clearing.settle(self.instrument, trade, self.matcher.sequence)
             for side in (trade.maker, trade.taker):
                 if isinstance(side, AccountOrder):
@@ -309,10 +317,10 @@ class Desk:
 
     def _guard(self, order: AccountOrder, position: Position) -> None:
         """Keeps take profit and stop loss in step with the position that they close."""
-        guards = position.guards
-        for name, guard in list(guards.items()):
+        tp_sl_orders = position.tp_sl_orders
+        for name, guard in list(tp_sl_orders.items()):
             if guard.sign != -position.sign or not guard.is_open:
-                del guards[name]
+                del tp_sl_orders[name]
                 if guard.is_open:
                     self._end(guard, "CancelByTpSlTsClear")
             elif guard.lots != position.lots:
@@ -324,12 +332,12 @@ class Desk:
             ("TakeProfit", order.take_profit_tick, order.sign),
             ("StopLoss", order.stop_loss_tick, -order.sign),
         ):
-            standing = guards.get(name)
+            standing = tp_sl_orders.get(name)
             if not tick or (standing and standing.trigger_tick == tick):
                 continue
             if standing:
                 self._end(standing, "CancelByTpSlTsClear")
-            guards[name] = guard = AccountOrder(
+            tp_sl_orders[name] = guard = AccountOrder(
                 -position.sign,
                 0,
                 position.lots,
@@ -364,7 +372,7 @@ class Desk:
         del self._stops[stop]
         account.changes.stop_orders.pop(stop, None)
         for position in account.positions_in(self.instrument):
-            position.guards = {name: guard for name, guard in position.guards.items() if guard is not stop}
+            position.tp_sl_orders = {name: guard for name, guard in position.tp_sl_orders.items() if guard is not stop}
         triggered = replace(stop)  # what is told of the trigger; the order itself shows what becomes of it
         self._close(triggered, "Triggered", "")
         self._tell(triggered)
@@ -419,7 +427,7 @@ class Desk:
             position_index=position.index,
         )
         self.liquidations.append(Liquidation(position.side, tick, position.lots, now_ns))
-        counterpart = Order(position.sign, tick, 0, self._clearing.fund)
+        counterpart = Order(position.sign, tick, 0, self._clearing.insurance_fund)
         trade = Trade(counterpart, order, tick, order.lots)
         self._clearing.settle(self.instrument, trade, self.matcher.sequence, "BustTrade")
         self._filled(order)
@@ -427,19 +435,19 @@ class Desk:
 
     def _unload_fund(self) -> bool:
         """The insurance fund sells what it took over, as far as the book takes it. False: nothing was sold."""
-        position = self._clearing.fund.held(self.instrument)
+        position = self._clearing.insurance_fund.position(self.instrument)
         if not position.lots:
             return False
         last = self.matcher.last_tick
         tick = max(1, last - position.sign * int(last * _MARKET_REACH))
-        order = Order(-position.sign, tick, position.lots, self._clearing.fund)
+        order = Order(-position.sign, tick, position.lots, self._clearing.insurance_fund)
         return bool(self._match(order, TimeInForce.IMMEDIATE_OR_CANCEL))
 
     def _settle_down(self) -> None:
         """Lets triggers and liquidations follow from each other until nothing does."""
-        self.crowd.keep_deep()
+        self.background_traders.keep_deep()
         while self._trigger() or self._liquidate() or self._unload_fund():
-            self.crowd.keep_deep()
+            self.background_traders.keep_deep()
 
 
 _CONDITIONAL = ("Untriggered", "Deactivated", "Triggered")

@@ -11,7 +11,7 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 from depthwire.venue.frames.private_frames import PrivateTopic
 from depthwire.venue.market.accounts import Account
 from depthwire.venue.market.market import PublicTopic
-from depthwire.venue.server.fault_injector import FaultyLine
+from depthwire.venue.server.fault_injector import FaultInjector
 from depthwire.venue.server.faults import Faults, Moment
 from depthwire.venue.server.requests import Request, Service, TopicRefused, decode_request
 from depthwire.venue.server.sign_in import SignInRefused, VenueClock, account_for
@@ -58,7 +58,7 @@ class Connection(WSListener):
     """The socket, its subscriptions, and who signed in on it. ``service`` knows the dialect that is spoken."""
 
     transport: WSTransport
-    _line: FaultyLine
+    _line: FaultInjector
 
     def __init__(self, host: Host, service: Service, url_sign_in: list[Any] | None) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class Connection(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
-        self._line = FaultyLine(transport, self._host.faults)
+        self._line = FaultInjector(transport, self._host.faults)
         self._host.connected(self)
         if self._url_sign_in is not None:
             self._sign_in(Request("auth", self._url_sign_in))

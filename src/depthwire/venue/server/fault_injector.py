@@ -19,7 +19,7 @@ _TRICKLE_PIECES, _TRICKLE_S = 20, 0.01
 _TYPES: tuple[Any, ...] = (7, "text", [], {}, True, None)
 
 
-class FaultyLine:
+class FaultInjector:
     """Writes one connection's frames, with what the venue's faults do to them, in order."""
 
     def __init__(self, transport: WSTransport, faults: Faults) -> None:

@@ -29,8 +29,7 @@ from depthwire.errors import TopicError
 from depthwire.runtime.socket_log import SocketLog
 from depthwire.tape import Pace
 from depthwire.venue.frames.private_frames import PrivateFrame, PrivateTopic
-from depthwire.venue.frames.topic_states import WireBook, WirePairs, WireState
-from depthwire.venue.frames.wire_states import state_of
+from depthwire.venue.frames.topic_states import TopicState, V2WireBook, V5WireBook, new_state
 from depthwire.venue.market.accounts import Account
 from depthwire.venue.market.exchange import DEPOSITS, Exchange
 from depthwire.venue.market.market import Category, Market, MarketFrame, PublicTopic, Tick
@@ -105,11 +104,11 @@ class Venue:
         self._player: asyncio.Task[None] | None = None
         self._readers_drained = asyncio.Event()
 
-        self._states: dict[PublicTopic, WireState] = {
-            topic: state for topic in market.topics if (state := state_of(topic))
+        self._states: dict[PublicTopic, TopicState] = {
+            topic: state for topic in market.topics if (state := new_state(topic))
         }
-        self.books: Mapping[PublicTopic, WireBook | WirePairs] = {
-            topic: state for topic, state in self._states.items() if isinstance(state, WireBook | WirePairs)
+        self.books: Mapping[PublicTopic, V2WireBook | V5WireBook] = {
+            topic: state for topic, state in self._states.items() if isinstance(state, V2WireBook | V5WireBook)
         }
         """The venue's own book of every book topic, as of the last frame released. A synthetic market tells of a book
         while it has subscribers: without, it is not live."""
@@ -295,7 +294,7 @@ class Venue:
                 subscribers = self._subscribers[topic]
                 subscribers.pop(connection, None)
                 if not subscribers and isinstance(topic, PublicTopic) and isinstance(self._market, SyntheticMarket):
-                    self.exchange.forget(topic)
+                    self.exchange.unpublish(topic)
                     if state := self._states.get(topic):
                         state.is_live = False
         self.readers_changed()
@@ -303,7 +302,7 @@ class Venue:
     def _greet(self, connection: Connection, topic: PublicTopic, *, is_first: bool) -> None:
         """Sends a new subscriber what comes before the next frame: how things are."""
         if is_first and isinstance(self._market, SyntheticMarket):
-            for frame in self.exchange.want(topic):
+            for frame in self.exchange.publish(topic):
                 self._release(frame)
         elif (state := self._states.get(topic)) and state.is_live:
             connection.send(state.snapshot())
