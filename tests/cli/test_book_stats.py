@@ -4,8 +4,8 @@ import pytest
 
 from depthwire.bybit.v2.dialect import INVERSE
 from depthwire.cli import book_stats
-from depthwire.cli.book_stats import Latency, Monitor
-from depthwire.cli.replay import Replay
+from depthwire.cli.book_stats import BookStats, Latency
+from depthwire.cli.replay_feed import Replay
 
 TOPIC = "orderBookL2_25.BTCUSD"
 S, MS = 10**9, 10**6
@@ -50,52 +50,52 @@ class Source:
 
 
 def test_before_the_first_frame_nothing_is_claimed(clock: Clock) -> None:
-    monitor = Monitor(Source(clock).book)
-    assert (monitor.frames, monitor.gaps, monitor.frames_per_s, monitor.latency) == (0, 0, 0.0, None)
-    assert monitor.pulse() == "0.0 frames/s, latency -"
+    stats = BookStats(Source(clock).book)
+    assert (stats.frames, stats.gaps, stats.frames_per_s, stats.latency) == (0, 0, 0.0, None)
+    assert stats.rate_and_latency() == "0.0 frames/s, latency -"
 
 
 def test_rate_and_latency_are_those_of_the_window(clock: Clock) -> None:
     source = Source(clock)
-    monitor = Monitor(source.book, window_s=10)
+    stats = BookStats(source.book, window_s=10)
     for _ in range(100):  # 50 a second, 90 ms late
         source.frame(90 * MS)
         clock.now_ns += S // 50
-    assert monitor.frames_per_s == pytest.approx(50)
-    assert monitor.latency == Latency(90 * MS, 90 * MS)
+    assert stats.frames_per_s == pytest.approx(50)
+    assert stats.latency == Latency(90 * MS, 90 * MS)
     clock.now_ns += 20 * S
-    assert monitor.frames_per_s == 0
-    assert monitor.latency is None
+    assert stats.frames_per_s == 0
+    assert stats.latency is None
     for latency_ms in range(1, 102):  # 10 a second
         clock.now_ns += S // 10
         source.frame(latency_ms * MS)
-    assert monitor.frames_per_s == pytest.approx(10, rel=0.02)
-    assert monitor.latency == pytest.approx((51 * MS, 100 * MS), rel=0.02)
-    assert monitor.frames == 201
+    assert stats.frames_per_s == pytest.approx(10, rel=0.02)
+    assert stats.latency == pytest.approx((51 * MS, 100 * MS), rel=0.02)
+    assert stats.frames == 201
 
 
 def test_a_window_too_full_to_keep_still_knows_its_rate(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(book_stats, "_MOST_SAMPLES", 100)
+    monkeypatch.setattr(book_stats, "_MAX_SAMPLES", 100)
     source = Source(clock)
-    monitor = Monitor(source.book, window_s=10)
+    stats = BookStats(source.book, window_s=10)
     for _ in range(1000):
         source.frame(MS)
         clock.now_ns += S // 500
-    assert monitor.frames_per_s == pytest.approx(500)
+    assert stats.frames_per_s == pytest.approx(500)
 
 
 def test_a_clock_that_is_ahead_gives_a_negative_latency(clock: Clock) -> None:
     source = Source(clock)
-    monitor = Monitor(source.book)
+    stats = BookStats(source.book)
     source.frame(-5 * MS)
-    assert str(monitor.latency) == "p50 -5.00 ms p99 -5.00 ms"
+    assert str(stats.latency) == "p50 -5.00 ms p99 -5.00 ms"
 
 
 def test_gaps_are_counted(clock: Clock) -> None:
     source = Source(clock)
-    monitor = Monitor(source.book)
+    stats = BookStats(source.book)
     for _ in range(3):
         source.frame(MS)
         source.book.mark_stale("a test")
         source.book.mark_stale("again")
-    assert monitor.gaps == 3
+    assert stats.gaps == 3

@@ -40,7 +40,7 @@ class Screen:
     def lines(self) -> list[str]:
         self._bytes.truncate(0)
         self._bytes.seek(0)
-        self._console.print(self.dashboard.picture())
+        self._console.print(self.dashboard.render())
         self._file.flush()
         return [line.rstrip() for line in self._bytes.getvalue().decode(self._file.encoding).splitlines()]
 
@@ -187,7 +187,7 @@ def order(order_id: str, status: str = "New") -> Order:
 def test_open_orders_are_a_table_of_the_live_view() -> None:
     screen, orders = Screen(), OpenOrders()
     screen.dashboard.account("order", orders)
-    assert screen.lines()[0] == "order: nothing yet; the exchange tells changes only"
+    assert screen.lines()[0] == "order: nothing yet; the exchange sends only changes"
     for event in (order("first"), order("second"), order("first", "Cancelled")):
         orders.apply(event)
         screen.dashboard.event("order", event)
@@ -203,7 +203,7 @@ def test_a_view_with_a_gap_says_so() -> None:
     balances.break_off(StreamGap("wallet", "no answer", 1, 2))
     screen.dashboard.account("wallet", balances)
     title, _, row = screen.lines()
-    assert title == "wallet: there was a gap, some changes may be missing"
+    assert title == "wallet: incomplete; changes may be missing after a gap"
     assert row.split() == ["BTC", "1.5", "0.25"]
 
 

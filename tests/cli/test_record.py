@@ -114,7 +114,7 @@ def test_an_existing_file_is_not_touched(url: str, tmp_path: Path, capsys: pytes
     assert record(url, out, "--no-trades") == 1
     assert out.read_text() == "precious"
     (line,) = lines_told(capsys.readouterr().err)
-    assert "exists already" in line
+    assert "already exists" in line
 
 
 def test_a_refused_symbol_leaves_no_file(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -251,7 +251,7 @@ def test_a_file_that_is_lost_is_reported_and_started_again(
         assert process.stderr is not None
         notice = process.stderr.readline()
         assert f"{out} was removed or moved" in notice
-        assert "starting it again" in notice
+        assert "creating it again" in notice
         grown(out, process)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=BOUND_S)
@@ -285,7 +285,7 @@ def test_a_file_that_is_lost_may_end_the_recording(
     assert process.returncode == 1
     assert f"{out} {what}" in err
     assert "error:" in err.splitlines()[-1]
-    assert "starting it again" not in err
+    assert "creating it again" not in err
 
 
 @NEEDS_SIGNALS
@@ -385,4 +385,4 @@ def test_a_private_word_is_a_topic_and_another_word_a_symbol(
 ) -> None:
     with served(any_topic) as server:
         assert main(["record", "strategy", "--url", server.url, "--out", str(tmp_path / "a"), "--seconds", "1"]) == 1
-        assert "strategy: needs an API key" in capsys.readouterr().err
+        assert "private topics need an API key: strategy" in capsys.readouterr().err

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from depthwire.cli import main
-from depthwire.cli import replay as replay_module
+from depthwire.cli import main, replay_feed
 from tests.support.cli_process import objects, synthetic, write_tape
 from tests.support.reference import BUY, SELL, ReferenceBook, frames, plain, play
 from tests.support.reference_v5 import books_of
@@ -216,7 +215,7 @@ def test_a_frame_that_stands_twice_is_left_out(tmp_path: Path, capsys: pytest.Ca
     plain, _ = replay(capsys, write_tape(tmp_path / "once.frames", whole))
     assert report["books"] == plain["books"]
     assert report["skipped"] == 1
-    assert f"{BOOK}: 1 frames came late and were left out" in err
+    assert f"{BOOK}: 1 outdated frames" in err
 
 
 def test_refused_frames_are_told_once_by_topic_and_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -226,7 +225,7 @@ def test_refused_frames_are_told_once_by_topic_and_kind(tmp_path: Path, capsys: 
     assert report["skipped"] == report["frames"] == 6
     assert report["books"][BOOK] == {"state": "EMPTY", "cross_seq": 0, "applied": 0, "bids": [], "asks": []}
     first, second, error = err.splitlines()
-    assert error == f"depthwire: error: {tape}: not one of its 6 frames could be used"
+    assert error == f"depthwire: error: {tape}: none of the tape's 6 frames could be used"
     assert "SnapshotMissing" in first
     assert first.endswith("(and 2 more)")
     assert "DamagedFrame" in second
@@ -238,7 +237,7 @@ def test_many_kinds_are_summed_up(tmp_path: Path, capsys: pytest.CaptureFixture[
     report, err = replay(capsys, tape, code=1)
     assert report["skipped"] == 1000
     assert len(err.splitlines()) == 22
-    assert "960 frames of 480 other kinds" in err
+    assert "960 more frames, with 480 other combinations" in err
 
 
 def test_the_table_for_people(tape: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -301,7 +300,7 @@ def test_an_empty_tape_is_an_error(name: str, tmp_path: Path, capsys: pytest.Cap
         pytest.importorskip("zstandard")
     empty = write_tape(tmp_path / name, [])
     report, err = replay(capsys, empty, code=1)
-    assert err == f"depthwire: error: {empty}: no frame in it\n"
+    assert err == f"depthwire: error: {empty}: the tape has no frames\n"
     del report["seconds"]
     assert report == {
         "frames": 0,
@@ -325,14 +324,14 @@ def test_one_useless_tape_among_several_is_an_error_and_the_others_are_shown(
     for jobs in ("1", "2"):
         report, err = replay(capsys, tape, deltas, Path("--jobs"), Path(jobs), code=1)
         assert report["books"] == {**alone["books"], "orderBookL2_25.ETHUSD": report["books"]["orderBookL2_25.ETHUSD"]}
-        assert err.splitlines()[-1] == f"depthwire: error: {deltas}: not one of its 8 frames could be used"
+        assert err.splitlines()[-1] == f"depthwire: error: {deltas}: none of the tape's 8 frames could be used"
 
 
 def test_answers_alone_are_not_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     answer = b'{"success":true,"ret_msg":"","conn_id":"x","request":{"op":"subscribe","args":["order"]}}'
     tape = write_tape(tmp_path / "a.frames", [(1, answer)])
     _, err = replay(capsys, tape, code=1)
-    assert err == f"depthwire: error: {tape}: not one of its 1 frames could be used\n"
+    assert err == f"depthwire: error: {tape}: none of the tape's 1 frames could be used\n"
 
 
 @pytest.mark.parametrize("frames", [[], [(1, b"{"), (2, b'{"no":"topic"}')], synthetic(9, BOOK)[1:]])
@@ -378,7 +377,9 @@ def test_what_is_not_asked_for_is_not_decoded(tmp_path: Path, capsys: pytest.Cap
 def test_a_tape_without_a_book_names_the_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tape = write_tape(tmp_path / "a.frames", synthetic(3, TRADES))
     _, err = replay(capsys, tape, topics=(), code=1)
-    assert err == (f"depthwire: error: {tape}: no order book among its 3 frames; --topics '*' decodes the others\n")
+    assert err == (
+        f"depthwire: error: {tape}: no order book among the tape's 3 frames; use --topics '*' to decode other topics\n"
+    )
     assert replay(capsys, tape)[0]["trades"][TRADES] > 0
 
 
@@ -409,7 +410,7 @@ def test_a_long_tape_has_a_progress_bar_on_a_terminal_only(
 ) -> None:
     pytest.importorskip("rich")
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr(replay_module, "_LONG_TAPE_BYTES", 1)
+    monkeypatch.setattr(replay_feed, "_LONG_TAPE_BYTES", 1)
     terminal = Terminal()
     with monkeypatch.context() as patch:
         patch.setattr("sys.stderr", terminal)
@@ -497,10 +498,10 @@ def test_the_exchanges_archive_of_raw_frames_replays_as_it_is(
 
 
 def test_v5_private_frames_replay_without_an_answer_before_them(tapes: Path) -> None:
-    private = replay_module.Replay(("*",))
+    private = replay_feed.Replay(("*",))
     private.apply(str(tapes / "faults" / "03_v5_private_without_answers.frames"))
     assert sum(channel.events for channel in private.events) == 4
-    assert (private.refusals.counts, private.skipped) == (Counter(), 0)
+    assert (private.skipped_frames.counts, private.skipped) == (Counter(), 0)
 
 
 def test_private_frames_of_both_generations_are_told_apart_one_by_one(tmp_path: Path) -> None:
@@ -519,7 +520,7 @@ def test_private_frames_of_both_generations_are_told_apart_one_by_one(tmp_path: 
         )
     )
     tape = write_tape(tmp_path / "a.frames", list(enumerate([of_v2, of_v5, of_v2, of_v5, of_v5])))
-    both = replay_module.Replay(("execution",))
+    both = replay_feed.Replay(("execution",))
     both.apply(str(tape))
     assert sorted(channel.events for channel in both.events) == [2, 3]
-    assert both.refusals.counts == Counter()
+    assert both.skipped_frames.counts == Counter()

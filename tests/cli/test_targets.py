@@ -83,9 +83,19 @@ RECORD = ["record", "--out", "never.frames"]
         (["watch"], "trades.BTCUSD", 2, "not a topic of the inverse dialect, which has orderBookL2_25"),
         (["watch"], "klineV2.2.BTCUSD", 2, "lacks a valid interval"),
         (["watch"], "order.BTCUSD", 2, "takes no filter"),
-        (["watch"], "order", 1, "order: needs an API key; set DEPTHWIRE_API_KEY and DEPTHWIRE_API_SECRET"),
-        (RECORD, "order", 1, "order: needs an API key; set DEPTHWIRE_API_KEY and DEPTHWIRE_API_SECRET"),
-        (RECORD, "strategy", 1, "strategy: needs an API key; set DEPTHWIRE_API_KEY and DEPTHWIRE_API_SECRET"),
+        (
+            ["watch"],
+            "order",
+            1,
+            "private topics need an API key: order; set DEPTHWIRE_API_KEY and DEPTHWIRE_API_SECRET",
+        ),
+        (RECORD, "order", 1, "private topics need an API key: order; set DEPTHWIRE_API_KEY and DEPTHWIRE_API_SECRET"),
+        (
+            RECORD,
+            "strategy",
+            1,
+            "private topics need an API key: strategy; set DEPTHWIRE_API_KEY and DEPTHWIRE_API_SECRET",
+        ),
     ],
 )
 def test_what_cannot_be_asked_for_is_one_line_before_anything_is_sent(

@@ -15,7 +15,7 @@ from depthwire.bybit.v5.accounts import Balances, OpenOrders, Positions
 from depthwire.cli import main
 from depthwire.cli.dashboard import Dashboard
 from depthwire.cli.events import event_line
-from depthwire.cli.text_display import JsonView
+from depthwire.cli.text_display import JsonDisplay
 from depthwire.feed.event_channel import EventChannel
 from tests.support.cli_process import objects, started, tape_lines
 from tests.support.offline import Offline
@@ -45,7 +45,7 @@ def example_events(tapes: Path) -> Iterator[tuple[str, Any, Any]]:
 
 
 def test_each_event_is_a_line_and_an_object_with_the_wires_names(tapes: Path) -> None:
-    view = JsonView()
+    view = JsonDisplay()
     topics = set()
     for topic, event, wire in example_events(tapes):
         topics.add(topic)
@@ -83,7 +83,7 @@ def test_a_terminal_shows_them_all(tapes: Path) -> None:
             views[topic].push([event], lambda error, text: None)
         dashboard.event(topic, event)
     console = Console(file=screen, width=240, height=120, color_system=None)
-    console.print(dashboard.picture())
+    console.print(dashboard.render())
     shown = screen.getvalue()
     for expected in ("publicTrade", "16,578.5", "kline.5.BTCUSDT", "16,649.5", "allLiquidation", "0.04499", "95,900.1"):
         assert expected in shown

@@ -103,7 +103,7 @@ def test_a_tape_that_is_none_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
 
 def test_a_seed_without_anything_seeded_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["venue", "--tape", "x", "--seed", "1"]) == 2
-    assert "not allowed with argument --tape" in capsys.readouterr().err
+    assert "--seed has no effect with --tape" in capsys.readouterr().err
 
 
 @NEEDS_SIGNALS
@@ -114,7 +114,7 @@ def test_it_lies_on_demand_and_tells_how_often() -> None:
             asyncio.run(final_book(url, "BTCUSD", 1))
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=BOUND_S)
-    assert err == "depthwire: faults: 1 redirect\n"
+    assert err == "depthwire: injected faults: 1 redirect\n"
 
 
 @pytest.mark.parametrize(("host", "warned"), [("192.0.2.1", True), ("127.0.0.1", False), ("localhost", False)])
@@ -143,7 +143,7 @@ def test_a_demo_without_frames_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     async def nothing(*_: object) -> None:
         """No time passes, so no frame comes."""
 
-    monkeypatch.setattr("depthwire.cli.text_display.LineView.run", nothing)
+    monkeypatch.setattr("depthwire.cli.text_display.LineDisplay.run", nothing)
     assert main(["demo"]) == 1
 
 

@@ -19,12 +19,12 @@ import pytest
 from depthwire.bybit.v2.dialect import INVERSE
 from depthwire.bybit.v2.messages import Trade
 from depthwire.cli import main, text_display
-from depthwire.cli.book_stats import Monitor
+from depthwire.cli.book_stats import BookStats
 from depthwire.cli.command import run_for
-from depthwire.cli.display import View, follow
-from depthwire.cli.replay import Replay
-from depthwire.cli.text_display import JsonView, LineView
-from depthwire.cli.watch import chosen_view
+from depthwire.cli.display import Display, follow
+from depthwire.cli.replay_feed import Replay
+from depthwire.cli.text_display import JsonDisplay, LineDisplay
+from depthwire.cli.watch import choose_display
 from depthwire.errors import DepthwireError, ReaderOverflow, StreamGap
 from depthwire.feed.live_book import LiveBook
 from depthwire.feed.streams import TopicEvent, TopicEvents
@@ -64,11 +64,11 @@ def level(price: str, price_id: int) -> dict[str, object]:
     return {"price": price, "symbol": "BTCUSD", "id": price_id, "side": "Buy", "size": 1}
 
 
-def shown(view: View, source: Source, act: Callable[[], Awaitable[None]] | None = None) -> None:
+def shown(view: Display, source: Source, act: Callable[[], Awaitable[None]] | None = None) -> None:
     """Run a view over a book while ``act`` feeds it."""
 
     async def show() -> None:
-        view.book(Monitor(source.book))
+        view.book(BookStats(source.book))
         task = asyncio.create_task(view.run())
         if act is not None:
             await act()
@@ -106,7 +106,7 @@ def test_json_has_an_object_for_each_change_also_within_one_burst(capsys: pytest
         source.lose_one()
         await printed.until(7)
 
-    shown(JsonView(), source, act)
+    shown(JsonDisplay(), source, act)
     *live, stale = map(json.loads, printed.lines)
     assert [line["version"] for line in live] == [1, 2, 3, 4, 5, 6]
     last, oracle = live[-1], source.oracle
@@ -135,11 +135,11 @@ def test_json_of_a_one_sided_book_leaves_out_what_is_not_there(capsys: pytest.Ca
     async def act() -> None:
         source.book.apply_snapshot([(606_225_000, 5.5)], [])
 
-    shown(JsonView(), source, act)
+    shown(JsonDisplay(), source, act)
     top = text_display.book_object(source.book)
     assert (top["best_bid"], top["best_bid_size"]) == ("60622.5", "5.5")
     assert top["best_ask"] is top["best_ask_size"] is top["mid"] is top["spread"] is top["microprice"] is None
-    assert "one-sided" in text_display.book_line(Monitor(source.book))
+    assert "one-sided" in text_display.book_line(BookStats(source.book))
 
 
 @pytest.mark.parametrize("depth", ["25", "200"])
@@ -163,7 +163,7 @@ def test_json_from_a_live_connection_leaves_no_change_out(depth: str) -> None:
 def test_lines_are_throttled_and_tell_a_stale_books_reason(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(text_display, "_LINES_EVERY_S", 0.01)
+    monkeypatch.setattr(text_display, "_BOOK_INTERVAL_S", 0.01)
     source, printed = Source(), Printed(capsys)
 
     async def act() -> None:
@@ -173,7 +173,7 @@ def test_lines_are_throttled_and_tell_a_stale_books_reason(
         source.lose_one()
         await printed.until(3)
 
-    shown(LineView(), source, act)
+    shown(LineDisplay(), source, act)
     first, latest, stale = printed.lines
     assert first.startswith("BTCUSD LIVE bid ")
     (bid, bid_size), (ask, ask_size) = (source.oracle.levels_text(side)[0] for side in (BUY, SELL))
@@ -203,7 +203,7 @@ def test_a_terminal_without_rich_gets_lines_and_a_hint(
 ) -> None:
     monkeypatch.setattr("sys.stdout", Terminal())
     monkeypatch.setitem(sys.modules, "rich.console", None)
-    assert isinstance(chosen_view(as_json=False), LineView)
+    assert isinstance(choose_display(as_json=False), LineDisplay)
     assert "depthwire[cli]" in capsys.readouterr().err
 
 
@@ -211,19 +211,19 @@ def test_a_dumb_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("rich")
     monkeypatch.setattr("sys.stdout", Terminal())
     monkeypatch.setenv("TERM", "dumb")
-    assert isinstance(chosen_view(as_json=False), LineView)
+    assert isinstance(choose_display(as_json=False), LineDisplay)
 
 
-def picture(source: Source, monitors: int = 1, *, encoding: str = "utf-8", width: int = 70, height: int = 24) -> str:
+def render(source: Source, books: int = 1, *, encoding: str = "utf-8", width: int = 70, height: int = 24) -> str:
     console_module = pytest.importorskip("rich.console")
     from depthwire.cli.dashboard import Dashboard
 
     stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     console = console_module.Console(file=stream, width=width, height=height, color_system=None)
     dashboard = Dashboard(console)
-    for _ in range(monitors):
-        dashboard.book(Monitor(source.book))
-    console.print(dashboard.picture())
+    for _ in range(books):
+        dashboard.book(BookStats(source.book))
+    console.print(dashboard.render())
     stream.flush()
     return stream.buffer.getvalue().decode(encoding)
 
@@ -235,7 +235,7 @@ def numbers(line: str) -> list[Decimal]:
 def test_a_ladder_has_asks_above_bids_and_the_best_in_the_middle() -> None:
     source = Source()
     source.feed(10)
-    lines = picture(source).splitlines()
+    lines = render(source).splitlines()
     assert len(lines) <= 24
     assert lines[0].split() == ["BTCUSD", "LIVE", TOPIC]
     (middle,) = (i for i, line in enumerate(lines) if line.startswith("mid "))
@@ -252,24 +252,24 @@ def test_a_ladder_has_asks_above_bids_and_the_best_in_the_middle() -> None:
 
 def test_ladders_stand_side_by_side_where_there_is_room() -> None:
     source = Source()
-    assert picture(source, 2, width=140).splitlines()[0].count("BTCUSD LIVE") == 2
-    stacked = picture(source, 2, width=70, height=40).splitlines()
+    assert render(source, 2, width=140).splitlines()[0].count("BTCUSD LIVE") == 2
+    stacked = render(source, 2, width=70, height=40).splitlines()
     assert [line.count("BTCUSD LIVE") for line in stacked if "LIVE" in line] == [1, 1]
     assert len(stacked) <= 40
 
 
 def test_a_stale_ladder_says_why_and_keeps_its_levels() -> None:
     source = Source()
-    before = picture(source).splitlines()
+    before = render(source).splitlines()
     source.lose_one()
-    after = picture(source).splitlines()
+    after = render(source).splitlines()
     assert after[0].startswith("BTCUSD STALE")
     assert sum("not in the book" in line for line in after) == 1
     assert after[2].rstrip() == before[2].rstrip()
 
 
 def test_a_terminal_without_block_characters_gets_plain_bars() -> None:
-    drawn = picture(Source(), encoding="ascii")
+    drawn = render(Source(), encoding="ascii")
     assert "####" in drawn
     assert drawn.isascii()
 
@@ -400,9 +400,9 @@ class Broken:
         return item
 
 
-@pytest.mark.parametrize("view_type", [LineView, JsonView])
+@pytest.mark.parametrize("view_type", [LineDisplay, JsonDisplay])
 def test_what_is_missing_is_told_in_its_place_and_watching_goes_on(
-    view_type: type[LineView | JsonView], capsys: pytest.CaptureFixture[str]
+    view_type: type[LineDisplay | JsonDisplay], capsys: pytest.CaptureFixture[str]
 ) -> None:
     at = {"symbol": "BTCUSD", "side": "Buy", "price": Decimal(1), "trade_id": ""}
     before, after = (TopicEvent("trade.BTCUSD", Trade(**at, size=Decimal(size))) for size in (11, 22))

@@ -95,7 +95,7 @@ def test_a_topic_of_another_dialect_is_named(dialect: Dialect, topic: str, told:
 @pytest.mark.parametrize(
     ("targets", "told"),
     [
-        (["BTCUSD", "BTCUSDT"], "BTCUSD on inverse and BTCUSDT on linear are asked for: run one command for each"),
+        (["BTCUSD", "BTCUSDT"], "BTCUSD on inverse and BTCUSDT on linear: run one command for each"),
         (["trade.ETHUSD|BTCUSD", "trade.BTCUSDT"], "ETHUSD on inverse and BTCUSDT on linear"),
         (["BTCUSD", "candle.1.BTCUSD"], "a topic of linear"),
     ],

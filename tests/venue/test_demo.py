@@ -74,4 +74,4 @@ def test_the_command_tells_the_demo_account_and_its_private_topics_move() -> Non
 
 def test_a_tape_takes_no_trader(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["venue", "--trader", "--tape", "a.frames"]) == 2
-    assert "tape takes no orders" in capsys.readouterr().err
+    assert "--trader is not allowed with --tape" in capsys.readouterr().err

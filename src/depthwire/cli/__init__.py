@@ -15,24 +15,24 @@ __all__ = ["main"]
 
 _COMMANDS = (watch.COMMAND, topics.COMMAND, record.COMMAND, replay.COMMAND, venue.COMMAND, demo.COMMAND)
 
-# Our own error describes a failed connection better than asyncio does.
+# depthwire's own error describes a failed connection better than asyncio's log does.
 _TERSE = {"depthwire": logging.WARNING, "asyncio": logging.CRITICAL}
 _VERBOSE = {"depthwire": logging.DEBUG, "asyncio": logging.INFO}
 
 _EXIT_CODES = f"""\
 exit codes:
-  {OK:<4} all went well, or the reader of our output wanted no more
-  {FAILURE:<4} it failed: stderr says why, in one line
-  {USAGE:<4} the command line is wrong: an option, a URL, a topic or a symbol that cannot be one
+  {OK:<4} success, or the reader of stdout closed the pipe
+  {FAILURE:<4} failure; stderr gives the reason in one line
+  {USAGE:<4} invalid command line: an option, URL, topic or symbol
   {INTERRUPTED:<4} interrupted by Ctrl-C
-  {TERMINATED:<4} ended by SIGTERM
+  {TERMINATED:<4} terminated by SIGTERM
 """
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line and return its exit code; ``argv`` is ``sys.argv[1:]`` by default.
+    """Run the command line and return its exit code. ``argv`` defaults to ``sys.argv[1:]``.
 
-    Raises SystemExit, as argparse does, after --help, --version and on arguments that cannot be parsed.
+    Raises SystemExit, as argparse does, for --help, --version and invalid arguments.
     """
     open_standard_streams()
     arguments = _parser().parse_args(argv)
@@ -61,8 +61,9 @@ def _failed(error: Exception, code: int) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="depthwire",
-        description="Bybit's market data and accounts: watch, record and replay them, or run the exchange yourself.",
-        epilog="Try it without an exchange:\n  depthwire demo\n\n" + _EXIT_CODES,
+        description="Watch, record and replay Bybit market data and account events, or run an exchange locally.",
+        epilog='To try it without a network connection, run "depthwire demo".\n'
+        'For the options of a command, run "depthwire COMMAND --help".\n\n' + _EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"depthwire {__version__}")
@@ -76,6 +77,6 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.configure(subparser)
-        subparser.add_argument("-v", "--verbose", action="store_true", help="tell on stderr what goes on")
+        subparser.add_argument("-v", "--verbose", action="store_true", help="log what happens to stderr")
         subparser.set_defaults(run=command.run)
     return parser

@@ -1,4 +1,4 @@
-"""What ``watch`` and ``demo`` know of a book beside its levels: rate, latency and gaps."""
+"""Statistics of a live book: frame rate, latency and gaps."""
 
 import time
 from collections import deque
@@ -10,13 +10,13 @@ from depthwire.book.types import BookState
 from depthwire.cli.output import duration_text
 from depthwire.feed.live_book import LiveBook
 
-_MOST_SAMPLES = 16_384
+_MAX_SAMPLES = 16_384
 
-LATENCY_NOTE = "latency: receive time less exchange time, clock offset included"
+LATENCY_NOTE = "latency is receive time minus exchange time, clock offset included"
 
 
 class Latency(NamedTuple):
-    """Percentiles in ns."""
+    """Latency percentiles in ns."""
 
     p50: float
     p99: float
@@ -25,8 +25,8 @@ class Latency(NamedTuple):
         return f"p50 {duration_text(self.p50)} p99 {duration_text(self.p99)}"
 
 
-class Monitor:
-    """A book's frames over the last ``window_s`` seconds, and its gaps since the monitor was made."""
+class BookStats:
+    """Rate and latency of a book's frames over the last ``window_s`` seconds, and its gaps since the start."""
 
     def __init__(self, book: LiveBook, window_s: float = 10.0) -> None:
         self.book = book
@@ -34,7 +34,7 @@ class Monitor:
         self.gaps = 0
         self._window_ns = int(window_s * 1e9)
         self._since_ns = time.time_ns()
-        self._samples: deque[tuple[int, int]] = deque(maxlen=_MOST_SAMPLES)
+        self._samples: deque[tuple[int, int]] = deque(maxlen=_MAX_SAMPLES)
         book.on_change(self._on_change)
         book.on_state(self._on_state)
 
@@ -53,19 +53,19 @@ class Monitor:
 
     @property
     def frames_per_s(self) -> float:
-        """The rate over the window. O(samples)."""
+        """Frames per second over the window. O(samples)."""
         count, now_ns = len(self._recent()), time.time_ns()
         since_ns = max(self._since_ns, now_ns - self._window_ns)
-        if count == _MOST_SAMPLES:
+        if count == _MAX_SAMPLES:
             since_ns = self._samples[0][0]
         return count * 1e9 / max(now_ns - since_ns, 1)
 
     @property
     def latency(self) -> Latency | None:
-        """Receive time less exchange time, over the window; None where no frame came. O(samples)."""
+        """Receive time minus exchange time over the window; None without frames. O(samples)."""
         recent = self._recent()
         return Latency(*np.percentile(recent, (50, 99)).tolist()) if recent else None
 
-    def pulse(self) -> str:
-        """Rate and latency in words."""
+    def rate_and_latency(self) -> str:
+        """Return rate and latency as text."""
         return f"{self.frames_per_s:.1f} frames/s, latency {self.latency or '-'}"

@@ -1,4 +1,4 @@
-"""What is shown of an event to people: a few named values, the same in lines, tapes and tables."""
+"""Events as a few named values for people. Text lines and tables show the same values."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -19,8 +19,8 @@ Cells = dict[str, Cell]
 
 @singledispatch
 def cells(event: msgspec.Struct) -> Cells:
-    """The values by the headings under which they are shown."""
-    raise TypeError(f"no way to show {type(event).__name__}")
+    """Return an event's values by column heading."""
+    raise TypeError(f"cannot display {type(event).__name__}: it has no cells")
 
 
 @cells.register
@@ -122,7 +122,7 @@ def _(wallet: Wallet) -> Cells:
     return {"coin": wallet.coin, "balance": wallet.wallet_balance, "available": wallet.available_balance}
 
 
-# v5, where it differs
+# v5 events that differ from v2's
 
 
 @cells.register
@@ -215,7 +215,7 @@ def _(greeks: v5_private.Greeks) -> Cells:
 
 
 def utc_text(at_ms: int) -> str:
-    """``2021-04-17T00:16:26.123Z`` of ms since the epoch; the number itself where no calendar reaches it."""
+    """Format ms since the epoch: ``2021-04-17T00:16:26.123Z``, or the number itself if it is out of range."""
     try:
         moment = datetime.fromtimestamp(at_ms // 1000, UTC)
     except (OverflowError, OSError, ValueError):
@@ -224,6 +224,6 @@ def utc_text(at_ms: int) -> str:
 
 
 def cell_text(cell: Cell) -> str:
-    """One value as text that cannot break a line."""
+    """Return one value as printable text without line breaks."""
     text = plain(cell) if isinstance(cell, Decimal) else cell or "-"
-    return "".join(sign if sign.isprintable() else "?" for sign in text)
+    return "".join(character if character.isprintable() else "?" for character in text)

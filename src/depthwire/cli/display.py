@@ -1,4 +1,4 @@
-"""From topics to what a view shows: live books and instruments, account views, events in their order."""
+"""The display protocol, and the functions that subscribe to topics and pass their data to a display."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,7 +10,7 @@ from depthwire.bybit.accounts import AccountStream
 from depthwire.bybit.accounts import View as AccountView
 from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.topics import Topic
-from depthwire.cli.book_stats import Monitor
+from depthwire.cli.book_stats import BookStats
 from depthwire.client import Client
 from depthwire.errors import DepthwireError
 from depthwire.feed.live_book import LiveBook
@@ -24,51 +24,52 @@ _ACCOUNTS: Final[dict[str, Callable[..., Awaitable[AccountStream[Any, Any]]]]] =
 }
 
 
-class View(Protocol):
-    """Is told what there is to show, and shows it until it is cancelled."""
+class Display(Protocol):
+    """Shows books, instruments, account state and events until it is cancelled."""
 
-    def book(self, monitor: Monitor) -> None:
-        """One more book, LIVE."""
+    def book(self, stats: BookStats) -> None:
+        """Add a LIVE book."""
 
     def instrument(self, instrument: Instrument) -> None:
-        """One more instrument, LIVE."""
+        """Add a LIVE instrument."""
 
     def account(self, topic: str, account: AccountView[Any, Any, Any]) -> None:
-        """One more private topic's view; its events come as events, too."""
+        """Add a private topic's state. Its events also arrive through `event`."""
 
     def event(self, topic: str, event: msgspec.Struct) -> None:
-        """An event happened."""
+        """Add an event."""
 
     def error(self, error: DepthwireError) -> None:
-        """Events may be missing here."""
+        """Add an error; events may be missing at this point."""
 
     async def run(self) -> None:
-        """Show."""
+        """Show everything until cancelled."""
 
 
-async def subscribed(client: Client, topics: Sequence[Topic], view: View) -> TopicEvents | None:
-    """Subscribe to all topics; the view is told of the live states that they name. Returns the stream of all else.
+async def subscribe_all(client: Client, topics: Sequence[Topic], display: Display) -> TopicEvents | None:
+    """Subscribe to all topics and add their books, instruments and account state to the display.
 
-    Raises as :meth:`Client.book` and :meth:`Client.subscribe` do.
+    Returns the stream of all other events, or None if there is none. Raises the errors of `Client.book` and
+    `Client.subscribe`.
     """
     depths, instrument_kind = client.dialect.books, client.dialect.instrument_kind
     named = [topic for topic in topics if not topic.is_pattern]
     books = [(topic.filter, depths[topic.kind]) for topic in named if topic.kind in depths]
     symbols = [topic.filter for topic in named if topic.kind == instrument_kind]
     for book in await asyncio.gather(*(client.book(symbol, depth) for symbol, depth in books)):
-        view.book(Monitor(book))
+        display.book(BookStats(book))
     for instrument in await asyncio.gather(*(client.instrument(symbol) for symbol in symbols)):
-        view.instrument(instrument)
+        display.instrument(instrument)
     for topic in named:
         if topic.text in _ACCOUNTS:
-            # Only for its view: the events come with all others, in one order.
-            view.account(topic.kind, (await _ACCOUNTS[topic.kind](client, capacity=1)).view)
+            # Only its state is used: the events arrive in the common stream, in one order.
+            display.account(topic.kind, (await _ACCOUNTS[topic.kind](client, capacity=1)).view)
     others = [topic.text for topic in topics if topic.is_pattern or topic.kind not in (*depths, instrument_kind)]
     return await client.subscribe(*others) if others else None
 
 
-async def follow(events: TopicEvents, view: View) -> None:
-    """Tell a view of events, and of the live states that patterns bring, until the client is closed."""
+async def follow(events: TopicEvents, display: Display) -> None:
+    """Pass events, and books and instruments that patterns bring, to a display until the client is closed."""
     states: set[str] = set()
     while True:
         try:
@@ -76,13 +77,13 @@ async def follow(events: TopicEvents, view: View) -> None:
         except StopAsyncIteration:
             return
         except DepthwireError as error:
-            view.error(error)
+            display.error(error)
             continue
         if not isinstance(data, LiveBook | Instrument):
-            view.event(topic, data)
+            display.event(topic, data)
         elif topic not in states:
             states.add(topic)
             if isinstance(data, LiveBook):
-                view.book(Monitor(data))
+                display.book(BookStats(data))
             else:
-                view.instrument(data)
+                display.instrument(data)

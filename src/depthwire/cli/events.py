@@ -1,4 +1,4 @@
-"""Events, instruments and errors as lines for people and as JSON objects for programs."""
+"""Events, instruments and errors as text lines for people and JSON objects for programs."""
 
 import re
 from collections.abc import Iterable
@@ -16,23 +16,23 @@ _SCALE: Final = re.compile(r"_e\d$")
 
 
 def event_object(topic: str, event: msgspec.Struct) -> dict[str, Any]:
-    """All fields of an event under their names on the wire; None where the exchange did not send one."""
+    """Return an event's fields by their names on the wire; None for fields that the exchange did not send."""
     return {"topic": topic, **wire_fields(event)}
 
 
-def wire_fields(record: msgspec.Struct) -> dict[str, Any]:
-    """A record's values by their names on the wire."""
-    return {field.encode_name: getattr(record, field.name) for field in fields(record)}
+def wire_fields(struct: msgspec.Struct) -> dict[str, Any]:
+    """Return a struct's values by their names on the wire."""
+    return {field.encode_name: getattr(struct, field.name) for field in fields(struct)}
 
 
 def event_line(topic: str, event: msgspec.Struct) -> str:
-    """An event in one line, without what the topic says already."""
+    """Return an event as one line. A value that the topic already names is left out."""
     named = topic.rpartition(".")[2]
-    return f"{topic} " + _listed((name, cell) for name, cell in cells(event).items() if cell != named)
+    return f"{topic} " + _joined((name, cell) for name, cell in cells(event).items() if cell != named)
 
 
 def instrument_object(instrument: Instrument) -> dict[str, Any]:
-    """All fields of an instrument, None where it is not LIVE; ``updated`` names those that the last frame changed."""
+    """Return an instrument's fields, None if it is not LIVE. ``updated`` names those that the last frame changed."""
     info = instrument.snapshot() if instrument.state is BookState.LIVE else None
     return {
         "topic": instrument.topic,
@@ -49,16 +49,16 @@ def instrument_object(instrument: Instrument) -> dict[str, Any]:
 
 
 def instrument_line(instrument: Instrument) -> str:
-    """What an instrument's last frame changed, in one line."""
+    """Return the fields that an instrument's last frame changed, as one line."""
     head = f"{instrument.topic} {instrument.state}"
     if instrument.state is not BookState.LIVE:
         return f"{head}: {instrument.stale_reason}"
     changed = changed_values(instrument)
-    return f"{head} " + _listed((name, cell) for name, cell in exact_values(instrument).items() if name in changed)
+    return f"{head} " + _joined((name, cell) for name, cell in exact_values(instrument).items() if name in changed)
 
 
 def exact_values(instrument: Instrument) -> dict[str, Cell]:
-    """What is known of an instrument, scaled fields as their exact values; also while it is not LIVE."""
+    """Return an instrument's known fields, scaled ones as exact values, in any state."""
     info = instrument.snapshot(allow_stale=True)
     values = {name: getattr(info, name) for name in dict.fromkeys(_plain_name(key) for _, key in instrument.names)}
     return {
@@ -69,24 +69,24 @@ def exact_values(instrument: Instrument) -> dict[str, Cell]:
 
 
 def changed_values(instrument: Instrument) -> set[str]:
-    """Which of them the last frame changed."""
+    """Return the names in `exact_values` that the last frame changed."""
     return {_plain_name(key) for key in instrument.updated}
 
 
 def _plain_name(key: str) -> str:
-    """``last_price_e4`` and ``last_price`` on the wire are one value to people."""
+    """Strip a scale: ``last_price_e4`` and ``last_price`` on the wire are one value to people."""
     return _SCALE.sub("", key)
 
 
 def error_object(error: DepthwireError) -> dict[str, Any]:
-    """What a stream has in place of events, with all that the error knows."""
+    """Return a stream's error and its attributes as a JSON object."""
     return {"topic": "", "error": type(error).__name__, "message": str(error), **vars(error)}
 
 
 def error_line(error: DepthwireError) -> str:
-    """The same in one line."""
+    """Return an error as one line."""
     return f"{type(error).__name__}: {cell_text(str(error))}"
 
 
-def _listed(named: Iterable[tuple[str, Cell]]) -> str:
+def _joined(named: Iterable[tuple[str, Cell]]) -> str:
     return ", ".join(f"{name} {cell_text(cell)}" for name, cell in named)

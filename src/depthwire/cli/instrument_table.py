@@ -1,4 +1,4 @@
-"""Instruments on a terminal: all fields, those that changed last highlighted, drawn with rich."""
+"""An instrument's fields with the last changes highlighted, drawn with rich."""
 
 from typing import Final
 
@@ -12,14 +12,14 @@ from depthwire.cli.cells import cell_text
 from depthwire.cli.events import changed_values, exact_values
 from depthwire.cli.ladders import STATE_STYLES
 
-_FIELD_CELLS: Final = 52
+_FIELD_WIDTH: Final = 52
 _CHANGED: Final = "bold yellow"
 
 
 class InstrumentTable:
-    """One instrument, in as many columns as fit."""
+    """The fields of one instrument, in as many columns as fit."""
 
-    least = 2
+    min_lines = 2
 
     def __init__(self, console: Console, instrument: Instrument) -> None:
         self.name = instrument.topic
@@ -28,15 +28,15 @@ class InstrumentTable:
 
     @property
     def _across(self) -> int:
-        return max(1, self._console.width // _FIELD_CELLS)
+        return max(1, self._console.width // _FIELD_WIDTH)
 
     @property
-    def wanted(self) -> int:
-        """Lines for all fields."""
+    def wanted_lines(self) -> int:
+        """The lines that all fields need."""
         return 1 + -(-len(exact_values(self._instrument)) // self._across)
 
-    def picture(self, lines: int) -> Group:
-        """As many fields as there is room for."""
+    def render(self, lines: int) -> Group:
+        """Draw the fields that fit into ``lines``."""
         instrument = self._instrument
         is_live = instrument.state is BookState.LIVE
         head = Text(no_wrap=True, overflow="crop").append(f"{instrument.symbol} ", "bold")

@@ -1,4 +1,4 @@
-"""Lines on stdout and stderr, and numbers as text."""
+"""Output to stdout and stderr, and numbers as text."""
 
 import logging
 import os
@@ -15,28 +15,28 @@ _UNITS = ((86_400 * 10**9, "d"), (10**9, "s"), (10**6, "ms"), (10**3, "us"))
 
 
 class OutputClosed(Exception):
-    """Whoever read our output has gone, as ``head`` does: there is nothing left to do, and nobody to tell."""
+    """The reader of stdout or stderr closed the pipe, as ``head`` does."""
 
 
 def open_standard_streams() -> None:
-    """Replace those of stdin, stdout and stderr that the caller closed by the null device."""
+    """Open the null device in place of a closed stdin, stdout or stderr."""
     open_standard_fds()
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115  # open until the process ends
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
 
 
 def sequences(topic: str, cross_seq: int, update_id: int) -> dict[str, int]:
-    """What numbers a book's frames, as its dialect calls it."""
+    """Return a book's sequence numbers by the names that its dialect uses."""
     return {"u": update_id, "seq": cross_seq} if topic.startswith(f"{V5_BOOK}.") else {"cross_seq": cross_seq}
 
 
 def write(text: str) -> None:
-    """Whole lines to stdout, at once: a script on the other end of a pipe is waiting for them."""
+    """Write lines to stdout and flush, because a program may be waiting for them on a pipe."""
     _write(sys.stdout, text)
 
 
 def say(text: str) -> None:
-    """One line for the person at the terminal."""
+    """Write one line for the user to stderr."""
     _write(sys.stderr, f"depthwire: {text}\n")
 
 
@@ -45,17 +45,17 @@ def _write(stream: TextIO, text: str) -> None:
         stream.write(text)
         stream.flush()
     except BrokenPipeError:
-        # What the stream still holds would fail once more, loudly, when the interpreter ends.
+        # Otherwise the stream's buffered text would raise again when the interpreter exits.
         with suppress(OSError, ValueError), open(os.devnull, "w") as devnull:
             os.dup2(devnull.fileno(), stream.fileno())
         raise OutputClosed from None
 
 
 class LogLines(logging.Handler):
-    """Log records as lines on stderr, without tracebacks."""
+    """A handler that writes log messages to stderr, one line each, without tracebacks."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one line."""
+        """Write one log message."""
         message = record.getMessage().partition("\n")[0]
         error = record.exc_info[1] if record.exc_info else None
         with suppress(OutputClosed):
@@ -64,7 +64,7 @@ class LogLines(logging.Handler):
 
 @contextmanager
 def log_levels(levels: dict[str, int]) -> Iterator[None]:
-    """Other levels of some loggers, as long as the block lasts."""
+    """Set the levels of some loggers for the duration of a block."""
     before = {name: logging.getLogger(name).level for name in levels}
     try:
         for name, level in levels.items():
@@ -77,7 +77,7 @@ def log_levels(levels: dict[str, int]) -> Iterator[None]:
 
 @contextmanager
 def log_lines(*names: str) -> Iterator[None]:
-    """Lines on stderr for what some loggers are told, as long as the block lasts."""
+    """Write the messages of some loggers to stderr for the duration of a block."""
     handler = LogLines()
     for name in names:
         logging.getLogger(name).addHandler(handler)
@@ -89,30 +89,30 @@ def log_lines(*names: str) -> Iterator[None]:
 
 
 def price_text(price_id: int, price_decimals: int | None) -> str:
-    """The exact price of a price id, without trailing zeros: ``606225000`` at 4 decimals is ``"60622.5"``."""
+    """Return the exact price of a price id, without trailing zeros: ``606225000`` at 4 decimals is ``"60622.5"``."""
     return plain(Decimal(price_id).scaleb(-(price_decimals or 0)))
 
 
 def size_text(size: float) -> str:
-    """The shortest decimal text that means this size: ``"994.89996"``, ``"100"``, ``"0.0000001"``."""
+    """Return the shortest decimal text of a size: ``"994.89996"``, ``"100"``, ``"0.0000001"``."""
     return plain(Decimal(repr(size)))
 
 
 def plain(number: Decimal) -> str:
-    """Decimal text without exponent and without trailing zeros."""
+    """Return decimal text without an exponent and without trailing zeros."""
     text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def duration_text(ns: float) -> str:
-    """Nanoseconds in the unit that reads well: ``"312 us"``, ``"1.24 ms"``, ``"3.00 s"``, ``"2045 d"``."""
+    """Return ns in a readable unit: ``"312 us"``, ``"1.24 ms"``, ``"3.00 s"``, ``"2045 d"``."""
     unit_ns, unit = next(((size, name) for size, name in _UNITS if abs(ns) >= size), _UNITS[-1])
     number = ns / unit_ns
     return f"{number:.{max(0, 3 - len(str(int(abs(number)))))}f} {unit}"
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of equal length as aligned lines: the first column to the left, numbers to the right."""
+    """Format rows of equal length as aligned lines: the first column left-aligned, the others right-aligned."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     aligned = [[cell.rjust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
     for cells, (name, *_) in zip(aligned, rows, strict=True):

@@ -1,4 +1,4 @@
-"""``depthwire record``: every frame that arrives, byte for byte, onto a tape."""
+"""``depthwire record``: write every received frame to a tape, byte for byte."""
 
 import argparse
 import asyncio
@@ -35,19 +35,25 @@ from depthwire.errors import SubscriptionTimeout, TapeError, TopicError
 from depthwire.tape import TapeWriter, is_secret
 
 _FLUSH_EVERY_S = 1.0
-_FLUSHES_A_LINE = 60  # where stderr is no terminal
+_FLUSHES_PER_PROGRESS_LINE = 60  # if stderr is not a terminal
 _LONGEST_NAME = 100
 
 _DETAILS = f"""\
-Of a symbol its book and its trades are recorded, of a topic what it says ("depthwire topics" lists those that
-depthwire can read; any other that the exchange has is recorded, too).
-Writes every frame that arrives, answers included, as recv_ns<TAB>raw. A name that ends in .zst compresses the
-tape (needs the extra "zstd"). What was received reaches the file within a second, so a crash costs no more.
-Frames that carry keys or signatures are left out. An existing file is never overwritten.
+For a symbol, record writes its order book and its trades; for a topic, the
+frames of that topic. It accepts any topic of the exchange, also those that
+"depthwire topics" does not list.
 
-A file that is removed or moved meanwhile is noticed within two seconds, reported and started again, in a new folder
-if need be; the topics are subscribed again, so that it begins with snapshots. With "--on-lost fail" the recording
-ends with an error instead, as it always does where the file was replaced, cut short, or lost when the recording ends.
+Each received frame, including answers to requests, becomes one line:
+receive time in ns since the epoch, a tab, the raw bytes. If FILE ends in .zst,
+the tape is compressed (needs the extra "zstd"). Frames reach the file within a
+second, so a crash loses at most that. Frames with keys or signatures are never
+written. An existing file is never overwritten.
+
+If the file is removed or moved while recording, record notices within two
+seconds, reports it, creates the file again (with its folder if necessary) and
+resubscribes, so that the new file starts with snapshots. With "--on-lost fail"
+it stops with an error instead. It always stops with an error if another file
+took its place, if it was truncated, or if it is missing at the end.
 
 {KEY_NOTE}
 examples:
@@ -58,9 +64,9 @@ examples:
 
 
 class Recorder:
-    """A client's tap that writes what it sees to a tape, up to ``most_frames`` frames.
+    """A client's tap that writes every frame to a tape, up to ``most_frames`` frames.
 
-    Until `begin` it keeps the frames: a recording whose subscription fails leaves no file.
+    It buffers frames until `begin`, so that a failed subscription leaves no file.
     """
 
     def __init__(self, most_frames: int | None = None) -> None:
@@ -73,7 +79,7 @@ class Recorder:
         self._early: list[tuple[int, bytes]] = []
 
     def __call__(self, recv_ns: int, payload: memoryview) -> None:
-        """Take one frame; called inside the frame path, so it does not raise."""
+        """Write one frame. Called on the frame path, so it does not raise."""
         if is_secret(payload):
             return
         if self.tape is None:
@@ -82,7 +88,7 @@ class Recorder:
             self._write(self.tape, recv_ns, payload)
 
     def begin(self, tape: TapeWriter) -> None:
-        """From now on frames go to a tape, and are counted from 0; to the first one also those that came before."""
+        """Write to this tape from now on and count from 0. The first tape also receives the buffered frames."""
         self.tape = tape
         self.frames = self.bytes = 0
         for recv_ns, payload in self._early:
@@ -108,7 +114,7 @@ class Recorder:
 
 
 class Recording:
-    """One recorder's file, which is started again where it is lost."""
+    """A recorder's output file, which is created again if it is lost."""
 
     def __init__(self, client: Client, topics: Sequence[str], path: str, recorder: Recorder, on_lost: str) -> None:
         self._client = client
@@ -121,9 +127,9 @@ class Recording:
         say(f"recording to {path}")
 
     async def run(self) -> None:
-        """Until the recorder is finished: frames reach the file also when none follow, and progress is reported.
+        """Flush the file each second and report progress until the recorder is finished.
 
-        Raises TapeError where the file cannot be written, or is lost and not started again.
+        Raises TapeError if the file cannot be written, or if it is lost and not created again.
         """
         on_terminal = sys.stderr.isatty()
         for flushes in itertools.count(1):
@@ -136,7 +142,7 @@ class Recording:
                 await self._start_again(loss)
             if on_terminal:
                 print(f"\r{self._recorder} ", end="", file=sys.stderr, flush=True)
-            elif flushes % _FLUSHES_A_LINE == 0:
+            elif flushes % _FLUSHES_PER_PROGRESS_LINE == 0:
                 say(f"{self._recorder} so far")
             if self._recorder.finished.is_set():
                 break
@@ -146,16 +152,16 @@ class Recording:
     async def _start_again(self, loss: str) -> None:
         if not self._may_start_again():
             raise self._loss_error(loss)
-        say(f"{self._path} {loss}, with {self._recorder} in it: starting it again")
+        say(f"{self._path} {loss}; it held {self._recorder}; creating it again")
         former = self._tape
         try:
             os.makedirs(os.path.dirname(self._path) or ".", exist_ok=True)
         except OSError as error:
-            raise TapeError(f"{self._path} {loss}, and its folder cannot be made: {error.strerror}") from None
+            raise TapeError(f"{self._path} {loss}, and its folder cannot be created: {error.strerror}") from None
         self._tape = _new_tape(self._path)
         self._recorder.begin(self._tape)
         former.close()
-        # A connection that does not answer is replaced by the client: that is no reason to stop.
+        # The client replaces a connection that does not answer, so the recording can go on.
         with suppress(SubscriptionTimeout):
             await self._client.unsubscribe(*self._topics)
         while True:
@@ -163,22 +169,22 @@ class Recording:
                 await _subscribe(self._client, self._topics)
                 break
             except SubscriptionTimeout as error:
-                say(f"{error}: asking again")
+                say(f"{error}; retrying")
 
     def _may_start_again(self) -> bool:
-        """Whether that is wanted, and no other file has taken the place of the one that was lost."""
+        """Return whether ``--on-lost`` allows it and no other file has taken the place of the lost one."""
         return self._on_lost == "restart" and not self._recorder.finished.is_set() and not os.path.lexists(self._path)
 
     def _loss_error(self, loss: str) -> TapeError:
-        return TapeError(f"{self._path} {loss} while it was recorded to; {self._recorder} were in it")
+        return TapeError(f"{self._path} {loss} during the recording; it held {self._recorder}")
 
     def end(self) -> None:
-        """Close the file and report what is in it; raises TapeError where it cannot be written, or was lost."""
+        """Close the file and report its contents. Raises TapeError if it cannot be written or was lost."""
         loss = self._tape.lost()
         self._tape.close()
         if loss:
             raise self._loss_error(loss)
-        say(f"{self._recorder} in {self._path}")
+        say(f"recorded {self._recorder} to {self._path}")
 
 
 async def _record(arguments: argparse.Namespace) -> int:
@@ -202,10 +208,10 @@ async def _record(arguments: argparse.Namespace) -> int:
 
 
 async def _subscribe(client: Client, topics: Sequence[str]) -> None:
-    """Ask for topics: as raw frames for those that no type is known of, and the others so that gaps are repaired."""
+    """Subscribe to topics: typed if depthwire knows them, so that gaps are repaired, else as raw frames."""
     known = [topic for topic in topics if _is_known(topic, client.dialect)]
     unknown = [topic for topic in topics if topic not in known]
-    # No one reads these streams: their capacity bounds what they hold.
+    # Nothing reads these streams; a capacity of 1 bounds their memory.
     if known:
         await client.subscribe(*known, capacity=1)
     if unknown:
@@ -225,7 +231,7 @@ def _new_tape(path: str) -> TapeWriter:
         return TapeWriter(path)
     except TapeError as error:
         if isinstance(error.__cause__, FileExistsError):
-            raise TapeError(f"{path} exists already, and is not overwritten: name another file") from None
+            raise TapeError(f"{path} already exists and is not overwritten; choose another --out") from None
         raise
 
 
@@ -237,24 +243,27 @@ def _default_path(targets: Sequence[str]) -> str:
 def _configure(parser: argparse.ArgumentParser) -> None:
     add_targets(parser)
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--url", help="the endpoint, for example wss://stream.bybit.com/v5/public/linear")
+    source.add_argument("--url", help="endpoint, for example wss://stream.bybit.com/v5/public/linear")
     add_simulation(source)
-    parser.add_argument("--out", metavar="FILE", help="the tape (default: what is recorded, and the time)")
+    parser.add_argument("--out", metavar="FILE", help="tape to create (default: named after topics and time)")
     parser.add_argument(
-        "--trades", action=argparse.BooleanOptionalAction, default=True, help="of symbols record the trades, too"
+        "--trades",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="record the trades of each symbol as well as its book (default: on)",
     )
     parser.add_argument(
         "--on-lost",
         choices=("restart", "fail"),
         default="restart",
-        help="where the file is removed or moved: start it again (default), or end with an error",
+        help="if the file is removed or moved: create it again (default) or stop with an error",
     )
-    add_seconds(parser, None, "stop after S seconds (default: at Ctrl-C)")
-    parser.add_argument("--frames", type=whole_number, metavar="N", help="stop when the tape has N frames")
+    add_seconds(parser, None, "stop after S seconds (default: run until Ctrl-C)")
+    parser.add_argument("--frames", type=whole_number, metavar="N", help="stop after N frames")
 
 
 def _run(arguments: argparse.Namespace) -> int:
     return run_until_signalled(_record(arguments))
 
 
-COMMAND = Command("record", "record a connection's frames to a tape", _DETAILS, _configure, _run)
+COMMAND = Command("record", "record topics to a tape, byte for byte", _DETAILS, _configure, _run)

@@ -1,4 +1,4 @@
-"""Events on a terminal: tapes that scroll, and tables of an account's live views, drawn with rich."""
+"""Scrolling lists of events and tables of account state, drawn with rich."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -14,46 +14,46 @@ from depthwire.bybit.accounts import View as AccountView
 from depthwire.cli.cells import Cell, Cells, cell_text, cells
 from depthwire.cli.ladders import aligned
 
-_KEPT: Final = 200  # more than a terminal has lines
-_LINES_BESIDE_ROWS: Final = 2
-LEAST_LINES: Final = _LINES_BESIDE_ROWS + 1
-"""Of a table: its title, its headings, a row."""
-_GAP_CELLS: Final = 2
-_LEAST_ID_CELLS: Final = 8
-_NEVER_LEFT_OUT: Final = ("order", "symbol", "side", "status", "coin", "account", "balance", "price", "size", "qty")
-"""Or only after all else."""
+_MAX_EVENTS: Final = 200  # more than a terminal has lines
+_HEADER_LINES: Final = 2
+MIN_LINES: Final = _HEADER_LINES + 1
+"""A table's title, headings and one row."""
+_COLUMN_GAP: Final = 2
+_MIN_ID_WIDTH: Final = 8
+_KEEP_LONGEST: Final = ("order", "symbol", "side", "status", "coin", "account", "balance", "price", "size", "qty")
+"""Columns that are dropped last if the terminal is too narrow."""
 _SIDE_STYLES: Final = {"Buy": "green", "Sell": "red"}
 
 
-class Tape:
-    """The latest events of a kind, the newest at the bottom."""
+class RecentEvents:
+    """The latest events of one kind, newest at the bottom."""
 
-    least = LEAST_LINES
+    min_lines = MIN_LINES
 
     def __init__(self, console: Console, title: str) -> None:
         self._console = console
         self.name = title
-        self._rows: deque[Cells] = deque(maxlen=_KEPT)
+        self._rows: deque[Cells] = deque(maxlen=_MAX_EVENTS)
 
     def add(self, event: msgspec.Struct) -> None:
-        """One more event."""
+        """Add an event."""
         self._rows.append(cells(event))
 
     @property
-    def wanted(self) -> int:
-        """Lines for all that is kept."""
-        return len(self._rows) + _LINES_BESIDE_ROWS
+    def wanted_lines(self) -> int:
+        """The lines that all stored events need."""
+        return len(self._rows) + _HEADER_LINES
 
-    def picture(self, lines: int) -> Group:
-        """As many of the latest as there is room for."""
-        rows = list(self._rows)[-max(1, lines - _LINES_BESIDE_ROWS) :]
+    def render(self, lines: int) -> Group:
+        """Draw the latest events that fit into ``lines``."""
+        rows = list(self._rows)[-max(1, lines - _HEADER_LINES) :]
         return titled_table(self.name, rows, self._console.width)
 
 
 class AccountTable:
-    """A live view of the account as a table."""
+    """A table of the account's current orders, positions or balances."""
 
-    least = LEAST_LINES
+    min_lines = MIN_LINES
 
     def __init__(self, console: Console, topic: str, account: AccountView[Any, Any, Any]) -> None:
         self._console = console
@@ -61,52 +61,52 @@ class AccountTable:
         self._account = account
 
     @property
-    def wanted(self) -> int:
-        """Lines for all items."""
-        return max(1, len(self._account)) + _LINES_BESIDE_ROWS
+    def wanted_lines(self) -> int:
+        """The lines that all items need."""
+        return max(1, len(self._account)) + _HEADER_LINES
 
-    def picture(self, lines: int) -> Group:
-        """As many items as there is room for, the latest ones."""
-        items = list(self._account.values())[-max(1, lines - _LINES_BESIDE_ROWS) :]
+    def render(self, lines: int) -> Group:
+        """Draw the latest items that fit into ``lines``."""
+        items = list(self._account.values())[-max(1, lines - _HEADER_LINES) :]
         title = self.name
         if len(items) < len(self._account):
             title += f": +{len(self._account) - len(items)} more"
         if not items:
-            title += ": nothing yet; the exchange tells changes only"
+            title += ": nothing yet; the exchange sends only changes"
         if self._account.gap is not None:
-            title += ": there was a gap, some changes may be missing"
+            title += ": incomplete; changes may be missing after a gap"
         return titled_table(title, [cells(item) for item in items], self._console.width)
 
 
 def titled_table(title: str, rows: Sequence[Cells], width: int, charts: Sequence[Text] = ()) -> Group:
-    """Rows with equal headings below a title, which names the columns that a terminal of so many cells has no room for.
+    """Draw rows with equal headings below a title. The title names the columns that do not fit into ``width``.
 
-    Points of numbers stand in line, Buy and Sell are coloured; a chart may follow each row.
+    Decimal points align; Buy and Sell are coloured. ``charts`` adds a last column, one chart per row.
     """
     columns = {heading: _column_texts([row[heading] for row in rows]) for heading in (rows[0] if rows else ())}
     widths = {heading: max(map(len, (heading, *texts))) for heading, texts in columns.items()}
-    # Ids are cut before columns are left out.
-    least = {name: min(cells, _LEAST_ID_CELLS) if name == "order" else cells for name, cells in widths.items()}
+    # Shorten ids before dropping columns.
+    min_widths = {name: min(cells, _MIN_ID_WIDTH) if name == "order" else cells for name, cells in widths.items()}
     if charts:
-        least["chart"] = max(chart.cell_len for chart in charts)
+        min_widths["chart"] = max(chart.cell_len for chart in charts)
     missing: list[str] = []
-    droppable = [*least][::-1]
-    droppable.sort(key=_NEVER_LEFT_OUT.__contains__)
+    droppable = [*min_widths][::-1]
+    droppable.sort(key=_KEEP_LONGEST.__contains__)
     for heading in droppable:
-        if sum(least.values()) + _GAP_CELLS * len(least) <= width:
+        if sum(min_widths.values()) + _COLUMN_GAP * len(min_widths) <= width:
             break
-        del least[heading]
+        del min_widths[heading]
         missing.insert(0, heading)
-    table = Table(box=None, padding=(0, _GAP_CELLS, 0, 0), header_style="dim")
-    columns = {name: texts for name, texts in columns.items() if name in least}
-    spare = width - sum(least.values()) - _GAP_CELLS * len(least)
+    table = Table(box=None, padding=(0, _COLUMN_GAP, 0, 0), header_style="dim")
+    columns = {name: texts for name, texts in columns.items() if name in min_widths}
+    spare = width - sum(min_widths.values()) - _COLUMN_GAP * len(min_widths)
     for heading in columns:
         is_number = any(isinstance(row[heading], Decimal) for row in rows)
-        cells_wide = min(widths[heading], least[heading] + max(spare, 0))
-        table.add_column(heading, justify="right" if is_number else "left", no_wrap=True, width=cells_wide)
+        column_width = min(widths[heading], min_widths[heading] + max(spare, 0))
+        table.add_column(heading, justify="right" if is_number else "left", no_wrap=True, width=column_width)
     for number, row in enumerate(zip(*columns.values(), strict=True)):
         style = _SIDE_STYLES.get(cell_text(rows[number].get("side")))
-        table.add_row(*map(Text, row), *(charts[number : number + 1] if "chart" in least else ()), style=style)
+        table.add_row(*map(Text, row), *(charts[number : number + 1] if "chart" in min_widths else ()), style=style)
     if missing:
         title += f" (too narrow for {', '.join(missing)})"
     return Group(Text(title, style="bold", no_wrap=True, overflow="ellipsis"), table)

@@ -1,4 +1,4 @@
-"""How ``watch`` shows things as text: lines for people, an object for each event and each change for programs."""
+"""``watch`` as text: lines for people, JSON objects for programs."""
 
 import asyncio
 import json
@@ -11,8 +11,8 @@ import msgspec
 from depthwire.book.types import BookState
 from depthwire.bybit.accounts import View as AccountView
 from depthwire.bybit.instrument import Instrument
-from depthwire.cli.book_stats import Monitor
-from depthwire.cli.command import together
+from depthwire.cli.book_stats import BookStats
+from depthwire.cli.command import run_all
 from depthwire.cli.events import (
     error_line,
     error_object,
@@ -26,19 +26,19 @@ from depthwire.cli.output import plain, price_text, sequences, size_text, write
 from depthwire.errors import DepthwireError
 from depthwire.feed.live_book import LiveBook
 
-_LINES_EVERY_S = 0.5
+_BOOK_INTERVAL_S = 0.5
 AnyState = TypeVar("AnyState", LiveBook, Instrument)
 
 
-class Lines:
-    """Lines on their way to stdout, in the order in which they were added."""
+class LineQueue:
+    """Lines that wait to be written to stdout, in order."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
         self._added = asyncio.Event()
 
     def add(self, line: str) -> None:
-        """Take one line; also inside the frame path."""
+        """Add one line. May be called on the frame path."""
         self._lines.append(line + "\n")
         self._added.set()
 
@@ -47,28 +47,28 @@ class Lines:
         while True:
             await self._added.wait()
             self._added.clear()
-            # A reader that is too slow blocks us here, and thereby the socket: nothing piles up.
+            # A slow reader blocks here and thereby the socket, so lines cannot pile up.
             write("".join(self._lines))
             self._lines.clear()
 
 
-class TextView:
-    """What both kinds of text have in common: all but books as it happens."""
+class TextDisplay:
+    """Base of the text displays: prints each change and event when it happens."""
 
     def __init__(self) -> None:
-        self.lines = Lines()
+        self.lines = LineQueue()
 
     def account(self, topic: str, account: AccountView[Any, Any, Any]) -> None:
-        """Its events say it all."""
+        """Ignore the state: its events are printed."""
 
     def follow(self, state: AnyState, text: Callable[[AnyState], str]) -> None:
-        """A line now, after each change, and when the state is LIVE no more."""
+        """Print a line now, after each change, and when the state stops being LIVE."""
 
         def show(*_: object) -> None:
             self.lines.add(text(state))
 
         def show_trouble(*_: object) -> None:
-            if state.state is not BookState.LIVE:  # that it is LIVE again, its next change tells
+            if state.state is not BookState.LIVE:  # the change that makes it LIVE again prints its own line
                 show()
 
         show()
@@ -80,75 +80,75 @@ class TextView:
         await self.lines.run()
 
 
-class LineView(TextView):
-    """A line for each event and each change of an instrument; for each book that changed, twice a second at most."""
+class LineDisplay(TextDisplay):
+    """Prints one line per event and instrument change, and one line per changed book at most twice a second."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._monitors: list[Monitor] = []
+        self._stats_of_books: list[BookStats] = []
 
-    def book(self, monitor: Monitor) -> None:
-        """One more book."""
-        self._monitors.append(monitor)
+    def book(self, stats: BookStats) -> None:
+        """See `Display.book`."""
+        self._stats_of_books.append(stats)
 
     def instrument(self, instrument: Instrument) -> None:
-        """One more instrument."""
+        """See `Display.instrument`."""
         self.follow(instrument, instrument_line)
 
     def event(self, topic: str, event: msgspec.Struct) -> None:
-        """An event happened."""
+        """See `Display.event`."""
         self.lines.add(event_line(topic, event))
 
     def error(self, error: DepthwireError) -> None:
-        """Events may be missing here."""
+        """See `Display.error`."""
         self.lines.add(error_line(error))
 
     async def run(self) -> None:
         """Print until cancelled."""
-        await together(super().run(), self._look_at_books())
+        await run_all(super().run(), self._print_changed_books())
 
-    async def _look_at_books(self) -> None:
-        shown: dict[Monitor, tuple[int, BookState]] = {}
+    async def _print_changed_books(self) -> None:
+        shown: dict[BookStats, tuple[int, BookState]] = {}
         while True:
-            for monitor in self._monitors:
-                now = monitor.book.version, monitor.book.state
-                if shown.get(monitor) != now:
-                    shown[monitor] = now
-                    self.lines.add(book_line(monitor))
-            await asyncio.sleep(_LINES_EVERY_S)
+            for stats in self._stats_of_books:
+                now = stats.book.version, stats.book.state
+                if shown.get(stats) != now:
+                    shown[stats] = now
+                    self.lines.add(book_line(stats))
+            await asyncio.sleep(_BOOK_INTERVAL_S)
 
 
-class JsonView(TextView):
-    """One JSON object a line for each event and each change of a book or an instrument, none left out."""
+class JsonDisplay(TextDisplay):
+    """Prints one JSON object per line for every event and every change of a book or an instrument."""
 
-    def book(self, monitor: Monitor) -> None:
-        """One more book."""
-        self.follow(monitor.book, lambda book: _json(book_object(book)))
+    def book(self, stats: BookStats) -> None:
+        """See `Display.book`."""
+        self.follow(stats.book, lambda book: _json(book_object(book)))
 
     def instrument(self, instrument: Instrument) -> None:
-        """One more instrument."""
+        """See `Display.instrument`."""
         self.follow(instrument, lambda instrument: _json(instrument_object(instrument)))
 
     def event(self, topic: str, event: msgspec.Struct) -> None:
-        """An event happened."""
+        """See `Display.event`."""
         self.lines.add(_json(event_object(topic, event)))
 
     def error(self, error: DepthwireError) -> None:
-        """Events may be missing here."""
+        """See `Display.error`."""
         self.lines.add(_json(error_object(error)))
 
 
-def _json(found: dict[str, Any]) -> str:
-    return json.dumps(found, default=_plain)
+def _json(line: dict[str, Any]) -> str:
+    return json.dumps(line, default=_to_json)
 
 
-def _plain(value: Decimal | msgspec.Struct) -> str | dict[str, Any]:
-    """What JSON has no word for: a Decimal digit by digit, a part of an event field by field."""
+def _to_json(value: Decimal | msgspec.Struct) -> str | dict[str, Any]:
+    """Convert what JSON lacks: a Decimal to its exact text, a nested struct to its fields."""
     return format(value, "f") if isinstance(value, Decimal) else wire_fields(value)
 
 
 def book_object(book: LiveBook) -> dict[str, Any]:
-    """A book's top as JSON: prices and sizes as exact decimal text, None where there is none."""
+    """Return the top of a book as a JSON object: exact decimal text, None for absent values."""
     top = dict.fromkeys(("best_bid", "best_bid_size", "best_ask", "best_ask_size", "mid", "spread", "microprice"), None)
     return {
         "symbol": book.symbol,
@@ -165,7 +165,7 @@ def book_object(book: LiveBook) -> dict[str, Any]:
 
 
 def top_texts(book: LiveBook) -> dict[str, str]:
-    """What can be said of a LIVE book's top, as exact decimal text; of an empty side nothing."""
+    """Return the top of a LIVE book as exact decimal text. Values that an empty side lacks are absent."""
     texts, decimals = {}, book.price_decimals
     for name, (price_ids, sizes) in (("best_bid", book.bids), ("best_ask", book.asks)):
         if len(price_ids):
@@ -179,18 +179,18 @@ def top_texts(book: LiveBook) -> dict[str, str]:
     return texts
 
 
-def book_line(monitor: Monitor) -> str:
-    """A book in one line of ASCII."""
-    book = monitor.book
+def book_line(stats: BookStats) -> str:
+    """Return a book as one line of ASCII."""
+    book = stats.book
     if book.state is not BookState.LIVE:
         return f"{book.symbol} {book.state}: {book.stale_reason}"
     top = top_texts(book)
     bid, ask = (f"{top.get(f'{name}_size', '-')} @ {top.get(name, '-')}" for name in ("best_bid", "best_ask"))
-    return f"{book.symbol} {book.state} bid {bid}, ask {ask}, {measures(book, top)}, {monitor.pulse()}"
+    return f"{book.symbol} {book.state} bid {bid}, ask {ask}, {top_summary(book, top)}, {stats.rate_and_latency()}"
 
 
-def measures(book: LiveBook, top: dict[str, str]) -> str:
-    """Mid, spread and microprice in words, the last rounded to the scale of the book's prices."""
+def top_summary(book: LiveBook, top: dict[str, str]) -> str:
+    """Return mid, spread and microprice as text; the microprice is rounded to the book's price scale."""
     if "mid" not in top:
         return "one-sided"
     return f"mid {top['mid']}, spread {top['spread']}, microprice {book.microprice:.{book.price_decimals}f}"

@@ -1,4 +1,4 @@
-"""``depthwire topics``: the topic grammar, with examples."""
+"""``depthwire topics``: list a dialect's topics, with examples."""
 
 import argparse
 from collections.abc import Iterable, Iterator
@@ -40,7 +40,8 @@ _POOLS = {"inverse": "BTC", "linear": "BTC", "v5-linear": "USDT", "v5-inverse": 
 _OF_COINS = {("v5-option", "publicTrade"): ("BTC", "ETH")}
 
 _DETAILS = """\
-Each topic that it prints can be given to "depthwire watch" and "depthwire record" as it stands.
+Prints the topics of a dialect, how often the exchange pushes them, and what they
+contain. Pass any of them to "depthwire watch" or "depthwire record".
 
 examples:
   depthwire topics
@@ -49,7 +50,7 @@ examples:
 
 
 def reference(dialect: Dialect) -> str:
-    """All that can be asked for in a dialect, as text."""
+    """Return the topic reference of a dialect as text."""
     is_v5 = dialect.name.startswith("v5")
     families = _families(dialect)
     public = [_row(kinds, dialect) for kinds in families if not Topic(kinds[0], "").is_private]
@@ -58,20 +59,20 @@ def reference(dialect: Dialect) -> str:
     trades = [f"{dialect.trade_kind}.{name}" for name in _names(dialect.trade_kind, dialect)]
     several = " ".join(trades) if is_v5 else f"'{dialect.trade_kind}.{'|'.join(_SYMBOLS[dialect.name])}'"
     where = f"--url {url}" if is_v5 else "--sim"
-    own = "none, or a category, as in order.linear" if is_v5 else "none"
+    private_filter = "a category or no filter: order.linear, order" if is_v5 else "no filter"
     return f"""\
-Topics of the {dialect.name} dialect: when each is pushed, and what it carries
+Public topics of the {dialect.name} dialect: topic, push interval, content
 
 {_lines(public)}
-Private topics: they need an API key, and begin with the first change
+Private topics need an API key. They are pushed from the first change on.
 
 {_lines(private)}
 {KEY_NOTE}
-Behind the kind stands its filter, a symbol (of {INSURANCE_TOPIC}: a coin or pool); private topics
-have {own}
+A filter follows the kind: a symbol, or for {INSURANCE_TOPIC} a coin or pool.
+Private topics have {private_filter}.
 
 {_lines(_filters(dialect))}
-Examples; in a shell, put quotes around pipes and stars
+Examples (in a shell, quote "|" and "*"):
 
   depthwire watch {symbol} {several} {where}
   depthwire watch {public[-1][0]} {where} --json
@@ -81,7 +82,7 @@ Examples; in a shell, put quotes around pipes and stars
 
 
 def _families(dialect: Dialect) -> list[list[str]]:
-    """The kinds of a dialect; those that differ in their interval only are one family."""
+    """Group a dialect's kinds; kinds that differ only in their interval form one family."""
     families: dict[object, list[str]] = {}
     for kind in dialect.kinds:
         families.setdefault((kind.partition(".")[0], dialect.about(kind)), []).append(kind)
@@ -89,7 +90,7 @@ def _families(dialect: Dialect) -> list[list[str]]:
 
 
 def _names(kind: str, dialect: Dialect) -> tuple[str, ...]:
-    """What may stand behind a public kind."""
+    """Return example filters of a public kind."""
     if kind == INSURANCE_TOPIC:
         return (_POOLS[dialect.name],)
     return _OF_COINS.get((dialect.name, kind), _SYMBOLS[dialect.name])
@@ -110,14 +111,14 @@ def _filters(dialect: Dialect) -> Iterator[tuple[str, ...]]:
     one, other = _names(kind, dialect)
     for topic, meaning in (
         (f"{kind}.{one}", "one symbol"),
-        (f"{kind}.{one}|{other}", "several: pipes between them"),
+        (f"{kind}.{one}|{other}", "several symbols, separated by pipes"),
         (f"{kind}.*", "all symbols"),
-        (kind, "a kind alone: all symbols, too"),
+        (kind, "all symbols"),
     ):
         try:
             dialect.parse(topic)
         except TopicError:
-            yield topic, f"not on {dialect.name}: name the symbols"
+            yield topic, f"not available on {dialect.name}; name the symbols"
         else:
             yield topic, meaning
 
@@ -130,7 +131,9 @@ def _lines(rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dialect", choices=tuple(DIALECTS), default="inverse", help="default: inverse")
+    parser.add_argument(
+        "--dialect", choices=tuple(DIALECTS), default="inverse", help="dialect to list (default: inverse, on v2)"
+    )
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -138,4 +141,4 @@ def _run(arguments: argparse.Namespace) -> int:
     return OK
 
 
-COMMAND = Command("topics", "list the topics that can be watched and recorded", _DETAILS, _configure, _run)
+COMMAND = Command("topics", "list the topics that watch and record accept", _DETAILS, _configure, _run)

@@ -1,4 +1,4 @@
-"""``depthwire venue``: the embedded exchange as a server of its own."""
+"""``depthwire venue``: run the embedded exchange as a server."""
 
 import argparse
 import asyncio
@@ -12,18 +12,22 @@ from depthwire.venue import DemoTrader, Faults, Market, SyntheticMarket, TapeMar
 from depthwire.venue.server.faults import MEANINGS
 
 _DETAILS = """\
-Serves a market over WebSocket in the v2 and v5 dialects until Ctrl-C or SIGTERM, which are its regular end: exit
-code 0. The market is an endless synthetic one, or a tape, and begins with the first subscription.
+Serves a market over WebSocket in the v2 and v5 dialects until Ctrl-C or
+SIGTERM; both exit with code 0. The market is synthetic and endless, or the
+contents of a tape. It starts with the first subscription.
 
-Once it listens, it prints a line for each of its URLs: the URL and the symbols that it serves, with a space
-before each. After them come the URLs that serve private topics alone, with those topics; the private topics of
-inverse symbols on v2 are on the URL of those symbols. A tape has none.
+When it listens, the venue prints one line per URL: the URL, then the symbols
+that it serves, separated by spaces. The URLs that serve only private topics
+follow, with the names of those topics. On v2 inverse, private topics share the
+URL of the symbols. A tape has no private topics.
 
-With --trader a demo account trades, so that the private topics have something to tell; its API key and secret,
-which are good for nothing else, are told on stderr.
+With --trader, a demo account trades, so that private topics have events. Its
+API key and secret appear on stderr; they are valid on this venue only.
 
-With --faults it lies: SPEC is KIND=RATE, joined by commas, where a rate is the probability of a kind each time it may
-happen. --seed is of the faults, too. When it ends it tells on stderr how many there were. The kinds:
+With --faults, the venue injects faults. SPEC is a comma-separated list of
+KIND=RATE, where RATE is the probability, 0 to 1, at each opportunity. Equal
+seeds inject equal faults. On exit, the venue prints the number of injected
+faults to stderr. The kinds are:
 @KINDS@
 
 examples:
@@ -43,15 +47,15 @@ async def serve(venue: Venue, trader: DemoTrader | None = None) -> int:
         write("".join(f"{url} {' '.join(names)}\n" for url, names in served))
         if trader is not None:
             private = f"{venue.inverse_url}, {venue.linear_private_url} and {venue.v5_private_url}"
-            say(f"private topics are at {private}; the demo account:")
+            say(f"private topics: {private}; credentials of the demo account:")
             say(f"export {KEY_VARIABLE}={trader.account.key} {SECRET_VARIABLE}={trader.account.secret}")
         try:
             await venue.finished.wait()
-            say("no more frames will come; the venue goes on serving its last books")
+            say("the tape has ended; the venue still serves the last books")
             await asyncio.Event().wait()
         except asyncio.CancelledError:
-            if suffered := [f"{count} {kind}" for kind, count in venue.faults.counts.items() if count]:
-                say(f"faults: {', '.join(suffered)}")
+            if injected := [f"{count} {kind}" for kind, count in venue.faults.counts.items() if count]:
+                say(f"injected faults: {', '.join(injected)}")
             return OK
     return OK
 
@@ -69,7 +73,7 @@ def _speed(text: str) -> float:
 
 def _port(text: str) -> int:
     if not (text.isdecimal() and int(text) < 1 << 16):
-        raise argparse.ArgumentTypeError(f"{text!r} is no port; one is 0 to 65535")
+        raise argparse.ArgumentTypeError(f"invalid port {text!r}: expected 0 to 65535")
     return int(text)
 
 
@@ -82,37 +86,43 @@ def _faults(text: str) -> str:
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--tape", metavar="FILE", help="the market is this tape")
-    parser.add_argument("--seed", type=int, metavar="N", help="of the synthetic market and of the faults; default: 0")
+    parser.add_argument("--tape", metavar="FILE", help="play this tape (default: a synthetic market)")
     parser.add_argument(
-        "--faults", type=_faults, default="", metavar="SPEC", help="what goes wrong how often: KIND=RATE,…"
+        "--seed", type=int, metavar="N", help="seed of the synthetic market and of the faults (default: 0)"
     )
-    parser.add_argument("--speed", type=_speed, default=1.0, metavar="X", help="X times as fast, or max")
     parser.add_argument(
-        "--loop",
-        action="store_true",
-        help="replay the tape endlessly; times and sequence numbers go on rising",
+        "--faults", type=_faults, default="", metavar="SPEC", help="inject faults: KIND=RATE,… (default: none)"
     )
-    parser.add_argument("--trader", action="store_true", help="a demo account trades; not with --tape")
-    parser.add_argument("--host", default="127.0.0.1", metavar="H", help="default: 127.0.0.1")
-    parser.add_argument("--port", type=_port, default=0, metavar="N", help="default: a free one")
+    parser.add_argument(
+        "--speed",
+        type=_speed,
+        default=1.0,
+        metavar="X",
+        help='run X times as fast as real time (default: 1), or "max" for as fast as the clients read',
+    )
+    parser.add_argument(
+        "--loop", action="store_true", help="replay the tape endlessly; times and sequence numbers keep rising"
+    )
+    parser.add_argument("--trader", action="store_true", help="let a demo account trade; not allowed with --tape")
+    parser.add_argument("--host", default="127.0.0.1", metavar="H", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", type=_port, default=0, metavar="N", help="port to listen on (default: any free port)")
 
 
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.trader and arguments.tape:
-        say("error: --trader needs the synthetic market: a tape takes no orders")
+        say("error: --trader is not allowed with --tape: accounts can trade only in the synthetic market")
         return USAGE
     if arguments.tape and arguments.seed is not None and not arguments.faults:
-        say("error: --seed: not allowed with argument --tape, unless there are --faults")
+        say("error: --seed has no effect with --tape: remove it, or add --faults")
         return USAGE
     seed = arguments.seed or 0
     market: Market = TapeMarket(arguments.tape, loop=arguments.loop) if arguments.tape else SyntheticMarket(seed)
     if not _is_loopback(arguments.host):
-        say(f"warning: {arguments.host} is no loopback address: whoever can reach it can connect")
+        say(f"warning: {arguments.host} is not a loopback address: other machines may be able to connect")
     where = {"host": arguments.host, "port": arguments.port}
     venue = Venue(market, **where, speed=arguments.speed, faults=Faults(arguments.faults, seed))
     trader = DemoTrader(venue.exchange, venue.account(_DEMO_KEY)) if arguments.trader else None
     return run_until_signalled(serve(venue, trader))
 
 
-COMMAND = Command("venue", "run the embedded exchange", _DETAILS, _configure, _run)
+COMMAND = Command("venue", "run the embedded exchange as a server", _DETAILS, _configure, _run)

@@ -1,32 +1,41 @@
-"""``depthwire watch``: any topics on the terminal, or as lines or JSON for a program."""
+"""``depthwire watch``: show topics on a terminal, or print them as text lines or JSON."""
 
 import argparse
 import sys
 
 from depthwire.cli.book_stats import LATENCY_NOTE
-from depthwire.cli.command import OK, Command, add_seconds, run_for, run_until_signalled, together
-from depthwire.cli.display import View, follow, subscribed
+from depthwire.cli.command import OK, Command, add_seconds, run_all, run_for, run_until_signalled
+from depthwire.cli.display import Display, follow, subscribe_all
 from depthwire.cli.output import say
 from depthwire.cli.targets import KEY_NOTE, add_simulation, add_targets, dialect_of, simulated_url, topics_of
-from depthwire.cli.text_display import JsonView, LineView
+from depthwire.cli.text_display import JsonDisplay, LineDisplay
 from depthwire.client import connect
 
 _DETAILS = f"""\
-A symbol means its order book. "depthwire topics" lists the topics; several of any kind can be watched at once.
+Give any number of topics and symbols. A symbol means its order book. Run
+"depthwire topics" for a list of topics.
 
-On a terminal (needs the extra "cli": pip install 'depthwire[cli]') books are drawn as ladders with sizes as
-bars, trades, executions and liquidations as tapes, candles as rows with a chart, instruments with the fields
-that changed last highlighted, orders, positions and balances as tables. Elsewhere there is a line for each
-event, and for each book that changed, twice a second at most. A book's rate and latency are those of the last
-10 seconds; {LATENCY_NOTE}.
+On a terminal, with the extra "cli" (pip install 'depthwire[cli]'), watch draws
+  books         as ladders with a bar for each size
+  trades, fills and liquidations as scrolling lists
+  candles       as rows with a chart
+  instruments   as fields; the last changes are highlighted
+  orders, positions and balances as tables
+Otherwise it prints one line per event, and one line per changed book at most
+twice a second. Frame rate and latency cover the last 10 seconds;
+{LATENCY_NOTE}.
 
-With --json one object is printed for each event and each change of a book or instrument, a line each. All
-have a topic. Events have the fields that the exchange sends, prices and sizes as exact decimal text.
-Instruments have all their fields, and state, reason (why it is STALE), version, and updated: which fields
-changed. Books have symbol, state, reason, version, cross_seq (of v5: u and seq), ts_exchange_us, ts_recv_ns,
-and as decimal text best_bid, best_bid_size, best_ask, best_ask_size, mid, spread, microprice. What is not
-there is null. An object with an error stands where events are missing: after a lost connection, or where they
-were not read fast enough.
+With --json, watch prints one object per line for each event and each change of
+a book or an instrument. Every object has a topic.
+  events        the fields that the exchange sends; prices and sizes are exact
+                decimal text
+  instruments   all fields, state, reason (why it is STALE), version, and
+                updated (the names of the changed fields)
+  books         symbol, state, reason, version, cross_seq (v5: u and seq),
+                ts_exchange_us, ts_recv_ns, and as decimal text: best_bid,
+                best_bid_size, best_ask, best_ask_size, mid, spread, microprice
+Absent values are null. An object with an "error" marks a place where events may
+be missing, because the connection was lost or the reader was too slow.
 
 {KEY_NOTE}
 examples:
@@ -40,22 +49,22 @@ examples:
 """
 
 
-def chosen_view(*, as_json: bool) -> View:
-    """The view that fits what stdout is."""
+def choose_display(*, as_json: bool) -> Display:
+    """Return the display that suits stdout: a dashboard on a terminal, else text lines."""
     if as_json:
-        return JsonView()
+        return JsonDisplay()
     if sys.stdout.isatty():
         try:
             from rich.console import Console
 
             from depthwire.cli.dashboard import Dashboard
         except ImportError:
-            say("plain lines: for ladders and tables, pip install 'depthwire[cli]'")
+            say("printing plain lines; for ladders and tables, run: pip install 'depthwire[cli]'")
         else:
             console = Console()
             if not console.is_dumb_terminal:
                 return Dashboard(console)
-    return LineView()
+    return LineDisplay()
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -64,11 +73,12 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     source.add_argument(
         "--url",
         action="append",
-        help="the endpoint, for example wss://stream.bybit.com/v5/public/linear; twice for two lines to the venue",
+        help="endpoint, for example wss://stream.bybit.com/v5/public/linear; give two for A/B arbitration: the first "
+        "copy of each frame counts",
     )
     add_simulation(source)
-    add_seconds(parser, None, "stop after S seconds (default: at Ctrl-C)")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    add_seconds(parser, None, "stop after S seconds (default: run until Ctrl-C)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -78,11 +88,11 @@ def _run(arguments: argparse.Namespace) -> int:
 async def _watch(arguments: argparse.Namespace) -> int:
     urls = arguments.url or [simulated_url(arguments.targets)]
     topics = topics_of(arguments.targets, dialect_of(urls[0]), arguments.depth)
-    view = chosen_view(as_json=arguments.json)
+    display = choose_display(as_json=arguments.json)
     async with connect(urls) as client:
-        events = await subscribed(client, topics, view)
-        works = [view.run()] if events is None else [view.run(), follow(events, view)]
-        await run_for(arguments.seconds, together(*works))
+        events = await subscribe_all(client, topics, display)
+        works = [display.run()] if events is None else [display.run(), follow(events, display)]
+        await run_for(arguments.seconds, run_all(*works))
     return OK
 
 
