@@ -143,7 +143,7 @@ def test_an_interrupted_recording_is_whole(tmp_path: Path, capsys: pytest.Captur
         _, err = process.communicate(timeout=BOUND_S)
     assert process.returncode == 130
     (summary,) = err.splitlines()
-    assert summary.endswith(f"in {out}")
+    assert summary.endswith(f"to {out}")
     assert out.read_bytes().endswith(b"\n")
     replayed(capsys, out)
 
@@ -256,7 +256,7 @@ def test_a_file_that_is_lost_is_reported_and_started_again(
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=BOUND_S)
     assert process.returncode == 130
-    assert err.splitlines()[-1].endswith(f"in {out}")
+    assert err.splitlines()[-1].endswith(f"to {out}")
     for tape in [out, *out.parent.glob("moved*")]:  # a moved one is whole, too
         capsys.readouterr()
         assert main(["replay", "--json", str(tape)]) == 0

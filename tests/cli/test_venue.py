@@ -74,7 +74,7 @@ def test_a_tape_is_served_once_and_to_its_end(topic: str, tmp_path: Path) -> Non
         assert list(served) == [symbol]
         assert asyncio.run(final_book(served[symbol], symbol, 100)) == oracle.levels(BUY)
         assert process.stderr is not None
-        assert "no more frames" in process.stderr.readline()
+        assert "the tape has ended" in process.stderr.readline()
         # Who comes late is still served the last book.
         assert asyncio.run(final_book(served[symbol], symbol, 1)) == oracle.levels(BUY)
 
@@ -122,7 +122,7 @@ def test_a_host_that_others_can_reach_is_warned_of(host: str, warned: bool, caps
     with socket.create_server(("127.0.0.1", 0)) as taken:
         # Neither is an address that can be had, so the venue ends at once.
         assert main(["venue", "--host", host, "--port", str(taken.getsockname()[1])]) == 1
-    assert ("no loopback address" in capsys.readouterr().err) == warned
+    assert ("not a loopback address" in capsys.readouterr().err) == warned
 
 
 def test_the_demo_ends_with_a_summary_of_live_books(capsys: pytest.CaptureFixture[str]) -> None:

@@ -96,9 +96,9 @@ def test_a_new_account_has_its_deposits_and_an_own_secret(floor: Floor) -> None:
     first.deposit("BTC", "0.00000001")
     assert first.wallet["BTC"].wallet == D("10.00000001")
     for amount in (0, -1, "0.000000001", "many", "nan", float("inf"), 10**15):
-        with pytest.raises(ValueError, match="is no deposit: expected an amount above 0"):
+        with pytest.raises(ValueError, match=r"invalid deposit: .*: expected an amount above 0"):
             first.deposit("BTC", amount)
-        with pytest.raises(ValueError, match="is no deposit"):
+        with pytest.raises(ValueError, match="invalid deposit"):
             floor.exchange.account("poor", deposits={"ETH": 1, "BTC": amount})
     assert "poor" not in floor.exchange.accounts
     with pytest.raises(ValueError, match="another secret"):
@@ -205,14 +205,14 @@ def test_linear_positions_have_two_sides(floor: Floor, account: Account) -> None
         ({"take_profit": 50_000}, "take_profit of a Buy order must be above"),
         ({"stop_loss": 70_000}, "stop_loss of a Buy order must be below"),
         ({"order_link_id": "x" * 37}, "order_link_id"),
-        ({"side": ["Buy"]}, r"side invalid: \['Buy'\]: expected a text"),
-        ({"symbol": {}}, r"symbol invalid: \{\}: expected a text"),
-        ({"symbol": 10**5000}, "symbol invalid: of type int, too long to be shown: expected a text"),
-        ({"qty": 10**5000}, "qty is invalid: of type int, too long to be shown"),
-        ({"order_type": ["Limit"]}, "order_type invalid.*expected a text"),
-        ({"time_in_force": {}}, "time_in_force invalid.*expected a text"),
-        ({"order_link_id": None}, "order_link_id invalid: None: expected a text"),
-        ({"order_link_id": [1]}, r"order_link_id invalid: \[1\]: expected a text"),
+        ({"side": ["Buy"]}, r"side invalid: \['Buy'\]: expected a string"),
+        ({"symbol": {}}, r"symbol invalid: \{\}: expected a string"),
+        ({"symbol": 10**5000}, "symbol invalid: <int, too long to display>: expected a string"),
+        ({"qty": 10**5000}, "qty is invalid: <int, too long to display>"),
+        ({"order_type": ["Limit"]}, "order_type invalid.*expected a string"),
+        ({"time_in_force": {}}, "time_in_force invalid.*expected a string"),
+        ({"order_link_id": None}, "order_link_id invalid: None: expected a string"),
+        ({"order_link_id": [1]}, r"order_link_id invalid: \[1\]: expected a string"),
         ({"price": [60_000]}, r"price is invalid: \[60000\]: expected a number"),
     ],
 )
@@ -233,7 +233,7 @@ def test_a_doubled_link_id_and_an_unknown_order_are_refused(account: Account) ->
     assert account.cancel(order.order_id).status == "Cancelled"
     with pytest.raises(OrderRejected, match="order not exists or too late to cancel"):
         account.cancel(order.order_id)
-    with pytest.raises(OrderRejected, match=r"order_id invalid: \[\]: expected a text"):
+    with pytest.raises(OrderRejected, match=r"order_id invalid: \[\]: expected a string"):
         account.cancel([])  # type: ignore[arg-type]
     assert account.submit("BTCUSD", "Buy", 100, 50_000, order_link_id="mine").is_open
 
@@ -271,7 +271,7 @@ def test_closing_orders_are_never_more_than_the_position(floor: Floor, account: 
     first = account.submit("BTCUSD", "Sell", 70, 69_000, reduce_only=True)
     second = account.submit("BTCUSD", "Sell", 70, 69_000, reduce_only=True)
     assert (first.qty, second.qty) == (70, 30)
-    with pytest.raises(OrderRejected, match="all of it in closing orders"):
+    with pytest.raises(OrderRejected, match="other closing orders already cover it"):
         account.submit("BTCUSD", "Sell", 1, 69_000, reduce_only=True)
     account.submit("BTCUSD", "Sell", 40, order_type="Market")
     assert (first.leaves_qty, second.status, second.cancel_type) == (60, "Cancelled", "CancelByReduceOnly")

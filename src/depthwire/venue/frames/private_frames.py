@@ -1,4 +1,4 @@
-"""The frames of the private topics: what an account is told of what changed, in the words of every dialect."""
+"""The frames of the private topics: an account's changes in every dialect."""
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -10,7 +10,7 @@ from depthwire.venue.market.market import Category, Dialect
 
 
 class PrivateTopic(NamedTuple):
-    """What one account is told in one dialect. v5 has one for all categories, whose name may hold one."""
+    """A private topic of one account in one dialect. On v5 the category is None; the name may contain one."""
 
     key: str
     """The account's API key."""
@@ -20,7 +20,7 @@ class PrivateTopic(NamedTuple):
 
 
 class PrivateFrame:
-    """A frame of a private topic; its bytes are made when somebody wants them, at once or not at all."""
+    """A frame of a private topic, encoded on first use."""
 
     def __init__(self, topic: PrivateTopic, encode: Callable[[], bytes]) -> None:
         self.topic = topic
@@ -28,24 +28,24 @@ class PrivateFrame:
 
     @cached_property
     def raw(self) -> bytes:
-        """The bytes, as things are when they are first asked for."""
+        """The bytes, with the account's state at the first access."""
         return self._encode()
 
 
 def private_frames(account: Account, at_ns: int) -> Iterator[PrivateFrame]:
-    """Tells an account's changes since the last call: orders, executions, conditional orders, positions, wallet."""
+    """Yield frames with an account's changes since the last call."""
     changes, account.changes = account.changes, Changes()
-    changes.coins = {coin: None for coin in changes.coins if _is_news(account, coin)}
+    changes.coins = {coin: None for coin in changes.coins if _has_new_balance(account, coin)}
     for category in (Category.INVERSE, Category.LINEAR):
-        for name, encode in private_v2.told(account, changes, category):
+        for name, encode in private_v2.changed_topics(account, changes, category):
             yield PrivateFrame(PrivateTopic(account.key, Dialect.V2, category, name), encode)
-    for name, encode in private_v5.told(account, changes, at_ns):
+    for name, encode in private_v5.changed_topics(account, changes, at_ns):
         yield PrivateFrame(PrivateTopic(account.key, Dialect.V5, None, name), encode)
 
 
-def _is_news(account: Account, coin: str) -> bool:
+def _has_new_balance(account: Account, coin: str) -> bool:
     balance = account.balance(coin)
-    if account.told.get(coin) == balance:
+    if account.published_balances.get(coin) == balance:
         return False
-    account.told[coin] = balance
+    account.published_balances[coin] = balance
     return True

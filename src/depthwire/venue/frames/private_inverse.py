@@ -1,21 +1,22 @@
-"""What the inverse dialect's private topics say: amounts and prices as text, quantities as whole numbers.
+"""The private topics of v2 inverse: amounts and prices are text, quantities are integers.
 
-Source of the shapes: the exchange's inverse WebSocket document and recorded frames.
+Sources: the exchange's inverse WebSocket document and recorded frames.
 """
 
+from depthwire.venue.frames.private_v2_fields import execution_fields, identity_fields, stop_identity_fields
 from depthwire.venue.market.accounts import Account
 from depthwire.venue.market.contracts import rounded
 from depthwire.venue.market.instruments import Instrument, plain, utc_text
-from depthwire.venue.market.orders import AccountOrder, Execution, Fields, names
+from depthwire.venue.market.orders import AccountOrder, Execution, Fields
 
 HEADS: dict[str, Fields] = {"position": {"action": "update"}}
-"""What stands beside a topic's data."""
+"""Fields of a frame besides topic and data, by topic."""
 
 
 def order(order: AccountOrder) -> Fields:
-    """An active order."""
+    """Return an active order."""
     return {
-        **names(order, "order_id"),
+        **identity_fields(order, "order_id"),
         "price": plain(order.price),
         "qty": order.lots,
         "time_in_force": order.time_in_force,
@@ -40,13 +41,9 @@ def order(order: AccountOrder) -> Fields:
 
 
 def stop_order(account: Account, order: AccountOrder) -> Fields:
-    """A conditional order."""
-    head = names(order, "order_id")
+    """Return a conditional order."""
     return {
-        "order_id": head.pop("order_id"),
-        "order_link_id": head.pop("order_link_id"),
-        "user_id": account.user_id,
-        **head,
+        **stop_identity_fields(order, "order_id", account.user_id),
         "price": plain(order.price),
         "qty": order.lots,
         "time_in_force": order.time_in_force,
@@ -62,27 +59,12 @@ def stop_order(account: Account, order: AccountOrder) -> Fields:
 
 
 def execution(fill: Execution) -> Fields:
-    """A fill."""
-    instrument = fill.order.instrument
-    return {
-        "symbol": fill.order.symbol,
-        "side": fill.order.side,
-        "order_id": fill.order.order_id,
-        "exec_id": fill.exec_id,
-        "order_link_id": fill.order.order_link_id,
-        "price": plain(instrument.price_of(fill.tick)),
-        "order_qty": fill.order.lots,
-        "exec_type": fill.exec_type,
-        "exec_qty": fill.lots,
-        "exec_fee": plain(fill.fee),
-        "leaves_qty": fill.leaves,
-        "is_maker": fill.is_maker,
-        "trade_time": utc_text(fill.at_ns, 3),
-    }
+    """Return a fill."""
+    return execution_fields(fill, plain, decimals=3)
 
 
 def positions(account: Account, instrument: Instrument) -> list[Fields]:
-    """The positions in a symbol."""
+    """Return the positions in a symbol."""
     (position,) = account.positions_in(instrument)
     balance = account.balance(instrument.coin)
     return [
@@ -122,7 +104,7 @@ def positions(account: Account, instrument: Instrument) -> list[Fields]:
 
 
 def wallet(account: Account, coin: str) -> Fields:
-    """A coin."""
+    """Return the balance of a coin."""
     wallet, available = account.balance(coin)
     return {
         "user_id": account.user_id,

@@ -1,4 +1,4 @@
-"""The v2 private topics: what is told where, in the words of `private_inverse` and `private_linear`."""
+"""The v2 private topics: which of them have changes, and their frames."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -15,8 +15,8 @@ from depthwire.venue.market.orders import AccountOrder, Execution, Fields
 _LINEAR_COIN = "USDT"
 
 
-class _Words(Protocol):
-    """A category's private topics."""
+class _Encoder(Protocol):
+    """Encodes the private topics of a category."""
 
     HEADS: dict[str, Fields]
 
@@ -27,24 +27,24 @@ class _Words(Protocol):
     def wallet(self, account: Account, coin: str) -> Fields: ...
 
 
-_WORDS: dict[Category, _Words] = {Category.INVERSE: private_inverse, Category.LINEAR: private_linear}
+_ENCODERS: dict[Category, _Encoder] = {Category.INVERSE: private_inverse, Category.LINEAR: private_linear}
 
 
-def told(account: Account, changes: Changes, category: Category) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """The topics of a category with news, and what makes their frames."""
-    words = _WORDS[category]
+def changed_topics(account: Account, changes: Changes, category: Category) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Yield each topic of a category that has changes, with a function that encodes its frame."""
+    encoder = _ENCODERS[category]
 
     def frame(topic: str, data: Callable[[], list[Fields]]) -> tuple[str, Callable[[], bytes]]:
-        return topic, lambda: msgspec.json.encode({"topic": topic, **words.HEADS.get(topic, {}), "data": data()})
+        return topic, lambda: msgspec.json.encode({"topic": topic, **encoder.HEADS.get(topic, {}), "data": data()})
 
     if orders := [order for order in changes.orders if order.instrument.category is category]:
-        yield frame("order", lambda: [words.order(order) for order in orders])
+        yield frame("order", lambda: [encoder.order(order) for order in orders])
     if executions := [fill for fill in changes.executions if fill.order.instrument.category is category]:
-        yield frame("execution", lambda: [words.execution(fill) for fill in executions])
+        yield frame("execution", lambda: [encoder.execution(fill) for fill in executions])
     if stops := [order for order in changes.stop_orders if order.instrument.category is category]:
-        yield frame("stop_order", lambda: [words.stop_order(account, order) for order in stops])
+        yield frame("stop_order", lambda: [encoder.stop_order(account, order) for order in stops])
     for instrument in changes.instruments.values():
         if instrument.category is category:
-            yield frame("position", partial(words.positions, account, instrument))
+            yield frame("position", partial(encoder.positions, account, instrument))
     if coins := [coin for coin in changes.coins if (coin == _LINEAR_COIN) == (category is Category.LINEAR)]:
-        yield frame("wallet", lambda: [words.wallet(account, coin) for coin in coins])
+        yield frame("wallet", lambda: [encoder.wallet(account, coin) for coin in coins])

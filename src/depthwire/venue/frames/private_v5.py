@@ -1,7 +1,7 @@
-"""What the v5 private topics say: all in text, empty where there is nothing, one envelope for all topics.
+"""The v5 private topics: values are text, absent values are empty, and all topics share one envelope.
 
-Source of the shapes: the examples of the exchange's v5 document, and frames that its users have shown. A topic is told
-for all categories (``order``) and for each by itself (``order.linear``), under the name that was subscribed to.
+Sources: the examples in the exchange's v5 document, and frames that its users published. Each topic exists for all
+categories (``order``) and for a single one (``order.linear``).
 """
 
 from collections.abc import Callable, Iterator
@@ -24,14 +24,15 @@ _TIMES_IN_FORCE = {
     "PostOnly": "PostOnly",
 }
 _REJECT_REASONS = {"Cancelled": "EC_PerCancelRequest", "Deactivated": "EC_PerCancelRequest", "Rejected": "EC_Others"}
-_NO_WORD = "UNKNOWN"
+_UNKNOWN = "UNKNOWN"
 
 Items = Callable[[], list[Fields]]
 
 
-def told(account: Account, changes: Changes, at_ns: int) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """The topics with news, and what makes their frames. A conditional order's news come before those of the order that
-    it became, which has its id.
+def changed_topics(account: Account, changes: Changes, at_ns: int) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Yield each topic that has changes, with a function that encodes its frame.
+
+    The change of a conditional order precedes the change of the active order that it became, which has the same id.
     """
 
     def frame(topic: str, name: str, items: Items) -> tuple[str, Callable[[], bytes]]:
@@ -40,15 +41,15 @@ def told(account: Account, changes: Changes, at_ns: int) -> Iterator[tuple[str, 
         return topic, lambda: msgspec.json.encode({**head, "data": items()})
 
     for symbol, instrument in changes.instruments.items():
-        for kind, items in _news(account, changes, instrument):
+        for kind, items in _changed_kinds(account, changes, instrument):
             yield frame(kind, symbol, items)
             yield frame(f"{kind}.{instrument.category}", symbol, items)
     if changes.coins:
         yield frame("wallet", "wallet", lambda: [wallet_item(account, list(changes.coins))])
 
 
-def _news(account: Account, changes: Changes, instrument: Instrument) -> Iterator[tuple[str, Items]]:
-    """What there is to tell of a symbol, by kind of topic."""
+def _changed_kinds(account: Account, changes: Changes, instrument: Instrument) -> Iterator[tuple[str, Items]]:
+    """Yield each kind of topic that has changes in a symbol, with a function that returns its items."""
     orders = [order for order in (*changes.stop_orders, *changes.orders) if order.instrument is instrument]
     if orders:
         yield "order", lambda: [order_item(order) for order in orders]
@@ -59,7 +60,7 @@ def _news(account: Account, changes: Changes, instrument: Instrument) -> Iterato
 
 
 def order_item(order: AccountOrder) -> Fields:
-    """An order, active or conditional."""
+    """Return an order, active or conditional."""
     instrument = order.instrument
     conditional = bool(order.trigger_tick)
     is_market = order.order_type == "Market"
@@ -76,13 +77,13 @@ def order_item(order: AccountOrder) -> Fields:
         "side": order.side,
         "positionIdx": order.position_index,
         "orderStatus": order.status,
-        "cancelType": order.cancel_type or _NO_WORD,
+        "cancelType": order.cancel_type or _UNKNOWN,
         "rejectReason": _REJECT_REASONS.get(order.status, "EC_NoError"),
         "timeInForce": _TIMES_IN_FORCE[order.time_in_force],
         "isLeverage": "",
         "price": plain(order.price),
         "qty": plain(order.qty),
-        "avgPrice": _some(average),
+        "avgPrice": _price_or_empty(average),
         "leavesQty": plain(leaves),
         "leavesValue": plain(instrument.contract.value(leaves, order.price)) if leaves and order.tick else "0",
         "cumExecQty": plain(order.cum_exec_qty),
@@ -92,9 +93,9 @@ def order_item(order: AccountOrder) -> Fields:
         "orderType": order.order_type,
         "stopOrderType": order.stop_order_type,
         "orderIv": "",
-        "triggerPrice": _some(order.trigger_price),
-        "takeProfit": _some(order.take_profit),
-        "stopLoss": _some(order.stop_loss),
+        "triggerPrice": _price_or_empty(order.trigger_price),
+        "takeProfit": _price_or_empty(order.take_profit),
+        "stopLoss": _price_or_empty(order.stop_loss),
         "tpslMode": "Full" if order.take_profit or order.stop_loss else "",
         "tpTriggerBy": "LastPrice" if order.take_profit else "",
         "slTriggerBy": "LastPrice" if order.stop_loss else "",
@@ -115,7 +116,7 @@ def order_item(order: AccountOrder) -> Fields:
         "feeCurrency": instrument.coin,
         "cumFeeDetail": {instrument.coin: plain(order.cum_exec_fee)},
         "marketUnit": "",
-        "slippageToleranceType": _NO_WORD if is_market else "",
+        "slippageToleranceType": _UNKNOWN if is_market else "",
         "slippageTolerance": "",
         "rpiTakerAccess": False,
         "rpiMatchedQty": "0",
@@ -123,7 +124,7 @@ def order_item(order: AccountOrder) -> Fields:
 
 
 def execution_item(fill: Execution) -> Fields:
-    """A fill."""
+    """Return a fill."""
     order, instrument = fill.order, fill.order.instrument
     price, qty = instrument.price_of(fill.tick), instrument.qty_of(fill.lots)
     return {
@@ -149,7 +150,7 @@ def execution_item(fill: Execution) -> Fields:
         "orderPrice": plain(order.price),
         "orderQty": plain(order.qty),
         "orderType": order.order_type,
-        "stopOrderType": order.stop_order_type or _NO_WORD,
+        "stopOrderType": order.stop_order_type or _UNKNOWN,
         "side": order.side,
         "execTime": str(fill.at_ns // 1_000_000),
         "isLeverage": "0",
@@ -164,7 +165,7 @@ def execution_item(fill: Execution) -> Fields:
 
 
 def fast_execution_item(fill: Execution) -> Fields:
-    """A fill, in short."""
+    """Return a fill in the short form of ``execution.fast``."""
     order, instrument = fill.order, fill.order.instrument
     return {
         "category": instrument.category,
@@ -182,7 +183,7 @@ def fast_execution_item(fill: Execution) -> Fields:
 
 
 def position_item(account: Account, position: Position) -> Fields:
-    """A position; its side is empty where nothing is held."""
+    """Return a position. Its side is empty if the position is empty."""
     instrument = position.instrument
     mark = account.mark_price(position.symbol)
     unrealised = position.pnl_at(mark)
@@ -231,9 +232,9 @@ def position_item(account: Account, position: Position) -> Fields:
 
 
 def wallet_item(account: Account, coins: list[str]) -> Fields:
-    """The account, in USD, and the coins that changed. Margins are isolated: they are the coins' own."""
-    worth = {coin: account.usd_price(coin) for coin in account.balances}
-    marks = {
+    """Return the account's totals in USD and the given coins. Margins are isolated, so each coin has its own."""
+    usd_prices = {coin: account.usd_price(coin) for coin in account.balances}
+    unrealised = {
         coin: sum(
             (
                 position.pnl_at(account.mark_price(position.symbol))
@@ -242,23 +243,23 @@ def wallet_item(account: Account, coins: list[str]) -> Fields:
             ),
             _ZERO,
         )
-        for coin in worth
+        for coin in usd_prices
     }
     balances = account.wallet
 
     def total(of: Callable[[str], Decimal]) -> str:
-        return plain(rounded(sum((of(coin) * worth[coin] for coin in worth), _ZERO)))
+        return plain(rounded(sum((of(coin) * usd_prices[coin] for coin in usd_prices), _ZERO)))
 
     def item(coin: str) -> Fields:
         wallet, available = balances[coin]
-        ever = [position for position in account.all_positions() if position.instrument.coin == coin]
-        held = [position for position in ever if position.lots]
+        positions = [position for position in account.all_positions() if position.instrument.coin == coin]
+        held = [position for position in positions if position.lots]
         margin = sum((position.margin for position in held), _ZERO)
         maintenance = sum((position.value * MAINTENANCE_RATE for position in held), _ZERO)
         return {
             "coin": coin,
-            "equity": plain(wallet + marks[coin]),
-            "usdValue": plain(rounded((wallet + marks[coin]) * worth[coin])),
+            "equity": plain(wallet + unrealised[coin]),
+            "usdValue": plain(rounded((wallet + unrealised[coin]) * usd_prices[coin])),
             "walletBalance": plain(wallet),
             "availableToWithdraw": plain(available),
             "availableToBorrow": "",
@@ -267,17 +268,8 @@ def wallet_item(account: Account, coins: list[str]) -> Fields:
             "totalOrderIM": plain(wallet - available - margin),
             "totalPositionIM": plain(margin),
             "totalPositionMM": plain(rounded(maintenance)),
-            "unrealisedPnl": plain(marks[coin]),
-            "cumRealisedPnl": plain(
-                sum(
-                    (
-                        position.cum_realised_pnl
-                        for position in account.all_positions()
-                        if position.instrument.coin == coin
-                    ),
-                    _ZERO,
-                )
-            ),
+            "unrealisedPnl": plain(unrealised[coin]),
+            "cumRealisedPnl": plain(sum((position.cum_realised_pnl for position in positions), _ZERO)),
             "bonus": "0",
             "collateralSwitch": True,
             "marginCollateral": True,
@@ -291,11 +283,11 @@ def wallet_item(account: Account, coins: list[str]) -> Fields:
         "accountIMRateByMp": "0",
         "accountMMRate": "0",
         "accountMMRateByMp": "0",
-        "totalEquity": total(lambda coin: balances[coin].wallet + marks[coin]),
+        "totalEquity": total(lambda coin: balances[coin].wallet + unrealised[coin]),
         "totalWalletBalance": total(lambda coin: balances[coin].wallet),
-        "totalMarginBalance": total(lambda coin: balances[coin].wallet + marks[coin]),
+        "totalMarginBalance": total(lambda coin: balances[coin].wallet + unrealised[coin]),
         "totalAvailableBalance": total(lambda coin: balances[coin].available),
-        "totalPerpUPL": total(lambda coin: marks[coin]),
+        "totalPerpUPL": total(lambda coin: unrealised[coin]),
         "totalInitialMargin": total(lambda coin: balances[coin].wallet - balances[coin].available),
         "totalInitialMarginByMp": total(lambda coin: balances[coin].wallet - balances[coin].available),
         "totalMaintenanceMargin": "0",
@@ -306,6 +298,6 @@ def wallet_item(account: Account, coins: list[str]) -> Fields:
     }
 
 
-def _some(price: Decimal) -> str:
-    """Empty where there is none."""
+def _price_or_empty(price: Decimal) -> str:
+    """Return a price as text; empty for 0."""
     return plain(rounded(price)) if price else ""

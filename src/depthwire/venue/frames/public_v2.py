@@ -1,9 +1,9 @@
-"""How the v2 dialect tells the public topics of a symbol: inverse in numbers, linear in texts.
+"""The public topics of a symbol on v2. Inverse frames have numbers where linear frames have text.
 
-Source of the shapes: the exchange's inverse and linear WebSocket documents, and recorded frames of 2021.
+Sources: the exchange's inverse and linear WebSocket documents, and recorded frames of 2021.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,11 +11,12 @@ import msgspec
 
 from depthwire.bybit.topics import CANDLE_INTERVALS
 from depthwire.bybit.v2.grammar import CANDLE_KINDS
+from depthwire.venue.frames.public_topics import FieldsPublisher, MakePublisher, event_publisher
 from depthwire.venue.market.book_publisher import BookPublisher, LevelChange
 from depthwire.venue.market.candles import Candle
 from depthwire.venue.market.instruments import Instrument, plain, utc_text
 from depthwire.venue.market.liquidations import Liquidation
-from depthwire.venue.market.market import MarketFrame, PublicTopic
+from depthwire.venue.market.market import PublicTopic
 from depthwire.venue.market.matching import BUY
 from depthwire.venue.market.public_trades import NumberedTrade
 from depthwire.venue.market.stats import FUNDING_RATE_E6, HOUR_NS, change_e6, funding_hour
@@ -25,53 +26,47 @@ from depthwire.venue.market.topic_publisher import EventPublisher, TopicPublishe
 BOOK_KINDS = ("orderBookL2_25", "orderBook_200.100ms")
 INFO_KIND = "instrument_info.100ms"
 TRADE_KIND = "trade"
-_ALWAYS = ("id", "symbol", "cross_seq", "created_at", "updated_at")
-
-Make = Callable[[PublicTopic, SymbolData], TopicPublisher]
-Texts = Callable[[PublicTopic, Instrument, Sequence[Any], int], Iterator[str]]
+_ALWAYS_SENT = ("id", "symbol", "cross_seq", "created_at", "updated_at")
 
 
-def kinds_of(instrument: Instrument) -> dict[str, Make]:
-    """What there is of a symbol: the kinds of topic, and what makes their views."""
+def kinds_of(instrument: Instrument) -> dict[str, MakePublisher]:
+    """Return the kinds of topics that an instrument has, each with a function that creates its publisher."""
     candle = CANDLE_KINDS[instrument.category]
     return {
         "orderBookL2_25": partial(_book, 20, 25),
         "orderBook_200.100ms": partial(_book, 100, 200),
-        TRADE_KIND: _trade_view,
+        TRADE_KIND: _trade_publisher,
         INFO_KIND: InstrumentInfoPublisher,
-        "liquidation": partial(_events, 20, "liquidation", _liquidations),
+        "liquidation": partial(event_publisher, 20, "liquidation", _liquidations),
         **{
-            f"{candle}.{interval}": partial(_events, 1000, f"candle.{interval}", _candles)
+            f"{candle}.{interval}": partial(event_publisher, 1000, f"candle.{interval}", _candles)
             for interval in CANDLE_INTERVALS
         },
     }
 
 
 def _book(interval_ms: int, depth: int, topic: PublicTopic, symbol: SymbolData) -> TopicPublisher:
-    return BookPublisher(topic, interval_ms, depth, symbol.matcher, _Levels(topic, symbol.instrument))
+    return BookPublisher(topic, interval_ms, depth, symbol.matcher, V2BookEncoder(topic, symbol.instrument))
 
 
-def _events(interval_ms: int, source: str, texts: Texts, topic: PublicTopic, symbol: SymbolData) -> TopicPublisher:
-    return EventPublisher(topic, interval_ms, source, partial(texts, topic, symbol.instrument))
-
-
-def _trade_view(topic: PublicTopic, symbol: SymbolData) -> TopicPublisher:
-    def standing(at_ns: int) -> Sequence[NumberedTrade]:
-        """Linear tells a subscriber the last trade once more."""
-        last = symbol.tape.last
+def _trade_publisher(topic: PublicTopic, symbol: SymbolData) -> TopicPublisher:
+    def initial(at_ns: int) -> Sequence[NumberedTrade]:
+        """Return the last trade on linear, which repeats it for a new subscriber."""
+        last = symbol.trades.last
         return [last] if last and symbol.instrument.is_linear else []
 
-    return EventPublisher(topic, 100, "trade", partial(_trades, topic, symbol.instrument), standing)
+    return EventPublisher(topic, 100, "trade", partial(_trades, topic, symbol.instrument), initial)
 
 
-class _Levels:
-    """Book frames: a level is an object; a delta has lists of what to delete, update and insert."""
+class V2BookEncoder:
+    """Encodes book frames: a level is an object; a delta has lists of levels to delete, update and insert."""
 
     def __init__(self, topic: PublicTopic, instrument: Instrument) -> None:
         self._topic = topic
         self._instrument = instrument
 
     def snapshot(self, levels: Sequence[LevelChange], sequence: int, at_ns: int) -> str:
+        """See `BookEncoder.snapshot`."""
         bids = [level for level in levels if level.sign == BUY]
         data = f"[{','.join(map(self._level, [*reversed(bids), *levels[len(bids) :]]))}]"
         if self._instrument.is_linear:
@@ -79,6 +74,7 @@ class _Levels:
         return self._frame("snapshot", data, sequence, at_ns)
 
     def delta(self, changes: Sequence[LevelChange], sequence: int, at_ns: int) -> str:
+        """See `BookEncoder.delta`."""
         delete = ",".join(self._level(change) for change in changes if not change.lots)
         update = ",".join(self._level(change) for change in changes if change.lots and change.before)
         insert = ",".join(self._level(change) for change in changes if not change.before)
@@ -90,10 +86,10 @@ class _Levels:
     def _level(self, level: LevelChange) -> str:
         instrument = self._instrument
         price_id = instrument.quoted(level.tick * instrument.tick_e4)
-        stands = f',"size":{instrument.size(level.lots)}' if level.lots else ""
+        size = f',"size":{instrument.size(level.lots)}' if level.lots else ""
         return (
             f'{{"price":"{instrument.price(level.tick)}","symbol":"{instrument.symbol}","id":{price_id},'
-            f'"side":"{"Buy" if level.sign == BUY else "Sell"}"{stands}}}'
+            f'"side":"{"Buy" if level.sign == BUY else "Sell"}"{size}}}'
         )
 
     def _frame(self, kind: str, data: str, sequence: int, at_ns: int) -> str:
@@ -137,8 +133,8 @@ def _liquidations(
 
 
 def _candles(topic: PublicTopic, instrument: Instrument, candles: Sequence[Candle], at_ns: int) -> Iterator[str]:
-    told = ",".join(_candle(instrument, candle) for candle in candles)
-    yield f'{{"topic":"{topic}","data":[{told}],"timestamp_e6":{at_ns // 1000}}}'
+    items = ",".join(_candle(instrument, candle) for candle in candles)
+    yield f'{{"topic":"{topic}","data":[{items}],"timestamp_e6":{at_ns // 1000}}}'
 
 
 def _candle(instrument: Instrument, candle: Candle) -> str:
@@ -161,41 +157,29 @@ def _candle(instrument: Instrument, candle: Candle) -> str:
     )
 
 
-class InstrumentInfoPublisher(TopicPublisher):
-    """``instrument_info``: all fields, then those that changed. There is no funding: the rate is constant."""
+class InstrumentInfoPublisher(FieldsPublisher):
+    """Publishes ``instrument_info``: all fields, then the changes. The funding rate is constant."""
 
     def __init__(self, topic: PublicTopic, symbol: SymbolData) -> None:
-        super().__init__(topic, 100)
-        self._data = symbol
-        self._told: dict[str, Any] = {}
+        super().__init__(topic, 100, symbol)
 
-    def begin(self, at_ns: int) -> Iterator[MarketFrame]:
-        """All fields."""
-        self._told = self._fields(at_ns)
-        yield self._frame("snapshot", self._told, at_ns)
-
-    def push(self, at_ns: int) -> Iterator[MarketFrame]:
-        """What changed since the last push, if anything did."""
-        fields = self._fields(at_ns)
-        changed = {name for name, value in fields.items() if self._told[name] != value}
-        self._told = fields
-        if changed.issubset(_ALWAYS):
-            return
-        data: Any = {"update": [{name: fields[name] for name in fields if name in changed or name in _ALWAYS}]}
-        if not self._data.instrument.is_linear:
+    def _update(self, fields: dict[str, Any], changed: set[str]) -> tuple[str, Any] | None:
+        if changed.issubset(_ALWAYS_SENT):
+            return None
+        data: Any = {"update": [{name: fields[name] for name in fields if name in changed or name in _ALWAYS_SENT}]}
+        if not self._symbol.instrument.is_linear:
             data = {"delete": [], **data, "insert": []}
-        yield self._frame("delta", data, at_ns)
+        return "delta", data
 
-    def _frame(self, kind: str, data: Any, at_ns: int) -> MarketFrame:
-        quoted = self._data.instrument.quoted
-        return self.frame(
-            at_ns,
+    def _encode(self, kind: str, data: Any, at_ns: int) -> str:
+        quoted = self._symbol.instrument.quoted
+        return (
             f'{{"topic":"{self.topic}","type":"{kind}","data":{msgspec.json.encode(data).decode()},'
-            f'"cross_seq":{quoted(self._data.matcher.sequence)},"timestamp_e6":{quoted(at_ns // 1000)}}}',
+            f'"cross_seq":{quoted(self._symbol.matcher.sequence)},"timestamp_e6":{quoted(at_ns // 1000)}}}'
         )
 
     def _fields(self, at_ns: int) -> dict[str, Any]:
-        symbol = self._data
+        symbol = self._symbol
         instrument, stats = symbol.instrument, symbol.stats
         tick_e4 = instrument.tick_e4
         bid, ask = symbol.top
@@ -205,7 +189,7 @@ class InstrumentInfoPublisher(TopicPublisher):
             **price("last_price", stats.last * tick_e4),
             **price("bid1_price", bid * tick_e4),
             **price("ask1_price", ask * tick_e4),
-            "last_tick_direction": symbol.tape.tick_direction,
+            "last_tick_direction": symbol.trades.tick_direction,
             **price("prev_price_24h", stats.day_ago * tick_e4),
             "price_24h_pcnt_e6": change_e6(stats.last, stats.day_ago),
             **price("high_price_24h", stats.high * tick_e4),

@@ -1,16 +1,17 @@
-"""How the v5 dialect tells the public topics of a symbol: numbers as text, key orders as on each path.
+"""The public topics of a symbol on v5. Numbers are text; the order of keys depends on the category.
 
-Source of the shapes: frames recorded in 2025 and 2026, and the exchange's v5 document. Linear and inverse prices and
-sizes have fixed decimals, those of spot none at their end.
+Sources: frames recorded in 2025 and 2026, and the exchange's v5 document. Linear and inverse prices and sizes have
+fixed decimals; those of spot and options have no trailing zeros.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
 import msgspec
 
 from depthwire.bybit.topics import CANDLE_INTERVALS
+from depthwire.venue.frames.public_topics import FieldsPublisher, MakePublisher, event_publisher
 from depthwire.venue.market.book_publisher import BookPublisher, LevelChange
 from depthwire.venue.market.candles import Candle
 from depthwire.venue.market.instruments import Instrument, plain
@@ -23,65 +24,59 @@ from depthwire.venue.market.symbol_data import SymbolData
 from depthwire.venue.market.topic_publisher import EventPublisher, TopicPublisher
 
 BOOK_INTERVALS_MS = {1: 10, 50: 20, 200: 100, 1000: 200}
-"""Depths of the book topics, and how often each is pushed at most."""
+"""The depths of the book topics, with their push intervals in ms."""
 UNDERLYING, VOLATILITY = "60622.5", "0.5"
-"""What frames of options say of their underlying, which does not move here."""
+"""The constant underlying price and volatility in option frames."""
 OPTION_INTERVALS_MS = {25: 20, 100: 100}
+"""The depths of the book topics of options, with their push intervals in ms."""
 BOOK_KINDS = tuple(f"orderbook.{depth}" for depth in (*BOOK_INTERVALS_MS, *OPTION_INTERVALS_MS))
 TICKER_KIND = "tickers"
 PUBLIC_KINDS = ("orderbook", "publicTrade", TICKER_KIND, "kline", "allLiquidation")
-_AGAIN_NS = 3 * 10**9  # after so long the top of the book is told once more
-_SHORT = (Category.SPOT, Category.OPTION)  # their numbers have no zeros at the end
-
-Make = Callable[[PublicTopic, SymbolData], TopicPublisher]
-Texts = Callable[[PublicTopic, Instrument, Sequence[Any], int], Iterator[str]]
+_REPEAT_NS = 3 * 10**9  # an unchanged top of the book is sent again after this time
+_WITHOUT_TRAILING_ZEROS = (Category.SPOT, Category.OPTION)
 
 
-def kinds_of(instrument: Instrument) -> dict[str, Make]:
-    """What there is of a symbol: the kinds of topic, and what makes their views."""
+def kinds_of(instrument: Instrument) -> dict[str, MakePublisher]:
+    """Return the kinds of topics that an instrument has, each with a function that creates its publisher."""
     if instrument.category is Category.OPTION:
         return {
             **{f"orderbook.{depth}": partial(_book, depth) for depth in OPTION_INTERVALS_MS},
-            "publicTrade": partial(_events, 20, "trade", _option_trades),
+            "publicTrade": partial(event_publisher, 20, "trade", _option_trades),
             TICKER_KIND: TickerPublisher,
         }
-    kinds: dict[str, Make] = {
+    kinds: dict[str, MakePublisher] = {
         "orderbook.1": TopOfBookPublisher,
         **{f"orderbook.{depth}": partial(_book, depth) for depth in BOOK_INTERVALS_MS if depth > 1},
-        "publicTrade": partial(_events, 20, "trade", _trades),
+        "publicTrade": partial(event_publisher, 20, "trade", _trades),
         TICKER_KIND: TickerPublisher,
         **{f"kline.{interval}": partial(_kline, interval) for interval in CANDLE_INTERVALS},
     }
     if instrument.category is not Category.SPOT:
-        kinds["allLiquidation"] = partial(_events, 500, "liquidation", _liquidations)
+        kinds["allLiquidation"] = partial(event_publisher, 500, "liquidation", _liquidations)
     return kinds
 
 
 def filter_of(kind: str, instrument: Instrument) -> str:
-    """What a topic of a symbol ends in: the symbol, but for trades of options their base coin."""
+    """Return the filter of a topic: the symbol, or the base coin for trades of options."""
     by_coin = instrument.category is Category.OPTION and kind == "publicTrade"
     return instrument.symbol.partition("-")[0] if by_coin else instrument.symbol
 
 
 def _book(depth: int, topic: PublicTopic, symbol: SymbolData) -> TopicPublisher:
     if topic.category is Category.OPTION:
-        return BookPublisher(topic, OPTION_INTERVALS_MS[depth], depth, symbol.matcher, OptionBookWords(topic, symbol))
-    return BookPublisher(topic, BOOK_INTERVALS_MS[depth], depth, symbol.matcher, BookWords(topic, symbol))
-
-
-def _events(interval_ms: int, source: str, texts: Texts, topic: PublicTopic, symbol: SymbolData) -> TopicPublisher:
-    return EventPublisher(topic, interval_ms, source, partial(texts, topic, symbol.instrument))
+        return BookPublisher(topic, OPTION_INTERVALS_MS[depth], depth, symbol.matcher, OptionBookEncoder(topic, symbol))
+    return BookPublisher(topic, BOOK_INTERVALS_MS[depth], depth, symbol.matcher, V5BookEncoder(topic, symbol))
 
 
 def _kline(interval: str, topic: PublicTopic, symbol: SymbolData) -> TopicPublisher:
-    def standing(at_ns: int) -> Sequence[Candle]:
-        return [symbol.candles.now(interval, at_ns)]
+    def initial(at_ns: int) -> Sequence[Candle]:
+        return [symbol.candles.current(interval, at_ns)]
 
-    return EventPublisher(topic, 1000, f"candle.{interval}", partial(_candles, topic, symbol.instrument), standing)
+    return EventPublisher(topic, 1000, f"candle.{interval}", partial(_candles, topic, symbol.instrument), initial)
 
 
 def _head(topic: PublicTopic, kind: str, at_ns: int) -> str:
-    """How most frames begin."""
+    """Return the beginning of most frames."""
     at_ms = at_ns // 1_000_000
     if topic.category is Category.SPOT:
         return f'{{"topic":"{topic}","ts":{at_ms},"type":"{kind}"'
@@ -89,20 +84,24 @@ def _head(topic: PublicTopic, kind: str, at_ns: int) -> str:
 
 
 def _price(instrument: Instrument, tick: int) -> str:
-    return instrument.price_number(tick) if instrument.category in _SHORT else instrument.price(tick)
+    return instrument.price_number(tick) if instrument.category in _WITHOUT_TRAILING_ZEROS else instrument.price(tick)
 
 
 def _size(instrument: Instrument, lots: int) -> str:
-    return plain(instrument.qty_of(lots)) if instrument.category in _SHORT else instrument.fixed_size(lots)
+    return (
+        plain(instrument.qty_of(lots))
+        if instrument.category in _WITHOUT_TRAILING_ZEROS
+        else instrument.fixed_size(lots)
+    )
 
 
 # books
 
 
-class BookWords:
-    """Book frames: ``[price, size]`` pairs, of which a size of 0 says that the level is gone.
+class V5BookEncoder:
+    """Encodes book frames: levels are ``[price, size]`` pairs; a size of 0 deletes the level.
 
-    ``u`` is the topic's own: it goes on from frame to frame, whoever listens.
+    ``u`` counts the frames of the topic, independent of its subscribers.
     """
 
     def __init__(self, topic: PublicTopic, symbol: SymbolData) -> None:
@@ -111,16 +110,16 @@ class BookWords:
         self._u = symbol.matcher.sequence // 100
 
     def snapshot(self, levels: Sequence[LevelChange], sequence: int, at_ns: int) -> str:
-        """All levels."""
+        """See `BookEncoder.snapshot`."""
         self._u += 1
         return self._frame("snapshot", levels, sequence, at_ns)
 
-    def again(self, levels: Sequence[LevelChange], sequence: int, at_ns: int) -> str:
-        """The last snapshot once more."""
+    def repeat(self, levels: Sequence[LevelChange], sequence: int, at_ns: int) -> str:
+        """Return the last snapshot again, with the same ``u``."""
         return self._frame("snapshot", levels, sequence, at_ns)
 
     def delta(self, changes: Sequence[LevelChange], sequence: int, at_ns: int) -> str:
-        """What changed."""
+        """See `BookEncoder.delta`."""
         self._u += 1
         return self._frame("delta", changes, sequence, at_ns)
 
@@ -138,41 +137,41 @@ class BookWords:
         return f'["{_price(self._instrument, level.tick)}","{size}"]'
 
 
-class OptionBookWords(BookWords):
-    """Book frames of options, which begin with an id and end with the type."""
+class OptionBookEncoder(V5BookEncoder):
+    """Encodes book frames of options, which begin with an id and end with the type."""
 
     def _frame(self, kind: str, levels: Sequence[LevelChange], sequence: int, at_ns: int) -> str:
         return _option_frame(self._topic, kind, self._data(levels, sequence), sequence, at_ns)
 
 
 class TopOfBookPublisher(BookPublisher):
-    """The best level a side: snapshots only, and the last one again where nothing changed for 3 s."""
+    """Publishes the best level per side in snapshots only. Repeats the last one if nothing changes for 3 s."""
 
     def __init__(self, topic: PublicTopic, symbol: SymbolData) -> None:
-        self._top_words = BookWords(topic, symbol)
-        super().__init__(topic, BOOK_INTERVALS_MS[1], 1, symbol.matcher, self._top_words)
-        self._told_ns = 0
+        self._top_encoder = V5BookEncoder(topic, symbol)
+        super().__init__(topic, BOOK_INTERVALS_MS[1], 1, symbol.matcher, self._top_encoder)
+        self._sent_ns = 0
 
-    def begin(self, at_ns: int) -> Iterator[MarketFrame]:
-        """The top of the book."""
-        self._told_ns = at_ns
-        yield from super().begin(at_ns)
+    def start(self, at_ns: int) -> Iterator[MarketFrame]:
+        """Return the top of the book."""
+        self._sent_ns = at_ns
+        yield from super().start(at_ns)
 
     def push(self, at_ns: int) -> Iterator[MarketFrame]:
-        """The top of the book, if it changed, or was not told for a while."""
+        """Return the top of the book if it changed, or was not sent for 3 s."""
         changed = bool(self._changes())
-        if changed or at_ns - self._told_ns >= _AGAIN_NS:
-            self._told_ns = at_ns
-            tell = self._top_words.snapshot if changed else self._top_words.again
-            yield self.frame(at_ns, tell(self._levels(), self._matcher.sequence, at_ns))
+        if changed or at_ns - self._sent_ns >= _REPEAT_NS:
+            self._sent_ns = at_ns
+            encode = self._top_encoder.snapshot if changed else self._top_encoder.repeat
+            yield self.frame(at_ns, encode(self._levels(), self._matcher.sequence, at_ns))
 
 
 # events
 
 
 def _trades(topic: PublicTopic, instrument: Instrument, trades: Sequence[NumberedTrade], at_ns: int) -> Iterator[str]:
-    told = ",".join(_trade(instrument, trade) for trade in trades)
-    yield f'{_head(topic, "snapshot", at_ns)},"data":[{told}]}}'
+    items = ",".join(_trade(instrument, trade) for trade in trades)
+    yield f'{_head(topic, "snapshot", at_ns)},"data":[{items}]}}'
 
 
 def _trade(instrument: Instrument, numbered: NumberedTrade) -> str:
@@ -198,8 +197,8 @@ def _option_frame(topic: PublicTopic, kind: str, data: str, sequence: int, at_ns
 def _option_trades(
     topic: PublicTopic, instrument: Instrument, trades: Sequence[NumberedTrade], at_ns: int
 ) -> Iterator[str]:
-    told = ",".join(_option_trade(instrument, trade) for trade in trades)
-    yield _option_frame(topic, "snapshot", f"[{told}]", trades[-1].trade.sequence, at_ns)
+    items = ",".join(_option_trade(instrument, trade) for trade in trades)
+    yield _option_frame(topic, "snapshot", f"[{items}]", trades[-1].trade.sequence, at_ns)
 
 
 def _option_trade(instrument: Instrument, numbered: NumberedTrade) -> str:
@@ -215,21 +214,21 @@ def _option_trade(instrument: Instrument, numbered: NumberedTrade) -> str:
 def _liquidations(
     topic: PublicTopic, instrument: Instrument, liquidations: Sequence[Liquidation], at_ns: int
 ) -> Iterator[str]:
-    told = ",".join(
+    items = ",".join(
         f'{{"T":{when_ns // 1_000_000},"s":"{instrument.symbol}","S":"{side}","v":"{_size(instrument, lots)}",'
         f'"p":"{_price(instrument, tick)}"}}'
         for side, tick, lots, when_ns in liquidations
     )
-    yield f'{_head(topic, "snapshot", at_ns)},"data":[{told}]}}'
+    yield f'{_head(topic, "snapshot", at_ns)},"data":[{items}]}}'
 
 
 def _candles(topic: PublicTopic, instrument: Instrument, candles: Sequence[Candle], at_ns: int) -> Iterator[str]:
-    told = ",".join(_candle(instrument, candle) for candle in candles)
+    items = ",".join(_candle(instrument, candle) for candle in candles)
     at_ms = at_ns // 1_000_000
     if topic.category is Category.SPOT:
-        yield f'{{"type":"snapshot","topic":"{topic}","data":[{told}],"ts":{at_ms}}}'
+        yield f'{{"type":"snapshot","topic":"{topic}","data":[{items}],"ts":{at_ms}}}'
     else:
-        yield f'{{"topic":"{topic}","data":[{told}],"ts":{at_ms},"type":"snapshot"}}'
+        yield f'{{"topic":"{topic}","data":[{items}],"ts":{at_ms},"type":"snapshot"}}'
 
 
 def _candle(instrument: Instrument, candle: Candle) -> str:
@@ -246,48 +245,33 @@ def _candle(instrument: Instrument, candle: Candle) -> str:
 # tickers
 
 
-class TickerPublisher(TopicPublisher):
-    """``tickers``: of derivatives all fields, then those that changed; of spot all fields, whenever one changed."""
+class TickerPublisher(FieldsPublisher):
+    """Publishes ``tickers``: all fields, then the changes. Spot and options send all fields on every change."""
 
     def __init__(self, topic: PublicTopic, symbol: SymbolData) -> None:
-        super().__init__(topic, 1000 if topic.category is Category.SPOT else 100)
-        self._data = symbol
-        self._told: dict[str, str] = {}
+        super().__init__(topic, 1000 if topic.category is Category.SPOT else 100, symbol)
 
-    def begin(self, at_ns: int) -> Iterator[MarketFrame]:
-        """All fields."""
-        self._told = self._fields(at_ns)
-        yield self._frame("snapshot", self._told, at_ns)
+    def _update(self, fields: dict[str, Any], changed: set[str]) -> tuple[str, Any] | None:
+        if not changed:
+            return None
+        if self.topic.category in _WITHOUT_TRAILING_ZEROS:
+            return "snapshot", fields
+        for quote in ({"bid1Price", "bid1Size"}, {"ask1Price", "ask1Size"}):
+            if changed & quote:
+                changed |= quote  # price and size are always sent together
+        return "delta", {name: value for name, value in fields.items() if name == "symbol" or name in changed}
 
-    def push(self, at_ns: int) -> Iterator[MarketFrame]:
-        """What changed since the last push, if anything did."""
-        told, fields = self._told, self._fields(at_ns)
-        if fields == told:
-            return
-        self._told = fields
-        if self.topic.category in _SHORT:
-            yield self._frame("snapshot", fields, at_ns)
-        else:
-            changed = {name for name in fields if fields[name] != told[name]}
-            for quote in ({"bid1Price", "bid1Size"}, {"ask1Price", "ask1Size"}):
-                if changed & quote:
-                    changed |= quote  # told whole
-            delta = {name: value for name, value in fields.items() if name == "symbol" or name in changed}
-            yield self._frame("delta", delta, at_ns)
-
-    def _frame(self, kind: str, fields: dict[str, str], at_ns: int) -> MarketFrame:
-        topic, sequence, at_ms = self.topic, self._data.matcher.sequence, at_ns // 1_000_000
-        data = msgspec.json.encode(fields).decode()
+    def _encode(self, kind: str, data: Any, at_ns: int) -> str:
+        topic, sequence, at_ms = self.topic, self._symbol.matcher.sequence, at_ns // 1_000_000
+        text = msgspec.json.encode(data).decode()
         if topic.category is Category.OPTION:
-            text = _option_frame(topic, kind, data, sequence, at_ns)
-        elif topic.category is Category.SPOT:
-            text = f'{{"topic":"{topic}","ts":{at_ms},"type":"{kind}","cs":{sequence},"data":{data}}}'
-        else:
-            text = f'{{"topic":"{topic}","type":"{kind}","data":{data},"cs":{sequence},"ts":{at_ms}}}'
-        return self.frame(at_ns, text)
+            return _option_frame(topic, kind, text, sequence, at_ns)
+        if topic.category is Category.SPOT:
+            return f'{{"topic":"{topic}","ts":{at_ms},"type":"{kind}","cs":{sequence},"data":{text}}}'
+        return f'{{"topic":"{topic}","type":"{kind}","data":{text},"cs":{sequence},"ts":{at_ms}}}'
 
-    def _fields(self, at_ns: int) -> dict[str, str]:
-        symbol = self._data
+    def _fields(self, at_ns: int) -> dict[str, Any]:
+        symbol = self._symbol
         instrument, stats = symbol.instrument, symbol.stats
         change = plain(instrument.turnover(change_e6(stats.last, stats.day_ago) * 100))
         turnover, volume = instrument.turnover(stats.day_turnover_e8), instrument.qty_of(stats.day_lots)
@@ -337,7 +321,7 @@ class TickerPublisher(TopicPublisher):
         value = instrument.contract.value(instrument.qty_of(interest), instrument.price_of(stats.last))
         return {
             "symbol": instrument.symbol,
-            "tickDirection": symbol.tape.tick_direction,
+            "tickDirection": symbol.trades.tick_direction,
             "price24hPcnt": change,
             "lastPrice": price(stats.last),
             "prevPrice24h": price(stats.day_ago),

@@ -1,6 +1,6 @@
-"""The venue's own order book of one topic, in the wire's own objects.
+"""The current state of each public topic, from which the venue answers new subscribers.
 
-It shares no code with `depthwire.book.book`, on purpose: a mistake in either shows as a difference between them.
+The books deliberately share no code with `depthwire.book.book`, so that tests can compare the two.
 """
 
 from abc import ABC, abstractmethod
@@ -17,8 +17,10 @@ _UNUSABLE = (msgspec.MsgspecError, ValueError, RecursionError, LookupError, Type
 
 
 class TopicState(ABC):
-    """What a topic's frames have come to. ``is_live`` is false before the first snapshot, after a frame that cannot be
-    read, and between the end of a market, or of its telling, and the snapshot of its next round.
+    """The state that a topic's frames add up to.
+
+    ``is_live`` is false before the first snapshot, after an unusable frame, and from the end of a market, or of the
+    topic's publication, until the next snapshot.
     """
 
     def __init__(self, topic: PublicTopic) -> None:
@@ -27,44 +29,44 @@ class TopicState(ABC):
 
     @abstractmethod
     def apply(self, raw: bytes) -> bool:
-        """Takes a frame in. Returns false where it cannot, or waits for a snapshot: what it knows is then not live."""
+        """Apply a frame and return ``is_live``: False if the frame is unusable, or the state waits for a snapshot."""
 
     @abstractmethod
     def snapshot(self) -> bytes:
-        """A frame that tells how things are: what a new subscriber is sent first."""
+        """Return a frame with the current state, for a new subscriber."""
 
 
 class IncrementalState(TopicState):
-    """What a snapshot and the deltas behind it have come to: O(fields or levels in the frame) for each."""
+    """A state that snapshots and deltas build. O(fields or levels in the frame) per frame."""
 
     def apply(self, raw: bytes) -> bool:
         """See `TopicState.apply`."""
         try:
             frame = msgspec.json.decode(raw)
             if frame["type"] == "snapshot":
-                self._begin(frame)
+                self._apply_snapshot(frame)
                 self.is_live = True
             elif self.is_live:
-                self._change(frame)
+                self._apply_delta(frame)
         except _UNUSABLE:
             self.is_live = False
         return self.is_live
 
     @abstractmethod
-    def _begin(self, frame: dict[str, Any]) -> None:
-        """Takes a snapshot in."""
+    def _apply_snapshot(self, frame: dict[str, Any]) -> None:
+        """Apply a snapshot."""
 
     @abstractmethod
-    def _change(self, frame: dict[str, Any]) -> None:
-        """Takes a delta in."""
+    def _apply_delta(self, frame: dict[str, Any]) -> None:
+        """Apply a delta."""
 
 
 class V2WireBook(IncrementalState):
-    """The levels of a v2 book topic, keyed by their id as the wire writes it (int on inverse, str on linear).
+    """The levels of a v2 book topic.
 
-    ``levels`` maps an id to the level's whole JSON object. ``cross_seq`` and ``timestamp_e6`` (µs) are the
-    last frame's, in the wire's own type. Lenient about levels, as a recording may be of a stream with gaps: deleting
-    what is not there changes nothing.
+    ``levels`` maps a level's id, as on the wire (int on inverse, str on linear), to its JSON object. ``cross_seq`` and
+    ``timestamp_e6`` (µs) come from the last frame and have the wire's types. Deleting an unknown level changes nothing,
+    because a recorded stream may have gaps.
     """
 
     def __init__(self, topic: PublicTopic) -> None:
@@ -73,13 +75,13 @@ class V2WireBook(IncrementalState):
         self.cross_seq: int | str = 0
         self.timestamp_e6: int | str = 0
 
-    def _begin(self, frame: dict[str, Any]) -> None:
+    def _apply_snapshot(self, frame: dict[str, Any]) -> None:
         data = frame["data"]
         levels = data if self.topic.category is Category.INVERSE else data["order_book"]
         self.levels = {level["id"]: level for level in levels}
         self._stamp(frame)
 
-    def _change(self, frame: dict[str, Any]) -> None:
+    def _apply_delta(self, frame: dict[str, Any]) -> None:
         data = frame["data"]
         for level in data["delete"]:
             self.levels.pop(level["id"], None)
@@ -91,7 +93,7 @@ class V2WireBook(IncrementalState):
         self.cross_seq, self.timestamp_e6 = frame["cross_seq"], frame["timestamp_e6"]
 
     def snapshot(self) -> bytes:
-        """All Buys, then all Sells, each by ascending price. O(n log n)."""
+        """Return all Buy levels, then all Sell levels, each by ascending price. O(n log n)."""
         levels = sorted(self.levels.values(), key=lambda level: (level["side"] != "Buy", int(level["id"])))
         return msgspec.json.encode(
             {
@@ -105,9 +107,9 @@ class V2WireBook(IncrementalState):
 
 
 class V5WireBook(IncrementalState):
-    """The levels of a v5 book topic: ``bids`` and ``asks`` map a price to its size, both as the wire's text.
+    """The levels of a v5 book topic: ``bids`` and ``asks`` map a price to its size, both as on the wire.
 
-    ``u`` and ``seq`` are the last frame's. As lenient about levels as `V2WireBook`.
+    ``u`` and ``seq`` come from the last frame. Deleting an unknown level changes nothing, as in `V2WireBook`.
     """
 
     def __init__(self, topic: PublicTopic) -> None:
@@ -117,11 +119,11 @@ class V5WireBook(IncrementalState):
         self.u = self.seq = 0
         self._frame: dict[str, Any] = {}
 
-    def _begin(self, frame: dict[str, Any]) -> None:
+    def _apply_snapshot(self, frame: dict[str, Any]) -> None:
         self.bids, self.asks = {}, {}
-        self._change(frame)
+        self._apply_delta(frame)
 
-    def _change(self, frame: dict[str, Any]) -> None:
+    def _apply_delta(self, frame: dict[str, Any]) -> None:
         data = frame["data"]
         for levels, pairs in ((self.bids, data["b"]), (self.asks, data["a"])):
             for price, size in pairs:
@@ -133,7 +135,7 @@ class V5WireBook(IncrementalState):
         self._frame = {**frame, "type": "snapshot"}
 
     def snapshot(self) -> bytes:
-        """Bids, then asks, each from its best price. O(n log n)."""
+        """Return bids and asks, best first. O(n log n)."""
         data = {
             **self._frame["data"],
             "b": sorted(self.bids.items(), key=lambda pair: -float(pair[0])),
@@ -149,10 +151,10 @@ class FieldsState(IncrementalState):
         super().__init__(topic)
         self._frame: dict[str, Any] = {}
 
-    def _begin(self, frame: dict[str, Any]) -> None:
+    def _apply_snapshot(self, frame: dict[str, Any]) -> None:
         self._frame = {**frame, "data": dict(frame["data"])}
 
-    def _change(self, frame: dict[str, Any]) -> None:
+    def _apply_delta(self, frame: dict[str, Any]) -> None:
         data = frame["data"]
         updates = data["update"] if self.topic.dialect is Dialect.V2 else [data]
         fields = self._frame["data"]
@@ -162,25 +164,25 @@ class FieldsState(IncrementalState):
         self._frame = {**self._frame, **stamps, "data": fields}
 
     def snapshot(self) -> bytes:
-        """All fields."""
+        """Return all fields."""
         return msgspec.json.encode(self._frame)
 
 
 class LastTradeState(TopicState):
-    """The last frame of a v2 linear ``trade`` topic, whose first frame to a subscriber is the last trade again."""
+    """The last frame of a v2 linear ``trade`` topic, which repeats the last trade for a new subscriber."""
 
     def __init__(self, topic: PublicTopic) -> None:
         super().__init__(topic)
         self._raw = b""
 
     def apply(self, raw: bytes) -> bool:
-        """Takes a frame in. O(1): it is read when somebody asks."""
+        """Store a frame. O(1): `snapshot` decodes it."""
         self._raw = raw
         self.is_live = True
         return True
 
     def snapshot(self) -> bytes:
-        """The last trade."""
+        """Return a frame with the last trade."""
         frame = msgspec.json.decode(self._raw)
         return msgspec.json.encode({**frame, "data": frame["data"][-1:]})
 
@@ -193,7 +195,7 @@ _STATES: Mapping[str, Callable[[PublicTopic], TopicState]] = {
 
 
 def new_state(topic: PublicTopic) -> TopicState | None:
-    """A new state of a topic, None where its subscribers wait for the next frame."""
+    """Return a new state for a topic; None if new subscribers just wait for the next frame."""
     kind = split_topic(topic.name)[0]
     if kind == public_v2.TRADE_KIND and topic.category is Category.LINEAR:
         return LastTradeState(topic)

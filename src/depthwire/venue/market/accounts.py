@@ -1,4 +1,4 @@
-"""Who holds what: the wallets and positions of everybody, the orders and keys of accounts."""
+"""Wallets, positions, orders and API keys of the venue's customers."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -15,6 +15,7 @@ from depthwire.venue.market.orders import (
     Execution,
     Number,
     OrderRejected,
+    OrderRequest,
     checked_text,
     decimal_of,
     shown,
@@ -23,26 +24,26 @@ from depthwire.venue.market.positions import Position
 
 
 class Holder:
-    """A wallet for each coin, and positions. The background traders and the insurance fund are no more than that."""
+    """Balances by coin, and positions. The background traders and the insurance fund need nothing else."""
 
     def __init__(self) -> None:
         self.balances: defaultdict[str, Decimal] = defaultdict(Decimal)
         self._positions: dict[tuple[str, int], Position] = {}
 
     def position(self, instrument: Instrument, index: int = 0) -> Position:
-        """The position in a symbol, empty at first."""
+        """Return the position in a symbol; a new one is empty."""
         position = self._positions.get((instrument.symbol, index))
         if position is None:
             position = self._positions[instrument.symbol, index] = Position(instrument, index)
         return position
 
     def all_positions(self) -> list[Position]:
-        """Every position, empty ones included."""
+        """Return every position, including empty ones."""
         return list(self._positions.values())
 
 
 class Balance(NamedTuple):
-    """One coin of a wallet: all of it, and what is not kept as margin."""
+    """The balance of one coin: the total, and the part that is not reserved as margin."""
 
     wallet: Decimal
     available: Decimal
@@ -50,7 +51,7 @@ class Balance(NamedTuple):
 
 @dataclass(slots=True)
 class Changes:
-    """What an account's private topics have yet to tell."""
+    """Changes of an account that its private topics have not published yet."""
 
     orders: dict[AccountOrder, None] = field(default_factory=dict)
     stop_orders: dict[AccountOrder, None] = field(default_factory=dict)
@@ -61,36 +62,21 @@ class Changes:
 
 
 class OrderGateway(Protocol):
-    """Where an account's orders for one symbol go."""
+    """Accepts an account's orders in one symbol."""
 
     @property
     def instrument(self) -> Instrument:
-        """The symbol."""
+        """The instrument that it trades."""
 
     @property
     def mark_price(self) -> Decimal:
-        """By which positions are valued."""
+        """The price that values positions."""
 
-    def submit(
-        self,
-        account: "Account",
-        side: str,
-        qty: Number,
-        price: Number | None,
-        order_type: str,
-        *,
-        time_in_force: str | None,
-        reduce_only: bool,
-        close_on_trigger: bool,
-        trigger_price: Number | None,
-        take_profit: Number | None,
-        stop_loss: Number | None,
-        order_link_id: str,
-    ) -> AccountOrder:
-        """Takes an order in, or raises OrderRejected."""
+    def submit(self, account: "Account", request: OrderRequest) -> AccountOrder:
+        """Accept an order, or raise OrderRejected."""
 
     def cancel(self, account: "Account", order: AccountOrder) -> None:
-        """Cancels an order that is open."""
+        """Cancel an open order."""
 
 
 Deposit = Callable[["Account", str, Decimal], None]
@@ -98,7 +84,10 @@ _TOO_MUCH = 10**15
 
 
 def checked_deposit(coin: str, amount: Number) -> Decimal:
-    """An amount to be put in, exact; ValueError where it is not above zero, in steps of 1e-8, and below 10^15."""
+    """Return a deposit as an exact amount.
+
+    Raises ValueError unless it is above zero, below 10^15, and a multiple of 1e-8.
+    """
     checked_text("coin", coin)
     try:
         exact = decimal_of(amount)
@@ -106,16 +95,16 @@ def checked_deposit(coin: str, amount: Number) -> Decimal:
         exact = Decimal(0)
     if not 0 < exact < _TOO_MUCH or exact != rounded(exact):
         raise ValueError(
-            f"{shown(amount)} {coin} is no deposit: expected an amount above 0 in steps of 1e-8, below 10^15"
+            f"invalid deposit: {shown(amount)} {coin}: expected an amount above 0, below 10^15, in steps of 1e-8"
         )
     return exact
 
 
 class Account(Holder):
-    """One customer, with an API key and its secret.
+    """A customer with an API key and its secret.
 
-    One-way positions in inverse symbols; in linear ones hedge mode: a Buy and a Sell side, of which an order opens its
-    own, and with ``reduce_only`` closes the other.
+    Inverse symbols have one-way positions. Linear symbols are in hedge mode: they have a Buy and a Sell position. An
+    order opens the position of its own side, or with ``reduce_only`` closes the other one.
     """
 
     def __init__(
@@ -128,15 +117,15 @@ class Account(Holder):
         self.open_orders: dict[str, AccountOrder] = {}
         self.untriggered: dict[str, AccountOrder] = {}
         self.changes = Changes()
-        self.told: dict[str, Balance] = {}
-        """What the wallet topic last said of a coin."""
+        self.published_balances: dict[str, Balance] = {}
+        """The balances that the wallet topic published last, by coin."""
         self._gateways = gateways
         self._deposit = deposit
 
     def __repr__(self) -> str:
         return f"<Account {self.key}>"
 
-    # what a customer does
+    # requests
 
     def submit(
         self,
@@ -154,23 +143,22 @@ class Account(Holder):
         stop_loss: Number | None = None,
         order_link_id: str = "",
     ) -> AccountOrder:
-        """Sends an order and returns it as it is after matching; it goes on changing as the market does.
+        """Submit an order and return it after matching. The market keeps updating the returned object.
 
-        ``side`` is Buy or Sell; ``qty`` is in USD contracts on inverse, in the base coin on linear. ``order_type`` is
-        Limit (with a ``price``) or Market (without: it takes prices up to 3 % from the last). ``time_in_force`` is
-        GoodTillCancel (a limit order's default), PostOnly, FillOrKill or ImmediateOrCancel (a market order's).
-        With ``trigger_price`` it is conditional, and waits until the last price gets there. ``take_profit`` and
-        ``stop_loss`` then guard the position that it opens.
+        ``side`` is Buy or Sell. ``qty`` is in USD contracts on inverse and in the base coin on linear. ``order_type``
+        is Limit, with a ``price``, or Market, without one: it accepts prices up to 3 % from the last price.
+        ``time_in_force`` is GoodTillCancel (default of limit orders), PostOnly, FillOrKill or ImmediateOrCancel
+        (default of market orders). With ``trigger_price`` the order is conditional: it waits until the last price
+        reaches it. ``take_profit`` and ``stop_loss`` close the position that the order opens.
 
-        Raises OrderRejected, and nothing has changed: a parameter that cannot be, too little available balance, a
-        reduce-only order without a position, a symbol that is not traded here.
+        Raises OrderRejected, and changes nothing, if a parameter is invalid, the available balance is too small, a
+        reduce-only order has no position to reduce, or the venue does not trade the symbol.
         """
-        return self._gateway(symbol).submit(
-            self,
-            side,
-            qty,
-            price,
-            order_type,
+        request = OrderRequest(
+            side=side,
+            qty=qty,
+            price=price,
+            order_type=order_type,
             time_in_force=time_in_force,
             reduce_only=reduce_only,
             close_on_trigger=close_on_trigger,
@@ -179,13 +167,14 @@ class Account(Holder):
             stop_loss=stop_loss,
             order_link_id=order_link_id,
         )
+        return self._gateway(symbol).submit(self, request)
 
     def deposit(self, coin: str, amount: Number) -> None:
-        """Puts money into the wallet; ValueError where it is none (see `checked_deposit`)."""
+        """Deposit an amount of a coin. Raises ValueError if it is invalid; see `checked_deposit`."""
         self._deposit(self, coin, checked_deposit(coin, amount))
 
     def cancel(self, order_id: str) -> AccountOrder:
-        """Cancels an open order, active or conditional, and returns it. Raises OrderRejected where there is none."""
+        """Cancel an open order, active or conditional, and return it. Raises OrderRejected if it is not open."""
         checked_text("order_id", order_id)
         order = self.open_orders.get(order_id) or self.untriggered.get(order_id)
         if order is None:
@@ -194,9 +183,9 @@ class Account(Holder):
         return order
 
     def set_leverage(self, symbol: str, leverage: Number) -> None:
-        """Sets the leverage, 1 to 100, of all positions in a symbol; 10 at first.
+        """Set the leverage of all positions in a symbol, 1 to 100; the default is 10.
 
-        Raises OrderRejected where orders or positions are open in it.
+        Raises OrderRejected if the symbol has open orders or positions.
         """
         instrument = self._gateway(symbol).instrument
         try:
@@ -214,20 +203,20 @@ class Account(Holder):
     def _gateway(self, symbol: str) -> OrderGateway:
         if checked_text("symbol", symbol) not in self._gateways:
             raise OrderRejected(
-                f"params error: symbol invalid: {shown(symbol)}: traded are {', '.join(self._gateways)}"
+                f"params error: symbol invalid: {shown(symbol)}: expected one of {', '.join(self._gateways)}"
             )
         return self._gateways[symbol]
 
-    # what a customer sees
+    # state
 
     @property
     def orders(self) -> dict[str, AccountOrder]:
-        """The active orders that are open, by id, earliest first. A copy."""
+        """A copy of the open active orders by id, oldest first."""
         return dict(self.open_orders)
 
     @property
     def stop_orders(self) -> dict[str, AccountOrder]:
-        """The conditional orders that are not yet triggered, take profits and stop losses included. A copy."""
+        """A copy of the untriggered conditional orders by id, including take-profit and stop-loss orders."""
         return dict(self.untriggered)
 
     @property
@@ -241,7 +230,7 @@ class Account(Holder):
         return {coin: self.balance(coin) for coin in self.balances}
 
     def balance(self, coin: str) -> Balance:
-        """One coin's balance. O(orders + positions)."""
+        """Return the balance of a coin. O(orders + positions)."""
         margins = sum(
             (
                 position.margin
@@ -257,11 +246,11 @@ class Account(Holder):
         return Balance(self.balances[coin], self.balances[coin] - margins)
 
     def mark_price(self, symbol: str) -> Decimal:
-        """The price by which positions in a symbol are valued."""
+        """Return the price that values positions in a symbol."""
         return self._gateway(symbol).mark_price
 
     def usd_price(self, coin: str) -> Decimal:
-        """What a coin is worth, by the inverse symbol that is settled in it; 1 where there is none."""
+        """Return a coin's price in USD from the inverse symbol that it settles; 1 if there is none."""
         for gateway in self._gateways.values():
             if gateway.instrument.coin == coin and gateway.instrument.category is Category.INVERSE:
                 return gateway.mark_price
@@ -270,17 +259,17 @@ class Account(Holder):
     # positions and margins
 
     def position_for(self, instrument: Instrument, sign: int, only_closes: bool) -> Position:
-        """The position that an order's fills go to."""
+        """Return the position that an order's fills change."""
         if not instrument.is_linear:
             return self.position(instrument)
         return self.position(instrument, 1 if (sign == BUY) != only_closes else 2)
 
     def positions_in(self, instrument: Instrument) -> list[Position]:
-        """All positions that a symbol may have, empty ones included."""
+        """Return all positions of a symbol, including empty ones."""
         return [self.position(instrument, index) for index in ((1, 2) if instrument.is_linear else (0,))]
 
     def orders_in(self, symbol: str) -> list[AccountOrder]:
-        """The open orders in a symbol, active and conditional."""
+        """Return the open orders in a symbol, active and conditional."""
         return [
             order
             for orders in (self.open_orders, self.untriggered)
@@ -291,8 +280,10 @@ class Account(Holder):
     def order_margin(
         self, instrument: Instrument, sign: int = 0, lots: int = 0, value: Decimal = Decimal(0)
     ) -> Decimal:
-        """What the open orders in a symbol hold back, and one more if given: the initial margin and two taker fees of
-        what they may open. Orders against a one-way position only count beyond its size.
+        """Return the margin that the open orders in a symbol reserve, plus one more order if given.
+
+        It is the initial margin and two taker fees of what the orders may open. Orders against a one-way position count
+        only beyond its size.
         """
         return sum(
             (self.side_margin(instrument, side, lots, value if side == sign else None) for side in (BUY, SELL)),
@@ -302,7 +293,7 @@ class Account(Holder):
     def side_margin(
         self, instrument: Instrument, sign: int, more: int = 0, more_value: Decimal | None = None
     ) -> Decimal:
-        """The same for the orders of one side; ``more`` lots count where they have a value."""
+        """Return the reserved margin of one side; ``more`` lots count if ``more_value`` is given."""
         orders = [
             order
             for order in self.open_orders.values()

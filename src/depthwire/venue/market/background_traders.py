@@ -1,4 +1,4 @@
-"""The seeded background traders of one symbol: what they send to the matching engine, in ticks and lots."""
+"""The seeded background traders of one symbol, who send random orders to the matching engine."""
 
 import math
 import random
@@ -7,49 +7,50 @@ from dataclasses import dataclass
 
 from depthwire.venue.market.matching import BUY, SELL, Matcher, Order, TimeInForce, Trade
 
-_FEWEST, _MOST = 0.8, 1.25  # times the usual number of levels a side
-_DEEP_SHARE = 0.1  # of the orders go anywhere in the book, not near its top
-_LEVELS_A_SWEEP = 8
-_VALUE_STEP_TICKS = 0.8  # what a step does to traders' idea of the value
-_VALUE_PULL = 0.00001  # how fast traders' idea of the value returns to the opening price, per step
-_CONVICTION_TICKS = 25.0  # a value this far from mid makes most traders push the price towards it
+_MIN_DEPTH, _MAX_DEPTH = 0.8, 1.25  # bounds of the levels per side, as multiples of the usual number
+_DEEP_SHARE = 0.1  # share of the orders that go anywhere in the book rather than near its top
+_MAX_SWEPT_LEVELS = 8
+_VALUE_STEP_TICKS = 0.8  # standard deviation of the fair value's random walk, per step
+_VALUE_PULL = 0.00001  # speed at which the fair value returns to the opening price, per step
+_CONVICTION_TICKS = 25.0  # at this distance from mid, most traders push the price towards the fair value
 
 Match = Callable[[Order, TimeInForce], list[Trade]]
 
 
 @dataclass(frozen=True, slots=True)
 class TraderProfile:
-    """How the traders of one symbol behave. Shares are of all orders; the rest amend a level's size."""
+    """How the background traders of one symbol behave."""
 
     activity: float
     """Share of the steps in which anything happens."""
     burst: float
-    """Mean number of orders in such a step."""
+    """Mean number of orders in an active step."""
     take: float
+    """Share of market orders. Orders that neither take, place nor cancel amend a level's size."""
     place: float
+    """Share of new limit orders."""
     cancel: float
+    """Share of cancellations."""
     rank: float
     """Mean number of levels between the top of the book and an order."""
     density: float
-    """Share of the ticks deep in the book where a level stands."""
+    """Share of the ticks deep in the book that have a level."""
     follow: float
-    """Share of the takers who clear a level and are followed by a maker at that very price: a side flip."""
+    """Share of the level-clearing takers that a maker follows at the same price: a side flip."""
     size: float
-    """Median size of an order, in lots."""
+    """Median size of a limit order, in lots."""
     size_sigma: float
-    """Spread of the sizes: the standard deviation of their logarithm."""
+    """Standard deviation of the logarithm of the sizes."""
     take_size: float
-    """Median size of a market order."""
+    """Median size of a market order, in lots."""
     stride: int = 1
-    """Steps of time between two moments at which anything may happen."""
+    """Time steps between two moments at which anything may happen."""
     levels: int = 1300
-    """A side of the whole book, of which a topic shows 1,000 at most."""
+    """Levels per side of the whole book. A topic shows at most 1,000."""
 
 
 class BackgroundTraders:
-    """Many traders, of whom at most one has an order at a price. Equal seeds, and equal other traders, give equal
-    markets.
-    """
+    """Random traders with at most one order per price. Equal seeds and equal other orders give equal markets."""
 
     def __init__(
         self, seed: str, opening_tick: int, profile: TraderProfile, matcher: Matcher, match: Match, owner: object
@@ -60,14 +61,14 @@ class BackgroundTraders:
         self._match = match
         self._owner = owner
         self._opening = self._value = float(opening_tick)
-        self._standing: dict[int, dict[int, Order]] = {BUY: {}, SELL: {}}
+        self._resting: dict[int, dict[int, Order]] = {BUY: {}, SELL: {}}
         matcher.sequence = self._random.randrange(10**9, 6 * 10**9)
         matcher.last_tick = opening_tick
         self._put(BUY, -opening_tick, self._size())
-        self.keep_deep()
+        self.replenish()
 
     def step(self) -> bool:
-        """Lets the traders act for one step of time; False: none did. O(orders)."""
+        """Let the traders act for one time step. Returns False if none did. O(orders)."""
         rng, profile = self._random, self._profile
         self._value += rng.gauss(0.0, _VALUE_STEP_TICKS) + _VALUE_PULL * (self._opening - self._value)
         self._matcher.sequence += int(rng.expovariate(1.5))
@@ -83,56 +84,54 @@ class BackgroundTraders:
             elif kind < profile.take + profile.place:
                 self._place(sign)
             elif kind < profile.take + profile.place + profile.cancel:
-                self._cancel(-sign, self._ranked(-sign))  # whoever expects a rise takes an offer away
+                self._cancel(-sign, self._random_key(-sign))  # a trader who expects a rise withdraws an offer
             else:
-                self._put(-sign, self._ranked(-sign), self._size())
-            self.keep_deep()
+                self._put(-sign, self._random_key(-sign), self._size())
+            self.replenish()
         return True
 
     def random_bits(self, bits: int) -> int:
-        """Seeded bits, for identifiers."""
+        """Return seeded random bits for identifiers."""
         return self._random.getrandbits(bits)
 
-    def keep_deep(self) -> None:
-        """Keeps both sides of the whole book deep, without end, whoever sweeps it."""
+    def replenish(self) -> None:
+        """Add or remove levels far from the top, so that both sides keep about the usual depth after any sweep."""
         levels = self._profile.levels
         for sign in (BUY, SELL):
             side = self._matcher.side(sign)
-            if len(side.keys) < _FEWEST * levels:
-                key = self._worst(sign)
+            if len(side.keys) < _MIN_DEPTH * levels:
+                key = self._next_deep_key(sign)
                 while len(side.keys) < levels and sign * key < 0:
                     self._put(sign, key, self._size())
                     key += 1 + int(self._random.expovariate(1.0) * (1 / self._profile.density - 1))
-            for key in side.keys[: int(_MOST * levels) : -1]:
+            for key in side.keys[: int(_MAX_DEPTH * levels) : -1]:
                 self._cancel(sign, key)
 
-    def _worst(self, sign: int) -> int:
-        """The key of the crowd's last level, or where its first may stand after a sweep."""
-        standing = self._standing[sign]
+    def _next_deep_key(self, sign: int) -> int:
+        """Return the key after the traders' worst level, or after a sweep, the first key they may use."""
+        resting = self._resting[sign]
         for key in reversed(self._matcher.side(sign).keys):
-            if key in standing and standing[key].leaves:
+            if key in resting and resting[key].leaves:
                 return key + 1
         return max(1 - self._matcher.side(-sign).keys[0], -sign * self._matcher.last_tick)
 
     def _take(self, sign: int) -> None:
-        """A market order against the other side, and perhaps a maker who follows it."""
+        """Send a market order; if it clears a level, a maker may follow at that price."""
         rng, profile = self._random, self._profile
-        wanted = max(1, int(profile.take_size * math.exp(rng.gauss(0.0, 1.5))))
+        lots = max(1, int(profile.take_size * math.exp(rng.gauss(0.0, 1.5))))
         other = self._matcher.side(-sign)
-        furthest = other.keys[:_LEVELS_A_SWEEP][-1]
-        order = Order(sign, sign * furthest, wanted, self._owner)
+        limit = other.keys[:_MAX_SWEPT_LEVELS][-1]
+        order = Order(sign, sign * limit, lots, self._owner)
         ticks = [trade.tick for trade in self._match(order, TimeInForce.IMMEDIATE_OR_CANCEL)]
         cleared = [tick for tick in ticks if sign * tick not in other.levels]
         if cleared and rng.random() < profile.follow:
             self._put(sign, -sign * cleared[-1], self._size())
 
     def _place(self, sign: int) -> None:
-        """A limit order: within the spread where there is room, else a little behind the best, never
-        crossing.
-        """
+        """Place a limit order inside the spread if it has room, else at or near the best price; it never crosses."""
         rng = self._random
         best = self._matcher.side(sign).keys[0]
-        room = best + self._matcher.side(-sign).keys[0] - 1  # free ticks between the two sides
+        room = best + self._matcher.side(-sign).keys[0] - 1  # free ticks inside the spread
         if room and rng.random() < 0.6:
             key = best - rng.randint(1, min(room, 3))
         else:
@@ -140,21 +139,21 @@ class BackgroundTraders:
         self._put(sign, key, self._size())
 
     def _put(self, sign: int, key: int, lots: int) -> None:
-        """Makes the crowd's order at a price one of ``lots``."""
-        order = self._standing[sign].get(key)
+        """Place an order of ``lots`` at a price, or amend the one that exists."""
+        order = self._resting[sign].get(key)
         if order is not None and order.leaves:
             self._matcher.amend(order, lots)
         elif sign * key < 0:
-            order = self._standing[sign][key] = Order(sign, -sign * key, lots, self._owner)
+            order = self._resting[sign][key] = Order(sign, -sign * key, lots, self._owner)
             self._match(order, TimeInForce.GOOD_TILL_CANCEL)
 
     def _cancel(self, sign: int, key: int) -> None:
-        order = self._standing[sign].pop(key, None)
+        order = self._resting[sign].pop(key, None)
         if order is not None and order.leaves:
             self._matcher.cancel(order)
 
-    def _ranked(self, sign: int) -> int:
-        """The key of a level to act on."""
+    def _random_key(self, sign: int) -> int:
+        """Return the key of a random level, usually near the top."""
         rng, keys = self._random, self._matcher.side(sign).keys
         if rng.random() < _DEEP_SHARE:
             return keys[rng.randrange(len(keys))]

@@ -1,4 +1,4 @@
-"""What a book topic shows of a symbol's book, and what changed since it last did."""
+"""Publishes a book topic: a snapshot, then the changes of its levels."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
@@ -9,7 +9,7 @@ from depthwire.venue.market.topic_publisher import TopicPublisher
 
 
 class LevelChange(NamedTuple):
-    """A level that is shown otherwise than before; 0 lots: not at all."""
+    """A level's size before and after a change, in lots; 0 means that the topic does not show the level."""
 
     sign: int
     tick: int
@@ -17,38 +17,38 @@ class LevelChange(NamedTuple):
     lots: int
 
 
-class BookWords(Protocol):
-    """How a dialect writes the frames of a book topic. Levels come bids first, each side from its best."""
+class BookEncoder(Protocol):
+    """Encodes the frames of a book topic in one dialect. Levels come bids first, each side best first."""
 
     def snapshot(self, levels: Sequence[LevelChange], sequence: int, at_ns: int) -> str:
-        """All levels."""
+        """Return a frame with all levels."""
 
     def delta(self, changes: Sequence[LevelChange], sequence: int, at_ns: int) -> str:
-        """What changed."""
+        """Return a frame with the changed levels."""
 
 
 class BookPublisher(TopicPublisher):
-    """The best ``depth`` levels a side: a snapshot, then deltas."""
+    """Publishes the best ``depth`` levels per side: a snapshot, then deltas."""
 
-    def __init__(self, topic: PublicTopic, interval_ms: int, depth: int, matcher: Matcher, words: BookWords) -> None:
+    def __init__(
+        self, topic: PublicTopic, interval_ms: int, depth: int, matcher: Matcher, encoder: BookEncoder
+    ) -> None:
         super().__init__(topic, interval_ms)
         self._depth = depth
         self._matcher = matcher
-        self._words = words
+        self._encoder = encoder
         self._shown: dict[int, dict[int, int]] = {}
         self._versions: dict[int, int] = {}
 
-    def begin(self, at_ns: int) -> Iterator[MarketFrame]:
-        """All levels. O(depth)."""
+    def start(self, at_ns: int) -> Iterator[MarketFrame]:
+        """Return a snapshot. O(depth)."""
         self._shown, self._versions = {BUY: {}, SELL: {}}, {}
-        yield self.frame(at_ns, self._words.snapshot(self._changes(), self._matcher.sequence, at_ns))
+        yield self.frame(at_ns, self._encoder.snapshot(self._changes(), self._matcher.sequence, at_ns))
 
     def push(self, at_ns: int) -> Iterator[MarketFrame]:
-        """The difference between the levels shown last and those to be shown now; nothing where there is
-        none. O(1) where nothing happened, else O(depth).
-        """
+        """Return a delta if the levels changed since the last frame. O(depth), or O(1) if the book did not change."""
         if changes := self._changes():
-            yield self.frame(at_ns, self._words.delta(changes, self._matcher.sequence, at_ns))
+            yield self.frame(at_ns, self._encoder.delta(changes, self._matcher.sequence, at_ns))
 
     def _changes(self) -> list[LevelChange]:
         changes: list[LevelChange] = []

@@ -1,4 +1,4 @@
-"""The candles of a symbol's trades."""
+"""Candles built from a symbol's trades."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ _MONDAY_S = 4 * _DAY_S  # the epoch was a Thursday
 
 
 def candle_span(interval: str, at_s: int) -> tuple[int, int]:
-    """Start and end, in seconds since the epoch, of the candle that holds a moment; all in UTC, weeks from Monday."""
+    """Return start and end of the candle that contains ``at_s``, in seconds since the epoch. Weeks start on Monday, UTC."""
     if interval == "M":
         moment = datetime.fromtimestamp(at_s, UTC)
         first = datetime(moment.year, moment.month, 1, tzinfo=UTC)
@@ -27,7 +27,7 @@ def candle_span(interval: str, at_s: int) -> tuple[int, int]:
 
 @dataclass(slots=True)
 class Candle:
-    """A candle at a moment. Times in s but ``at_ns``, that of the moment; prices in ticks."""
+    """The state of a candle at the time ``at_ns``. ``start_s`` and ``end_s`` are seconds; prices are ticks."""
 
     interval: str
     start_s: int
@@ -41,11 +41,11 @@ class Candle:
     sequence: int = 0
     at_ns: int = 0
     confirm: bool = False
-    """Whether it is over, and this its last state."""
+    """Whether the candle has ended and this state is final."""
 
 
 class Candles:
-    """The running candles of all intervals of one symbol. A candle opens at the close of the one before."""
+    """The current candles of one symbol, one per interval. A candle opens at the previous close."""
 
     def __init__(self, instrument: Instrument, at_ns: int) -> None:
         self._instrument = instrument
@@ -55,11 +55,11 @@ class Candles:
             for interval in CANDLE_INTERVALS
         }
         self._ended: list[Candle] = []
-        self._news: dict[str, None] = {}
+        self._changed: dict[str, None] = {}
 
     def add(self, trade: PublicTrade) -> None:
-        """Takes a trade in."""
-        self._roll(trade.at_ns)
+        """Add a trade to all candles."""
+        self._start_due_candles(trade.at_ns)
         turnover_e8 = self._instrument.turnover_e8(trade.tick, trade.lots)
         for candle in self._running.values():
             candle.close = trade.tick
@@ -67,25 +67,25 @@ class Candles:
             candle.lots += trade.lots
             candle.turnover_e8 += turnover_e8
             candle.sequence = trade.sequence
-        self._news = dict.fromkeys(self._running)
+        self._changed = dict.fromkeys(self._running)
 
-    def take(self, at_ns: int) -> Iterator[Candle]:
-        """What is new since the last call: candles that ended, then those with trades."""
-        self._roll(at_ns)
+    def take_changes(self, at_ns: int) -> Iterator[Candle]:
+        """Return the candles that changed since the last call: first the ended ones, then those with new trades."""
+        self._start_due_candles(at_ns)
         ended, self._ended = self._ended, []
-        news, self._news = self._news, {}
+        changed, self._changed = self._changed, {}
         yield from ended
-        for interval in news:
-            yield self.now(interval, at_ns)
+        for interval in changed:
+            yield self.current(interval, at_ns)
 
-    def now(self, interval: str, at_ns: int) -> Candle:
-        """The running candle of an interval."""
+    def current(self, interval: str, at_ns: int) -> Candle:
+        """Return the current candle of an interval."""
         return replace(self._running[interval], at_ns=at_ns)
 
-    def _roll(self, at_ns: int) -> None:
+    def _start_due_candles(self, at_ns: int) -> None:
         for interval, candle in self._running.items():
             if at_ns >= candle.end_s * 10**9:
                 self._ended.append(replace(candle, at_ns=candle.end_s * 10**9 - 1000, confirm=True))
-                self._news.pop(interval, None)
+                self._changed.pop(interval, None)
                 tick, span = candle.close, candle_span(interval, at_ns // 10**9)
                 self._running[interval] = Candle(interval, *span, tick, tick, tick, tick)

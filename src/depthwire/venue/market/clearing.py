@@ -1,4 +1,4 @@
-"""Who owes whom: fills move money and positions between holders, and nothing is made or lost on the way."""
+"""Clearing: fills move money and positions between holders; the total stays constant."""
 
 import random
 import uuid
@@ -16,10 +16,10 @@ _ZERO = Decimal(0)
 
 
 class Clearing:
-    """The ledger of everybody: accounts, the crowd, the insurance fund, and the fees that the venue has taken.
+    """The ledger: accounts, the background traders, the insurance fund, and the fees of the venue.
 
-    What the crowd's traders owe each other stays among them and is not kept; they pay no fees. The crowd needs no
-    money, so its wallet may be far below zero.
+    Trades among background traders are not recorded. Background traders pay no fees, and their balances may be far
+    below zero.
     """
 
     def __init__(self, seed: str) -> None:
@@ -32,17 +32,18 @@ class Clearing:
         self.fees: defaultdict[str, Decimal] = defaultdict(Decimal)
 
     def new_id(self) -> str:
-        """A seeded identifier in the wire's form."""
+        """Return a seeded identifier in the wire's format."""
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
 
     def deposit(self, holder: Holder, coin: str, amount: Decimal) -> None:
-        """Puts money in."""
+        """Credit a deposit."""
         holder.balances[coin] += amount
         self.deposits[coin] += amount
 
     def settle(self, instrument: Instrument, trade: Trade, sequence: int, exec_type: str = "Trade") -> list[Position]:
-        """Books a trade, which the book numbered ``sequence``, for both sides. Returns the positions of accounts that
-        it changed. O(1).
+        """Book a trade for both sides; ``sequence`` is its number in the book.
+
+        Returns the positions of accounts that it changed. O(1).
         """
         if trade.maker.owner is self.background_traders and trade.taker.owner is self.background_traders:
             return []
@@ -92,7 +93,7 @@ class Clearing:
         return position
 
     def imbalance(self, coin: str) -> Decimal:
-        """Wallets, open positions at cost and fees taken, less what was put in: always 0, to the last 1e-8."""
+        """Return balances plus open positions at cost plus fees, minus deposits. Always 0, exact to 1e-8."""
         holders = (self.background_traders, self.insurance_fund, *self.accounts.values())
         held = sum(
             (
@@ -109,6 +110,6 @@ class Clearing:
 
 
 def account_of(order: Order) -> Account:
-    """The account that an account's order belongs to."""
+    """Return the owner of an account's order."""
     assert isinstance(order.owner, Account)
     return order.owner

@@ -1,4 +1,4 @@
-"""The venue's market as a whole: time, the symbols, the accounts, and what is told of them."""
+"""The venue's synthetic market: time, symbols, accounts, and the frames that they publish."""
 
 import secrets
 import time
@@ -18,28 +18,28 @@ from depthwire.venue.market.trading_engine import TradingEngine
 
 STEP_NS = 20_000_000
 _JITTER_NS = 800_000
-_PHASES = 4  # the symbols do not tick at the same moment
+_PHASES = 4  # groups of symbols tick at different moments
 _DAY_NS = 86_400 * 10**9
-_INSURANCE_NS = 20 * 3600 * 10**9  # after midnight, UTC
+_INSURANCE_NS = 20 * 3600 * 10**9  # time of day, UTC
 _INSURANCE_FUND = Decimal(1000)
 _FIRST_USER_ID = 1_000_001
 _TRADED = (Category.INVERSE, Category.LINEAR)
 
 DEPOSITS: Mapping[str, Number] = {"BTC": 10, "ETH": 100, "XRP": 200_000, "USDT": 500_000}
-"""What a new account is given, where nothing else is said."""
+"""The default deposits of a new account, by coin."""
 
 Listener = Callable[[PrivateFrame], object]
 Action = Callable[[], object]
 
 
 class Exchange:
-    """A market that is traded in: by the crowd, by accounts, and by what is due at its own times.
+    """A market in which background traders, accounts and timed actions trade.
 
-    ``start_ns`` is the market's time at its opening, ns since the epoch; None: the moment at which `ticks` begins.
+    ``start_ns`` is the market time at the opening, in ns since the epoch. None means the time at which `ticks` starts.
 
-    All of it happens in `ticks`, and in the calls of accounts between them: with equal seeds, equal calls between equal
-    ticks give equal frames. Its time, `now_ns`, is that of the last tick. Topics that nobody wants (`publish`) are not
-    told, which changes nothing of what happens.
+    The market advances only in `ticks` and in calls of accounts between ticks. Equal seeds and equal calls between
+    equal ticks give equal frames. The market time `now_ns` is that of the last tick. Only topics that were requested
+    with `publish` produce frames; the choice of topics does not affect trading.
     """
 
     def __init__(self, seed: int, start_ns: int | None, listed: tuple[tuple[Instrument, TraderProfile], ...]) -> None:
@@ -47,11 +47,11 @@ class Exchange:
         self.clearing = Clearing(f"{seed}:clearing")
         self.clearing.now_ns = self._opening_ns()
         engines = [
-            TradingEngine(instrument, profile, f"{seed}:{_name(instrument)}", self.clearing, self._tell_accounts)
+            TradingEngine(instrument, profile, f"{seed}:{_seed_name(instrument)}", self.clearing, self._publish_private)
             for instrument, profile in listed
         ]
         self.engines = {engine.instrument.symbol: engine for engine in engines if engine.instrument.category in _TRADED}
-        """By symbol, those where accounts trade: spot and options are the crowd's alone."""
+        """The engines of the symbols that accounts may trade. Only background traders trade spot and options."""
         self._all_engines = {(engine.instrument.category, engine.instrument.symbol): engine for engine in engines}
         self._publishers: dict[tuple[Category, str], SymbolPublisher] = {}
         self._published: dict[PublicTopic, None] = {}
@@ -68,7 +68,7 @@ class Exchange:
 
     @property
     def now_ns(self) -> int:
-        """The market's time, ns since the epoch."""
+        """The market time, in ns since the epoch."""
         return self.clearing.now_ns
 
     @property
@@ -77,12 +77,13 @@ class Exchange:
         return self.clearing.accounts
 
     def account(self, key: str, *, secret: str | None = None, deposits: Mapping[str, Number] = DEPOSITS) -> Account:
-        """The account with this API key; made where there is none, with a secret (a random one where none is given)
-        and deposits by coin. Raises ValueError for an empty key, another secret than the account's, or a deposit that
-        is none (see `checked_deposit`); then no account is made.
+        """Return the account with this API key; create it if it does not exist.
+
+        A new account gets ``secret``, or a random one, and ``deposits`` by coin. Raises ValueError, and creates no
+        account, if the key is empty, the account has another secret, or a deposit is invalid (see `checked_deposit`).
         """
         if not key:
-            raise ValueError("an API key is a text that is not empty")
+            raise ValueError("the API key is empty: expected a non-empty string")
         account = self.clearing.accounts.get(key)
         if account is None:
             amounts = {coin: checked_deposit(coin, amount) for coin, amount in deposits.items()}
@@ -92,20 +93,20 @@ class Exchange:
             for coin, exact in amounts.items():
                 self._deposit(account, coin, exact)
         elif secret is not None and secret != account.secret:
-            raise ValueError(f"the account {key!r} exists with another secret")
+            raise ValueError(f"account {key!r} already exists with another secret")
         return account
 
     def _deposit(self, holder: Holder, coin: str, amount: Decimal) -> None:
         self.clearing.deposit(holder, coin, amount)
         if isinstance(holder, Account):
             holder.changes.coins[coin] = None
-            self._tell_accounts()
+            self._publish_private()
 
     def listen(self, listener: Listener) -> None:
-        """Calls ``listener(frame)`` for each frame of a private topic, as it happens."""
+        """Call ``listener(frame)`` for each frame of a private topic when it happens."""
         self._listeners.append(listener)
 
-    def _tell_accounts(self) -> None:
+    def _publish_private(self) -> None:
         for account in self.accounts.values():
             for frame in private_frames(account, self.now_ns):
                 for listener in self._listeners:
@@ -114,22 +115,22 @@ class Exchange:
     # time
 
     def every(self, interval_ms: int, action: Action) -> None:
-        """Calls ``action()`` each ``interval_ms`` of the market's time, rounded up to steps of 20 ms."""
+        """Call ``action()`` every ``interval_ms`` of market time, rounded up to steps of 20 ms."""
         self._actions.append((max(1, -(-interval_ms * 1_000_000 // STEP_NS)), action))
 
     def publish(self, topic: PublicTopic) -> Iterable[MarketFrame]:
-        """Tells of a topic from now on; gives what a first subscriber is sent: nothing before the market has opened."""
+        """Start publishing a topic. Returns the first frames of a new subscriber; none before the market opens."""
         self._published[topic] = None
-        return [frame for publisher in self._publishers_of(topic) for frame in publisher.begin(topic, self.now_ns)]
+        return [frame for publisher in self._publishers_of(topic) for frame in publisher.start(topic, self.now_ns)]
 
     def unpublish(self, topic: PublicTopic) -> None:
-        """Tells of a topic no more, until it is wanted again."""
+        """Stop publishing a topic until the next call of `publish`."""
         self._published.pop(topic, None)
         for publisher in self._publishers_of(topic):
-            publisher.end(topic)
+            publisher.stop(topic)
 
     def _publishers_of(self, topic: PublicTopic) -> list[SymbolPublisher]:
-        """Those that a topic tells of: one, but for trades of options, which come by the base coin."""
+        """Return the publishers of a topic: one, except for trades of options, whose topic covers a base coin."""
         name = split_topic(topic.name)[1]
         if (topic.category, name) in self._publishers:
             return [self._publishers[topic.category, name]]
@@ -140,14 +141,15 @@ class Exchange:
         ]
 
     def ticks(self) -> Iterator[Tick]:
-        """The market from its opening, without end. A tick's events happen while its frames are taken.
+        """Yield the ticks of the market from its opening, endlessly.
 
-        Its first frames are snapshots of the books and instruments that are wanted.
+        A tick's events happen while the caller iterates over its frames. The first frames are snapshots of the
+        published books and instruments.
         """
         self.clearing.now_ns = start_ns = self._opening_ns()
         self._publishers = {name: SymbolPublisher(engine, start_ns) for name, engine in self._all_engines.items()}
         yield Tick(start_ns, self._open(start_ns))
-        # To open took its time: what follows is stamped with the moment at which it happens.
+        # Opening takes time, so read the clock again for the following timestamps.
         self.clearing.now_ns = start_ns = self._opening_ns()
         yield Tick(start_ns, ())
         publishers = tuple(self._publishers.values())
@@ -157,9 +159,9 @@ class Exchange:
             step += 1
             for phase in range(_PHASES):
                 at_ns = start_ns + step * STEP_NS + phase * STEP_NS // _PHASES
-                # Who took a step half a step ago may show what has been done since.
+                # The group that stepped half a step ago may publish what has happened since.
                 yield Tick(at_ns, self._step(phases[phase], phases[phase - _PHASES // 2], at_ns, step))
-            yield Tick(at_ns, self._act(at_ns, step))
+            yield Tick(at_ns, self._run_actions(at_ns, step))
 
     def _opening_ns(self) -> int:
         return time.time_ns() if self._start_ns is None else self._start_ns
@@ -167,7 +169,7 @@ class Exchange:
     def _open(self, at_ns: int) -> Iterator[MarketFrame]:
         for topic in tuple(self._published):
             for publisher in self._publishers_of(topic):
-                yield from publisher.begin(topic, at_ns)
+                yield from publisher.start(topic, at_ns)
 
     def _step(
         self, publishers: Sequence[SymbolPublisher], between: Sequence[SymbolPublisher], at_ns: int, step: int
@@ -178,19 +180,19 @@ class Exchange:
                 jitter_ns = engine.background_traders.random_bits(20) * _JITTER_NS >> 20
                 self.clearing.now_ns = max(self.now_ns, at_ns - jitter_ns)
                 if engine.step():
-                    self._tell_accounts()
-            elif publisher.is_quiet(2 * step):
+                    self._publish_private()
+            elif publisher.is_idle(2 * step):
                 continue
             else:
                 self.clearing.now_ns = at_ns
-            yield from publisher.tell(self.now_ns, 2 * step)
+            yield from publisher.push(self.now_ns, 2 * step)
         self.clearing.now_ns = at_ns
         for publisher in between:
             if publisher.is_quick:
-                yield from publisher.tell(at_ns, 2 * step + 1)
+                yield from publisher.push(at_ns, 2 * step + 1)
 
-    def _act(self, at_ns: int, step: int) -> Iterator[MarketFrame]:
-        """What is due at its own times: the actions of traders, and the daily news of the insurance fund."""
+    def _run_actions(self, at_ns: int, step: int) -> Iterator[MarketFrame]:
+        """Run the due actions, and publish the insurance funds once a day."""
         at_ns = max(at_ns, self.now_ns)
         for steps, action in self._actions:
             if step % steps == 0:
@@ -207,10 +209,10 @@ class Exchange:
 
 
 def insurance_topic(coin: str) -> PublicTopic:
-    """The topic that tells of a coin's insurance fund, which only v2 inverse has."""
+    """Return the topic of a coin's insurance fund, which exists only on v2 inverse."""
     return PublicTopic(Dialect.V2, Category.INVERSE, f"insurance.{coin}")
 
 
-def _name(instrument: Instrument) -> str:
-    """What seeds a symbol's traders."""
+def _seed_name(instrument: Instrument) -> str:
+    """Return the part of a seed that is specific to a symbol."""
     return f"spot:{instrument.symbol}" if instrument.category is Category.SPOT else instrument.symbol

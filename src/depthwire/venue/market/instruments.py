@@ -1,4 +1,4 @@
-"""What is traded: the symbols' steps, coins and contracts, and how their numbers are written."""
+"""Instruments: price and quantity steps, coins, contracts, and the formatting of their numbers."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,34 +13,35 @@ _TOO_MUCH = 10**15
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """One symbol. A tick is the step of its prices, a lot that of its quantities."""
+    """An instrument. A tick is the smallest price step, a lot the smallest quantity step."""
 
     number: int
     """The wire's ``id`` of the instrument."""
     symbol: str
     category: Category
     coin: str
-    """In which it is margined and settled."""
+    """The coin of margin and settlement."""
     opening_e4: int
-    """The price at which the market opens, x 10^4."""
+    """The opening price x 10^4."""
     tick_e4: int
     lots_a_unit: int
-    """Lots in 1 contract (inverse: 1) or 1 coin (linear)."""
+    """Lots per contract (inverse: 1) or per coin (linear)."""
     created_at: str
     opening_volume: int
-    """Lots ever traded before the market opens."""
+    """Total volume before the opening, in lots."""
     opening_turnover_e8: int
+    """Total turnover before the opening, in 1e-8 of the coin."""
     opening_interest: int
-    """Lots held by traders who never appear."""
+    """Open interest before the opening, in lots; it stays constant."""
 
     @property
     def is_linear(self) -> bool:
-        """Whether positions in it are those of a linear contract."""
+        """Whether it is a linear contract."""
         return self.category is Category.LINEAR
 
     @property
     def contract(self) -> Contract:
-        """Its arithmetic."""
+        """The arithmetic of its contract."""
         return INVERSE if self.category is Category.INVERSE else LINEAR
 
     @property
@@ -55,60 +56,60 @@ class Instrument:
 
     @property
     def decimals(self) -> int:
-        """Those of a price: two, as those of the recorded symbols, or four where its tick needs them."""
+        """The number of decimals of a price: two as in the recordings, or four if the tick needs them."""
         return 2 if self.tick_e4 % 100 == 0 else 4
 
     def price(self, tick: int) -> str:
-        """Fixed decimals, as every recorded price has."""
+        """Return the price of a tick with fixed decimals."""
         return self.price_text(tick * self.tick_e4)
 
     def price_text(self, price_e4: int) -> str:
-        """A price x 10^4, on the grid or not, with the symbol's decimals."""
+        """Return a price x 10^4 as text with the symbol's decimals; it may lie between two ticks."""
         whole, rest = divmod(price_e4, _E4)
         return f"{whole}.{rest:04d}"[: len(str(whole)) + 1 + self.decimals]
 
     def price_number(self, tick: int) -> str:
-        """The price without zeros at its end."""
+        """Return the price of a tick without trailing zeros."""
         return self.price(tick).rstrip("0").removesuffix(".")
 
     def price_of(self, tick: int) -> Decimal:
-        """The price, exact."""
+        """Return the exact price of a tick."""
         return Decimal(tick * self.tick_e4) / _E4
 
     def tick_of(self, price: Decimal) -> int:
-        """The tick of a price above zero; ValueError where the price is not on the grid."""
+        """Return the tick of a price above zero. Raises ValueError if the price is not a multiple of the tick size."""
         return _steps(price, self.tick_size)
 
     def size(self, lots: int) -> str:
-        """A JSON number: contracts of 1 USD on inverse, thousandths of a coin on linear."""
+        """Return a quantity as a JSON number: USD contracts on inverse, coins on linear."""
         return plain(self.qty_of(lots)) if self.is_linear else str(lots)
 
     def qty_of(self, lots: int) -> Decimal:
-        """The quantity, exact."""
+        """Return the exact quantity of a number of lots."""
         return Decimal(lots) / self.lots_a_unit
 
     def lots_of(self, qty: Decimal) -> int:
-        """The lots of a quantity above zero; ValueError where it is not on the grid."""
+        """Return the lots of a quantity above zero. Raises ValueError if it is not a multiple of a lot."""
         return _steps(qty, Decimal(1) / self.lots_a_unit)
 
     def turnover_e8(self, tick: int, lots: int) -> int:
-        """What a trade was worth, in 1e-8 of the coin, rounded down."""
+        """Return the value of a trade in 1e-8 of the coin, rounded down."""
         price_e4 = tick * self.tick_e4
         if self.category is Category.INVERSE:
             return lots * 10**8 * _E4 // (self.lots_a_unit * price_e4)
         return lots * price_e4 * _E4 // self.lots_a_unit
 
     def fixed_size(self, lots: int) -> str:
-        """The quantity with fixed decimals: three where a lot is a thousandth."""
+        """Return a quantity with fixed decimals: three if a lot is a thousandth."""
         whole, rest = divmod(lots, self.lots_a_unit)
         return f"{whole}.{str(self.lots_a_unit + rest)[1:]}" if self.lots_a_unit > 1 else str(lots)
 
     def turnover(self, turnover_e8: int) -> Decimal:
-        """A turnover in the coin."""
+        """Return a turnover in the coin."""
         return Decimal(turnover_e8).scaleb(-8)
 
     def quoted(self, number: int) -> str:
-        """Linear writes ids, sequence numbers and times as strings."""
+        """Return an integer as JSON: a string on linear (ids, sequence numbers, times), else a number."""
         return f'"{number}"' if self.is_linear else str(number)
 
 
@@ -120,13 +121,13 @@ def _steps(number: Decimal, step: Decimal) -> int:
 
 
 def plain(number: Decimal) -> str:
-    """A number without exponent and without zeros at its end."""
+    """Return a number without an exponent and without trailing zeros."""
     text = f"{number + 0:f}"  # no minus zero
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def utc_text(at_ns: int, decimals: int = 0) -> str:
-    """A moment as the wire writes it, with 0, 3 or 9 decimals of a second."""
+    """Return a time in the wire's format, with 0, 3 or 9 decimals of a second."""
     seconds, rest_ns = divmod(at_ns, 10**9)
     fraction = f".{rest_ns:09d}"[: decimals + 1] if decimals else ""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S") + fraction + "Z"

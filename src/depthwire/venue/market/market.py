@@ -1,4 +1,4 @@
-"""What a venue shows: markets and the frames that they produce. No socket in here."""
+"""Markets and the frames that they produce, without sockets."""
 
 from collections.abc import Collection, Iterable, Iterator
 from enum import StrEnum
@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 
 class Category(StrEnum):
-    """What kind of thing a symbol is; each is served on paths of its own."""
+    """A product category. The venue serves each category on separate paths."""
 
     INVERSE = "inverse"
     LINEAR = "linear"
@@ -15,14 +15,14 @@ class Category(StrEnum):
 
 
 class Dialect(StrEnum):
-    """A wire form. That of v2 differs between inverse and linear symbols, and has no others."""
+    """A protocol version. v2 has only inverse and linear symbols, and its frames differ between them."""
 
     V2 = "v2"
     V5 = "v5"
 
 
 class PublicTopic(NamedTuple):
-    """A concrete topic such as ``trade.BTCUSD``: equal names may stand for different things on two paths."""
+    """A topic such as ``trade.BTCUSD`` on one path. Topics of different paths may have equal names."""
 
     dialect: Dialect
     category: Category
@@ -33,7 +33,7 @@ class PublicTopic(NamedTuple):
 
 
 class MarketFrame(NamedTuple):
-    """One public frame: when it happens (ns, on the market's own clock), its topic, its bytes."""
+    """A public frame: its market time in ns, its topic, its bytes."""
 
     at_ns: int
     topic: PublicTopic
@@ -41,7 +41,7 @@ class MarketFrame(NamedTuple):
 
 
 class Tick(NamedTuple):
-    """A moment of a market (ns, on its own clock), and its frames; what happens in it may happen as they are taken."""
+    """A market time in ns, and its frames. Iterating over the frames may execute the tick's events."""
 
     at_ns: int
     frames: Iterable[MarketFrame]
@@ -52,9 +52,10 @@ class Market(Protocol):
 
     @property
     def topics(self) -> Collection[PublicTopic]:
-        """Every topic that `frames` may name."""
+        """All topics that may occur in `frames`."""
 
     def frames(self) -> Iterator[MarketFrame]:
-        """The market from its beginning, by ``at_ns``; each call begins anew. A book's first frame is a
-        snapshot.
+        """Return the frames of the market in order of ``at_ns``. Each call starts from the beginning.
+
+        The first frame of a book is a snapshot.
         """

@@ -1,4 +1,4 @@
-"""Price-time priority matching of one symbol: whole ticks, whole lots. No clock, no accounts, no wire in here."""
+"""Price-time priority matching for one symbol, in ticks and lots. Knows no clock, accounts or wire format."""
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ BUY, SELL = 1, -1
 
 
 class TimeInForce(StrEnum):
-    """How long an order works, in the wire's words."""
+    """How long an order stays active, as on the wire."""
 
     GOOD_TILL_CANCEL = "GoodTillCancel"
     IMMEDIATE_OR_CANCEL = "ImmediateOrCancel"
@@ -23,9 +23,9 @@ _RESTS = (TimeInForce.GOOD_TILL_CANCEL, TimeInForce.POST_ONLY)
 
 @dataclass(eq=False, slots=True)
 class Order:
-    """What matching knows of an order: ``sign`` is BUY or SELL, ``tick`` its limit, ``leaves`` what is unfilled.
+    """An order as matching sees it: ``sign`` is BUY or SELL, ``tick`` the limit, ``leaves`` the unfilled lots.
 
-    ``owner`` is the caller's own affair. Orders are compared by identity.
+    Matching ignores ``owner``. Orders compare by identity.
     """
 
     sign: int
@@ -35,12 +35,12 @@ class Order:
 
     @property
     def key(self) -> int:
-        """Where it rests on its side: the best key is the lowest on both sides."""
+        """The key of its level: on both sides the best level has the lowest key."""
         return -self.sign * self.tick
 
 
 class Trade(NamedTuple):
-    """A maker and a taker met at the maker's price."""
+    """A match of a maker and a taker at the maker's price."""
 
     maker: Order
     taker: Order
@@ -50,30 +50,28 @@ class Trade(NamedTuple):
 
 @dataclass(slots=True)
 class Level:
-    """The orders at one price, in the order of their arrival, and their sum."""
+    """The orders at one price in order of arrival, and their total."""
 
     lots: int = 0
     queue: dict[Order, None] = field(default_factory=dict)
 
 
 class Side:
-    """One side of the book. A level's key is its tick, negated for bids: the best key is the lowest on both
-    sides.
-    """
+    """One side of the book. A level's key is its tick, negated for bids, so that the best key is always the lowest."""
 
     def __init__(self) -> None:
         self.keys: list[int] = []
         self.levels: dict[int, Level] = {}
         self.changes = 0
-        """Rises with every change, so that a reader can tell that there was none."""
+        """Increases with every change, so that a reader can detect that nothing changed."""
 
     def window(self, depth: int) -> dict[int, int]:
-        """The best ``depth`` levels, best first: key to summed lots."""
+        """Return the best ``depth`` levels, best first, as a map from key to total lots."""
         levels = self.levels
         return {key: levels[key].lots for key in self.keys[:depth]}
 
     def add(self, order: Order) -> None:
-        """Puts an order behind those at its price: O(log n), and O(n) in a move of memory for a new level."""
+        """Append an order to the queue at its price. O(log n); a new level also moves O(n) memory."""
         key = order.key
         level = self.levels.get(key)
         if level is None:
@@ -84,7 +82,7 @@ class Side:
         self.changes += 1
 
     def take(self, order: Order, lots: int) -> None:
-        """Takes lots off an order that stands, and the order out where nothing is left of it."""
+        """Reduce a resting order, and remove it if nothing is left."""
         key = order.key
         level = self.levels[key]
         order.leaves -= lots
@@ -94,7 +92,7 @@ class Side:
             self._remove(level, key, order)
 
     def remove(self, order: Order) -> None:
-        """Takes out an order that stands; its ``leaves`` stay as they are."""
+        """Remove a resting order; its ``leaves`` do not change."""
         key = order.key
         level = self.levels[key]
         level.lots -= order.leaves
@@ -109,46 +107,46 @@ class Side:
 
 
 class Matcher:
-    """The resting orders of one symbol, and the rules by which an arriving one meets them.
+    """The resting orders of one symbol, and the matching rules.
 
-    An order trades at the resting orders' prices, best price first, at one price the earliest first. After each
-    call the book is not crossed.
+    An incoming order trades at the resting orders' prices: best price first, and at one price the oldest order first.
+    The book is never crossed after a call.
     """
 
     def __init__(self, sequence: int = 0) -> None:
         self.bids, self.asks = Side(), Side()
         self._sides = {BUY: self.bids, SELL: self.asks}
         self.sequence = sequence
-        """Rises with every order, change and cancel: the wire's ``cross_seq``."""
+        """Increases with every order, change and cancellation: the wire's ``cross_seq``."""
         self.last_tick = 0
-        """Of the last trade."""
+        """The price of the last trade, in ticks."""
 
     def side(self, sign: int) -> Side:
-        """The side on which orders of that sign rest."""
+        """Return the side on which orders of this sign rest."""
         return self._sides[sign]
 
     def best(self, sign: int) -> int | None:
-        """The best tick of a side, None where it is empty."""
+        """Return the best tick of a side; None if it is empty."""
         keys = self._sides[sign].keys
         return -sign * keys[0] if keys else None
 
     def lots_at(self, sign: int, tick: int) -> int:
-        """What stands at a tick of a side."""
+        """Return the total lots at a tick of a side."""
         level = self._sides[sign].levels.get(-sign * tick)
         return level.lots if level else 0
 
     def is_resting(self, order: Order) -> bool:
-        """Whether the order rests in the book."""
+        """Return whether the order rests in the book."""
         level = self._sides[order.sign].levels.get(order.key)
         return level is not None and order in level.queue
 
     def submit(self, order: Order, time_in_force: TimeInForce = TimeInForce.GOOD_TILL_CANCEL) -> Iterator[Trade]:
-        """Matches an order and lets the rest of it stand, as its ``time_in_force`` says.
+        """Match an order; the rest stays in the book if ``time_in_force`` allows it.
 
-        A generator: each trade is done when it is yielded, and between two of them the caller may cancel, or shrink,
-        any order, the arriving one included; it must run to its end. Afterwards ``stands(order)`` and ``order.leaves``
-        tell what became of it. A post-only order that would trade, and a fill-or-kill one that cannot be filled whole,
-        change nothing. O(trades + log n).
+        This generator yields each trade after executing it. Between trades the caller may cancel or shrink any order,
+        including this one. The caller must exhaust the generator; then ``is_resting(order)`` and ``order.leaves`` show
+        the result. A post-only order that would trade, and a fill-or-kill order that cannot be filled completely, have
+        no effect. O(trades + log n).
         """
         self.sequence += 1
         other = self._sides[-order.sign]
@@ -168,7 +166,7 @@ class Matcher:
             self._sides[order.sign].add(order)
 
     def cancel(self, order: Order) -> bool:
-        """Takes an order out; False where it does not stand. O(log n)."""
+        """Remove an order. Returns False if it does not rest in the book. O(log n)."""
         if not self.is_resting(order):
             return False
         self.sequence += 1
@@ -176,8 +174,9 @@ class Matcher:
         return True
 
     def amend(self, order: Order, leaves: int) -> None:
-        """Changes the size of an order that stands, to at least 1 lot. Less keeps its place in the queue; more
-        loses it. O(log n).
+        """Change the size of a resting order to at least 1 lot. O(log n).
+
+        A smaller size keeps its place in the queue; a larger one loses it.
         """
         self.sequence += 1
         side = self._sides[order.sign]
@@ -189,7 +188,7 @@ class Matcher:
             side.add(order)
 
     def reach(self, order: Order) -> tuple[int, int]:
-        """How many lots the order would trade now, and the last tick that it would reach (its own where none)."""
+        """Return the lots that the order would trade now, and the last tick it would reach (its own if none)."""
         side, limit = self._sides[-order.sign], order.sign * order.tick
         lots, tick = 0, order.tick
         for key in side.keys:

@@ -1,4 +1,4 @@
-"""An account's order: what was asked, and what became of it. Refusals of what cannot be asked."""
+"""Orders of accounts: requests, order state, fills, and the parsing of parameters."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,15 +18,32 @@ Fields = dict[str, Any]
 
 
 class OrderRejected(DepthwireError, ValueError):
-    """The venue does not take the order, or cannot cancel it; the text says why, as the exchange would."""
+    """The venue rejected an order, a cancellation or a change of leverage. The text gives the exchange's reason."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRequest:
+    """The parameters of a new order as an account gives them; see `Account.submit`."""
+
+    side: str
+    qty: Number
+    price: Number | None
+    order_type: str
+    time_in_force: str | None
+    reduce_only: bool
+    close_on_trigger: bool
+    trigger_price: Number | None
+    take_profit: Number | None
+    stop_loss: Number | None
+    order_link_id: str
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class AccountOrder(Order):
-    """An order of an account, active or conditional, as the venue knows it.
+    """An account's order, active or conditional. It belongs to the venue: read it, but do not change it.
 
-    Prices are ticks and quantities lots inside; the properties give them as exact decimals. ``status`` and the other
-    texts are the wire's words. Belongs to the venue: read it, never write.
+    Internally prices are ticks and quantities are lots; the properties return exact decimals. ``status`` and the other
+    texts have the values of the exchange's protocol.
     """
 
     order_id: str
@@ -41,7 +58,7 @@ class AccountOrder(Order):
     close_on_trigger: bool = False
     trigger_tick: int = 0
     trigger_sign: int = 0
-    """1: triggered by a price at or above the trigger price; -1: at or below."""
+    """1: a price at or above the trigger price triggers the order; -1: at or below."""
     take_profit_tick: int = 0
     stop_loss_tick: int = 0
     create_type: str = "CreateByUser"
@@ -56,7 +73,7 @@ class AccountOrder(Order):
 
     @property
     def symbol(self) -> str:
-        """What is traded."""
+        """The symbol of the instrument."""
         return self.instrument.symbol
 
     @property
@@ -66,57 +83,57 @@ class AccountOrder(Order):
 
     @property
     def price(self) -> Decimal:
-        """The limit; of a market order the worst price that it takes, 0 before it is triggered."""
+        """The limit price; for a market order, the worst price that it accepts, 0 before it is triggered."""
         return self.instrument.price_of(self.tick)
 
     @property
     def qty(self) -> Decimal:
-        """What was ordered."""
+        """The ordered quantity."""
         return self.instrument.qty_of(self.lots)
 
     @property
     def leaves_qty(self) -> Decimal:
-        """What may still be filled; 0 once the order is closed."""
+        """The quantity that may still be filled; 0 when the order is closed."""
         return self.instrument.qty_of(self.leaves)
 
     @property
     def cum_exec_qty(self) -> Decimal:
-        """What was filled."""
+        """The filled quantity."""
         return self.instrument.qty_of(self.cum_lots)
 
     @property
     def last_exec_price(self) -> Decimal:
-        """The price of the last fill, 0 before it."""
+        """The price of the last fill; 0 before the first."""
         return self.instrument.price_of(self.last_exec_tick)
 
     @property
     def trigger_price(self) -> Decimal:
-        """Of a conditional order; else 0."""
+        """The trigger price of a conditional order, else 0."""
         return self.instrument.price_of(self.trigger_tick)
 
     @property
     def take_profit(self) -> Decimal:
-        """The price at which the position that it opens is closed with a profit; 0: none."""
+        """The price at which the opened position is closed with a profit; 0 for none."""
         return self.instrument.price_of(self.take_profit_tick)
 
     @property
     def stop_loss(self) -> Decimal:
-        """The same with a loss."""
+        """The price at which the opened position is closed with a loss; 0 for none."""
         return self.instrument.price_of(self.stop_loss_tick)
 
     @property
     def only_closes(self) -> bool:
-        """Whether it may reduce a position and never open one."""
+        """Whether the order may only reduce a position."""
         return self.reduce_only or self.close_on_trigger
 
     @property
     def is_open(self) -> bool:
-        """Whether it may still trade, or be triggered."""
+        """Whether the order may still trade or be triggered."""
         return self.status in ("Created", "New", "PartiallyFilled", "Untriggered")
 
 
 class Execution(NamedTuple):
-    """One fill of one order."""
+    """A fill of an order."""
 
     exec_id: str
     order: AccountOrder
@@ -128,24 +145,25 @@ class Execution(NamedTuple):
     is_maker: bool
     at_ns: int
     sequence: int
-    """The book's number of the trade."""
+    """The book's sequence number of the trade."""
     closed_lots: int
-    """How much of a position it closed, with what profit."""
+    """Lots of the position that the fill closed."""
     pnl: Decimal
+    """Profit or loss of the closed lots, without fees."""
 
 
 def ticks_in(instrument: Instrument, name: str, price: Number | None) -> int:
-    """A price as ticks, 0 for none. Raises OrderRejected."""
+    """Convert a price to ticks; None to 0. Raises OrderRejected."""
     return 0 if price is None else _whole(name, price, instrument.tick_of)
 
 
 def lots_in(instrument: Instrument, qty: Number) -> int:
-    """A quantity as lots. Raises OrderRejected."""
+    """Convert a quantity to lots. Raises OrderRejected."""
     return _whole("qty", qty, instrument.lots_of)
 
 
 def decimal_of(number: Number) -> Decimal:
-    """A finite number, exact; ValueError where it is none."""
+    """Convert a number exactly. Raises ValueError if it is not a finite number."""
     try:
         exact = Decimal(str(number))
     except InvalidOperation:
@@ -156,17 +174,17 @@ def decimal_of(number: Number) -> Decimal:
 
 
 def shown(value: object) -> str:
-    """Whatever was given, for a message: short, and an integer that is too long to be written all the same."""
+    """Return a short representation of any value for an error message, even of an integer too long to convert."""
     try:
         return shortened(repr(value))
     except ValueError:
-        return f"of type {type(value).__name__}, too long to be shown"
+        return f"<{type(value).__name__}, too long to display>"
 
 
 def checked_text(name: str, value: object) -> str:
-    """A parameter that must be a text. Raises OrderRejected."""
+    """Return a parameter that must be a string. Raises OrderRejected."""
     if not isinstance(value, str):
-        raise OrderRejected(f"params error: {name} invalid: {shown(value)}: expected a text")
+        raise OrderRejected(f"params error: {name} invalid: {shown(value)}: expected a string")
     return value
 
 
@@ -175,14 +193,3 @@ def _whole(name: str, number: Number, steps_of: Callable[[Decimal], int]) -> int
         return steps_of(decimal_of(number))
     except ValueError as error:
         raise OrderRejected(f"params error: {name} is invalid: {shown(number)}: {error}") from None
-
-
-def names(order: AccountOrder, id_name: str) -> Fields:
-    """What every private topic says first of an order."""
-    return {
-        id_name: order.order_id,
-        "order_link_id": order.order_link_id,
-        "symbol": order.symbol,
-        "side": order.side,
-        "order_type": order.order_type,
-    }

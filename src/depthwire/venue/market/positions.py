@@ -1,4 +1,4 @@
-"""One position: what it holds, what it is worth, and where it ends."""
+"""A position: size, value, profit, margin, and liquidation price."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -12,10 +12,10 @@ _ZERO = Decimal(0)
 
 
 class Position:
-    """A position in one symbol, isolated margin.
+    """A position in one symbol with isolated margin.
 
-    ``sign`` is 1 long, -1 short, 0 none; ``value`` is the sum of what its fills were worth, so that every amount is a
-    multiple of 1e-8 and nothing is lost to rounding. ``index`` is the wire's ``position_idx``: 0 one-way, 1 and 2 the
+    ``sign`` is 1 for long, -1 for short and 0 for none. ``value`` is the sum of its fills' values; it is a multiple of
+    1e-8, so that rounding loses nothing. ``index`` is the wire's ``position_idx``: 0 for one-way mode, 1 and 2 for the
     Buy and the Sell side in hedge mode.
     """
 
@@ -26,26 +26,27 @@ class Position:
         self.sign = self.lots = 0
         self.value = _ZERO
         self.realised_pnl = _ZERO
-        """Of the position since it was opened, fees included."""
+        """Realised profit and loss since the position was opened, including fees."""
         self.cum_realised_pnl = _ZERO
-        """The same over all positions in the symbol and index."""
+        """Realised profit and loss of all positions with this symbol and index, including fees."""
         self.sequence = 0
-        """Rises with every fill: the wire's ``position_seq``."""
+        """Increases with every fill: the wire's ``position_seq``."""
         self.created_ns = self.updated_ns = 0
-        """When the first and the last fill came."""
+        """Times of the first and the last fill."""
         self.tp_sl_orders: dict[str, AccountOrder] = {}
-        """Its ``TakeProfit`` and its ``StopLoss``, while they wait."""
+        """Its untriggered take-profit and stop-loss orders, by ``TakeProfit`` and ``StopLoss``."""
 
     def pnl_at(self, price: Decimal) -> Decimal:
-        """What closing it at a price would yield, fees aside."""
+        """Return the profit or loss of closing the position at a price, without fees."""
         if not self.lots:
             return _ZERO
         contract = self.instrument.contract
         return contract.pnl(self.sign, self.value, contract.value(self.size, price))
 
     def fill(self, sign: int, lots: int, value: Decimal, fee: Decimal) -> Decimal:
-        """Takes a fill in: it closes what stands against it, and opens with the rest. Returns what it pays into the
-        wallet: the profit or loss of what it closed, less the fee.
+        """Apply a fill: close the opposite position first, then open with the rest.
+
+        Returns the amount to credit to the wallet: the realised profit or loss minus the fee.
         """
         closed = min(lots, self.lots) if self.sign == -sign else 0
         closed_value = rounded(value * closed / lots)
@@ -72,48 +73,48 @@ class Position:
 
     @property
     def symbol(self) -> str:
-        """What is held."""
+        """The symbol of the instrument."""
         return self.instrument.symbol
 
     @property
     def side(self) -> str:
-        """``Buy``, ``Sell``, or ``None`` where nothing is held."""
+        """``Buy``, ``Sell``, or the text ``None`` for an empty position."""
         return {1: "Buy", -1: "Sell", 0: "None"}[self.sign]
 
     @property
     def size(self) -> Decimal:
-        """The quantity held, never below zero."""
+        """The quantity, never negative."""
         return self.instrument.qty_of(self.lots)
 
     @property
     def entry_price(self) -> Decimal:
-        """The average price of what is held; 0 where nothing is."""
+        """The average entry price; 0 for an empty position."""
         return self.instrument.contract.entry_price(self.size, self.value) if self.lots else _ZERO
 
     @property
     def bust_price(self) -> Decimal:
-        """Where the initial margin is lost, on the price grid; 0 where nothing is held."""
-        return self._end(self.instrument.contract.bankruptcy_price)
+        """The bankruptcy price, on the price grid; 0 for an empty position."""
+        return self._price_on_grid(self.instrument.contract.bankruptcy_price)
 
     @property
     def liq_price(self) -> Decimal:
-        """Where the position is liquidated, on the price grid; 0 where nothing is held."""
-        return self._end(self.instrument.contract.liquidation_price)
+        """The liquidation price, on the price grid; 0 for an empty position."""
+        return self._price_on_grid(self.instrument.contract.liquidation_price)
 
-    def _end(self, price_at: Callable[[int, Decimal, Decimal], Decimal]) -> Decimal:
+    def _price_on_grid(self, price_at: Callable[[int, Decimal, Decimal], Decimal]) -> Decimal:
         if not self.lots:
             return _ZERO
         price = price_at(self.sign, self.entry_price, self.leverage)
         return price if price == HIGHEST_PRICE else to_step(price, self.instrument.tick_size, self.sign)
 
     def tp_sl_price(self, name: str) -> Decimal:
-        """Where its TakeProfit or StopLoss is triggered; 0: it has none."""
-        guard = self.tp_sl_orders.get(name)
-        return guard.trigger_price if guard and guard.is_open else _ZERO
+        """Return the trigger price of its ``TakeProfit`` or ``StopLoss``; 0 for none."""
+        order = self.tp_sl_orders.get(name)
+        return order.trigger_price if order and order.is_open else _ZERO
 
     @property
     def closing_fee(self) -> Decimal:
-        """What is kept back to close the position at its bankruptcy price."""
+        """The fee reserved to close the position at its bankruptcy price."""
         if not self.lots:
             return _ZERO
         contract = self.instrument.contract
@@ -121,10 +122,10 @@ class Position:
 
     @property
     def margin(self) -> Decimal:
-        """Initial margin and closing fee."""
+        """The initial margin plus the closing fee."""
         return self.instrument.contract.initial_margin(self.value, self.leverage) + self.closing_fee
 
     @property
     def signed_value(self) -> Decimal:
-        """What it would yield to close the position at nothing: with it, wallets sum to what was put in."""
+        """The result of closing the position at an exit value of 0, which `Clearing.imbalance` sums up."""
         return self.instrument.contract.pnl(self.sign, self.value, _ZERO)

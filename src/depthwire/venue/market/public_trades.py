@@ -1,4 +1,4 @@
-"""Trades as the public is told of them."""
+"""Trades as published: side, price, size, identifier and tick direction."""
 
 import uuid
 from collections.abc import Callable
@@ -10,7 +10,7 @@ _NAMES = {1: "Buy", -1: "Sell"}
 
 
 class PublicTrade(NamedTuple):
-    """A trade as the public sees it: the taker's sign, where, how much, when, and the book's sequence number."""
+    """A trade: the taker's sign, price in ticks, size in lots, time, and the book's sequence number."""
 
     sign: int
     tick: int
@@ -20,40 +20,40 @@ class PublicTrade(NamedTuple):
 
     @property
     def side(self) -> str:
-        """The taker's."""
+        """The taker's side, ``Buy`` or ``Sell``."""
         return _NAMES[self.sign]
 
 
 class NumberedTrade(NamedTuple):
-    """A trade with its identifier, and whether its price rose: what every dialect tells of it."""
+    """A trade with its identifiers and its tick direction."""
 
     trade: PublicTrade
     trade_id: int
-    """128 bits."""
+    """A random 128-bit number."""
     number: int
-    """Rises by one with each trade of the symbol."""
+    """Increases by one with each trade of the symbol."""
     tick_direction: str
 
     @property
     def uuid(self) -> uuid.UUID:
-        """The identifier in the wire's form."""
+        """The identifier in the wire's format."""
         return uuid.UUID(int=self.trade_id, version=5)
 
 
 class TradeNumbering:
-    """Numbers a symbol's trades."""
+    """Assigns identifiers and tick directions to a symbol's trades."""
 
     def __init__(self, instrument: Instrument, random_bits: Callable[[int], int]) -> None:
         self._random_bits = random_bits
         self._last_tick = instrument.opening_tick
         self._number = random_bits(40)
         self.tick_direction = "ZeroPlusTick"
-        """Of the last trade."""
+        """The tick direction of the last trade."""
         self.last: NumberedTrade | None = None
-        """The last trade, None before the first."""
+        """The last trade; None before the first."""
 
     def add(self, trade: PublicTrade) -> NumberedTrade:
-        """Takes a trade in."""
+        """Number a trade and return it."""
         if trade.tick != self._last_tick:
             self.tick_direction = "PlusTick" if trade.tick > self._last_tick else "MinusTick"
         elif not self.tick_direction.startswith("Zero"):

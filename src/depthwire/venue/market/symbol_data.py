@@ -1,4 +1,4 @@
-"""What there is to tell of one symbol: its book, its figures, and the events since they were last taken."""
+"""The public data of one symbol: book, statistics, candles, and new events."""
 
 from collections.abc import Iterator
 
@@ -12,19 +12,20 @@ _STATS_MS, _CANDLES_MS = 100, 1000
 
 
 class SymbolData:
-    """One symbol's public state, kept up to date whether anybody is told of it or not."""
+    """One symbol's public data. It is updated whether or not its topics are published."""
 
     def __init__(self, engine: TradingEngine, at_ns: int) -> None:
         self._engine = engine
         self.instrument, self.matcher = engine.instrument, engine.matcher
-        self.tape = TradeNumbering(engine.instrument, engine.background_traders.random_bits)
+        self.trades = TradeNumbering(engine.instrument, engine.background_traders.random_bits)
         self.stats = Stats(engine.instrument, at_ns)
         self.candles = Candles(engine.instrument, at_ns)
         self.stats.follow(at_ns, *self.top)
 
-    def events(self, at_ns: int, at_ms: int) -> Iterator[tuple[str, object]]:
-        """What happened since the last call: trades, liquidations and, each second, candles, each with the name of its
-        kind. ``at_ms`` is the time since the opening.
+    def take_events(self, at_ns: int, at_ms: int) -> Iterator[tuple[str, object]]:
+        """Return the events since the last call, each with its kind: trades, liquidations and, every second, candles.
+
+        ``at_ms`` is the time since the opening.
         """
         engine = self._engine
         if engine.trades:
@@ -32,7 +33,7 @@ class SymbolData:
             for trade in trades:
                 self.stats.add(trade)
                 self.candles.add(trade)
-                yield "trade", self.tape.add(trade)
+                yield "trade", self.trades.add(trade)
         if engine.liquidations:
             liquidations, engine.liquidations = engine.liquidations, []
             for liquidation in liquidations:
@@ -40,18 +41,18 @@ class SymbolData:
         if at_ms % _STATS_MS == 0:
             self.stats.follow(at_ns, *self.top)
         if at_ms % _CANDLES_MS == 0:
-            for candle in self.candles.take(at_ns):
+            for candle in self.candles.take_changes(at_ns):
                 yield f"candle.{candle.interval}", candle
 
     @property
     def top(self) -> tuple[int, int]:
         """The ticks of the best bid and the best ask."""
         bid, ask = self.matcher.best(BUY), self.matcher.best(SELL)
-        assert bid is not None, "the crowd keeps both sides deep"
+        assert bid is not None, "the background traders keep both sides deep"
         assert ask is not None
         return bid, ask
 
     @property
     def interest(self) -> int:
-        """Lots held long, by traders who never appear too. O(accounts)."""
+        """The open interest in lots. O(accounts)."""
         return self.instrument.opening_interest + self._engine.open_interest

@@ -1,4 +1,4 @@
-"""A market that never was: seeded traders, and frames that look like recorded ones."""
+"""A synthetic market: seeded traders whose frames resemble recorded ones."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
@@ -166,7 +166,7 @@ _CALM = TraderProfile(
     stride=10,
     levels=80,
 )
-"""Those of the symbols that are many: about one frame a second each."""
+"""The profile of the ``more`` symbols: about one frame per second each."""
 _OPTION = Instrument(
     number=1000,
     symbol="BTC-31DEC27-60000-C",
@@ -185,40 +185,42 @@ _OPTIONS = tuple(
     (replace(_OPTION, number=_OPTION.number + number, symbol=symbol), _OPTION_PROFILE)
     for number, symbol in enumerate(("BTC-31DEC27-60000-C", "BTC-31DEC27-60000-P", "ETH-31DEC27-2500-C"))
 )
-_MOST = 9999
+_MAX_MORE = 9999
 
 
 class SyntheticMarket:
-    """An endless seeded market in which accounts may trade: BTCUSD, ETHUSD and XRPUSD on inverse, BTCUSDT on linear.
-    On spot BTCUSDT is traded by the crowd alone. Above them it has ``more`` linear symbols, ``COIN0001USDT`` and so on,
-    up to 9,999: calm and shallow ones (80 levels a side), of which a thousand cost a processor about a third of its
-    time. In the crowd of each inverse and linear symbol a position is liquidated every 30 s
-    in the mean.
+    """An endless seeded market in which accounts can trade BTCUSD, ETHUSD, XRPUSD (inverse) and BTCUSDT (linear).
 
-    The v2 topics of an inverse or linear symbol: ``orderBookL2_25`` (a delta every 20 ms in which something visible
-    changed), ``orderBook_200.100ms``, ``trade`` and ``instrument_info.100ms`` (every 100 ms), ``klineV2.I`` or
-    ``candle.I`` (every second with a trade, and at a candle's end), ``liquidation`` (within 20 ms); and of each inverse
-    coin ``insurance`` (20:00 UTC). The v5 topics of each symbol: ``orderbook.D`` of depths 1 (within 10 ms), 50
-    (20 ms), 200 (100 ms) and 1000 (200 ms), ``publicTrade`` (20 ms), ``tickers`` (100 ms; spot: 1 s), ``kline.I`` (as
-    on v2), and but on spot ``allLiquidation`` (500 ms). The book topics of a symbol are views of one book of more than
-    1,000 levels a side: after every frame a side has exactly as many levels as its topic says, and the book is never
-    crossed. Three options are traded by the crowd alone, ``BTC-31DEC27-60000-C`` and ``-P`` and ``ETH-31DEC27-2500-C``:
-    ``orderbook.D`` of depths 25 (20 ms) and 100 (100 ms), ``publicTrade`` by base coin, ``tickers`` in snapshots only.
+    Only background traders trade BTCUSDT on spot and the options ``BTC-31DEC27-60000-C``, ``BTC-31DEC27-60000-P`` and
+    ``ETH-31DEC27-2500-C``. ``more`` adds up to 9,999 linear symbols, ``COIN0001USDT`` and so on, which are calm and
+    shallow (80 levels per side); a thousand of them use about a third of one processor. In each inverse and linear
+    symbol, a background trader's position is liquidated every 30 s on average.
 
-    Equal ``seed`` and ``start_ns`` (ns since the epoch of the first frame; by default the moment at which it
-    begins) give equal bytes. ValueError where ``more`` is not 0 to 9,999.
+    v2 topics, inverse and linear: ``orderBookL2_25`` (20 ms), ``orderBook_200.100ms``, ``trade`` and
+    ``instrument_info.100ms`` (100 ms), ``klineV2.I`` or ``candle.I`` (each second with a trade, and at the end of the
+    candle), ``liquidation`` (20 ms), and for each inverse coin ``insurance`` (daily, 20:00 UTC).
 
-    What it imitates, measured on 30 s of recordings of six symbols (2,575 deltas of 25 levels): 7 to 21
-    frames a second, half of them 20 ms after the last and a tenth more than 100 ms; means of a frame 1.9 to
-    3.7 updates, and 0.2 inserts and as many deletes on inverse, 0.3 to 1.9 on linear; 11 to 16 % of the
-    frames with inserts on inverse, 22 to 69 % on linear; side flips in 0.2 to 1.7 % of the frames; updates of
-    half the levels within 1 to 6 of the top; ``cross_seq`` steps of 2 to 39 in the median; 1 to 2.6 trades in
-    a trade frame.
+    v5 topics: ``orderbook.D`` with depths 1 (10 ms), 50 (20 ms), 200 (100 ms) and 1000 (200 ms), ``publicTrade``
+    (20 ms), ``tickers`` (100 ms; spot: 1 s), ``kline.I`` (as on v2), and except on spot ``allLiquidation`` (500 ms).
+    Options: ``orderbook.D`` with depths 25 (20 ms) and 100 (100 ms), ``publicTrade`` by base coin, and ``tickers``,
+    which has only snapshots.
+
+    All book topics of a symbol show the same book of more than 1,000 levels per side. After every frame a side has
+    exactly the depth of its topic, and the book is never crossed.
+
+    Equal ``seed`` and ``start_ns`` (time of the first frame in ns since the epoch; default: the current time) give
+    equal bytes. Raises ValueError if ``more`` is not 0 to 9,999.
+
+    The market imitates 30 s of recordings of six symbols (2,575 deltas of 25 levels). Frames per second: 7 to 21, half
+    of them 20 ms after the previous one, a tenth more than 100 ms. Per frame: 1.9 to 3.7 updates on average, and 0.2
+    inserts and deletes each on inverse, 0.3 to 1.9 on linear. Frames with inserts: 11 to 16 % on inverse, 22 to 69 % on
+    linear. Frames with side flips: 0.2 to 1.7 %. Half of the updated levels are within 1 to 6 of the top. Median step
+    of ``cross_seq``: 2 to 39. Trades per trade frame: 1 to 2.6.
     """
 
     def __init__(self, seed: int = 0, *, start_ns: int | None = None, more: int = 0) -> None:
-        if not 0 <= more <= _MOST:
-            raise ValueError(f"{more} more symbols: expected 0 to {_MOST}")
+        if not 0 <= more <= _MAX_MORE:
+            raise ValueError(f"invalid number of additional symbols: {more}: expected 0 to {_MAX_MORE}")
         self._seed = seed
         self._start_ns = start_ns
         self._listed = (*_LISTED, *(_calm(number) for number in range(1, more + 1)), *_OPTIONS)
@@ -231,12 +233,13 @@ class SyntheticMarket:
         )
 
     def open(self) -> Exchange:
-        """A new exchange at its opening, with no account yet, where no topic is wanted yet."""
+        """Return a new exchange before its opening, without accounts and without published topics."""
         return Exchange(self._seed, self._start_ns, self._listed)
 
     def frames(self, topics: Collection[PublicTopic] | None = None) -> Iterator[MarketFrame]:
-        """The market from its opening, traded in by nobody else, without end: snapshots first. All topics, or those
-        asked for. O(depth) a frame.
+        """Return the endless frames of a new exchange without accounts, snapshots first. O(depth) per frame.
+
+        ``topics`` selects topics; None means all.
         """
         exchange = self.open()
         for topic in self.topics if topics is None else topics:

@@ -1,4 +1,4 @@
-"""A market that was recorded: it plays a tape's public frames byte for byte, once or in a loop."""
+"""A recorded market: plays a tape's public frames byte for byte, once or in a loop."""
 
 import itertools
 import logging
@@ -24,7 +24,7 @@ _BOOK_KINDS = (*public_v2.BOOK_KINDS, *public_v5.BOOK_KINDS)
 _INVERSE_SYMBOL = re.compile(r"[A-Z0-9]+USD([A-Z]\d\d)?")  # perpetuals, and futures such as BTCUSDZ26
 _UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 _NUMBER = re.compile(rb'("(ts|cts|timestamp_e6|u|seq|cs|cross_seq)"\s*:\s*"?)([1-9]\d{0,17})(?!\d)')
-"""Times and sequence numbers; 0 stands for none."""
+"""Matches times and sequence numbers, except 0, which means none."""
 _SAME_SCALE = {b"cts": b"ts", b"cs": b"seq"}
 
 
@@ -34,22 +34,22 @@ class _Envelope(msgspec.Struct):
 
 
 class _Range:
-    """The least and the greatest of some numbers above 0."""
+    """The range of some numbers above 0."""
 
     def __init__(self) -> None:
-        self._least = self._greatest = 0
+        self._lowest = self._highest = 0
 
     def add(self, number: int) -> None:
-        self._least = min(self._least or number, number)
-        self._greatest = max(self._greatest, number)
+        self._lowest = min(self._lowest or number, number)
+        self._highest = max(self._highest, number)
 
     @property
     def size(self) -> int:
-        return self._greatest - self._least + 1
+        return self._highest - self._lowest + 1
 
 
 class _Laps:
-    """Moves the times and sequence numbers of a tape's later laps, so that they never go back."""
+    """Raises the times and sequence numbers of a tape's later laps, so that they never decrease."""
 
     def __init__(self, frames: Iterable[MarketFrame]) -> None:
         self._received_ns = _Range()
@@ -59,8 +59,8 @@ class _Laps:
             for _, key, digits in _NUMBER.findall(raw):
                 self._ranges[_SAME_SCALE.get(key, key)].add(int(digits))
 
-    def moved(self, frame: MarketFrame, lap: int) -> MarketFrame:
-        """A frame of the tape as it comes after so many laps. O(size)."""
+    def shifted(self, frame: MarketFrame, lap: int) -> MarketFrame:
+        """Return a frame of the tape as it appears after ``lap`` laps. O(size)."""
 
         def number(found: re.Match[bytes]) -> bytes:
             before, key, digits = found.groups()
@@ -70,18 +70,17 @@ class _Laps:
 
 
 class TapeMarket:
-    """Plays the public frames of a tape of either dialect, plain or zstd, at their recorded times.
+    """Plays the public frames of a v2 or v5 tape, plain or zstd, at their recorded times.
 
-    One pass over the tape at construction learns the topics, and their dialect and category from the shape of their
-    frames. Control answers and frames that are not JSON objects are left out; a book of which the tape holds
-    no snapshot is not offered, and its deltas are held back until the first snapshot, as an exchange never
-    sends a delta first.
+    The constructor reads the tape once to find the topics, and detects their dialect and category from the frames.
+    Answers to requests and frames that are not JSON objects are left out. An exchange never sends a delta first, so
+    deltas before a book's first snapshot are left out, and a book without any snapshot is not offered.
 
-    With ``loop`` the tape is played again and again. From the second lap on, times (``ts``, ``cts``,
-    ``timestamp_e6``) and sequence numbers (``u``, ``seq``, ``cs``, ``cross_seq``) are higher than recorded, so
-    that they never go back. All other bytes are as recorded.
+    With ``loop`` the tape repeats endlessly. From the second lap on, times (``ts``, ``cts``, ``timestamp_e6``) and
+    sequence numbers (``u``, ``seq``, ``cs``, ``cross_seq``) are higher than recorded, so that they never decrease. All
+    other bytes are as recorded.
 
-    Raises ``TapeError`` where the tape cannot be read, or holds no public frame at all.
+    Raises ``TapeError`` if the tape cannot be read or holds no public frame.
     """
 
     def __init__(self, tape: str | os.PathLike[str] | TapeReader, *, loop: bool = False) -> None:
@@ -96,7 +95,7 @@ class TapeMarket:
         return self._topics.values()
 
     def frames(self) -> Iterator[MarketFrame]:
-        """The frames, ``at_ns`` being their receive times; with ``loop`` without end. Raises ``TapeError``."""
+        """Return the frames; ``at_ns`` is the receive time. With ``loop`` they are endless. Raises ``TapeError``."""
         yield from self._recorded()
         if not self._loop:
             return
@@ -104,21 +103,21 @@ class TapeMarket:
         for lap in itertools.count(1):
             any_frame = False
             for frame in self._recorded():
-                yield laps.moved(frame, lap)
+                yield laps.shifted(frame, lap)
                 any_frame = True
-            if not any_frame:  # the file was emptied meanwhile
+            if not any_frame:  # the file has become empty
                 return
 
     def _recorded(self) -> Iterator[MarketFrame]:
-        begun: set[str] = set()
+        started: set[str] = set()
         for at_ns, raw, name, kind in self._public_frames():
             topic = self._topics.get(name)
             if topic is None:
                 continue
-            if name not in begun and split_topic(name)[0] in _BOOK_KINDS:
+            if name not in started and split_topic(name)[0] in _BOOK_KINDS:
                 if kind != "snapshot":
                     continue
-                begun.add(name)
+                started.add(name)
             yield MarketFrame(at_ns, topic, raw)
 
     def _public_frames(self) -> Iterator[tuple[int, bytes, str, str]]:
@@ -138,7 +137,7 @@ class TapeMarket:
             if topic in topics:
                 continue
             channel, symbol = split_topic(topic)
-            if not symbol or topic in service_v5.PRIVATE_TOPICS:  # nobody may subscribe to it
+            if not symbol or topic in service_v5.PRIVATE_TOPICS:  # not a public topic
                 continue
             if channel in _BOOK_KINDS and kind != "snapshot":
                 waiting.add(topic)
@@ -148,14 +147,14 @@ class TapeMarket:
             else:
                 topics[topic] = PublicTopic(Dialect.V2, _v2_category(msgspec.json.decode(raw), symbol), topic)
         for topic in sorted(waiting - topics.keys()):
-            _log.warning("%s: %s is not offered: the tape holds no snapshot of it", self._path, topic)
+            _log.warning("%s: %s is not offered: the tape has no snapshot of it", self._path, topic)
         if not topics:
-            raise TapeError(f"{self._path}: the tape holds no public frame to play")
+            raise TapeError(f"{self._path}: the tape has no public frame to play")
         return topics
 
 
 def _v2_category(frame: dict[str, Any], symbol: str) -> Category:
-    """Linear writes sequence numbers and trade prices as strings; elsewhere the symbol must tell."""
+    """Return the category: linear sends sequence numbers and trade prices as strings; otherwise the symbol decides."""
     match frame:
         case {"cross_seq": str()} | {"data": [{"price": str(), "trade_time_ms": _}, *_]}:
             return Category.LINEAR
@@ -166,7 +165,7 @@ def _v2_category(frame: dict[str, Any], symbol: str) -> Category:
 
 
 def _v5_category(raw: bytes, symbol: str) -> Category:
-    """Spot writes keys in an order of its own; elsewhere the symbol must tell."""
+    """Return the category: spot frames have a different order of keys; otherwise the symbol decides."""
     keys = tuple(msgspec.json.decode(raw))
     if keys[:3] == ("topic", "ts", "type") or keys[:2] == ("type", "topic"):
         return Category.SPOT

@@ -1,4 +1,4 @@
-"""How a topic of one symbol is told: views turn what happens into frames, each at its own pace."""
+"""Publishers of single topics: each turns data or events into frames at a fixed interval."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
@@ -8,33 +8,34 @@ from depthwire.venue.market.market import MarketFrame, PublicTopic
 Event = TypeVar("Event")
 
 STEP_MS = 10
-"""The unit of paces."""
+"""The unit of push intervals, in ms."""
 
 
 class TopicPublisher:
-    """One topic. ``interval_ms`` is the time between two looks at what has changed, in steps of `STEP_MS`."""
+    """Publishes one topic. ``interval_ms`` is the push interval, a multiple of `STEP_MS`."""
 
     def __init__(self, topic: PublicTopic, interval_ms: int) -> None:
         self.topic = topic
-        self.pace = interval_ms // STEP_MS
+        self.interval = interval_ms // STEP_MS
+        """The push interval in steps."""
 
-    def begin(self, at_ns: int) -> Iterable[MarketFrame]:
-        """What a first subscriber is sent at once; the publisher begins, perhaps again, from how things are."""
+    def start(self, at_ns: int) -> Iterable[MarketFrame]:
+        """Start, or restart, from the current state. Returns the first frames of a new subscriber."""
         return ()
 
     def push(self, at_ns: int) -> Iterable[MarketFrame]:
-        """What is due now."""
+        """Return the frames that are due now."""
         raise NotImplementedError
 
     def frame(self, at_ns: int, text: str) -> MarketFrame:
-        """A frame of the topic."""
+        """Return a frame of the topic."""
         return MarketFrame(at_ns, self.topic, text.encode())
 
 
 class EventPublisher(TopicPublisher, Generic[Event]):
-    """Collects events and tells them: ``texts(events, at_ns)`` makes the frames of those since the last push.
+    """Collects events and publishes them: ``encode(events, at_ns)`` returns the frames of those since the last push.
 
-    ``source`` names the events that it is given.
+    ``source`` is the kind of events that it collects. ``initial(at_ns)`` returns the events for a new subscriber.
     """
 
     def __init__(
@@ -42,27 +43,27 @@ class EventPublisher(TopicPublisher, Generic[Event]):
         topic: PublicTopic,
         interval_ms: int,
         source: str,
-        texts: Callable[[Sequence[Event], int], Iterable[str]],
-        standing: Callable[[int], Sequence[Event]] = lambda at_ns: (),
+        encode: Callable[[Sequence[Event], int], Iterable[str]],
+        initial: Callable[[int], Sequence[Event]] = lambda at_ns: (),
     ) -> None:
         super().__init__(topic, interval_ms)
         self.source = source
-        self._texts = texts
-        self._standing = standing
-        self._waiting: list[Event] = []
+        self._encode = encode
+        self._initial = initial
+        self._pending: list[Event] = []
 
-    def begin(self, at_ns: int) -> Iterator[MarketFrame]:
-        """The events that stand for how things are, where there are such."""
-        self._waiting = list(self._standing(at_ns))
+    def start(self, at_ns: int) -> Iterator[MarketFrame]:
+        """Return the initial events, if the topic has any."""
+        self._pending = list(self._initial(at_ns))
         yield from self.push(at_ns)
 
     def add(self, event: Event) -> None:
-        """Takes an event in."""
-        self._waiting.append(event)
+        """Add an event."""
+        self._pending.append(event)
 
     def push(self, at_ns: int) -> Iterator[MarketFrame]:
-        """The events since the last push, if any."""
-        if self._waiting:
-            waiting, self._waiting = self._waiting, []
-            for text in self._texts(waiting, at_ns):
+        """Return the events since the last push, if any."""
+        if self._pending:
+            pending, self._pending = self._pending, []
+            for text in self._encode(pending, at_ns):
                 yield self.frame(at_ns, text)
