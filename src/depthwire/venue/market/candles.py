@@ -13,7 +13,7 @@ _MONDAY_S = 4 * _DAY_S  # the epoch was a Thursday
 
 
 def candle_span(interval: str, at_s: int) -> tuple[int, int]:
-    """Return start and end of the candle that contains ``at_s``, in seconds since the epoch. Weeks start on Monday, UTC."""
+    """Return start and end of the candle that contains ``at_s``, in s since the epoch. Weeks start on Monday (UTC)."""
     if interval == "M":
         moment = datetime.fromtimestamp(at_s, UTC)
         first = datetime(moment.year, moment.month, 1, tzinfo=UTC)
