@@ -49,7 +49,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         (["venue", "--port", "65536"], "invalid port '65536'"),
         (["venue", "--speed", "fast"], "invalid value 'fast': expected a number above 0"),
-        (["venue", "--faults", "dorp=1"], "'dorp' is no kind of fault; there are drop, "),
+        (["venue", "--faults", "dorp=1"], "unknown fault 'dorp': expected one of drop, "),
         (["venue", "--faults", "drop=2"], "expected drop=RATE"),
         (["replay"], "TAPE"),
     ],

@@ -35,7 +35,7 @@ class Damaging(SteppedShard):
 def test_what_arrives_damaged_leaves_no_book_live_and_no_stream_without_an_error(
     damage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    suffer = WatchedInjector._suffer
+    suffer = WatchedInjector._inject
 
     def suffer_so(self: WatchedInjector, fault: Fault | None, topic: str, raw: bytes, kind: WSMsgType) -> None:
         if fault is Fault.CORRUPT:
@@ -43,7 +43,7 @@ def test_what_arrives_damaged_leaves_no_book_live_and_no_stream_without_an_error
         else:
             suffer(self, fault, topic, raw, kind)
 
-    monkeypatch.setattr(WatchedInjector, "_suffer", suffer_so)
+    monkeypatch.setattr(WatchedInjector, "_inject", suffer_so)
     shard = Damaging(SHORT)
     figures = soaked(shard)
     assert figures["defects"] == []

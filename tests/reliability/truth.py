@@ -225,12 +225,12 @@ class WatchedVenue(Venue):
 
     def connected(self, connection: Connection) -> None:
         """See `Venue.connected`."""
-        connection._line = WatchedInjector(connection.transport, self, connection)
+        connection._output = WatchedInjector(connection.transport, self, connection)
         super().connected(connection)
 
-    def gone(self, connection: Connection) -> None:
-        """See `Venue.gone`."""
-        super().gone(connection)
+    def disconnected(self, connection: Connection) -> None:
+        """See `Venue.disconnected`."""
+        super().disconnected(connection)
         self._lines.pop(connection, None)
 
     # results

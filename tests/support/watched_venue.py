@@ -119,10 +119,10 @@ class WatchedVenue(Venue):
         elif "rade." in name:
             self.truth.events[name] += map(trade_key, json.loads(frame.raw)["data"])
 
-    def _greet(self, connection: Any, topic: Any, *, is_first: bool) -> None:
+    def _send_state(self, connection: Any, topic: Any, *, is_first: bool) -> None:
         if not is_first and (book := self.books.get(topic)) and book.is_live:
             self.truth.add_frame(topic.name, book.snapshot(), book)
-        super()._greet(connection, topic, is_first=is_first)
+        super()._send_state(connection, topic, is_first=is_first)
 
     def _release_private(self, frame: Any) -> None:
         super()._release_private(frame)

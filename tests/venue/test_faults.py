@@ -12,7 +12,7 @@ import pytest
 
 from depthwire.bybit.auth import Credentials, as_query
 from depthwire.venue import Fault, Faults, SyntheticMarket, Venue
-from depthwire.venue.server.faults import MEANINGS, Moment
+from depthwire.venue.server.faults import DESCRIPTIONS, Moment
 from tests.support.plain_client import run
 
 START_NS = 1_618_677_786_000_000_000
@@ -439,15 +439,15 @@ def test_a_seed_gives_the_same_faults() -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("nope=0.1", "'nope' is no kind of fault; there are drop, duplicate"),
-        ("drop", "expected drop=RATE with a rate from 0 to 1"),
+        ("nope=0.1", "unknown fault 'nope': expected one of drop, duplicate"),
+        ("drop", "expected drop=RATE, 0 to 1, such as drop=0.01"),
         ("drop=", "expected drop=RATE"),
         ("drop=often", "expected drop=RATE"),
         ("drop=1.5", "expected drop=RATE"),
         ("drop=-0.1", "expected drop=RATE"),
         ("drop=nan", "expected drop=RATE"),
-        ("drop=0.1,,", "'' is no kind of fault"),
-        ("drop=0.1,drop=0.2", "drop stands twice"),
+        ("drop=0.1,,", "unknown fault ''"),
+        ("drop=0.1,drop=0.2", "drop appears twice"),
         ("drop=0.6,stale=0.6", "when a frame is sent add up to 1.2"),
     ],
 )
@@ -482,9 +482,9 @@ def test_none_is_the_default_and_can_be_had_again() -> None:
     faults.set("drop=1")
     faults.set("drop=0")
     assert not faults.is_on
-    with pytest.raises(ValueError, match="there are drop, "):
+    with pytest.raises(ValueError, match="expected one of drop, "):
         faults.once("dorp")
 
 
 def test_every_kind_is_explained() -> None:
-    assert list(MEANINGS) == list(Fault)
+    assert list(DESCRIPTIONS) == list(Fault)

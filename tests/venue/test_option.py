@@ -61,8 +61,8 @@ def test_a_connection_holds_two_thousand_topics() -> None:
             from depthwire.venue.server.requests import Request
 
             topics = [f"tickers.{CALL}", f"tickers.{PUT}"]
-            assert service.concrete(Request("subscribe", topics), held, is_signed_in=False) == topics[:1]
-            assert service.concrete(Request("subscribe", topics), topics, is_signed_in=False) == topics
+            assert service.resolve(Request("subscribe", topics), held, is_signed_in=False) == topics[:1]
+            assert service.resolve(Request("subscribe", topics), topics, is_signed_in=False) == topics
             client.transport.disconnect()
 
     run(main)

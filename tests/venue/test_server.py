@@ -15,7 +15,7 @@ from picows import WSCloseCode, WSHandshakeError, WSMsgType, ws_connect
 from depthwire.errors import TapeError, TopicError
 from depthwire.tape import Pace
 from depthwire.venue import Category, Dialect, MarketFrame, PublicTopic, SyntheticMarket, V2WireBook, Venue
-from depthwire.venue.server import connection, server
+from depthwire.venue.server import backpressure, connection, server
 from tests.support.plain_client import PlainClient, run, until
 from tests.support.reference import BUY, SELL, ReferenceBook
 
@@ -511,8 +511,8 @@ def test_a_reader_who_leaves_does_not_hold_the_market_up() -> None:
 def test_a_reader_who_takes_nothing_is_cut_off_from_an_unpaced_market(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(server, "STALL_LIMIT_S", 0.1)
-    monkeypatch.setattr(connection, "FAREWELL_S", 0.05)
+    monkeypatch.setattr(backpressure, "STALL_LIMIT_S", 0.1)
+    monkeypatch.setattr(connection, "CLOSE_GRACE_S", 0.05)
     count = 1500
     market = ListMarket(trades(count, size=1 << 16), {"trade.BTCUSD": Category.INVERSE})
 
@@ -537,7 +537,7 @@ def test_a_paced_market_cuts_a_slow_reader_off(
     reads_again: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not reads_again:
-        monkeypatch.setattr(connection, "FAREWELL_S", 0.05)
+        monkeypatch.setattr(connection, "CLOSE_GRACE_S", 0.05)
     frame = b"x" * (1 << 20)
 
     async def main() -> None:
@@ -552,7 +552,7 @@ def test_a_paced_market_cuts_a_slow_reader_off(
             for n in range(60):
                 venue.send_raw("trade.BTCUSD", frame)
                 await until(lambda n=n: len(fast.frames) == n + 2)  # type: ignore[misc]
-            assert "cut off" in caplog.text
+            assert "closing slow connection" in caplog.text
             if reads_again:
                 slow.go_on_reading()
                 await slow.transport.wait_disconnected()
@@ -684,7 +684,7 @@ def test_closing_says_good_bye_and_frees_the_port() -> None:
 
 
 def test_closing_does_not_wait_for_a_reader_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "_GOODBYE_S", 0.05)
+    monkeypatch.setattr(server, "_CLOSE_TIMEOUT_S", 0.05)
 
     async def main() -> None:
         venue = quiet_venue()

@@ -9,7 +9,7 @@ from depthwire.bybit.auth import KEY_VARIABLE, SECRET_VARIABLE
 from depthwire.cli.command import OK, USAGE, Command, above_zero, run_until_signalled
 from depthwire.cli.output import say, write
 from depthwire.venue import DemoTrader, Faults, Market, SyntheticMarket, TapeMarket, Venue
-from depthwire.venue.server.faults import MEANINGS
+from depthwire.venue.server.faults import DESCRIPTIONS
 
 _DETAILS = """\
 Serves a market over WebSocket in the v2 and v5 dialects until Ctrl-C or
@@ -35,7 +35,7 @@ examples:
   depthwire venue --trader --speed 10
   depthwire venue --tape monday.frames.zst --speed 10 --loop
   depthwire venue --faults drop=0.01,silent=0.0001,refuse=0.1 --seed 7
-""".replace("@KINDS@", "\n".join(f"  {kind:<18} {meaning}" for kind, meaning in MEANINGS.items()))
+""".replace("@KINDS@", "\n".join(f"  {kind:<18} {meaning}" for kind, meaning in DESCRIPTIONS.items()))
 
 _DEMO_KEY = "demo"
 

@@ -1,13 +1,14 @@
-"""The embedded exchange: a real WebSocket server on the loopback that speaks the exchange's v2 and v5 dialects.
+"""The embedded exchange: a real WebSocket server on the loopback interface that speaks the v2 and v5 dialects.
 
 ::
 
-    matching ◄─ engine ◄─ crowd, accounts      one symbol: who trades, who is triggered, who is liquidated
-                 │  └── clearing             who owes whom
-              publisher ── exchange            what is told of it, when
-                            │
-    tape ────────────────► server ─► connection ─► fault_injector ─► sockets
-                            └───────── faults ─────────┘
+    market/   matching ◄─ trading_engine ◄─ background_traders, accounts    one symbol: orders, triggers, liquidations
+                               │   └── clearing                             balances and positions
+                        symbol_publisher ── exchange                        time; what is published when
+                               │
+    frames/   public_v2, public_v5, private_v2, private_v5                  how each dialect encodes it
+                               │
+    server/   tape ──► server ─► connection ─► fault_injector ─► sockets
 """
 
 from depthwire.venue.frames.topic_states import V2WireBook, V5WireBook

@@ -1,4 +1,4 @@
-"""One client's socket at the venue: reads its requests, and never lets it keep the venue waiting."""
+"""A client's connection to the venue: reads requests, sends frames, and closes itself if the client is too slow."""
 
 import asyncio
 import logging
@@ -19,15 +19,15 @@ from depthwire.venue.server.sign_in import SignInRefused, VenueClock, account_fo
 _log = logging.getLogger("depthwire.venue")
 
 BACKLOG_LIMIT = 16 << 20
-"""Bytes that may wait for a reader before it is cut off."""
+"""A connection with more unread bytes than this is closed."""
 MAX_REQUEST = 10 << 20
-"""Bytes of a request."""
-FAREWELL_S = 1.0
-"""How long a reader that is cut off may still read."""
+"""The maximum size of a request in bytes."""
+CLOSE_GRACE_S = 1.0
+"""A connection that is closed for slowness may still read for this long."""
 
 
 class Host(Protocol):
-    """What a connection needs of its venue."""
+    """What a connection needs from its venue."""
 
     mute_pongs: bool
     mute_answers: bool
@@ -36,29 +36,29 @@ class Host(Protocol):
 
     @property
     def accounts(self) -> Mapping[str, Account]:
-        """Who may sign in."""
+        """The accounts that may sign in, by API key."""
 
     def connected(self, connection: "Connection") -> None:
-        """The socket is open."""
+        """Register an open connection."""
 
-    def gone(self, connection: "Connection") -> None:
-        """The socket is closed."""
+    def disconnected(self, connection: "Connection") -> None:
+        """Remove a closed connection."""
 
     def subscribe(self, connection: "Connection", topics: list[str]) -> None:
-        """Concrete topics that the connection may see."""
+        """Subscribe a connection to topics that it may receive."""
 
     def unsubscribe(self, connection: "Connection", topics: list[str]) -> None:
-        """The same, or topics that were never subscribed."""
+        """Unsubscribe a connection from topics; it need not have subscribed to them."""
 
     def readers_changed(self) -> None:
-        """A socket is full, or takes more again."""
+        """Note that a socket became full or writable, or that a subscription changed."""
 
 
 class Connection(WSListener):
-    """The socket, its subscriptions, and who signed in on it. ``service`` knows the dialect that is spoken."""
+    """A socket with its subscriptions and its account. ``service`` implements the endpoint's dialect."""
 
     transport: WSTransport
-    _line: FaultInjector
+    _output: FaultInjector
 
     def __init__(self, host: Host, service: Service, url_sign_in: list[Any] | None) -> None:
         super().__init__()
@@ -68,24 +68,24 @@ class Connection(WSListener):
         self._conn_id = str(uuid.uuid4())
         self._fragments = bytearray()
         self.account: Account | None = None
-        """Who signed in."""
+        """The account that signed in."""
         self.topics: dict[str, PublicTopic | PrivateTopic] = {}
-        """What it is subscribed to, by name."""
+        """The subscribed topics, by name."""
         self.full_since: float | None = None
-        """Since when (event-loop seconds) the socket takes nothing more; None while it does."""
+        """The event-loop time in seconds at which the socket became full; None while it is writable."""
 
-    # what picows calls
+    # called by picows
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
-        self._line = FaultInjector(transport, self._host.faults)
+        self._output = FaultInjector(transport, self._host.faults)
         self._host.connected(self)
         if self._url_sign_in is not None:
             self._sign_in(Request("auth", self._url_sign_in))
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self._line.stop()
-        self._host.gone(self)
+        self._output.stop()
+        self._host.disconnected(self)
 
     def pause_writing(self) -> None:
         self.full_since = asyncio.get_running_loop().time()
@@ -97,7 +97,7 @@ class Connection(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
-        if self._line.is_silent:
+        if self._output.is_silent:
             return
         if kind == WSMsgType.CLOSE:
             self.close(WSCloseCode.OK)
@@ -105,14 +105,14 @@ class Connection(WSListener):
             if not self._host.mute_pongs:
                 self.send(frame.get_payload_as_bytes(), WSMsgType.PONG)
         elif kind == WSMsgType.BINARY:
-            self._answer(Request("", None, "error:binary frame: expected JSON text"))
+            self._answer(Request("", None, "error:binary frame: expected a text frame with JSON"))
         elif kind != WSMsgType.PONG:
             self._take_text(frame)
 
     def _take_text(self, frame: WSFrame) -> None:
         self._fragments += frame.get_payload_as_bytes()
         if len(self._fragments) > MAX_REQUEST:
-            self.close(WSCloseCode.MESSAGE_TOO_BIG, f"a request may have {MAX_REQUEST} bytes")
+            self.close(WSCloseCode.MESSAGE_TOO_BIG, f"the request is larger than {MAX_REQUEST} bytes")
         elif frame.fin:
             raw = bytes(self._fragments)
             self._fragments.clear()
@@ -132,23 +132,23 @@ class Connection(WSListener):
         topics: list[str] = []
         if not request.error:
             try:
-                topics = self._service.concrete(request, self.topics, is_signed_in=self.account is not None)
+                topics = self._service.resolve(request, self.topics, is_signed_in=self.account is not None)
                 request = request._replace(granted=topics)
             except TopicRefused as refusal:
                 request = request._replace(error=str(refusal))
         self._answer(request)
         if topics:
-            act = self._host.subscribe if request.op == "subscribe" else self._host.unsubscribe
-            act(self, topics)
+            change = self._host.subscribe if request.op == "subscribe" else self._host.unsubscribe
+            change(self, topics)
 
     def _sign_in(self, request: Request) -> None:
-        """Signing in again is fine, as the same account; what was signed in stays so where it fails."""
+        """Sign in. The same account may sign in again; a failure leaves the previous sign-in valid."""
         try:
             self.account = account_for(request.args, self._host.accounts, self._host.clock, self.account)
         except SignInRefused as refusal:
             request = request._replace(error=self._service.auth_error(str(refusal)))
         if self._host.faults.is_on and self._host.faults.draw(Moment.SIGN_IN):
-            self._line.break_off(self._service.answer(self._conn_id, request))
+            self._output.break_off(self._service.answer(self._conn_id, request))
         else:
             self._answer(request)
 
@@ -156,42 +156,42 @@ class Connection(WSListener):
         self.send(self._service.answer(self._conn_id, request))
 
     def topic(self, name: str) -> PublicTopic | PrivateTopic:
-        """What a name means on this connection."""
+        """Return the topic that a name means on this connection."""
         endpoint = self._service.endpoint
         if self._service.is_private(name):
-            assert self.account is not None, "private topics are refused before"
+            assert self.account is not None, "private topics were refused before sign-in"
             return PrivateTopic(self.account.key, endpoint.dialect, endpoint.category, name)
-        assert endpoint.category is not None, "every public endpoint has one"
+        assert endpoint.category is not None, "every public endpoint has a category"
         return PublicTopic(endpoint.dialect, endpoint.category, name)
 
     # the socket
 
     def send(self, raw: bytes, kind: WSMsgType = WSMsgType.TEXT) -> None:
-        """Sends a frame, or cuts the reader off where too much waits for it already."""
+        """Send a frame, or close the connection if too many bytes are unread."""
         if self.transport.underlying_transport.is_closing():
-            return  # nobody is there any more
+            return
         if self.full_since is not None:
             backlog = self.transport.underlying_transport.get_write_buffer_size()
             if backlog > BACKLOG_LIMIT:
-                self.cut_off(f"{backlog} bytes are waiting to be read")
+                self.cut_off(f"{backlog} bytes are unread")
                 return
-        if self._host.faults.is_on or self._line.is_busy:
-            self._line.send(raw, kind)
+        if self._host.faults.is_on or self._output.is_busy:
+            self._output.send(raw, kind)
         else:
             self.transport.send(kind, raw)
 
     def cut_off(self, reason: str) -> None:
-        """Ends the connection of a reader that is too slow: it may still read what waits, for a moment."""
-        _log.warning("connection %s cut off: %s", self._conn_id, reason)
+        """Close the connection of a slow reader. It may read the buffered frames for `CLOSE_GRACE_S` more."""
+        _log.warning("closing slow connection %s: %s", self._conn_id, reason)
         self._host.unsubscribe(self, list(self.topics))
         self.close(WSCloseCode.POLICY_VIOLATION, f"too slow: {reason}")
-        asyncio.get_running_loop().call_later(FAREWELL_S, self.transport.disconnect, False)
+        asyncio.get_running_loop().call_later(CLOSE_GRACE_S, self.transport.disconnect, False)
 
     def close(self, code: WSCloseCode, reason: str = "") -> None:
-        """A close frame, and the end of the socket once it has been sent."""
-        if self._line.is_silent:
+        """Send a close frame, then close the socket."""
+        if self._output.is_silent:
             self.transport.disconnect(False)
             return
-        self._line.flush()
+        self._output.flush()
         self.transport.send_close(code, reason.encode())
         self.transport.disconnect()

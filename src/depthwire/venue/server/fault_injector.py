@@ -1,4 +1,4 @@
-"""A connection's way out while faults may happen: the frames as they should be come in, and bytes go out."""
+"""Injects faults into the frames of one connection: takes intact frames and writes bytes to the socket."""
 
 import asyncio
 from collections import defaultdict, deque
@@ -12,34 +12,34 @@ from depthwire.venue.server.faults import Fault, Faults, Moment
 
 _BOOK_TOPICS = ("orderBook", "orderbook")
 _TOPIC = b'"topic":"'
-_HEAD = 128  # bytes, within which topic and type stand
+_HEAD = 128  # topic and type are within this many bytes
 _DELAY_S = 0.2
-_SPLIT_S = 0.001  # so that the next piece is a segment of its own
+_SPLIT_S = 0.001  # makes the next piece a separate segment
 _TRICKLE_PIECES, _TRICKLE_S = 20, 0.01
 _TYPES: tuple[Any, ...] = (7, "text", [], {}, True, None)
 
 
 class FaultInjector:
-    """Writes one connection's frames, with what the venue's faults do to them, in order."""
+    """Writes a connection's frames in order and injects the venue's faults into them."""
 
     def __init__(self, transport: WSTransport, faults: Faults) -> None:
         self._transport = transport
         self._faults = faults
-        self._waiting: deque[tuple[float, bytes]] = deque()  # the pause before each, in seconds
+        self._waiting: deque[tuple[float, bytes]] = deque()  # (pause in seconds before it, frame)
         self._held: dict[str, bytes] = {}
         self._deltas: defaultdict[str, deque[bytes]] = defaultdict(lambda: deque(maxlen=2))
         self._snapshots: dict[str, bytes] = {}
         self._timer: asyncio.TimerHandle | None = None
         self.is_silent = False
-        """Whether nothing is sent or heard any more."""
+        """Whether the connection is half-open: it neither sends nor reads."""
 
     @property
     def is_busy(self) -> bool:
-        """Whether a fault is not over yet, so that frames must take this way."""
+        """Whether a fault is still in progress, so that further frames must pass through the injector."""
         return self.is_silent or bool(self._waiting or self._held)
 
     def send(self, raw: bytes, kind: WSMsgType) -> None:
-        """One message; control frames keep their place and suffer nothing."""
+        """Send a message. Control frames stay in order but get no faults."""
         if self.is_silent:
             return
         if kind not in (WSMsgType.TEXT, WSMsgType.BINARY):
@@ -51,7 +51,7 @@ class FaultInjector:
             self.break_off(raw)
             return
         held = self._held.pop(topic, None)
-        self._suffer(self._draw(topic, raw, held), topic, raw, kind)
+        self._inject(self._draw(topic, raw, held), topic, raw, kind)
         if held is not None and not self.is_silent:
             self._write(held)
         if is_book and _is_type(b"delta", raw):
@@ -69,7 +69,7 @@ class FaultInjector:
             without |= {Fault.CORRUPT, Fault.TRUNCATE, Fault.SPLIT_FRAMES}
         return self._faults.draw(Moment.FRAME, topic, raw, without=without)
 
-    def _suffer(self, fault: Fault | None, topic: str, raw: bytes, kind: WSMsgType) -> None:
+    def _inject(self, fault: Fault | None, topic: str, raw: bytes, kind: WSMsgType) -> None:
         frame, chance = _encoded(raw, kind), self._faults.random
         match fault:
             case None:
@@ -112,13 +112,13 @@ class FaultInjector:
                 self.stop()
 
     def _earlier(self, topic: str) -> list[bytes]:
-        """A book's last snapshot, and its delta before the last one."""
+        """Return a book's last snapshot and its second-to-last delta."""
         found = [self._snapshots[topic]] if topic in self._snapshots else []
         deltas = self._deltas[topic]
         return [*found, deltas[0]] if len(deltas) == 2 else found
 
     def break_off(self, raw: bytes, kind: WSMsgType = WSMsgType.TEXT) -> None:
-        """Ends the connection within this frame."""
+        """End the connection in the middle of this frame."""
         frame = _encoded(raw, kind)
         self.flush()
         self._write(frame[: self._faults.random.randrange(1, len(frame))])
@@ -126,7 +126,7 @@ class FaultInjector:
         self.stop()
 
     def flush(self) -> None:
-        """Writes what waits, at once: the connection is about to end."""
+        """Write all waiting frames at once, because the connection is about to end."""
         waiting = [*(frame for _, frame in self._waiting), *self._held.values()]
         self._waiting.clear()
         self._held.clear()
@@ -134,7 +134,7 @@ class FaultInjector:
             self._transport.underlying_transport.write(frame)
 
     def stop(self) -> None:
-        """Nothing is written or heard any more."""
+        """Stop writing and reading."""
         self.is_silent = True
         self._waiting.clear()
         self._held.clear()
@@ -169,12 +169,12 @@ class FaultInjector:
                 return
 
     def _pieces(self, text: bytes, count: int) -> list[bytes]:
-        """A text in that many pieces, or as many as it has bytes."""
+        """Split bytes into ``count`` pieces at most, none of them empty."""
         cuts = sorted(self._faults.random.sample(range(1, len(text)), min(count, len(text)) - 1))
         return [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
 
     def _retyped(self, raw: bytes) -> bytes:
-        """A JSON message with one of its values, but the topic's, of another type; a number where there is none."""
+        """Change one value of a JSON message, except the topic, to another type. Returns ``7`` if there is none."""
         try:
             message = msgspec.json.decode(raw)
         except UNDECODABLE:
@@ -189,14 +189,14 @@ class FaultInjector:
 
 
 def _places(value: Any) -> list[tuple[Any, Any]]:
-    """Where values stand in a JSON value: (list or object, index or name)."""
+    """Return the places of all nested values: (list or object, index or name)."""
     keys = value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
     found = [(value, key) for key in keys]
     return found + [place for key in keys for place in _places(value[key])]
 
 
 def _topic_of(raw: bytes) -> str:
-    """The topic that stands in a frame's head, or ""."""
+    """Return the topic at the beginning of a frame, or ""."""
     start = raw.find(_TOPIC, 0, _HEAD) + len(_TOPIC)
     end = raw.find(b'"', start)
     return raw[start:end].decode("latin-1") if start >= len(_TOPIC) and end > 0 else ""
@@ -207,7 +207,7 @@ def _is_type(name: bytes, raw: bytes) -> bool:
 
 
 def _encoded(payload: bytes, kind: WSMsgType, *, is_last: bool = True) -> bytes:
-    """A server's frame, which is not masked: RFC 6455, 5.2."""
+    """Return an unmasked WebSocket frame, as servers send it: RFC 6455, 5.2."""
     size = len(payload)
     head = bytes([kind.value | 0x80 * is_last])
     if size < 126:

@@ -1,6 +1,6 @@
-"""What goes wrong at the venue, when, and how often: a seeded plan, drawn from at each moment at which a fault may be.
+"""Which faults the venue injects and how often: a seeded plan that is consulted whenever a fault may happen.
 
-How a fault on a connection is carried out is `depthwire.venue.server.fault_injector`'s affair.
+`depthwire.venue.server.fault_injector` injects the faults of a connection.
 """
 
 import random
@@ -11,7 +11,7 @@ Listener = Callable[["Fault", str, bytes], object]
 
 
 class Moment(StrEnum):
-    """When faults may happen."""
+    """The occasions on which faults may happen."""
 
     FRAME = "a frame is sent"
     SNAPSHOT = "an order-book snapshot is sent"
@@ -20,7 +20,7 @@ class Moment(StrEnum):
 
 
 class Fault(StrEnum):
-    """What may go wrong. A frame is any text message that the venue sends, answers included."""
+    """The kinds of faults. A frame is any text message from the venue, including answers to requests."""
 
     DROP = "drop"
     DUPLICATE = "duplicate"
@@ -43,7 +43,7 @@ class Fault(StrEnum):
 
     @property
     def moment(self) -> Moment:
-        """When it may happen."""
+        """The occasion on which the fault may happen."""
         return _MOMENTS.get(self, Moment.FRAME)
 
 
@@ -54,23 +54,23 @@ _MOMENTS = {
     Fault.REDIRECT: Moment.HANDSHAKE,
 }
 
-MEANINGS: Mapping[Fault, str] = {
+DESCRIPTIONS: Mapping[Fault, str] = {
     Fault.DROP: "the frame is not sent",
-    Fault.DUPLICATE: "it is sent twice",
-    Fault.REORDER: "it is sent behind the next frame of its topic",
-    Fault.DELAY: "it and all behind it come 0.2 s late",
-    Fault.CORRUPT: "one byte of its text is another one",
-    Fault.TRUNCATE: "its text ends early",
-    Fault.SPLIT_TCP: "it comes in several TCP segments",
-    Fault.SPLIT_FRAMES: "it comes in several WebSocket fragments",
-    Fault.WRONG_TYPE: "one value in it, but the topic, is of another JSON type",
-    Fault.STALE: "an earlier order-book frame, snapshot or delta, is sent again after it",
-    Fault.TRICKLE: "it comes in 20 pieces, 10 ms apart",
-    Fault.SILENT: "half-open: from now on nothing is sent or heard",
-    Fault.CLOSE_MID_FRAME: "the connection ends within the frame",
-    Fault.CLOSE_24H: "instead of it the connection is closed, as one that is a day old",
-    Fault.CLOSE_MID_SNAPSHOT: "the connection ends within an order-book snapshot",
-    Fault.CLOSE_MID_AUTH: "the connection ends within the answer to a sign-in",
+    Fault.DUPLICATE: "the frame is sent twice",
+    Fault.REORDER: "the frame is sent after the next frame of its topic",
+    Fault.DELAY: "the frame and all following frames are delayed by 0.2 s",
+    Fault.CORRUPT: "one byte of the frame is changed",
+    Fault.TRUNCATE: "the end of the frame is cut off",
+    Fault.SPLIT_TCP: "the frame is split into several TCP segments",
+    Fault.SPLIT_FRAMES: "the frame is split into several WebSocket fragments",
+    Fault.WRONG_TYPE: "one value in the frame, except the topic, gets another JSON type",
+    Fault.STALE: "an earlier order-book snapshot or delta is sent again after the frame",
+    Fault.TRICKLE: "the frame is sent in 20 pieces, 10 ms apart",
+    Fault.SILENT: "the connection becomes half-open: nothing is sent or read any more",
+    Fault.CLOSE_MID_FRAME: "the connection ends in the middle of the frame",
+    Fault.CLOSE_24H: "the connection is closed instead of sending the frame, as after 24 hours",
+    Fault.CLOSE_MID_SNAPSHOT: "the connection ends in the middle of an order-book snapshot",
+    Fault.CLOSE_MID_AUTH: "the connection ends in the middle of the answer to a sign-in",
     Fault.REFUSE: "a handshake is answered with status 503",
     Fault.REDIRECT: "a handshake is answered with status 302",
 }
@@ -79,18 +79,18 @@ MEANINGS: Mapping[Fault, str] = {
 class Faults:
     """Which faults happen, and how often: ``Faults("drop=0.01,close-mid-frame=0.0005", seed=7)``; none by default.
 
-    A rate is a probability: of the kinds of a `Moment` each time one comes, so that at most one of them happens and
-    their rates add up to 1 at most. With equal seeds, equal frames in equal order suffer the same. May be changed while
-    the venue runs. Raises ValueError for a ``spec`` that is none.
+    A rate is the probability of a fault at each of its occasions (`Moment`). At most one fault happens per occasion, so
+    the rates of a `Moment` must not add up to more than 1. Equal seeds inject equal faults into equal sequences of
+    frames. The faults may be changed while the venue runs. Raises ValueError if ``spec`` is invalid.
     """
 
     def __init__(self, spec: str = "", seed: int = 0) -> None:
         self.counts: dict[Fault, int] = dict.fromkeys(Fault, 0)
-        """How many there were so far, by kind."""
+        """The number of injected faults, by kind."""
         self.is_on = False
-        """Whether any may happen."""
-        self.random = random.Random(f"{seed}:bytes")  # noqa: S311 - a plan, no secret
-        """Which byte, which value, how many pieces."""
+        """Whether any fault may happen."""
+        self.random = random.Random(f"{seed}:bytes")  # noqa: S311 - not a secret
+        """The generator that decides details: which byte, which value, how many pieces."""
         self._plans = {moment: random.Random(f"{seed}:{moment}") for moment in Moment}  # noqa: S311 - as above
         self._rates: dict[Moment, list[tuple[Fault, float]]] = {}
         self._once: list[tuple[Fault, str]] = []
@@ -98,9 +98,9 @@ class Faults:
         self.set(spec)
 
     def set(self, spec: str) -> None:
-        """Other rates from now on: "kind=rate" joined by commas; "" ends all faults, those of `once` too.
+        """Replace the rates: "kind=rate" separated by commas. "" ends all faults, including those of `once`.
 
-        ValueError where one is none; then all stays as it was.
+        Raises ValueError if the text is invalid; then nothing changes.
         """
         rates = _rates(spec)
         self._rates = {
@@ -111,33 +111,33 @@ class Faults:
         self._check()
 
     def once(self, kind: str, topic: str = "") -> None:
-        """One fault at its next occasion, whatever the rates: the next frame of a topic, where one is named.
+        """Inject one fault at its next occasion, regardless of the rates; ``topic`` restricts it to one topic's frames.
 
-        ValueError for an unknown kind.
+        Raises ValueError if the kind is unknown.
         """
         self._once.append((_kind(kind), topic))
         self._check()
 
     def listen(self, listener: Listener) -> None:
-        """Calls ``listener(fault, topic, raw)`` for each fault; topic and frame are empty where there is none."""
+        """Call ``listener(fault, topic, raw)`` for each fault. Topic and frame are empty if the fault has none."""
         self._listeners.append(listener)
 
     def draw(
         self, moment: Moment, topic: str = "", raw: bytes = b"", *, without: Container[Fault] = ()
     ) -> Fault | None:
-        """What goes wrong now; ``without`` names what cannot. Counts and tells it. O(kinds)."""
-        fault = self._asked_for(moment, topic, without) or self._by_chance(moment, without)
+        """Return the fault to inject now, or None. Counts it and calls the listeners. ``without`` excludes kinds."""
+        fault = self._requested(moment, topic, without) or self._by_chance(moment, without)
         if fault is not None:
             self.counts[fault] += 1
             for listener in self._listeners:
                 listener(fault, topic, raw)
         return fault
 
-    def _asked_for(self, moment: Moment, topic: str, without: Container[Fault]) -> Fault | None:
-        for asked in self._once:
-            kind, wanted = asked
+    def _requested(self, moment: Moment, topic: str, without: Container[Fault]) -> Fault | None:
+        for request in self._once:
+            kind, wanted = request
             if kind.moment is moment and kind not in without and wanted in ("", topic):
-                self._once.remove(asked)
+                self._once.remove(request)
                 self._check()
                 return kind
         return None
@@ -164,14 +164,16 @@ def _rates(spec: str) -> dict[Fault, float]:
         except ValueError:
             rate = -1.0
         if not (equals and 0 <= rate <= 1):
-            raise ValueError(f"{part.strip()!r}: expected {kind}=RATE with a rate from 0 to 1, such as {kind}=0.01")
+            raise ValueError(
+                f"invalid rate {part.strip()!r}: expected {kind}=RATE with a rate from 0 to 1, such as {kind}=0.01"
+            )
         if kind in rates:
-            raise ValueError(f"{kind} stands twice in {spec!r}")
+            raise ValueError(f"{kind} appears twice in {spec!r}: name each kind once")
         rates[kind] = rate
     for moment in Moment:
         total = sum(rate for kind, rate in rates.items() if kind.moment is moment)
         if total > 1 + 1e-9:
-            raise ValueError(f"the rates of what may happen when {moment} add up to {total:g}; 1 is the most")
+            raise ValueError(f"the rates of faults when {moment} add up to {total:g}: expected at most 1")
     return rates
 
 
@@ -179,4 +181,4 @@ def _kind(name: str) -> Fault:
     try:
         return Fault(name)
     except ValueError:
-        raise ValueError(f"{name!r} is no kind of fault; there are {', '.join(Fault)}") from None
+        raise ValueError(f"unknown fault {name!r}: expected one of {', '.join(Fault)}") from None

@@ -1,4 +1,4 @@
-"""What clients ask on a socket, and what a dialect must know to answer: bytes in, bytes out, no socket."""
+"""Requests of clients, and the interface through which a dialect answers them. Sans I/O: bytes in, bytes out."""
 
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -12,11 +12,10 @@ _FORM = 'expected {"op":"subscribe","args":["topic.filter"]}, "unsubscribe", "au
 
 
 class Request(NamedTuple):
-    """An op and its arguments; ``error`` says why it cannot be served, "" where it can be understood.
+    """A client's request; ``error`` is the reason why it is refused, or "".
 
-    The arguments of ``subscribe`` and ``unsubscribe`` are texts, those of ``auth`` whatever came. ``req_id`` is what a
-    v5 client may mark its request with, as text; None where it has none. ``granted`` are those of the topics that it
-    names which it may have.
+    The arguments of ``subscribe`` and ``unsubscribe`` are strings; those of ``auth`` are unchecked. ``req_id`` is the
+    identifier that a v5 client may attach, as text, or None. ``granted`` are the topics that the venue grants.
     """
 
     op: str
@@ -27,11 +26,11 @@ class Request(NamedTuple):
 
 
 class TopicRefused(Exception):
-    """The topic cannot be subscribed to; the text is the answer's ``ret_msg``."""
+    """The venue refuses a topic; the text is the answer's ``ret_msg``."""
 
 
 def decode_request(raw: bytes) -> Request:
-    """Never raises: what is not understood comes back with its ``error``."""
+    """Decode a request. Never raises: an invalid request has an ``error``."""
     try:
         message = msgspec.json.decode(raw)
     except UNDECODABLE as error:
@@ -65,7 +64,7 @@ def _is_topic_list(args: Any) -> bool:
 
 
 class Endpoint(NamedTuple):
-    """A path of the venue, and the topics that are served there; of all categories where it names none."""
+    """A path of the venue and the topics that it serves; ``category`` is None for all categories."""
 
     path: str
     dialect: Dialect
@@ -75,25 +74,26 @@ class Endpoint(NamedTuple):
 
 
 class Service(Protocol):
-    """How one endpoint understands requests and answers them: a dialect, as a connection holds it."""
+    """Answers the requests of one endpoint in its dialect."""
 
     @property
     def endpoint(self) -> Endpoint:
-        """Which."""
+        """The endpoint that it serves."""
 
     def answer(self, conn_id: str, request: Request) -> bytes:
-        """The answer to a request: a success where it has no ``error``."""
+        """Return the answer to a request: success unless it has an ``error``."""
 
     def pong(self, conn_id: str, request: Request) -> bytes:
-        """The answer to a ping."""
+        """Return the answer to a ping."""
 
     def auth_error(self, reason: str) -> str:
-        """What the answer to a refused sign-in says."""
+        """Return the ``error`` of a refused sign-in."""
 
-    def concrete(self, request: Request, held: Collection[str], *, is_signed_in: bool) -> list[str]:
-        """The concrete topics that the arguments of a (un)subscription name, each once; ``held`` are those that the
-        connection has. Raises ``TopicRefused``.
+    def resolve(self, request: Request, held: Collection[str], *, is_signed_in: bool) -> list[str]:
+        """Return the topics that a request to subscribe or unsubscribe names, each once. Raises ``TopicRefused``.
+
+        ``held`` are the connection's current topics.
         """
 
     def is_private(self, topic: str) -> bool:
-        """Whether a topic tells of an account."""
+        """Return whether a topic is private."""

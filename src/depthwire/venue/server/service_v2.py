@@ -1,6 +1,6 @@
-"""The v2 dialects at the venue: topics by filter, answers that repeat the request.
+"""The v2 endpoints: topics with filters, and answers that repeat the request.
 
-The answers have the shape of the recorded ones: ``success``, ``ret_msg``, ``conn_id`` and the request.
+As in recordings, an answer has ``success``, ``ret_msg``, ``conn_id`` and the request.
 """
 
 from collections import defaultdict
@@ -20,10 +20,10 @@ ENDPOINTS = (INVERSE, LINEAR_PUBLIC, LINEAR_PRIVATE)
 
 
 class V2Service:
-    """One v2 path.
+    """Answers the requests of one v2 path.
 
-    Inverse: filters may be joined by a pipe (``trade.BTCUSD|XRPUSD``); ``trade.*`` and the bare ``trade``
-    mean all symbols. Linear takes concrete topics only. Private topics have no filter, and need authentication.
+    On inverse, a pipe joins filters (``trade.BTCUSD|XRPUSD``), and ``trade.*`` or just ``trade`` means all symbols.
+    Linear accepts only single topics. Private topics have no filter and require sign-in.
     """
 
     def __init__(self, endpoint: Endpoint, topics: Iterable[PublicTopic]) -> None:
@@ -38,24 +38,24 @@ class V2Service:
             self._by_channel[split_topic(topic)[0]].append(topic)
 
     def answer(self, conn_id: str, request: Request) -> bytes:
-        """With the request inside."""
+        """See `Service.answer`."""
         return _answer(conn_id, request, request.error)
 
     def pong(self, conn_id: str, request: Request) -> bytes:
-        """An answer that says so."""
+        """See `Service.pong`."""
         return _answer(conn_id, request, "pong")
 
     def auth_error(self, reason: str) -> str:
-        """The reason."""
+        """See `Service.auth_error`."""
         return f"error:{reason}"
 
-    def concrete(self, request: Request, held: Collection[str], *, is_signed_in: bool) -> list[str]:
-        """See `Service.concrete`; what is held may be asked for again."""
+    def resolve(self, request: Request, held: Collection[str], *, is_signed_in: bool) -> list[str]:
+        """See `Service.resolve`. The client may subscribe to a topic again."""
         args = request.args or []
         return list(dict.fromkeys(topic for arg in args for topic in self._expand(arg, is_signed_in)))
 
     def is_private(self, topic: str) -> bool:
-        """Private topics have no symbol."""
+        """See `Service.is_private`."""
         return topic in PRIVATE_KINDS
 
     def _expand(self, arg: str, is_signed_in: bool) -> list[str]:

@@ -1,7 +1,7 @@
-"""The v5 dialect at the venue: concrete topics, answers that are matched by ``req_id``, and the exchange's limits.
+"""The v5 endpoints: single topics, answers with a ``req_id``, and the exchange's limits.
 
-Sources: recorded answers, the refusals that clients of the exchange report, and its v5 document. The texts of two
-refusals that nobody has reported are the venue's own: too long arguments, and topics of both kinds in one request.
+Sources: recorded answers, refusals that users of the exchange reported, and its v5 document. Two texts are invented,
+because no report shows them: arguments that are too long, and all-in-one with categorised topics in one request.
 """
 
 import time
@@ -27,13 +27,13 @@ _CATEGORISED = {
     if (kind, category) != ("position", "spot")
 }
 PRIVATE_TOPICS = (*_ALL_IN_ONE, *_CATEGORISED)
-MOST_SPOT_ARGS = 10
-MOST_OPTION_TOPICS = 2_000
-LONGEST_ARGS = 21_000
+MAX_SPOT_ARGS = 10
+MAX_OPTION_TOPICS = 2_000
+MAX_ARGS_LENGTH = 21_000
 
 
 class V5Service:
-    """One v5 path."""
+    """Answers the requests of one v5 path."""
 
     def __init__(self, endpoint: Endpoint, topics: Iterable[PublicTopic]) -> None:
         self.endpoint = endpoint
@@ -44,19 +44,19 @@ class V5Service:
         )
 
     def answer(self, conn_id: str, request: Request) -> bytes:
-        """With ``req_id``: empty where there was none, but absent on spot and of a sign-in. Option lists the topics."""
+        """See `Service.answer`. A missing ``req_id`` is answered with "", but omitted on spot and for a sign-in."""
         if self._is_option and request.op in ("subscribe", "unsubscribe") and not request.error:
-            return _lists(conn_id, request)
+            return _option_answer(conn_id, request)
         message: dict[str, object] = {"success": not request.error, "ret_msg": request.error}
         if request.op == "auth":
-            marked = {} if request.req_id is None else {"req_id": request.req_id}
-            return msgspec.json.encode({**message, "op": "auth", **marked, "conn_id": conn_id})
+            req_id = {} if request.req_id is None else {"req_id": request.req_id}
+            return msgspec.json.encode({**message, "op": "auth", **req_id, "conn_id": conn_id})
         if self._is_spot and not request.error:
             message["ret_msg"] = request.op
         return self._encode(conn_id, request, message)
 
     def pong(self, conn_id: str, request: Request) -> bytes:
-        """On private an operation of its own, with the time in ms."""
+        """See `Service.pong`. Private and option endpoints send an ``op`` of ``pong`` with the time in ms."""
         now = str(time.time_ns() // 1_000_000)
         if self._is_option:
             return msgspec.json.encode({"args": [now], "op": "pong"})
@@ -74,19 +74,20 @@ class V5Service:
         return msgspec.json.encode(message)
 
     def auth_error(self, reason: str) -> str:
-        """One text, whatever the reason."""
+        """See `Service.auth_error`. The text is the same for every reason."""
         return "Params Error"
 
-    def concrete(self, request: Request, held: Collection[str], *, is_signed_in: bool) -> list[str]:
-        """See `Service.concrete`. What is held cannot be asked for again, and a request is carried out whole or not at
-        all. On spot it has at most `MOST_SPOT_ARGS` topics; those of a public connection have at most `LONGEST_ARGS`
-        characters.
+    def resolve(self, request: Request, held: Collection[str], *, is_signed_in: bool) -> list[str]:
+        """See `Service.resolve`. A request succeeds or fails as a whole, and cannot name a subscribed topic again.
+
+        A spot request has at most `MAX_SPOT_ARGS` topics. All topics of a public connection have at most
+        `MAX_ARGS_LENGTH` characters.
         """
         args = request.args or []
         if self._is_option:
-            return self._listed(request.op, args, held)
-        if self._is_spot and len(args) > MOST_SPOT_ARGS:
-            raise TopicRefused(f"args size >{MOST_SPOT_ARGS}")
+            return self._resolve_option(request.op, args, held)
+        if self._is_spot and len(args) > MAX_SPOT_ARGS:
+            raise TopicRefused(f"args size >{MAX_SPOT_ARGS}")
         for arg in args:
             if self.is_private(arg):
                 if not is_signed_in:
@@ -101,26 +102,26 @@ class V5Service:
             for topic in topics:
                 if topic in held:
                     raise TopicRefused(f"error:already subscribed,topic:{topic}")
-            if self.endpoint.is_public and sum(map(len, (*held, *topics))) > LONGEST_ARGS:
-                raise TopicRefused(f"error:args of a connection longer than {LONGEST_ARGS} characters")
+            if self.endpoint.is_public and sum(map(len, (*held, *topics))) > MAX_ARGS_LENGTH:
+                raise TopicRefused(f"error:args of a connection longer than {MAX_ARGS_LENGTH} characters")
         return topics
 
-    def _listed(self, op: str, args: list[str], held: Collection[str]) -> list[str]:
-        """Of an option request those topics that there are and that the limits leave room for: each by itself."""
+    def _resolve_option(self, op: str, args: list[str], held: Collection[str]) -> list[str]:
+        """Return the topics of an option request that exist and fit the limit; each is granted separately."""
         topics = [topic for topic in dict.fromkeys(args) if topic in self._topics]
         if op == "unsubscribe":
             return topics
-        room = MOST_OPTION_TOPICS - len(held)
+        room = MAX_OPTION_TOPICS - len(held)
         again, new = [topic for topic in topics if topic in held], [topic for topic in topics if topic not in held]
         return again + new[:room]
 
     def is_private(self, topic: str) -> bool:
-        """Served on the private path alone."""
+        """See `Service.is_private`."""
         return self.endpoint.is_private and topic in PRIVATE_TOPICS
 
 
-def _lists(conn_id: str, request: Request) -> bytes:
-    """An answer of option: ``success`` says that the request was understood, the lists what became of each topic."""
+def _option_answer(conn_id: str, request: Request) -> bytes:
+    """Return an answer of the option endpoint, which lists the failed and the successful topics."""
     failed = [topic for topic in dict.fromkeys(request.args or ()) if topic not in request.granted]
     lists = {"failTopics": failed, "successTopics": request.granted}
     return msgspec.json.encode({"success": True, "conn_id": conn_id, "data": lists, "type": "COMMAND_RESP"})

@@ -1,7 +1,6 @@
-"""Who may see an account: API keys, signatures and their expiry, by the venue's own clock.
+"""Sign-in with API keys: verifies signatures and their expiry by the venue's clock.
 
-Source: the exchange's inverse WebSocket document, "Authentication"; the refusal of an expired request was seen on the
-wire.
+Source: "Authentication" in the exchange's inverse WebSocket document. The refusal of an expired request was observed.
 """
 
 import hashlib
@@ -14,35 +13,35 @@ from urllib.parse import parse_qs
 from depthwire.venue.market.accounts import Account
 
 _FORM = 'expected {"op":"auth","args":[api_key,expires,signature]}'
-_DIGITS = 18  # of a time in ms, at most
+_MAX_DIGITS = 18  # of a time in ms
 
 
 class SignInRefused(Exception):
-    """The text says why, in the words of the v2 dialect."""
+    """The venue refuses a sign-in; the text is the reason as v2 sends it."""
 
 
 class VenueClock:
-    """By which the venue judges whether a request has expired: this machine's clock, shifted by ``offset_s``.
+    """The clock that decides whether a sign-in has expired: the system clock plus ``offset_s``.
 
-    The market's time is another one: it may run faster than its customers' clocks.
+    It is independent of the market time, which may run faster than real time.
     """
 
     def __init__(self) -> None:
         self.offset_s = 0.0
 
     def now_s(self) -> float:
-        """Seconds since the epoch."""
+        """Return the time in seconds since the epoch."""
         return time.time() + self.offset_s
 
 
 def account_for(
     args: list[Any] | None, accounts: Mapping[str, Account], clock: VenueClock, signed_in: Account | None
 ) -> Account:
-    """The account that the arguments of an ``auth`` request open. Raises ``SignInRefused``, also where another one is
-    signed in already.
+    """Return the account that the arguments of an ``auth`` request sign in.
 
-    ``expires`` (ms since the epoch; a number or its text) must be later than now; the signature is
-    hex(HMAC-SHA256(secret, "GET/realtime" + expires)).
+    ``expires`` (ms since the epoch, as a number or text) must be in the future. The signature is
+    hex(HMAC-SHA256(secret, "GET/realtime" + expires)). Raises ``SignInRefused`` if an argument is invalid, or another
+    account has signed in.
     """
     match args:
         case [str(key), int() | str() as expires, str(signature)] if str(expires).isdecimal():
@@ -52,7 +51,7 @@ def account_for(
     account = accounts.get(key)
     if account is None:
         raise SignInRefused("invalid api_key")
-    if int(str(expires)[:_DIGITS]) <= clock.now_s() * 1000:
+    if int(str(expires)[:_MAX_DIGITS]) <= clock.now_s() * 1000:
         raise SignInRefused("request expired")
     expected = hmac.new(account.secret.encode(), f"GET/realtime{expires}".encode(), hashlib.sha256).hexdigest()
     if not hmac.compare_digest(expected.encode(), signature.lower().encode()):
@@ -63,10 +62,10 @@ def account_for(
 
 
 def args_in_query(path: bytes) -> list[Any] | None:
-    """The arguments that stand in a URL's query; None where it has none of them."""
+    """Return the sign-in arguments in a URL's query; None if it has none."""
     query = parse_qs(path.partition(b"?")[2].decode("latin-1"))
     names = ("api_key", "expires", "signature")
     if not query.keys() & set(names):
         return None
     key, expires, signature = (query.get(name, [""])[0] for name in names)
-    return [key, int(expires) if expires.isdecimal() and len(expires) <= _DIGITS else expires, signature]
+    return [key, int(expires) if expires.isdecimal() and len(expires) <= _MAX_DIGITS else expires, signature]
