@@ -1,4 +1,4 @@
-"""Rate, latency and gaps, with a clock that stands where the test puts it."""
+"""Rate, latency and gaps, with a clock that the test sets."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 class Source:
-    """A live book, fed with snapshots of one level a side."""
+    """A live book that is fed snapshots of one level per side."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -58,7 +58,7 @@ def test_before_the_first_frame_nothing_is_claimed(clock: Clock) -> None:
 def test_rate_and_latency_are_those_of_the_window(clock: Clock) -> None:
     source = Source(clock)
     stats = BookStats(source.book, window_s=10)
-    for _ in range(100):  # 50 a second, 90 ms late
+    for _ in range(100):  # 50 per second, 90 ms late
         source.frame(90 * MS)
         clock.now_ns += S // 50
     assert stats.frames_per_s == pytest.approx(50)
@@ -66,7 +66,7 @@ def test_rate_and_latency_are_those_of_the_window(clock: Clock) -> None:
     clock.now_ns += 20 * S
     assert stats.frames_per_s == 0
     assert stats.latency is None
-    for latency_ms in range(1, 102):  # 10 a second
+    for latency_ms in range(1, 102):  # 10 per second
         clock.now_ns += S // 10
         source.frame(latency_ms * MS)
     assert stats.frames_per_s == pytest.approx(10, rel=0.02)

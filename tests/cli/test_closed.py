@@ -1,4 +1,4 @@
-"""Commands whose caller closed stdin, stdout or stderr: ``depthwire watch … <&-``."""
+"""Commands with a closed stdin, stdout or stderr: ``depthwire watch … <&-``."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What all commands share: help, version, errors in one line, exit codes, signals, pipes."""
+"""Behaviour common to all commands: help, version, one-line errors, exit codes, signals, pipes."""
 
 import signal
 import socket
@@ -79,7 +79,7 @@ def test_a_connection_that_cannot_be_is_one_line(
     command: list[str], url: str, code: int, said: str, capsys: pytest.CaptureFixture[str], plain_port: int
 ) -> None:
     with socket.socket() as refusing:
-        refusing.bind(("127.0.0.1", 0))  # bound, but it does not listen
+        refusing.bind(("127.0.0.1", 0))  # bound, but not listening
         url = url.format(refused=refusing.getsockname()[1], plain=plain_port)
         assert main([*command, "BTCUSD", "--url", url]) == code
     out, err = capsys.readouterr()
@@ -92,7 +92,7 @@ def test_a_connection_that_cannot_be_is_one_line(
 
 
 class PlainHandler(socketserver.BaseRequestHandler):
-    """Answers whatever comes as a web server without TLS answers it."""
+    """A server that answers like a web server without TLS."""
 
     def handle(self) -> None:
         self.request.recv(4096)

@@ -1,4 +1,4 @@
-"""What ``watch`` draws on a terminal beside ladders: tapes, candles, instruments, tables."""
+"""The dashboard of ``watch``, except ladders: lists of events, candles, instruments, tables."""
 
 import io
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from depthwire.cli.dashboard import Dashboard, shares
 
 
 class Screen:
-    """A dashboard and what can be read on it."""
+    """A dashboard and its visible text."""
 
     def __init__(self, *, width: int = 100, height: int = 30, encoding: str = "utf-8", colour: bool = False) -> None:
         self._bytes = io.BytesIO()
@@ -121,7 +121,7 @@ def test_candles_are_rows_with_charts_on_one_scale() -> None:
     assert lines[2].split()[:7] == ["1970-01-01T00:01Z", "0", "10", "0", "10", "1", "yes"]
     rising, falling = charts(lines)
     assert {*rising.strip()} == {"█"}
-    assert len(rising.strip()) == 12  # half of what the other candle spans
+    assert len(rising.strip()) == 12  # half the span of the other candle
     assert {*falling.strip()} == {"█", "─"}
     assert (falling.index("█"), falling.rindex("█"), len(falling.strip())) == (
         falling.index("─") + 11,
@@ -218,7 +218,7 @@ def test_a_narrow_terminal_cuts_ids_and_not_numbers() -> None:
 
 
 def test_what_a_small_terminal_has_no_room_for_is_named() -> None:
-    """Sections by name, items by number, columns by heading; the newest rows are what a tape is for."""
+    """Without room, sections are named, items are counted, and columns are named; lists keep their newest rows."""
     screen, orders = Screen(width=60, height=24), OpenOrders()
     screen.dashboard.account("order", orders)
     for number in range(30):
@@ -280,6 +280,6 @@ def test_shares_are_fair(wanted: list[int], lines: int) -> None:
     given_ = shares(wanted, lines)
     assert all(0 <= share <= want for share, want in zip(given_, wanted, strict=True))
     assert sum(given_) == min(sum(wanted), lines) or lines - sum(given_) < len(wanted)
-    # Who gets less than another wanted no more, but for what cannot be divided.
+    # A section gets less than another only if it wants no more, or because of the remainder.
     for share, want in zip(given_, wanted, strict=True):
         assert share == want or share >= max(given_) - 1

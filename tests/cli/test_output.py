@@ -1,4 +1,4 @@
-"""Numbers as text, and streams that nobody reads any more."""
+"""Numbers as text, and streams whose reader has gone."""
 
 import io
 import math

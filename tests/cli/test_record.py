@@ -1,4 +1,4 @@
-"""``depthwire record``: what arrives is what stands on the tape."""
+"""``depthwire record``: the tape has exactly the received frames."""
 
 import json
 import os
@@ -213,7 +213,7 @@ def grown(path: Path, process: subprocess.Popen[str]) -> None:
 
 @contextmanager
 def recording(out: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """A recording of a live venue that has begun its file."""
+    """Start a recording of a live venue, and wait until its file exists."""
     with (
         venue() as urls,
         started("record", "BTCUSD", "--url", urls["BTCUSD"], "--out", str(out), *options) as process,
@@ -257,7 +257,7 @@ def test_a_file_that_is_lost_is_reported_and_started_again(
         _, err = process.communicate(timeout=BOUND_S)
     assert process.returncode == 130
     assert err.splitlines()[-1].endswith(f"to {out}")
-    for tape in [out, *out.parent.glob("moved*")]:  # a moved one is whole, too
+    for tape in [out, *out.parent.glob("moved*")]:  # a moved file is complete
         capsys.readouterr()
         assert main(["replay", "--json", str(tape)]) == 0
         (report,) = objects(capsys.readouterr().out)
@@ -361,7 +361,7 @@ def test_a_full_disk_is_one_line_and_exit_code_1(
     assert last.startswith("depthwire: error: /dev/full")
 
 
-# topics that depthwire has no types for
+# topics unknown to depthwire
 
 
 def any_topic(server: V5Server) -> None:

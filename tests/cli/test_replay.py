@@ -1,4 +1,4 @@
-"""``depthwire replay`` against the oracle, and against tapes that are broken in every way."""
+"""``depthwire replay`` against the oracle, and with broken tapes."""
 
 import io
 import json
@@ -23,7 +23,7 @@ DEEP_BOOK = "orderBook_200.100ms.BTCUSD"
 def replay(
     capsys: pytest.CaptureFixture[str], *tapes: Path, topics: Sequence[str] = ("*",), code: int = 0
 ) -> tuple[dict[str, Any], str]:
-    """The object that replay prints, and what it says on stderr."""
+    """Return the object that replay prints, and its stderr."""
     asked = [option for topic in topics for option in ("--topics", topic)]
     assert main(["replay", "--json", *asked, *map(str, tapes)]) == code
     out, err = capsys.readouterr()
@@ -126,7 +126,7 @@ def test_tapes_of_all_dialects_go_into_one_state(
 def test_private_topics_are_of_the_dialect_that_the_tapes_answers_speak(
     tapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Both v2 and v5 have an ``order``, of other fields."""
+    """Both v2 and v5 have ``order``, with different fields."""
     examples = {version: tapes / f"examples-{version}.jsonl" for version in ("v5", "inverse")}
     answers = {
         "v5": b'{"success":true,"ret_msg":"","conn_id":"x","req_id":"1","op":"subscribe"}',
@@ -360,7 +360,7 @@ def test_books_alone_are_decoded_unless_more_is_asked_for(tape: Path, capsys: py
 
 
 def test_what_is_not_asked_for_is_not_decoded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Neither a topic that depthwire knows nor another, whatever is in its frames, and wherever their topic is."""
+    """Known and unknown topics are left out, whatever their frames contain and wherever the topic is."""
     odd = [
         (1, b'{"topic":"trade.BTCUSD","data":[{"size":"not a number"}]}'),
         (1, b'{"topic":"trade.BTCUSD","data":[{"size":'),

@@ -1,4 +1,4 @@
-"""What the arguments of ``watch`` and ``record`` ask for."""
+"""The topics that the arguments of ``watch`` and ``record`` select."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def test_a_symbol_is_its_book_and_a_topic_is_itself() -> None:
 
 def test_nothing_is_asked_for_twice() -> None:
     assert texts("BTCUSD", "orderBookL2_25.BTCUSD|ETHUSD") == ["orderBookL2_25.BTCUSD", "orderBookL2_25.ETHUSD"]
-    # Or each trade of BTCUSD would be shown twice.
+    # Otherwise each trade of BTCUSD would appear twice.
     assert texts("trade.BTCUSD", "trade.*", "trade") == ["trade.*"]
 
 

@@ -1,4 +1,4 @@
-"""``depthwire topics``: what it prints can be used as it stands, and nothing of the grammar is left out."""
+"""``depthwire topics``: what it prints is valid, and it lists the whole grammar."""
 
 import shlex
 

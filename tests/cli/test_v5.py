@@ -1,4 +1,4 @@
-"""The commands on v5: what they show of its events, and a session of ``record``, ``replay`` and ``watch``."""
+"""The commands on v5: the events that they show, and a session of ``record``, ``replay`` and ``watch``."""
 
 import io
 import json
@@ -23,7 +23,7 @@ from tests.support.v5_server import market, served
 
 
 def example_events(tapes: Path) -> Iterator[tuple[str, Any, Any]]:
-    """(topic, typed event, the same on the wire) of each documented event."""
+    """Yield (topic, typed event, the event on the wire) for each documented event."""
     for raw in (tapes / "examples-v5.jsonl").read_bytes().splitlines():
         wire = json.loads(raw, parse_float=Decimal)
         channel = v5.LINEAR.channel(wire["topic"])

@@ -1,4 +1,4 @@
-"""``depthwire venue`` as a server of its own, and ``depthwire demo``."""
+"""``depthwire venue`` as a separate process, and ``depthwire demo``."""
 
 import asyncio
 import signal
@@ -19,7 +19,7 @@ BOOK, LINEAR_BOOK = "orderBookL2_25.BTCUSD", "orderBookL2_25.BTCUSDT"
 
 
 async def final_book(url: str, symbol: str, version: int) -> list[tuple[int, float]]:
-    """The bids of a served book once it has reached a version."""
+    """Return the bids of a served book when it has reached a version."""
     async with asyncio.timeout(BOUND_S), depthwire.connect(url) as client:
         book = await client.book(symbol)
         async for _ in book.changes():
@@ -75,7 +75,7 @@ def test_a_tape_is_served_once_and_to_its_end(topic: str, tmp_path: Path) -> Non
         assert asyncio.run(final_book(served[symbol], symbol, 100)) == oracle.levels(BUY)
         assert process.stderr is not None
         assert "the tape has ended" in process.stderr.readline()
-        # Who comes late is still served the last book.
+        # A late subscriber still gets the last book.
         assert asyncio.run(final_book(served[symbol], symbol, 1)) == oracle.levels(BUY)
 
 
@@ -120,7 +120,7 @@ def test_it_lies_on_demand_and_tells_how_often() -> None:
 @pytest.mark.parametrize(("host", "warned"), [("192.0.2.1", True), ("127.0.0.1", False), ("localhost", False)])
 def test_a_host_that_others_can_reach_is_warned_of(host: str, warned: bool, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        # Neither is an address that can be had, so the venue ends at once.
+        # Neither address is available, so the venue ends at once.
         assert main(["venue", "--host", host, "--port", str(taken.getsockname()[1])]) == 1
     assert ("not a loopback address" in capsys.readouterr().err) == warned
 
@@ -141,7 +141,7 @@ def test_the_demo_ends_with_a_summary_of_live_books(capsys: pytest.CaptureFixtur
 
 def test_a_demo_without_frames_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     async def nothing(*_: object) -> None:
-        """No time passes, so no frame comes."""
+        """Return at once, before any frame arrives."""
 
     monkeypatch.setattr("depthwire.cli.text_display.LineDisplay.run", nothing)
     assert main(["demo"]) == 1

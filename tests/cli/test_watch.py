@@ -1,4 +1,4 @@
-"""``depthwire watch``: JSON, lines and ladders, of books and of any topics."""
+"""``depthwire watch``: JSON, text lines and ladders, for books and other topics."""
 
 import asyncio
 import io
@@ -35,7 +35,7 @@ TOPIC = "orderBookL2_25.BTCUSD"
 
 
 class Source:
-    """A book that is fed by hand, and its oracle."""
+    """A book that the test feeds, and its oracle."""
 
     def __init__(self) -> None:
         self._replay = Replay()
@@ -54,7 +54,7 @@ class Source:
             self.oracle.receive(raw)
 
     def lose_one(self) -> None:
-        """Feed a frame with a level that cannot be known."""
+        """Feed a frame with an unknown level."""
         raw = json.loads(self.frames[0])
         raw["data"] = {"delete": [], "insert": [], "update": [level("1", 10_000)]}
         self._replay.feed.receive(json.dumps(raw).encode(), 1)
@@ -65,7 +65,7 @@ def level(price: str, price_id: int) -> dict[str, object]:
 
 
 def shown(view: Display, source: Source, act: Callable[[], Awaitable[None]] | None = None) -> None:
-    """Run a view over a book while ``act`` feeds it."""
+    """Run a display of a book while ``act`` feeds it."""
 
     async def show() -> None:
         view.book(BookStats(source.book))
@@ -79,14 +79,14 @@ def shown(view: Display, source: Source, act: Callable[[], Awaitable[None]] | No
 
 
 class Printed:
-    """What was written to stdout so far."""
+    """The text written to stdout so far."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys
         self.lines: list[str] = []
 
     async def until(self, count: int) -> list[str]:
-        """Wait for so many lines."""
+        """Wait for ``count`` lines."""
         while len(self.lines) < count:
             self.lines += self._capsys.readouterr().out.splitlines()
             await asyncio.sleep(0.001)
@@ -291,7 +291,7 @@ def test_on_a_real_terminal_the_ladder_is_redrawn_and_ends_by_itself() -> None:
         try:
             while chunk := os.read(terminal, 65536):
                 drawn += chunk
-        except OSError:  # how Linux says that the other end is gone
+        except OSError:  # Linux reports a closed other end this way
             pass
         finally:
             os.close(terminal)
@@ -302,11 +302,11 @@ def test_on_a_real_terminal_the_ladder_is_redrawn_and_ends_by_itself() -> None:
     assert "█" in text
 
 
-# any topics
+# other topics
 
 
 def first_lines(count: int, *arguments: str) -> list[str]:
-    """The first lines of a command that is ended once it has printed them."""
+    """Return the first lines of a command, then end it."""
     with started(*arguments) as process:
         assert process.stdout is not None
         return [process.stdout.readline().rstrip("\n") for _ in range(count)]
@@ -386,7 +386,7 @@ def test_the_account_is_watched_with_the_key_of_the_environment(monkeypatch: pyt
 
 
 class Broken:
-    """A stream in which events are missing."""
+    """A stream that misses events."""
 
     def __init__(self, *items: TopicEvent | DepthwireError) -> None:
         self._items = list(items)

@@ -1,4 +1,4 @@
-"""What accounts do in the synthetic market, without a socket: fills, positions, margins, triggers, liquidations."""
+"""Accounts in the synthetic market, without a socket: fills, positions, margins, triggers, liquidations."""
 
 import json
 import random
@@ -30,7 +30,7 @@ WHALE = {"BTC": 10**6, "ETH": 10**6, "USDT": 10**10}
 
 
 class Floor:
-    """An exchange, and what it told."""
+    """An exchange, and the frames that it published."""
 
     def __init__(self, seed: int = 1) -> None:
         market = SyntheticMarket(seed, start_ns=START_NS)
@@ -48,7 +48,7 @@ class Floor:
             self.told.append((frame.topic, frame.raw))
 
     def run(self, steps: int) -> None:
-        """Steps of 20 ms."""
+        """Advance by a number of 20 ms steps."""
         for tick in islice(self._ticks, 5 * steps):
             self.public += tick.frames
 
@@ -67,7 +67,7 @@ class Floor:
         assert {coin: self.exchange.clearing.imbalance(coin) for coin in COINS} == dict.fromkeys(COINS, 0)
 
     def push_price(self, symbol: str, side: str, until: Callable[[], bool]) -> None:
-        """A whale moves the market until something has happened."""
+        """Let a large account move the market until a condition holds."""
         whale = self.exchange.account("whale", deposits=WHALE)
         size = 1_000_000 if symbol.endswith("USD") else 20
         for order in range(30):
@@ -372,7 +372,9 @@ def test_a_position_without_margin_is_liquidated(floor: Floor, account: Account,
     wallet = account.wallet[coin].wallet
     floor.push_price(symbol, {"Buy": "Sell", "Sell": "Buy"}[side], lambda: not account.positions)
     assert (resting.status, resting.cancel_type) == ("Cancelled", "CancelByPrepareLiq")
-    assert abs(wallet - margin - account.wallet[coin].wallet) <= margin / 100  # bust stands on the price grid
+    assert (
+        abs(wallet - margin - account.wallet[coin].wallet) <= margin / 100
+    )  # the bankruptcy price is on the price grid
     assert account.wallet[coin].wallet >= wallet - margin - UNIT
     category = "inverse" if symbol == "BTCUSD" else "linear"
     execution = floor.frames(account, "execution", category)[-1]
@@ -401,7 +403,7 @@ def test_a_short_inverse_position_without_leverage_is_never_liquidated(floor: Fl
 
 
 def trade_at_random(floor: Floor, seed: int, orders: int) -> None:
-    """Two accounts do whatever can be done."""
+    """Let two accounts send random requests of every kind."""
     rng = random.Random(seed)
     accounts = [floor.exchange.account("a"), floor.exchange.account("b", deposits=WHALE)]
     for _ in range(orders):
@@ -433,7 +435,7 @@ def trade_at_random(floor: Floor, seed: int, orders: int) -> None:
 
 
 def check_books(floor: Floor) -> None:
-    """Positions, orders and margins agree with each other."""
+    """Check that positions, orders and margins agree."""
     for account in floor.exchange.accounts.values():
         for position in account.all_positions():
             assert position.lots >= 0
@@ -489,7 +491,7 @@ def test_equal_seeds_and_equal_orders_give_equal_frames() -> None:
 
 
 def test_the_private_frames_tell_the_whole_truth() -> None:
-    """Whoever listens from the beginning knows all open orders, positions and balances."""
+    """A client that listens from the start knows all open orders, positions and balances."""
     floor = Floor(6)
     account = floor.exchange.account("demo")
     DemoTrader(floor.exchange, account, seed=1)
@@ -547,6 +549,6 @@ def test_a_liquidation_in_the_crowd_takes_accounts_orders_as_any_order_does(monk
         for fill in json.loads(raw)["data"]
     ]
     assert fills
-    assert set(fills) <= liquidated  # who buys takes over what a long position must sell
+    assert set(fills) <= liquidated  # a buyer takes over what a long position must sell
     for coin in COINS:
         assert floor.exchange.clearing.imbalance(coin) == 0

@@ -1,4 +1,4 @@
-"""The contracts' arithmetic: the worked examples of the sources that the module names, and exactness."""
+"""The contracts' arithmetic: the worked examples of the module's sources, and exactness."""
 
 from decimal import Decimal as D
 
@@ -38,7 +38,7 @@ def test_the_inverse_entry_price_is_the_harmonic_mean() -> None:
 
 
 def test_linear_values_and_profits() -> None:
-    """0.5 coins from 5,000 to 6,000, and a mean entry price of 0.5 at 5,000 and 0.3 at 6,000."""
+    """0.5 coins from 5,000 to 6,000, and the mean entry price of 0.5 at 5,000 and 0.3 at 6,000."""
     entry, leave = LINEAR.value(D("0.5"), D(5000)), LINEAR.value(D("0.5"), D(6000))
     assert LINEAR.pnl(1, entry, leave) == 500 == -LINEAR.pnl(-1, entry, leave)
     assert LINEAR.entry_price(D("0.8"), entry + LINEAR.value(D("0.3"), D(6000))) == 5375
@@ -62,7 +62,7 @@ def test_inverse_bankruptcy_and_liquidation() -> None:
 
 
 def test_linear_bankruptcy_and_liquidation() -> None:
-    """Entry x (1 - 1/leverage), and + 0.5 %; for a short the other way."""
+    """Entry x (1 - 1/leverage), and + 0.5 %; for a short with the opposite sign."""
     entry, leverage = D(8000), D(50)
     assert LINEAR.bankruptcy_price(1, entry, leverage) == 7840
     assert LINEAR.bankruptcy_price(-1, entry, leverage) == 8160
@@ -74,7 +74,9 @@ def test_linear_bankruptcy_and_liquidation() -> None:
     st.sampled_from(CONTRACTS),
     st.sampled_from([1, -1]),
     st.integers(1, 10**6),
-    st.integers(1, 999_998),  # twice the entry, an inverse short's end at leverage 2, stays below HIGHEST_PRICE
+    st.integers(
+        1, 999_998
+    ),  # an inverse short's bankruptcy price at leverage 2, twice the entry, stays below HIGHEST_PRICE
     st.integers(2, 100),
 )
 def test_at_the_bankruptcy_price_the_initial_margin_is_gone(

@@ -1,4 +1,4 @@
-"""The demo trader: in the market, and as `depthwire venue --trader` runs it."""
+"""The demo trader, in the market and in `depthwire venue --trader`."""
 
 import asyncio
 import hashlib

@@ -1,4 +1,4 @@
-"""The venue lies on demand: each kind of fault as a bare client sees it, byte by byte."""
+"""Fault injection: each kind of fault as a bare client sees it, byte by byte."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ class Frame(NamedTuple):
 
 
 class Wire:
-    """A WebSocket client that sees frames, and where the bytes end."""
+    """A WebSocket client that records frames and the end of the connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
@@ -69,18 +69,18 @@ class Wire:
         return json.loads((await self.receive()).payload)
 
     async def subscribe(self, topic: str) -> bytes:
-        """Its snapshot."""
+        """Receive the snapshot."""
         self.send({"op": "subscribe", "args": [topic]})
         assert (await self.receive_json())["success"]
         return (await self.receive()).payload
 
     async def segment(self) -> bytes:
-        """What comes at once."""
+        """Return what arrives without further action."""
         return await self.reader.read(1 << 20)
 
 
 class Pair(NamedTuple):
-    """A venue at a standstill, and two who read one of its books: one directly, so that the truth is known."""
+    """A venue that does not advance by itself, with two readers of a book; one has no faults and knows the truth."""
 
     venue: Venue
     wire: Wire
@@ -88,14 +88,14 @@ class Pair(NamedTuple):
     truth: list[bytes]
 
     async def step(self) -> bytes:
-        """Lets the market go on by one frame of the topic, and returns it as it should be."""
+        """Advance the market by one frame of the topic, and return the intact frame."""
         told = len(self.truth)
         while len(self.truth) == told:
             self.venue.advance(0.005)
         return self.truth[-1]
 
     async def suffer(self, kind: str) -> bytes:
-        """The next frame with that fault."""
+        """Inject a fault into the next frame, and return the intact frame."""
         self.venue.faults.once(kind, self.topic)
         raw = await self.step()
         assert self.venue.faults.counts[Fault(kind)] == 1
@@ -103,7 +103,7 @@ class Pair(NamedTuple):
 
 
 class TellingVenue(Venue):
-    """Keeps the frames that it releases."""
+    """A venue that records the frames it sends."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -214,7 +214,7 @@ def test_a_frame_comes_in_segments(topic: str) -> None:
             raw = await both.suffer("split-tcp")
             after = await both.step()
             first = await both.wire.segment()
-            assert first[1:2]  # the head, or a part of it
+            assert first[1:2]  # the header, or part of it
             assert len(first) < len(raw)
             rest = b""
             while not rest.endswith(after):
@@ -309,7 +309,7 @@ def test_a_silent_connection_is_open_and_dead(topic: str) -> None:
             both.wire.send({"op": "ping"})
             other = await Wire.connect(url_of(both.venue, topic))
             other.send({"op": "ping"})
-            assert await other.receive()  # so that the silent one's ping has been read
+            assert await other.receive()  # so that the venue has read the silent connection's ping
             assert both.venue.connections == 2
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.02):
@@ -348,7 +348,7 @@ def test_a_connection_ends_within_a_snapshot(topic: str) -> None:
         async with pair(topic) as both:
             both.venue.faults.once("close-mid-snapshot")
             await both.step()
-            await both.wire.receive()  # a delta is none
+            await both.wire.receive()  # a delta is not a snapshot
             wire = await Wire.connect(url_of(both.venue, topic))
             wire.send({"op": "subscribe", "args": [topic]})
             assert (await wire.receive_json())["success"]
@@ -401,11 +401,11 @@ def test_a_handshake_is_turned_away(kind: str, status: int, path: str) -> None:
     run(main)
 
 
-# the plan
+# rates
 
 
 async def told(spec: str, seed: int) -> bytes:
-    """What a client got of a while of the market."""
+    """Return what a client receives while the market advances."""
     faults = Faults(spec, seed)
     async with Venue(SyntheticMarket(5, start_ns=START_NS), speed=None, faults=faults) as venue:
         venue.advance(0.02)

@@ -1,4 +1,4 @@
-"""The matching engine against a naive one: a list of orders, searched anew for each trade."""
+"""The matching engine against a naive one that searches a list of orders for each trade."""
 
 import random
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ FOK, POST_ONLY = TimeInForce.FILL_OR_KILL, TimeInForce.POST_ONLY
 
 
 def submit(matcher: Matcher, order: Order, time_in_force: TimeInForce = GTC) -> list[tuple[int, int]]:
-    """The order's trades: tick and lots."""
+    """Return the order's trades: tick and lots."""
     return [(trade.tick, trade.lots) for trade in matcher.submit(order, time_in_force)]
 
 
 def resting(matcher: Matcher, sign: int) -> list[tuple[int, int]]:
-    """A side, best first: tick and summed lots."""
+    """Return a side, best first: tick and total lots."""
     return [(-sign * key, lots) for key, lots in matcher.side(sign).window(1000).items()]
 
 
 def mirrored(sign: int, tick: int) -> int:
-    """So that each rule is tested on both sides with one text."""
+    """Mirror an order, so that one test covers both sides."""
     return 100 + sign * (tick - 100)
 
 
@@ -35,7 +35,7 @@ def sign(request: pytest.FixtureRequest) -> int:
 
 
 def book_against(sign: int, *levels: tuple[int, int]) -> Matcher:
-    """A book with orders that an order of ``sign`` meets."""
+    """Return a matcher with resting orders against ``sign``."""
     matcher = Matcher()
     for tick, lots in levels:
         submit(matcher, Order(-sign, mirrored(sign, tick), lots))
@@ -135,7 +135,7 @@ class NaiveOrder:
 
 
 def naive_submit(book: list[NaiveOrder], order: NaiveOrder, time_in_force: TimeInForce) -> list[tuple[int, int]]:
-    """Trades of an order against a list of orders in the order of their arrival."""
+    """Match an order against a list of orders in order of arrival."""
     met = sorted(
         (o for o in book if o.sign == -order.sign and order.sign * (order.tick - o.tick) >= 0),
         key=lambda o: order.sign * o.tick,
@@ -170,7 +170,7 @@ ACTIONS = st.lists(
 @settings(max_examples=150, deadline=None)
 @given(ACTIONS)
 def test_it_trades_like_the_naive_engine(actions: list[tuple[object, ...]]) -> None:
-    """Never crossed, nothing lost or made, price before time before size."""
+    """The book is never crossed, lots are conserved, and priority is price before time."""
     matcher, naive = Matcher(), list[NaiveOrder]()
     both: list[tuple[Order, NaiveOrder]] = []
     sequence = 0

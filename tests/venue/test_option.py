@@ -1,4 +1,4 @@
-"""The venue's options: answers that list topics, frames in the exchange's shapes, and depthwire's client of them."""
+"""Options: answers that list topics, frames in the exchange's format, and depthwire's client."""
 
 import json
 from decimal import Decimal as D

@@ -1,4 +1,4 @@
-"""Signing in, and the private topics, over real sockets."""
+"""Sign-in and private topics over real sockets."""
 
 import hashlib
 import hmac
@@ -19,7 +19,7 @@ PRIVATE = ["position", "execution", "order", "stop_order", "wallet"]
 
 
 def still(seed: int = 1) -> Venue:
-    """A venue whose market moves only when told to."""
+    """A venue whose market advances only on request."""
     return Venue(SyntheticMarket(seed, start_ns=START_NS), speed=None)
 
 
@@ -206,14 +206,14 @@ def test_a_recording_has_no_accounts(tapes: Path) -> None:
     run(main)
 
 
-# what is told
+# private topics
 
 
 def test_only_the_account_s_own_sockets_are_told_and_only_of_what_changes() -> None:
     async def main() -> None:
         async with still() as venue:
             mine, yours = venue.account("mine"), venue.account("yours")
-            mine.submit("BTCUSD", "Buy", 1, 50_000)  # before anybody listens: not told, there is no snapshot
+            mine.submit("BTCUSD", "Buy", 1, 50_000)  # not published: there is no subscriber, and no snapshot later
             listeners = [await signed_in(venue.inverse_url, mine, *PRIVATE) for _ in range(2)]
             other = await signed_in(venue.inverse_url, yours, *PRIVATE)
             unsubscribed = await signed_in(venue.inverse_url, mine, "order")
@@ -304,7 +304,7 @@ def keys_and_types(value: Any) -> Any:
     return "number" if isinstance(value, int | float) and not isinstance(value, bool) else type(value).__name__
 
 
-# What the documentation's inverse examples of 2022 have more, or write otherwise, than the document's tables.
+# Fields in which the inverse examples of 2022 differ from the tables of the same document.
 NEWER = {"tp_sl_mode", "tp_order_num", "sl_order_num", "tp_free_size_x", "sl_free_size_x"}
 OTHERWISE = {"take_profit", "stop_loss"}
 

@@ -24,7 +24,7 @@ L2 = "orderBookL2_25.BTCUSD"
 
 
 class ListMarket:
-    """A finite market of given frames; `released` counts those that the venue took."""
+    """A finite market of given frames; `released` counts the frames that the venue consumed."""
 
     def __init__(self, frames: list[tuple[str, bytes]], topics: Mapping[str, Category]) -> None:
         self._frames = frames
@@ -46,7 +46,7 @@ def trades(count: int, size: int = 0) -> list[tuple[str, bytes]]:
 
 
 def quiet_venue(**options: Any) -> Venue:
-    """Every kind of topic, and hardly a frame: for requests and answers."""
+    """A market with every kind of topic and few frames, for requests and answers."""
     topics = {
         f"{channel}.{symbol}": category
         for symbol, category in {
@@ -272,7 +272,7 @@ def test_urls_follow_the_symbol_s_dialect() -> None:
     run(main)
 
 
-# the order of things
+# order of frames and answers
 
 
 def test_the_answer_comes_first_then_the_snapshot_then_deltas() -> None:
@@ -291,7 +291,7 @@ def test_the_answer_comes_first_then_the_snapshot_then_deltas() -> None:
                     frame = json.loads(raw)
                     assert frame["topic"] in topics
                     if frame["topic"] in books:
-                        books[frame["topic"]].receive(raw)  # refuses a delta before the snapshot
+                        books[frame["topic"]].receive(raw)  # raises for a delta before the snapshot
                         assert type(frame["cross_seq"]) is as_type
                 client.transport.disconnect()
 
@@ -358,7 +358,7 @@ def test_unsubscribing_ends_the_frames_and_subscribing_again_begins_with_a_snaps
     async def main() -> None:
         async with synthetic(speed=50) as venue:
             client = await PlainClient.connect(venue.inverse_url)
-            assert (await client.ask("unsubscribe", L2))["success"]  # though there was nothing to end
+            assert (await client.ask("unsubscribe", L2))["success"]  # although there was no subscription
             await client.ask("subscribe", L2, "trade.BTCUSD")
             await until(lambda: len(client.frames) > 100)
             assert (await client.ask_behind_data("unsubscribe", L2))["success"]
@@ -394,7 +394,7 @@ def test_a_linear_trade_subscription_begins_with_the_last_trade() -> None:
             )
             inverse = await PlainClient.connect(venue.inverse_url)
             await inverse.ask("subscribe", "trade.BTCUSD")
-            assert (await inverse.ask("ping"))["success"]  # nothing came in between
+            assert (await inverse.ask("ping"))["success"]  # no frame in between
 
     run(main)
 
@@ -434,7 +434,7 @@ def test_a_market_that_fails_is_told_at_close() -> None:
     run(main)
 
 
-# readers, fast and slow
+# fast and slow readers
 
 
 def test_the_pace_follows_the_market_s_clock(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -633,10 +633,10 @@ def test_muted_pongs_and_answers() -> None:
             assert (await client.ask("subscribe", "trade.BTCUSD"))["success"]
             venue.mute_answers, venue.mute_pongs = True, False
             client.send({"op": "subscribe", "args": ["trade.XRPUSD"]})
-            client.transport.send_ping(b"a pong is no answer")
-            assert await client.receive() == b"a pong is no answer"
+            client.transport.send_ping(b"a pong is not an answer")
+            assert await client.receive() == b"a pong is not an answer"
             venue.mute_answers = False
-            venue.send_raw("trade.XRPUSD", b"nobody subscribed to this")
+            venue.send_raw("trade.XRPUSD", b"no subscriber")
             assert (await client.ask("ping"))["ret_msg"] == "pong"
 
     run(main)
@@ -660,7 +660,7 @@ def test_an_unusable_frame_is_passed_on_and_the_book_waits_for_a_snapshot() -> N
     run(main)
 
 
-# life
+# start and close
 
 
 def test_closing_says_good_bye_and_frees_the_port() -> None:

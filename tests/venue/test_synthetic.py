@@ -67,7 +67,7 @@ def test_without_a_start_the_market_begins_now(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_frame_keeps_the_rules_of_the_recorded_books(seed: int) -> None:
-    """The strict oracle refuses unknown and doubled levels, crossed books and falling sequence numbers."""
+    """The strict oracle rejects unknown and duplicate levels, crossed books and decreasing sequence numbers."""
     books: dict[str, ReferenceBook] = {}
     changes: defaultdict[str, int] = defaultdict(int)
     for _, topic, raw in book_and_trade_frames(seed, 2500):
@@ -128,7 +128,7 @@ def test_frames_come_in_order_and_at_the_topics_intervals(seed: int) -> None:
 
 
 def shape(value: Any) -> Any:
-    """Types and key order of a JSON value; of a list, those of its elements without repeats."""
+    """Return types and key order of a JSON value; for a list, those of its elements without duplicates."""
     if isinstance(value, dict):
         return [(key, shape(item)) for key, item in value.items()]
     if isinstance(value, list):
@@ -159,7 +159,7 @@ EXPECTED = {
 
 
 def test_the_frames_have_the_recorded_shape() -> None:
-    """Keys, their order, and which values are text, as in the recordings of each dialect."""
+    """Key order, and which values are text, match the recordings of each dialect."""
     for category, examples in EXPECTED.items():
         expected = {str(shape(json.loads(example))) for example in examples}
         seen = set()
@@ -169,7 +169,7 @@ def test_the_frames_have_the_recorded_shape() -> None:
             frame = json.loads(raw)
             data = frame["data"]
             if frame.get("type") == "delta" and not all(data[a] for a in ("delete", "update", "insert")):
-                continue  # an empty list has no shape to compare
+                continue  # an empty list cannot be compared
             assert b" " not in raw
             seen.add(str(shape(frame)))
         assert seen == expected
@@ -219,7 +219,7 @@ def test_trades_take_the_best_price_and_tell_their_tick_direction() -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_market_moves_like_the_recorded_ones(seed: int) -> None:
-    """The measures named in SyntheticMarket's docstring, with room for the seed."""
+    """The measures in SyntheticMarket's docstring hold, with a tolerance for the seed."""
     seconds = 60
     count: defaultdict[str, int] = defaultdict(int)
     updates: defaultdict[str, int] = defaultdict(int)
@@ -253,7 +253,7 @@ def test_the_market_moves_like_the_recorded_ones(seed: int) -> None:
 
 
 def test_positions_are_liquidated_now_and_then() -> None:
-    """Every 30 s in the mean, told alike in both dialects, with trades at or within the bankruptcy price."""
+    """One liquidation per 30 s on average, equal in both dialects, with trades at or within the bankruptcy price."""
     seconds = 60
     market = SyntheticMarket(start_ns=START_NS)
     kinds = ("liquidation", "allLiquidation", "trade")
@@ -271,7 +271,7 @@ def test_positions_are_liquidated_now_and_then() -> None:
         total += len(v2)
         as_v5 = [(one["time"], one["symbol"], one["side"], float(one["qty"]), float(one["price"])) for one in v2]
         found = [(one["T"], one["s"], one["S"], float(one["v"]), float(one["p"])) for one in v5]
-        assert as_v5[: len(v5)] == found  # the last may wait for its half second
+        assert as_v5[: len(v5)] == found  # the last one may wait for its push interval of 500 ms
         assert len(v2) - len(v5) <= 1
         for one in v2:
             sold = one["side"] == "Buy"

@@ -183,7 +183,7 @@ def recordings(tapes: Path) -> list[tuple[TapeMarket, list[TapeFrame]]]:
 
 
 def playable(market: TapeMarket, recorded: list[TapeFrame]) -> list[MarketFrame]:
-    """What the venue must play: every frame of its topics, but a book's deltas before its first snapshot."""
+    """Return the frames that the venue must play: all of its topics, except deltas before a book's first snapshot."""
     topics = {topic.name: topic for topic in market.topics}
     begun: set[str] = set()
     frames = []
@@ -223,7 +223,7 @@ def v2_levels(frame: Any) -> list[dict[str, Any]]:
 
 
 def v2_book(frames: list[Any]) -> list[Any]:
-    """The levels after the frames, as a snapshot lists them."""
+    """Return the levels after the frames, in the order of a snapshot."""
     book: dict[str, dict[str, Any]] = {}
     for frame in frames:
         if frame["type"] == "snapshot":
@@ -303,7 +303,7 @@ def test_a_snapshot_made_of_a_recorded_one_is_the_same(
                 begun.add(topic)
                 books[topic].apply(raw)
                 made, recorded = (json.loads(frame, object_pairs_hook=list) for frame in (books[topic].snapshot(), raw))
-                assert made == recorded  # key order included
+                assert made == recorded  # including key order
         assert begun == set(books)
 
 

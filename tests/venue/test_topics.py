@@ -1,4 +1,4 @@
-"""The public topics beside books and trades: each tells what the trades, and the book, say."""
+"""Public topics other than books and trades agree with the trades and the book."""
 
 import json
 from collections import defaultdict
@@ -21,7 +21,7 @@ SECOND_NS = 10**9
 
 
 def told(seconds: float, start_ns: int = START_NS, seed: int = 1) -> Iterator[tuple[int, str, Any]]:
-    """The frames of the first seconds, decoded."""
+    """Return the decoded frames of the first seconds."""
     for at_ns, topic, raw in v2_frames(SyntheticMarket(seed, start_ns=start_ns)):
         if at_ns > start_ns + seconds * SECOND_NS:
             return
@@ -173,7 +173,7 @@ def keys_and_types(value: Any) -> Any:
 
 
 def recorded(tapes: Path, topic: str) -> Any:
-    """The first recorded frame of a topic, or the documentation's example."""
+    """Return the first recorded frame of a topic, or the documentation's example."""
     for path in sorted(tapes.glob("*.jsonl"), reverse=True):
         for line in path.read_bytes().splitlines():
             frame = json.loads(line)

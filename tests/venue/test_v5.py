@@ -19,12 +19,12 @@ CATEGORIES = ["linear", "inverse", "spot"]
 
 
 def still(seed: int = 1, **market: Any) -> Venue:
-    """A venue whose market moves only when told to."""
+    """A venue whose market advances only on request."""
     return Venue(SyntheticMarket(seed, start_ns=START_NS, **market), speed=None)
 
 
 class Silence:
-    """A market of many linear topics, of which nothing is told."""
+    """A market with many linear topics and no frames."""
 
     def __init__(self, names: list[str]) -> None:
         self.topics = [PublicTopic(Dialect.V5, Category.LINEAR, name) for name in names]
@@ -34,7 +34,7 @@ class Silence:
 
 
 async def ask(client: PlainClient, op: str, *args: str, req_id: str | None = None) -> Any:
-    """Sends a request and returns its answer; frames that come before are passed over."""
+    """Send a request and return its answer, skipping other frames."""
     message: dict[str, Any] = {"op": op, "args": list(args)}
     client.send(message if req_id is None else {**message, "req_id": req_id})
     while "topic" in (answer := await client.receive_json()):
@@ -198,7 +198,7 @@ def test_a_path_that_is_not_served_is_not_found(path: str) -> None:
     run(main)
 
 
-# the order of things
+# order of frames and answers
 
 
 @pytest.mark.parametrize("category", CATEGORIES)

@@ -1,4 +1,4 @@
-"""Signing in on the v5 private path, and what its topics say."""
+"""Sign-in on the v5 private path, and its topics."""
 
 import hashlib
 import hmac
@@ -111,7 +111,7 @@ def test_what_is_not_served_is_refused(args: list[str], reason: str) -> None:
     run(main)
 
 
-# what is told
+# private topics
 
 
 def test_only_the_account_s_own_sockets_are_told_and_only_of_their_category() -> None:
@@ -180,7 +180,7 @@ def test_a_conditional_order_lives_on_the_order_topic() -> None:
 
 
 def told_of_a_demo(steps_s: float) -> dict[str, list[Any]]:
-    """The v5 frames of a trader, by topic, and of the market's end the account."""
+    """Run a demo trader; return its v5 frames by topic, and the account at the end."""
     exchange = SyntheticMarket(1, start_ns=START_NS).open()
     told: dict[str, list[Any]] = {}
 
@@ -231,7 +231,7 @@ def test_the_frames_of_a_category_are_those_of_the_whole(demo: dict[str, list[An
 
 
 def test_the_frames_tell_the_whole_truth(demo: dict[str, list[Any]]) -> None:
-    """Whoever listens from the beginning knows all open orders, positions and balances."""
+    """A client that listens from the start knows all open orders, positions and balances."""
     (account,) = demo["account"]
     orders = {item["orderId"]: item for frame in demo["order"] for item in frame["data"]}
     is_open = {"New", "PartiallyFilled", "Untriggered"}

@@ -1,4 +1,4 @@
-"""A strategy on v5 streams: what the client knows of its account is what the venue's ledger says, to the last digit."""
+"""A strategy on v5 streams: the client's view of its account equals the venue's ledger, to the last digit."""
 
 import asyncio
 from collections import defaultdict
@@ -26,7 +26,7 @@ async def drain(stream: EventStream[Any], into: list[Any]) -> None:
 
 @pytest.mark.parametrize(("category", "symbols"), [("inverse", ("BTCUSD", "ETHUSD")), ("linear", ("BTCUSDT",))])
 def test_a_market_makers_account_equals_the_venues_ledger(category: str, symbols: tuple[str, ...]) -> None:
-    """10,000 frames of the venue with a market maker on the account: orders, positions, money and fills all agree."""
+    """After 10,000 frames with a market maker on the account, orders, positions, balances and fills agree."""
 
     async def main() -> None:
         async with Venue(SyntheticMarket(seed=5), speed=None) as venue:

@@ -1,4 +1,4 @@
-"""What the v5 public topics say: the shapes of recorded frames, the rules of recorded books, and what the trades say."""
+"""The v5 public topics: formats as recorded, the rules of books, and agreement with the trades."""
 
 import itertools
 import json
@@ -24,7 +24,7 @@ def topic(category: Category, kind: str) -> PublicTopic:
 
 
 def told(seconds: float, *topics: PublicTopic, seed: int = 1) -> Iterator[tuple[int, PublicTopic, bytes]]:
-    """The frames of the first seconds."""
+    """Return the frames of the first seconds."""
     for frame in SyntheticMarket(seed, start_ns=START_NS).frames(topics):
         if frame.at_ns > START_NS + seconds * 10**9:
             return
@@ -35,7 +35,7 @@ def told(seconds: float, *topics: PublicTopic, seed: int = 1) -> Iterator[tuple[
 
 
 def keys(value: Any) -> Any:
-    """Keys in their order, and types; of a list, its first element."""
+    """Return keys in order, and types; for a list, of its first element."""
     if isinstance(value, dict):
         return [(key, keys(item)) for key, item in value.items()]
     if isinstance(value, list):
@@ -87,7 +87,7 @@ def test_numbers_are_written_as_on_the_path(category: Category) -> None:
 
 @pytest.mark.parametrize("seed", [0, 1, 20210417])
 def test_every_frame_keeps_the_rules_of_the_recorded_books(seed: int) -> None:
-    """u rises by one, seq and ts never fall, the oracle takes every level, and a side has exactly depth levels."""
+    """u increases by one, seq and ts never decrease, the oracle accepts every level, and a side has exactly depth levels."""
     topics = [topic(category, f"orderbook.{depth}") for category in SYMBOLS for depth in DEPTHS[1:]]
     books: dict[PublicTopic, V5ReferenceBook] = {}
     frames: dict[PublicTopic, int] = defaultdict(int)
