@@ -104,7 +104,7 @@ class Replay:
                     self.feed.damaged(message, error.message)
 
     def on_unrouted(self, topic: str, message: bytes) -> Channel | None:
-        """Return the channel for a topic without one. Either v2 dialect decodes both, except for candle topics.
+        """Return a channel for a topic that has none. Either v2 dialect decodes the other's topics, except candles.
 
         v2 and v5 share some topic names, mainly private ones. For those the frame's envelope determines the dialect,
         so this function adds no channel to the feed and the feed calls it for every frame.
@@ -138,10 +138,10 @@ class Replay:
         return any(fnmatchcase(topic, pattern) for pattern in self._patterns)
 
     def on_connected(self, transport: picows.WSTransport) -> None:
-        """Never: there is no socket."""
+        """Never called, because there is no socket."""
 
     def on_disconnected(self, transport: picows.WSTransport) -> None:
-        """Never: there is no socket."""
+        """Never called, because there is no socket."""
 
     # tapes
 

@@ -27,7 +27,7 @@ API key and secret appear on stderr; they are valid on this venue only.
 With --faults, the venue injects faults. SPEC is a comma-separated list of
 KIND=RATE, where RATE is the probability, 0 to 1, at each opportunity. Equal
 seeds inject equal faults. On exit, the venue prints the number of injected
-faults to stderr. The kinds are:
+faults to stderr. A frame is any text message, including answers. The kinds are:
 @KINDS@
 
 examples:
