@@ -19,6 +19,12 @@ _COMMANDS = (watch.COMMAND, topics.COMMAND, record.COMMAND, replay.COMMAND, venu
 _TERSE = {"depthwire": logging.WARNING, "asyncio": logging.CRITICAL}
 _VERBOSE = {"depthwire": logging.DEBUG, "asyncio": logging.INFO}
 
+_EXAMPLES = """\
+examples:
+  depthwire demo               try it without a network connection
+  depthwire watch --help       show the options of a command
+
+"""
 _EXIT_CODES = f"""\
 exit codes:
   {OK:<4} success, or the reader of stdout closed the pipe
@@ -62,8 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="depthwire",
         description="Watch, record and replay Bybit market data and account events, or run an exchange locally.",
-        epilog='To try it without a network connection, run "depthwire demo".\n'
-        'For the options of a command, run "depthwire COMMAND --help".\n\n' + _EXIT_CODES,
+        epilog=_EXAMPLES + _EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"depthwire {__version__}")
