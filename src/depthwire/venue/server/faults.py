@@ -164,9 +164,7 @@ def _rates(spec: str) -> dict[Fault, float]:
         except ValueError:
             rate = -1.0
         if not (equals and 0 <= rate <= 1):
-            raise ValueError(
-                f"invalid rate {part.strip()!r}: expected {kind}=RATE with a rate from 0 to 1, such as {kind}=0.01"
-            )
+            raise ValueError(f"invalid rate {part.strip()!r}: expected {kind}=RATE, 0 to 1, such as {kind}=0.01")
         if kind in rates:
             raise ValueError(f"{kind} appears twice in {spec!r}: name each kind once")
         rates[kind] = rate
