@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import depthwire
-from depthwire.feed.channel import LiveBook
+from depthwire.feed.live_book import LiveBook
 from depthwire.venue import Account, Category, Dialect, PublicTopic, SyntheticMarket, V5WireBook, Venue
 from tests.support.plain_client import PlainClient, run, until
 

@@ -64,7 +64,7 @@ def snapshots_before(topic: str, raws: list[bytes]) -> list[bytes]:
         is_list = isinstance(msgspec.json.decode(raws[0])["data"], list)
         dialect, category = Dialect.V2, Category.INVERSE if is_list else Category.LINEAR
     state = new_state(PublicTopic(dialect, category, topic))
-    assert state is not None, f"{topic} is no book topic"
+    assert state is not None, f"{topic} is not a book topic"
     found = []
     for raw in raws:
         found.append(state.snapshot() if state.is_live else b"")

@@ -169,7 +169,7 @@ class Damaged(NamedTuple):
 
 
 class WatchedInjector(FaultInjector):
-    """Says whose frames suffer what."""
+    """A connection that reports which frames a fault hits."""
 
     def __init__(self, transport: WSTransport, venue: "WatchedVenue", connection: Connection) -> None:
         super().__init__(transport, venue.faults)

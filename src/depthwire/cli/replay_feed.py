@@ -22,10 +22,10 @@ from depthwire.cli.replay_report import book_report, frame_rate
 from depthwire.errors import UNDECODABLE, DepthwireError, FrameError, MalformedFrame, UnexpectedTopic
 from depthwire.feed.book_channel import BookChannel
 from depthwire.feed.channel import Channel, IgnoredChannel
-from depthwire.feed.event_channel import EventChannel
-from depthwire.feed.state_channel import StateChannel
 from depthwire.feed.damage import is_answer
+from depthwire.feed.event_channel import EventChannel
 from depthwire.feed.listener import Feed
+from depthwire.feed.state_channel import StateChannel
 from depthwire.tape import TapeReader
 
 _LONG_TAPE_BYTES = 32 << 20  # shorter tapes end before a progress bar could be read
