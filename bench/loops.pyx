@@ -58,7 +58,7 @@ cdef class DecodedFrames:
 cdef class IdleChannel(Channel):
     """A channel that ignores its frames, so that only the feed's routing is measured."""
 
-    cdef int on_frame(self, const char* data, Py_ssize_t size, const char* behind_topic, int64_t ts_recv_ns) except -1:
+    cdef int on_frame(self, const char* data, Py_ssize_t size, const char* after_topic, int64_t ts_recv_ns) except -1:
         self.frames += 1
         return 0
 

@@ -36,7 +36,7 @@ from depthwire.feed.live_book import LiveBook
 from depthwire.feed.state_channel import StateChannel
 from depthwire.feed.streams import EventStream, TopicEvent, TopicEvents
 from depthwire.feed.taps import Tap, Taps
-from depthwire.feed.topic_reader import connect_inlet
+from depthwire.feed.topic_reader import read_channel
 from depthwire.runtime.busy_poll import busy_polling
 from depthwire.session.health import Health
 from depthwire.session.options import ConnectOptions
@@ -221,7 +221,7 @@ class Client:
         if on_event is not None:
             stream.on_event(on_event)
         try:
-            await self._served.subscribe(wanted, partial(connect_inlet, stream, self._reports.report), raw=raw)
+            await self._served.subscribe(wanted, partial(read_channel, stream, self._reports.report), raw=raw)
         except BaseException:
             stream.close()
             raise

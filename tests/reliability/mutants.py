@@ -77,8 +77,8 @@ MUTANTS: Final = (
     Mutant(
         "LIVE without a connection",
         "feed/book_channel.pyx",
-        "        self._insistence.forget()\n        self.book.go_stale(reason)",
-        "        self._insistence.forget()",
+        "        self._rollback.reset()\n        self.book.go_stale(reason)",
+        "        self._rollback.reset()",
     ),
     Mutant(
         "a late snapshot applied",

@@ -17,7 +17,7 @@ from depthwire.errors import (
     SymbolMismatch,
 )
 from depthwire.feed.callbacks import Callbacks, log_error, report_raised
-from depthwire.feed.insistence import Insistence
+from depthwire.feed.rollback import RollbackCheck
 from depthwire.feed.streams import changes
 
 ChangeListener = Callable[["Instrument", frozenset[str]], object]
@@ -64,7 +64,7 @@ class Instrument(LiveFields):
         self.stale_reason: str | None = None
         self.frame_seq = self.ts_exchange_us = self.ts_recv_ns = 0
         self.version = self.dropped = self.outdated = self.odd_fields = 0
-        self.insistence = Insistence()
+        self.rollback = RollbackCheck()
         self._starts_over = False
         self.finished = False
         self.failure: DepthwireError | None = None
@@ -90,12 +90,12 @@ class Instrument(LiveFields):
         if not head.is_snapshot and self.state is BookState.STALE:
             self.dropped += 1
             if self._is_newer(head):
-                self.insistence.contradicted()
+                self.rollback.contradicted()
             return
         try:
             if not head.is_snapshot:
                 self._check_follows(head)
-            elif self._is_late(head) and not self._is_insisted_on(head):
+            elif self._is_late(head) and not self._is_rollback(head):
                 self.outdated += 1
                 return
             info = self._merged(message)
@@ -126,7 +126,7 @@ class Instrument(LiveFields):
         self.frame_seq, self.ts_exchange_us, self.ts_recv_ns = seq, ts_exchange_us, ts_recv_ns
         self.version += 1
         if self.state is not BookState.LIVE:
-            self.insistence.forget()
+            self.rollback.reset()
             self._enter(BookState.LIVE, None)
         for listener in self._listeners.now:
             self._tell(listener, self, self.updated)
@@ -161,17 +161,17 @@ class Instrument(LiveFields):
         is_live = self.state is BookState.LIVE and not self._starts_over
         return is_live and head.seq > 0 and head[1:] == self._numbers
 
-    def _is_insisted_on(self, head: Head) -> bool:
+    def _is_rollback(self, head: Head) -> bool:
         """Whether a late snapshot is applied all the same; raises OutOfSequence where it must be asked for again."""
-        is_insisted_on = self.insistence.older() if self.state is BookState.STALE else None
-        if is_insisted_on is False:
+        is_rollback = self.rollback.is_confirmed() if self.state is BookState.STALE else None
+        if is_rollback is False:
             (seq, ts_us), (known, known_us) = head[1:], self._numbers
             raise OutOfSequence(
                 f"a snapshot of sequence {seq} at {ts_us} µs is older than the state of sequence {known} "
                 f"at {known_us} µs; it is fetched again",
                 self.topic,
             )
-        return bool(is_insisted_on)
+        return bool(is_rollback)
 
     def _check_follows(self, head: Head) -> None:
         if self.state is not BookState.LIVE:

@@ -26,9 +26,9 @@ cdef class BookChannel(Channel):
     cdef BookDecoder _decoder
     cdef Scanner _scanner       # None: every frame is decoded
     cdef FrameNumbers _applied[REMEMBERED]      # those of the last frames, by the book's version
-    cdef uint64_t _counted_at   # the book's version since which late deltas are counted
+    cdef uint64_t _counted_at   # the book's version when the first of the late deltas in a row arrived
     cdef int _late
-    cdef object _insistence
+    cdef object _rollback
     cdef bint _starts_over
 
     cdef bint _was_applied(self, BookFrame frame) noexcept

@@ -6,22 +6,22 @@ from depthwire.book.snapshot_age cimport LATE, SAME_NUMBER, Age, age_of, is_rest
 from depthwire.book.update cimport BookFrame
 
 from depthwire.errors import OutOfSequence, SnapshotMismatch
-from depthwire.feed.insistence import Insistence
+from depthwire.feed.rollback import RollbackCheck
 
 
 cdef class BookChannel(Channel):
     """BookChannel(book, decoder, scanner=None)
 
-    Keeps ``book``, also called ``state``, current. Each frame takes the scanner's lane, or, where that knows no such
-    shape, the decoder's: ``scanned``, ``decoded`` and ``rejected`` (by either lane, or by the book) count them.
-    ``dropped`` counts deltas that came while the book waited for its snapshot. ``outdated`` counts late frames, which it
-    leaves out: snapshots as ``snapshot_age.pxd`` defines them, copies of one of its last deltas, on v5 all deltas that are
-    not beyond its own ``u`` and ``seq``.
+    Keeps ``book``, also called ``state``, current. The scanner reads frames of a known shape, the decoder all others:
+    ``scanned``, ``decoded`` and ``rejected`` (by either of them, or by the book) count them. ``dropped`` counts deltas that
+    arrived while the book waited for a snapshot. ``outdated`` counts late frames, which are ignored: snapshots that
+    ``snapshot_age.pxd`` calls late, copies of one of the last deltas and, on v5, every delta whose ``u`` and ``seq`` are
+    not above the book's.
 
-    A venue may start over with older numbers, after a restart on an older clock. More late deltas in a row than a LIVE
-    book remembers make it STALE. A late snapshot that answers a request for a STALE book is refused, so that the book is
-    fetched again; the answer to the third request in a row is applied, where nothing newer came in between. A late
-    snapshot that no request asked for is left out, always.
+    A venue may roll back to older numbers, for example when it restarts. More late deltas in a row than the channel
+    remembers make a LIVE book STALE. A late snapshot that answers the request for a STALE book is refused and requested
+    again; the third such answer in a row confirms the rollback and is applied, unless a newer frame arrived in between. A
+    late snapshot that no request asked for is always ignored.
     """
 
     def __init__(self, LiveBook book not None, BookDecoder decoder not None, Scanner scanner=None):
@@ -29,14 +29,14 @@ cdef class BookChannel(Channel):
         self.book = book
         self._decoder = decoder
         self._scanner = scanner
-        self._insistence = Insistence()
+        self._rollback = RollbackCheck()
 
-    cdef int on_frame(self, const char* data, Py_ssize_t size, const char* behind_topic, int64_t ts_recv_ns) except -1:
+    cdef int on_frame(self, const char* data, Py_ssize_t size, const char* after_topic, int64_t ts_recv_ns) except -1:
         cdef BookFrame frame = self._decoder.frame
         prefetch_best(self.book.bid_ladder)
         prefetch_best(self.book.ask_ladder)
         self.frames += 1
-        if behind_topic != NULL and self._scanner is not None and self._scanner.scan(behind_topic, data + size, self.book, frame):
+        if after_topic != NULL and self._scanner is not None and self._scanner.scan(after_topic, data + size, self.book, frame):
             self.scanned += 1
         else:
             self._decoder.decode(data, size, self.book)
@@ -58,7 +58,7 @@ cdef class BookChannel(Channel):
         return self.book.applied()
 
     cdef int _take_snapshot(self, BookFrame frame, int64_t ts_recv_ns) except -1:
-        """Apply a snapshot, or do what its numbers say instead."""
+        """Apply, ignore or refuse a snapshot, according to its numbers."""
         cdef Age age
         if self.book.status == EMPTY or self._starts_over:
             self._starts_over = False
@@ -77,32 +77,32 @@ cdef class BookChannel(Channel):
                 return self.book.sent_again(frame, ts_recv_ns)
             if not is_restart(frame, self.book):
                 raise SnapshotMismatch(
-                    f"a snapshot of {self._numbers(frame)} has other levels than the book has at that number; one of the two "
+                    f"a snapshot of {self._numbers(frame)} differs from the book at the same number: one of the two "
                     "is damaged",
                     self.topic,
                 )
         return self._apply(frame, ts_recv_ns)
 
     cdef int _hold_back(self, BookFrame frame, int64_t ts_recv_ns) except -1:
-        """A late snapshot came while the book waits for one: have it fetched again, unless the venue insists."""
-        is_insisted_on = self._insistence.older()
-        if is_insisted_on is None:
+        """Refuse a late snapshot while the book waits for one, so that it is requested again; apply a confirmed rollback."""
+        is_rollback = self._rollback.is_confirmed()
+        if is_rollback is None:
             self.outdated += 1
             return 0
-        if is_insisted_on:
+        if is_rollback:
             return self._begin(frame, ts_recv_ns)
         raise OutOfSequence(
-            f"a snapshot of {self._numbers(frame)} is older than the book, which was at {self._numbers(None)}; it is fetched again",
+            f"a snapshot of {self._numbers(frame)} is older than the book at {self._numbers(None)}; requesting another",
             self.topic,
         )
 
     cdef int _begin(self, BookFrame frame, int64_t ts_recv_ns) except -1:
-        """Apply a snapshot that the book waited for."""
-        self._insistence.forget()
+        """Apply a snapshot that the book was waiting for."""
+        self._rollback.reset()
         return self._apply(frame, ts_recv_ns)
 
     cdef int _leave_out_delta(self, BookFrame frame) except -1:
-        """A late delta came while the book is LIVE: count it. Too many in a row are no copies."""
+        """Count a late delta while the book is LIVE; raise OutOfSequence if there are too many in a row to be copies."""
         if self._counted_at != self.book.version:
             self._counted_at = self.book.version
             self._late = 0
@@ -120,11 +120,11 @@ cdef class BookChannel(Channel):
         """A delta came while the book waits for its snapshot. A newer one shows that the venue did not start over."""
         self.dropped += 1
         if frame.cross_seq > self.book.cross_seq or frame.ts_exchange_us > self.book.ts_exchange_us:
-            self._insistence.contradicted()
+            self._rollback.contradicted()
         return 0
 
     cdef str _numbers(self, BookFrame frame):
-        """The numbers of a frame, of the book where it is None, as an error shows them."""
+        """Return the numbers of a frame as text for an error; None means the book's."""
         cdef bint is_frame = frame is not None
         cdef int64_t cross_seq = frame.cross_seq if is_frame else self.book.cross_seq
         cdef int64_t ts_us = frame.ts_exchange_us if is_frame else self.book.ts_exchange_us
@@ -133,7 +133,7 @@ cdef class BookChannel(Channel):
         return f"u {frame.update_id if is_frame else self.book.update_id}, seq {cross_seq} at {ts_us} µs"
 
     cdef bint _was_applied(self, BookFrame frame) noexcept:
-        """Whether a late delta's changes are in the book; on v2, whose frames are not counted, where it is remembered."""
+        """Whether a late delta was applied before. v2 does not number its frames: there it must be one of the last few."""
         cdef int i
         if self.book.is_numbered:
             return True
@@ -163,10 +163,10 @@ cdef class BookChannel(Channel):
         return self.book.status != LIVE
 
     def asked(self):
-        self._insistence.asked()
+        self._rollback.requested()
 
     def connection_lost(self, reason, since_ns):
-        self._insistence.forget()
+        self._rollback.reset()
         self.book.go_stale(reason)
 
     def finish(self, reason):

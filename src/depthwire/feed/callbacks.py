@@ -1,4 +1,4 @@
-"""Callables that subscribers give: how they are checked and kept."""
+"""Subscribers' callbacks: checked, kept in order, and their exceptions reported."""
 
 import inspect
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def log_error(error: DepthwireError) -> None:
 
 
 def checked_callback(callback: Callback) -> Callback:
-    """Return a callback; raises TypeError where it is not callable, or async: nothing would await what it returns."""
+    """Return ``callback``; raise TypeError if it is not callable, or async: nothing would await its result."""
     called = innermost(callback)
     if not callable(called):
         raise TypeError(f"a callback must be callable, not {callback!r}")
@@ -43,9 +43,9 @@ def checked_callback(callback: Callback) -> Callback:
 
 
 def innermost(function: Any) -> Any:
-    """What is called in the end, inside wrappers that return just what it returns.
+    """Return the function inside wrappers that only pass on its result.
 
-    Others, such as what ``functools.wraps`` made, may well be plain functions around an async one.
+    Other wrappers, such as those of ``functools.wraps``, may be plain functions around an async one.
     """
     while attribute := next((inside for wrapper, inside in WRAPPERS.items() if isinstance(function, wrapper)), None):
         function = getattr(function, attribute)
@@ -70,13 +70,13 @@ def report_raised(error: BaseException, what: str, report: Report) -> None:
 
 
 class Callbacks(Generic[Callback]):
-    """Callables in the order in which they were added; ``now`` may be iterated over while it changes."""
+    """Callbacks in the order in which they were added; iterating over ``now`` is safe while it changes."""
 
     def __init__(self) -> None:
         self.now: tuple[Callback, ...] = ()
 
     def add(self, callback: Callback) -> Callable[[], None]:
-        """One more, at the end; returns a function that removes it. One that was added twice is called twice.
+        """Add a callback at the end; return a function that removes it. A callback added twice is called twice.
 
         Raises as :func:`checked_callback` does.
         """

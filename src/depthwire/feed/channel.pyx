@@ -1,4 +1,4 @@
-"""The receiver of one topic's frames; the kinds of channels have files of their own."""
+"""The base of all channels: the receiver of one topic's frames."""
 
 cimport cython
 
@@ -6,56 +6,59 @@ from depthwire.feed.callbacks import log_error
 
 
 cdef class Channel:
-    """The receiver of one topic's frames. ``frames`` counts those that arrived."""
+    """The receiver of one topic's frames. ``frames`` counts the frames received."""
 
     def __init__(self, str topic not None):
         self.topic = topic
         self.report = log_error
 
-    cdef int on_frame(self, const char* data, Py_ssize_t size, const char* behind_topic, int64_t ts_recv_ns) except -1:
-        """Decode and apply one frame, which is borrowed for this call; raises FrameError.
+    cdef int on_frame(self, const char* data, Py_ssize_t size, const char* after_topic, int64_t ts_recv_ns) except -1:
+        """Decode and apply one frame, borrowed for this call; raises FrameError.
 
-        ``behind_topic`` is where it goes on behind the topic's closing quote, or NULL where it does not begin with the topic.
+        ``after_topic`` points past the topic's closing quote; it is NULL if the frame does not begin with the topic.
         """
         raise NotImplementedError
 
     def attach(self, report, double slow_callback_s=0.0):
-        """Say whom to report subscribers' errors to, and frames whose callbacks take longer than so long; 0: none."""
+        """Set who receives subscribers' errors, and how long a frame's callbacks may take (seconds; 0: no limit)."""
         self.report = report
         self.slow_callback_ns = <int64_t>(slow_callback_s * 1e9)
 
     def refuse(self, error):
-        """A frame of this topic could not be used."""
+        """Handle a frame of this topic that cannot be used."""
         raise NotImplementedError
 
     def damaged(self, reason, since_ns, until_ns):
-        """A frame that may have been of this topic arrived damaged at ``until_ns``; ``since_ns``: the connection's begin."""
+        """Handle a damaged frame that may belong to this topic.
+
+        It arrived at ``until_ns``, on a connection that exists since ``since_ns`` (ns since the epoch).
+        """
         raise NotImplementedError
 
     @property
     def needs_snapshot(self):
-        """Whether its state is not LIVE, so that only a new snapshot helps."""
+        """Whether the state is not LIVE, so that it needs a snapshot."""
         return False
 
     def asked(self):
-        """The venue is asked for the topic: its frames may come from now on, before the answer."""
+        """Note that the topic was requested: frames may arrive before the answer."""
 
     def start_over(self):
-        """What comes next is from elsewhere: apply its first snapshot, whatever the numbers are."""
+        """Expect frames from another source: apply the first snapshot, whatever its numbers."""
 
     def connection_lost(self, reason, since_ns):
-        """No frames until the connection is back, and those since ``since_ns`` are lost."""
+        """Note that the connection is lost; frames since ``since_ns`` (ns since the epoch) may be missing."""
         raise NotImplementedError
 
     def connection_back(self, until_ns):
-        """The topic is served again since ``until_ns``."""
+        """Note that the venue serves the topic again, since ``until_ns`` (ns since the epoch)."""
 
     def finish(self, reason):
-        """No frames any more."""
+        """End the channel and its readers."""
         raise NotImplementedError
 
     def fail(self, error):
-        """No frames any more, and readers meet the error that says why."""
+        """End the channel with an error, which its readers receive."""
         self.failure = error
         self._fail(error)
 
@@ -65,21 +68,21 @@ cdef class Channel:
 
 @cython.final
 cdef class IgnoredChannel(Channel):
-    """Takes a topic's frames and decodes none: ``frames`` counts them."""
+    """Counts a topic's frames without decoding them."""
 
-    cdef int on_frame(self, const char* data, Py_ssize_t size, const char* behind_topic, int64_t ts_recv_ns) except -1:
+    cdef int on_frame(self, const char* data, Py_ssize_t size, const char* after_topic, int64_t ts_recv_ns) except -1:
         self.frames += 1
         return 0
 
     def refuse(self, error):
-        """Nothing is kept that a lost frame could make wrong."""
+        """Do nothing: there is no state."""
 
     def damaged(self, reason, since_ns, until_ns):
-        """As :meth:`refuse`."""
+        """Do nothing: there is no state."""
 
 
 def with_raw(channels):
-    """Each channel, and after it that of its raw frames, where there is one."""
+    """Yield each channel, followed by the channel of its raw frames if it has one."""
     for channel in channels:
         yield channel
         if channel.raw is not None:

@@ -1,8 +1,8 @@
-"""Damaged frames: which topics one may have been of, by the part of it that is readable, and when there are too many.
+"""Damaged frames: which topics one may belong to, judged by its readable part, and when there are too many.
 
-A frame that arrived and cannot be attributed is a known loss. It concerns each topic that its readable part does not
-exclude. In a message that is not one JSON object, a topic counts as read only where it is one that is served and what
-follows it is as in a good frame. All of this runs off the path of good frames.
+A frame that arrived and cannot be attributed is a known loss. It affects every topic that its readable part does not
+exclude. In a message that is not one JSON object, a topic counts as readable only if it is subscribed and followed by
+what follows it in a good frame. Good frames never come here.
 """
 
 import re
@@ -17,24 +17,24 @@ import msgspec
 from depthwire.errors import UNDECODABLE
 
 MOST_DAMAGED: Final = 3
-"""So many damaged frames of one connection within DAMAGE_WINDOW_S replace it."""
+"""The number of damaged frames within DAMAGE_WINDOW_S after which a connection is replaced."""
 DAMAGE_WINDOW_S: Final = 60.0
 DAMAGE_CALM_S: Final = 300.0
-"""How long no frame may arrive damaged until the wait before a reconnect starts from its shortest again."""
+"""After this time without a damaged frame, the reconnect backoff starts over."""
 
 TOPIC_KEY: Final = b"topic"
 DATA_KEYS: Final = (TOPIC_KEY, b"id", b"type", b"ts", b"data", b"cts", b"cs", b"creationTime", b"cross_seq")
 ANSWER_KEYS: Final = (b"success", b"op", b"req_id", b"ret_msg", b"conn_id", b"request", b"args", b"reqId", b"retCode")
 MOST_READ: Final = 4096
-"""A topic begins within so many bytes, or counts as unreadable."""
+"""A topic that begins after this many bytes counts as unreadable."""
 MOST_SCANNED: Final = 65_536
-"""Bytes of a message that are read one by one: a longer one would hold its connection up."""
+"""The longest message to be parsed byte by byte; a longer one would block the event loop."""
 MOST_WRONG: Final = 2
-"""A text that a damaged part of so many bytes tells from a topic may be that topic."""
+"""A text may be a damaged topic if they differ in one part of at most this many bytes."""
 MOST_GLUED: Final = 16
-"""A message that holds more topics than this excludes none."""
+"""A message with more topics than this excludes none."""
 BINARY_MARK: Final = b"binary: "
-"""Before a binary message on a tape, where every line is text."""
+"""Precedes a binary message on a tape, where every line is text."""
 PATTERN: Final = ".*"
 FOLLOWING: Final[tuple[bytes, ...]] = (b"", b",", b"}", b" ", b"\n", b"\r", b"\t")
 """What may follow a topic in a frame."""
@@ -48,21 +48,21 @@ _INTERVAL: Final = re.compile(rb'"(?:interval|period)"\s*:\s*"(\w{1,8})"', re.AS
 
 
 class Suspects(NamedTuple):
-    """The topics that a damaged frame may have been of. ``name`` is its topic where that can be read, else ""."""
+    """The topics that a damaged frame may belong to. ``name`` is its topic if that is readable, else ""."""
 
     topics: tuple[str, ...]
     name: str = ""
 
 
 def suspects(message: bytes, topics: Iterable[str]) -> Suspects:
-    """Which of ``topics``, patterns among them, a damaged message may have been of. O(topics + length)."""
+    """Return which of ``topics``, which may include patterns, a damaged message may belong to. O(topics + length)."""
     message, topics = message.removeprefix(BINARY_MARK), tuple(topics)
     if is_answer(message):
         return Suspects(())
     head = message[:MOST_READ]
     begin = _topic_at(head)
     begins = {begin, *(found.end() for found in _TOPIC.finditer(message))}
-    rest = _behind_object(message) if len(message) <= MOST_SCANNED else b""
+    rest = _after_object(message) if len(message) <= MOST_SCANNED else b""
     if begin == NOWHERE or len(begins) > MOST_GLUED or (rest and _topic_at(rest[:MOST_READ]) == NOWHERE):
         return Suspects(topics)
     found = [_read(message[at : at + MOST_READ], topics) for at in sorted(begins)]
@@ -73,18 +73,18 @@ def suspects(message: bytes, topics: Iterable[str]) -> Suspects:
 
 
 def is_answer(message: bytes) -> bool:
-    """Whether a message can only be an answer to a request, by how it begins; none holds a topic. O(length)."""
+    """Whether a message can only be an answer to a request: it begins like one and has no topic. O(length)."""
     return _TOPIC.search(message) is None and _topic_at(message[:MOST_READ]) == IN_ANSWER
 
 
 def symbols_in(message: bytes) -> tuple[str, ...]:
-    """The symbols that a frame names, each once; an option's base coin is one as well. O(length)."""
+    """Return the symbols that a frame names, each once, with the base coins of options. O(length)."""
     names = {name.decode() for name in _SYMBOL.findall(message)}
     return tuple(sorted(names | {name.partition("-")[0] for name in names}))
 
 
 def siblings(topic: str, message: bytes) -> tuple[str, ...]:
-    """The topics of the same kind that a frame's symbols and intervals name. O(length)."""
+    """Return the topics of the same kind that a frame's symbols and intervals name. O(length)."""
     kind, _, own = topic.rpartition(".")
     word, _, interval = kind.partition(".")
     kinds = {kind, *(f"{word}.{name.decode()}" for name in _INTERVAL.findall(message) if interval)}
@@ -93,9 +93,9 @@ def siblings(topic: str, message: bytes) -> tuple[str, ...]:
 
 
 def akin(topic: str, symbols: tuple[str, ...], topics: Iterable[str]) -> tuple[str, ...]:
-    """Which of ``topics`` a frame may be of that is under an unknown topic and names these symbols. O(topics).
+    """Return which of ``topics`` a frame with an unknown topic and these symbols may belong to. O(topics).
 
-    Those that are nearly written like it; where none of them is a named symbol's, those of the named symbols as well.
+    These are the topics spelled nearly alike and, if none of them has one of the symbols, the topics of the symbols.
     """
     last = topic.rpartition(".")[2]
     others = {other: other.removesuffix("*") + last if other.endswith(PATTERN) else other for other in topics}
@@ -107,13 +107,13 @@ def akin(topic: str, symbols: tuple[str, ...], topics: Iterable[str]) -> tuple[s
 
 
 def _is_near(topic: str, other: str) -> bool:
-    """Whether damage to a few bytes, or the loss of a part, can make this topic of the other."""
+    """Whether damage to a few bytes, or the loss of a part, can turn the other topic into this one."""
     wrong = _damaged_bytes(topic.encode(), other.encode())
     return wrong <= MOST_WRONG or wrong == len(other.encode()) - len(topic.encode())
 
 
 def _may_hold(topic: str, last: str, symbols: tuple[str, ...], other: str) -> bool:
-    """Whether the other topic may be the one of a frame that names these symbols."""
+    """Whether the other topic may be the true topic of a frame with these symbols."""
     kind, _, own = other.rpartition(".")
     if last in symbols:  # the topic agrees with its content, so at most its kind is damaged, and a part of that is not
         wrong = _damaged_bytes(topic.encode(), other.encode())
@@ -123,7 +123,7 @@ def _may_hold(topic: str, last: str, symbols: tuple[str, ...], other: str) -> bo
 
 
 def _read(text: bytes, topics: tuple[str, ...]) -> Suspects:
-    """What a damaged message says behind the quote with which a topic begins. O(topics)."""
+    """Return the topics that the text after a topic's opening quote allows. O(topics)."""
     quoted = {topic: topic.encode() + b'"' for topic in topics if not topic.endswith(PATTERN)}
     for topic, known in quoted.items():
         if text.startswith(known) and _follows(text[len(known) :]):
@@ -139,7 +139,7 @@ def _read(text: bytes, topics: tuple[str, ...]) -> Suspects:
 
 
 def _is_alike(text: bytes, known: bytes) -> bool:
-    """Whether damage to a few bytes of a quoted topic makes a message begin so, which may be cut."""
+    """Whether a text, which may be cut, begins like a quoted topic with a few damaged bytes."""
     end = text.find(b'"') + 1
     if not end and len(text) <= len(known):
         known, end = known[: len(text)], len(text)
@@ -147,13 +147,13 @@ def _is_alike(text: bytes, known: bytes) -> bool:
 
 
 def _follows(text: bytes) -> bool:
-    """Whether this may follow a topic's closing quote."""
+    """Whether a text may follow a topic's closing quote."""
     at = _after_space(text, 0)
     return text[at : at + 1] in (b"", b",", b"}")
 
 
-def _behind_object(message: bytes) -> bytes:
-    """What stands behind a whole JSON value, with which a message begins; "" where it begins with none."""
+def _after_object(message: bytes) -> bytes:
+    """Return what follows the JSON value that a message begins with; "" if it begins with none."""
     end = _after_value(message, _after_space(message, 0))
     rest = message[end:].strip()
     if rest:
@@ -169,7 +169,7 @@ IN_ANSWER: Final = -2
 
 
 def _topic_at(message: bytes) -> int:
-    """Where the topic's text begins in a frame; IN_ANSWER in an answer, NOWHERE if it cannot be read."""
+    """Return where the topic's text begins in a frame; IN_ANSWER for an answer, NOWHERE if it is unreadable."""
     otherwise = NOWHERE
     at = _after_space(message, 0)
     if message[at : at + 1] != b"{":
@@ -195,12 +195,12 @@ def _topic_at(message: bytes) -> int:
 
 
 def _begins_answer(name: bytes) -> bool:
-    """Whether a key that is cut can only be an answer's."""
+    """Whether a truncated key can only belong to an answer."""
     return not any(key.startswith(name) for key in DATA_KEYS) and any(key.startswith(name) for key in ANSWER_KEYS)
 
 
 def _is_key(name: bytes, keys: tuple[bytes, ...]) -> bool:
-    """Whether a text is one of these keys; of a long one, one byte may be damaged."""
+    """Whether a text is one of these keys, with at most one damaged byte if the key is long."""
     if name in DATA_KEYS + ANSWER_KEYS:
         return name in keys
     return any(len(name) == len(key) >= len(TOPIC_KEY) and _damaged_bytes(name, key) == 1 for key in keys)
@@ -212,7 +212,7 @@ def _after_space(message: bytes, at: int) -> int:
 
 
 def _after_value(message: bytes, at: int) -> int:
-    """Where a JSON value ends; the end of the message where it does not, or where none begins."""
+    """Return where a JSON value ends; the end of the message if it is incomplete or missing."""
     depth = 0
     while at < len(message):
         token = _TEXT.match(message, at) or _BARE.match(message, at)
@@ -233,29 +233,29 @@ def _after_value(message: bytes, at: int) -> int:
 
 
 def _damaged_bytes(text: bytes, other: bytes) -> int:
-    """How long the part is in which two texts differ."""
+    """Return the length of the part in which two texts differ."""
     longest, shortest = max(len(text), len(other)), min(len(text), len(other))
     same = _same_bytes(text, other)
     return longest - min(same + _same_bytes(text[::-1], other[::-1]), shortest)
 
 
 def _same_bytes(text: bytes, other: bytes) -> int:
-    """How many bytes are the same at the beginning."""
+    """Return the length of the common beginning of two texts."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(text, other, strict=False)))
 
 
 class DamageCount:
-    """The damaged frames of one connection, and whether they are so many that another connection must replace it."""
+    """Counts the damaged frames of one connection, and decides when it must be replaced."""
 
     def __init__(self, *, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._clock_s = clock_s
         self._times_s: deque[float] = deque(maxlen=MOST_DAMAGED)
 
     def add(self) -> bool:
-        """One more; returns whether there were MOST_DAMAGED within the window. O(1)."""
+        """Count one more; return whether there were MOST_DAMAGED within the window. O(1)."""
         self._times_s.append(self._clock_s())
         return len(self._times_s) == MOST_DAMAGED and self._times_s[-1] - self._times_s[0] < DAMAGE_WINDOW_S
 
     def clear(self) -> None:
-        """This is a new connection."""
+        """Start over, on a new connection."""
         self._times_s.clear()

@@ -16,8 +16,8 @@ cdef class EventChannel(Channel):
     cdef object _decode
     cdef FrameBytes _bytes
     cdef list _streams
-    cdef object _gap            # (reason, since_ns, the streams that stood then) while the connection is lost
-    cdef str _field             # of an event, which has _value in each frame of the topic; None: none has
+    cdef object _gap            # (reason, since_ns, the streams of that time) while the connection is lost
+    cdef str _field             # an event field that must equal _value; None: no such field
     cdef str _value
 
     cdef int _check(self, event) except -1

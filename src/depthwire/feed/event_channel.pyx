@@ -11,13 +11,12 @@ from depthwire.feed.repair import decoder_of, repaired, repaired_events
 cdef class EventChannel(Channel):
     """EventChannel(topic, message_type, view=None, named=None)
 
-    Hands the items of each frame's ``data`` to its streams. ``events`` counts them, ``latest`` is the last of them,
-    ``ts_recv_ns`` when its frame came, None and 0 before the first. An event that cannot be used is a MalformedEvent in its
-    place; ``refused_events`` counts those, ``odd_fields`` the fields of other events that were left out because their value
-    is odd. ``view``, if given, is joined before any of them, so
-    that they find it up to date with each frame. ``named`` is a field of the events and its value, which the topic names:
-    a frame whose first event has another one is a SymbolMismatch. ``watcher``, if set, is called ``asked()``, ``lost(reason, since_ns)`` and
-    ``back(until_ns)`` when its connection is, and ``damaged(gap)`` where a damaged frame may have held events.
+    Hands the items of each frame's ``data`` to its streams. ``events`` counts them, ``latest`` is the last one, and
+    ``ts_recv_ns`` is when its frame arrived (ns since the epoch); None and 0 before the first. A MalformedEvent takes the
+    place of an event that cannot be used; ``refused_events`` counts these. ``odd_fields`` counts fields that were left out
+    of other events because their values made no sense. ``view``, if given, receives events before the streams do.
+    ``named`` is a field of the events and the value that the topic requires: SymbolMismatch is raised if a frame's first
+    event has another value. ``watcher``, if set, is a :class:`~depthwire.feed.streams.ConnectionWatcher`.
     """
 
     def __init__(self, str topic not None, message_type, view=None, named=None):
@@ -30,15 +29,15 @@ cdef class EventChannel(Channel):
         self._streams = [] if view is None else [view]
 
     def join(self, stream):
-        """Hand events to one more reader: anything with ``push``, ``break_off`` and ``finish`` of an EventStream."""
+        """Add a reader: any object with the ``push``, ``break_off`` and ``finish`` of an EventStream."""
         self._streams.append(stream)
 
     def leave(self, stream):
-        """Hand it no more; fine where it had left already."""
+        """Remove a reader; do nothing if it was removed before."""
         if stream in self._streams:
             self._streams.remove(stream)
 
-    cdef int on_frame(self, const char* data, Py_ssize_t size, const char* behind_topic, int64_t ts_recv_ns) except -1:
+    cdef int on_frame(self, const char* data, Py_ssize_t size, const char* after_topic, int64_t ts_recv_ns) except -1:
         self.frames += 1
         refused = False
         try:
@@ -60,14 +59,14 @@ cdef class EventChannel(Channel):
         return 0
 
     cdef inline int _check(self, event) except -1:
-        """Raise SymbolMismatch where an event is another topic's; an option's symbol begins with the base coin."""
+        """Raise SymbolMismatch if an event belongs to another topic. An option's symbol begins with its base coin."""
         found = getattr(event, self._field, None)
         if found is not None and found != self._value and not found.startswith(f"{self._value}-"):
             raise SymbolMismatch(f"an event with {self._field} {found[:40]!r} in a frame of {self._value}")
         return 0
 
     cdef int _hand_some(self, list events) except -1:
-        """Hand out a frame's events, and in their places the errors of those that cannot be used."""
+        """Hand out a frame's events, with an error in place of each one that cannot be used."""
         cdef list good = []
         for event in events:
             if not isinstance(event, MalformedEvent):
@@ -90,7 +89,7 @@ cdef class EventChannel(Channel):
         return 0
 
     def hand(self, events):
-        """Hand out events that come from elsewhere, as those of one frame. O(events × streams)."""
+        """Hand out events from another source as one frame. O(events × streams)."""
         self.frames += 1
         self.ts_recv_ns = now_ns()
         self._hand(events)
@@ -103,14 +102,14 @@ cdef class EventChannel(Channel):
 
     def damaged(self, reason, since_ns, until_ns):
         if self._gap is not None:
-            return  # the lost connection's gap covers it
+            return  # the gap of the lost connection includes it
         error = StreamGap(self.topic, reason, self.ts_recv_ns or since_ns, until_ns)
         if self.watcher is not None:
             self.watcher.damaged(error)
         self.break_off(error)
 
     def break_off(self, error):
-        """Events may be missing here: each reader meets the error at this place. O(streams)."""
+        """Put an error into each stream at this point, because events may be missing. O(streams)."""
         for stream in tuple(self._streams):
             stream.break_off(error)
 
@@ -147,15 +146,15 @@ cdef class EventChannel(Channel):
 cdef class RawChannel(EventChannel):
     """RawChannel(topic)
 
-    Hands each frame of a topic to its streams as it came, as bytes. A topic that is also read as what it means has it as
-    the ``raw`` of its own channel; of any other it is the channel.
+    Hands each frame of a topic to its streams as bytes, exactly as received. If the topic is also read as typed data, this
+    is the ``raw`` of the typed channel.
     """
 
     def __init__(self, str topic not None):
         Channel.__init__(self, topic)
         self._streams = []
 
-    cdef int on_frame(self, const char* data, Py_ssize_t size, const char* behind_topic, int64_t ts_recv_ns) except -1:
+    cdef int on_frame(self, const char* data, Py_ssize_t size, const char* after_topic, int64_t ts_recv_ns) except -1:
         self.frames += 1
         self.ts_recv_ns = ts_recv_ns
         if self._gap is not None:
@@ -172,5 +171,5 @@ cdef class PatternChannel(RawChannel):
     come through the channels of the concrete topics.
     """
 
-    cdef int on_frame(self, const char* data, Py_ssize_t size, const char* behind_topic, int64_t ts_recv_ns) except -1:
+    cdef int on_frame(self, const char* data, Py_ssize_t size, const char* after_topic, int64_t ts_recv_ns) except -1:
         raise MalformedFrame("expected a concrete topic, got a pattern")

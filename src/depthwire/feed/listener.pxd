@@ -24,6 +24,7 @@ cdef class Feed(WSListener):
     cdef int _take_close(self, WSTransport transport, WSFrame frame) except -1
     cdef int _assemble(self, WSTransport transport, WSFrame frame, int64_t ts_recv_ns) except -1
     cdef int _route_slowly(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1
+    cdef int _handle_refused(self, object channel, bytes message, bytes following, object error) except -1
     cdef int _refuse(self, object channel, object error) except -1
     cdef list _candidates(self)
     cdef list _others(self, str topic, bytes message, object error)
@@ -31,5 +32,5 @@ cdef class Feed(WSListener):
     cdef int _take_binary(self, bytes message, int64_t ts_recv_ns) except -1
     cdef int _suspect(self, tuple topics, str why) except -1
     cdef int _deliver(
-        self, object channel, const char* data, Py_ssize_t size, const char* behind_topic, int64_t ts_recv_ns
+        self, object channel, const char* data, Py_ssize_t size, const char* after_topic, int64_t ts_recv_ns
     ) except -1

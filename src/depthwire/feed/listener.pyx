@@ -23,21 +23,21 @@ from depthwire.errors import UNDECODABLE, DamagedFrame, FrameError, MalformedFra
 
 
 class Routing(msgspec.Struct, gc=False):
-    """What a frame is routed by when its topic does not stand where the exchange puts it."""
+    """What routes a frame whose topic is not at its usual place."""
 
     topic: str | msgspec.UnsetType = msgspec.UNSET
 
 
 BINARY = "a binary message; expected text"
-NOT_SUBSCRIBED = "nobody subscribed to it; the frame was dropped"
+NOT_SUBSCRIBED = "not subscribed; the frame was dropped"
 NO_TOPIC = "expected a topic, got an empty one"
-HOLDS_FRAME = "an answer that holds a frame"
+HOLDS_FRAME = "an answer that contains a frame"
 cdef bytes QUOTED_KEY = b'"' + TOPIC_KEY + b'"'
 cdef object decode_routing = msgspec.json.Decoder(Routing).decode
 cdef enum:
-    SHORTEST_LINE = 8       # what the digits' reader needs; a shorter one holds no frame
+    SHORTEST_LINE = 8       # bytes that the reader of digits needs; a shorter line holds no frame
     NS_DIGITS = 19
-    MOST_VERDICTS = 1000    # that are remembered
+    MOST_VERDICTS = 1000    # that are cached
 
 
 def is_concrete(channel):
@@ -46,7 +46,7 @@ def is_concrete(channel):
 
 
 cdef bint is_json(bytes message) except -1:
-    """Whether a message is well-formed JSON, whatever it says."""
+    """Whether a message is well-formed JSON."""
     try:
         msgspec.json.decode(message)
     except UNDECODABLE:
@@ -57,13 +57,13 @@ cdef bint is_json(bytes message) except -1:
 cdef class Feed(WSListener):
     """Feed(owner, max_message_size=16777216)
 
-    Routes each frame, by the topic in its bytes, to its channel; decodes nothing else. A picows listener, so its
-    ``on_ws_frame`` runs inside the socket's callback; :meth:`receive` is the same path for frames from elsewhere.
+    Routes each frame to the channel of its topic, and decodes nothing but the topic. As a picows listener it runs inside
+    the socket's callback; :meth:`receive` takes frames from other sources on the same path.
 
-    A frame that cannot be used costs its own topic only: its channel is told (a book goes STALE), the owner is told,
-    and the feed goes on. One that cannot be attributed costs each topic that its readable part does not exclude, and is
-    reported as a DamagedFrame. ``owner`` answers to :class:`depthwire.feed.owner.FeedOwner`. ``channels`` are the topics that are listened to,
-    ``frames`` counts frames, ``tap(ts_recv_ns, memoryview)``, if set, sees each of them first.
+    A frame that cannot be used affects only its own topic: the channel refuses it (a book goes STALE), the owner reports
+    it, and the feed goes on. A frame that cannot be attributed affects every topic that its readable part does not
+    exclude, and is reported as a DamagedFrame. ``owner`` is a :class:`depthwire.feed.owner.FeedOwner`. ``channels`` maps
+    topics to channels, ``frames`` counts frames, and ``tap(ts_recv_ns, memoryview)``, if set, gets each frame first.
     """
 
     def __init__(self, owner, Py_ssize_t max_message_size=16 * 1024 * 1024):
@@ -75,7 +75,7 @@ cdef class Feed(WSListener):
 
     @property
     def lanes(self):
-        """How many order-book frames each lane took, and how many could not be used. O(topics)."""
+        """Count the order-book frames that each decoder read, and those that could not be used. O(topics)."""
         books = [channel for channel in self.channels if isinstance(channel, BookChannel)]
         return {
             "scanner": sum([channel.scanned for channel in books]),
@@ -83,7 +83,7 @@ cdef class Feed(WSListener):
             "rejected": sum([channel.rejected for channel in books]),
         }
 
-    def __reduce_ex__(self, protocol):      # which WSListener would have
+    def __reduce_ex__(self, protocol):      # WSListener would allow it
         raise TypeError("a Feed cannot be copied or pickled")
 
     cpdef on_ws_connected(self, WSTransport transport):
@@ -98,7 +98,7 @@ cdef class Feed(WSListener):
 
     cpdef on_ws_frame(self, WSTransport transport, WSFrame frame):
         cdef int64_t ts_recv_ns = now_ns()
-        # picows goes on reading after a close frame that it found invalid, and has answered.
+        # picows goes on reading after it has answered an invalid close frame.
         if self._is_over or (transport.is_close_frame_sent and frame.msg_type != WSMsgType.CLOSE):
             return
         if frame.rsv1 | frame.rsv2 | frame.rsv3:
@@ -115,14 +115,14 @@ cdef class Feed(WSListener):
             transport.send_pong(frame.get_payload_as_bytes())
 
     cdef int _fail(self, WSTransport transport, code, reason) except -1:
-        """The venue broke the protocol: end the connection at once; what else it sent on it is not read."""
+        """End the connection at once because the venue broke the protocol; ignore what it sends afterwards."""
         self._is_over = True
         transport.send_close(code, reason)
         transport.disconnect()
         return 0
 
     cdef int _take_close(self, WSTransport transport, WSFrame frame) except -1:
-        """Answer a close frame, with its own code where that may be sent, and end the connection."""
+        """Answer a close frame, with the same code if that code is valid, and end the connection."""
         cdef int code = <int>frame.get_close_code()
         if not transport.is_close_frame_sent:
             if frame.payload_size == 0:
@@ -136,10 +136,10 @@ cdef class Feed(WSListener):
         return 0
 
     cdef int _assemble(self, WSTransport transport, WSFrame frame, int64_t ts_recv_ns) except -1:
-        """Put a fragmented message together; bounded by max_message_size."""
+        """Assemble a fragmented message of at most ``max_message_size`` bytes."""
         if frame.msg_type == WSMsgType.CONTINUATION:
             if self._fragments is None:
-                return self._fail(transport, WSCloseCode.PROTOCOL_ERROR, "a continuation of nothing")
+                return self._fail(transport, WSCloseCode.PROTOCOL_ERROR, "a continuation frame without a first fragment")
         elif self._fragments is not None:
             return self._fail(transport, WSCloseCode.PROTOCOL_ERROR, "a new message inside a fragmented one")
         else:
@@ -158,7 +158,7 @@ cdef class Feed(WSListener):
         return 0
 
     cdef int _take_binary(self, bytes message, int64_t ts_recv_ns) except -1:
-        """Nothing that is sent here is binary. A tap sees it as a text that can be nothing else."""
+        """Report a binary message as damage. A tap gets it with a mark in front, because tapes hold text."""
         self.last_recv_ns = ts_recv_ns
         if self.tap is not None:
             self.tap(ts_recv_ns, memoryview(BINARY_MARK + message))
@@ -166,14 +166,14 @@ cdef class Feed(WSListener):
         return 0
 
     def end(self, str topic not None):
-        """Route a topic no more. A frame of it that was still under way is late, not damaged. O(1)."""
+        """Stop routing a topic. Frames of it that still arrive are late, not damaged. O(1)."""
         self.channels.remove(topic)
         self._ended.add(topic)
 
     def damaged(self, bytes message not None, str why not None):
-        """A message that no channel can be found for has just arrived; ``why`` it could not be used.
+        """Handle a message that has just arrived and has no channel; ``why`` says what is wrong with it.
 
-        Costs each topic that its readable part does not exclude. O(topics).
+        Affects every topic that its readable part does not exclude. O(topics).
         """
         found = suspects(message, self._candidates())
         if found.name:
@@ -187,9 +187,9 @@ cdef class Feed(WSListener):
                 return
         self._suspect(found.topics, f"{why}; {len(message)} bytes begin {message[:120]!r}")
 
-    @cython.binding(False)      # a plain C method is called at less cost
+    @cython.binding(False)      # a plain C method is faster to call
     def receive(self, data, int64_t ts_recv_ns):
-        """Take one message, bytes-like, as if it had just arrived at ``ts_recv_ns`` (ns since the epoch). O(size)."""
+        """Take one bytes-like message as if it had arrived at ``ts_recv_ns`` (ns since the epoch). O(size)."""
         cdef Py_buffer buffer
         if type(data) is bytes:
             self.on_message(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), ts_recv_ns)
@@ -201,10 +201,10 @@ cdef class Feed(WSListener):
             PyBuffer_Release(&buffer)
 
     def receive_lines(self, const unsigned char[::1] text not None, Py_ssize_t start=0, stop=None):
-        """Take a tape's lines, ``recv_ns<TAB>raw``, as :meth:`receive` takes messages; what is borrowed is not copied.
+        """Take the lines of a tape, ``recv_ns<TAB>raw``, as :meth:`receive` takes messages, without copying them.
 
-        Returns where, from ``start`` to ``stop``, the first line begins that is in another form or that has no newline;
-        ``stop`` where there is none. Raises IndexError where the two are not within the text. O(size), in one compiled loop.
+        Returns the offset, from ``start`` to ``stop``, of the first line that has another form or no newline; ``stop`` if
+        there is none. Raises IndexError if the two are not offsets within the text. O(size), in one compiled loop.
         """
         cdef Py_ssize_t last = text.shape[0] if stop is None else stop
         cdef const char* at
@@ -228,35 +228,40 @@ cdef class Feed(WSListener):
         return last - (end - at)
 
     cdef int on_message(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1:
-        cdef const char* behind_topic = NULL
+        cdef const char* after_topic = NULL
         cdef Channel channel
         self.frames += 1
         self.last_recv_ns = ts_recv_ns
         if self.tap is not None:
             self.tap(ts_recv_ns, PyMemoryView_FromMemory(<char*>data, size, PyBUF_READ))
-        channel = self.channels.find(data, data + size, &behind_topic)
+        channel = self.channels.find(data, data + size, &after_topic)
         if channel is None:
             return self._route_slowly(data, size, ts_recv_ns)
-        return self._deliver(channel, data, size, behind_topic, ts_recv_ns)
+        return self._deliver(channel, data, size, after_topic, ts_recv_ns)
 
     cdef int _deliver(
-        self, object channel, const char* data, Py_ssize_t size, const char* behind_topic, int64_t ts_recv_ns
+        self, object channel, const char* data, Py_ssize_t size, const char* after_topic, int64_t ts_recv_ns
     ) except -1:
         if (<Channel>channel).raw is not None:
-            (<Channel>channel).raw.on_frame(data, size, behind_topic, ts_recv_ns)
+            (<Channel>channel).raw.on_frame(data, size, after_topic, ts_recv_ns)
         try:
-            (<Channel>channel).on_frame(data, size, behind_topic, ts_recv_ns)
+            (<Channel>channel).on_frame(data, size, after_topic, ts_recv_ns)
         except FrameError as error:
-            if behind_topic != NULL and bytes(behind_topic[: min(data + size - behind_topic, 1)]) not in FOLLOWING:
-                self.damaged(bytes(data[:size]), error.message)     # what ends the topic is damage
-                return 0
-            others = self._others((<Channel>channel).topic, data[:size], error)
-            if others:      # or a frame of theirs, with a damaged topic or with a part of this one's
-                self._suspect(((<Channel>channel).topic, *others), error.message)
-                return 0
-            error.is_damage = error.is_damage or isinstance(error, MalformedFrame) and not is_json(bytes(data[:size]))
-            self._refuse(channel, error)
+            following = b"" if after_topic == NULL else after_topic[: min(data + size - after_topic, 1)]
+            self._handle_refused(channel, data[:size], following, error)
         return 0
+
+    cdef int _handle_refused(self, object channel, bytes message, bytes following, object error) except -1:
+        """Find out which topics a refused frame concerns; ``following`` is the byte after its topic, if any."""
+        if following not in FOLLOWING:      # the end of the topic is damaged
+            self.damaged(message, error.message)
+            return 0
+        others = self._others((<Channel>channel).topic, message, error)
+        if others:      # the frame may be theirs, if its topic is damaged
+            self._suspect(((<Channel>channel).topic, *others), error.message)
+            return 0
+        error.is_damage = error.is_damage or isinstance(error, MalformedFrame) and not is_json(message)
+        return self._refuse(channel, error)
 
     cdef int _refuse(self, object channel, object error) except -1:
         error.topic = (<Channel>channel).topic
@@ -265,9 +270,9 @@ cdef class Feed(WSListener):
         return 0
 
     cdef int _route_slowly(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1:
-        """A frame in another shape, an answer, or a topic that no channel stands for."""
+        """Route a frame of an unusual shape, an answer, or a topic without a channel."""
         cdef bytes message = data[:size]
-        cdef const char* behind_topic = NULL
+        cdef const char* after_topic = NULL
         try:
             topic = decode_routing(message).topic
         except UNDECODABLE as error:
@@ -286,22 +291,22 @@ cdef class Feed(WSListener):
         if channel is None:
             alike = () if topic in self._ended else self._akin(topic, symbols_in(message))
             if alike:
-                self._suspect(alike, f"a frame of {topic[:LONGEST_TOPIC]!r}, which is not served here; its topic is damaged")
+                self._suspect(alike, f"a frame of {topic[:LONGEST_TOPIC]!r}, a topic that is not subscribed: it is damaged")
             else:
                 self._owner.on_frame_error(UnexpectedTopic(NOT_SUBSCRIBED, topic[:LONGEST_TOPIC]))
             return 0
-        if self.channels.find(data, data + size, &behind_topic) is not channel:     # a new one, perhaps
-            behind_topic = NULL
-        return self._deliver(channel, data, size, behind_topic, ts_recv_ns)
+        if self.channels.find(data, data + size, &after_topic) is not channel:     # a new one, perhaps
+            after_topic = NULL
+        return self._deliver(channel, data, size, after_topic, ts_recv_ns)
 
     # ---- damage
 
     cdef list _candidates(self):
-        """The topics that frames of this connection may be of."""
+        """Return the topics that frames of this connection may belong to."""
         return [channel.topic for channel in self.channels] + list(self._ended)
 
     cdef list _others(self, str topic, bytes message, object error):
-        """The other topics that a frame may have been of that was refused under this one."""
+        """Return the other topics that a frame refused under this one may belong to."""
         if isinstance(error, SymbolMismatch):
             found = {*self._akin(topic, ()), *siblings(topic, message)}
         elif isinstance(error, MalformedFrame):
@@ -311,7 +316,7 @@ cdef class Feed(WSListener):
         return [other for other in self._candidates() if other in found and other != topic]
 
     cdef tuple _akin(self, str topic, tuple symbols):
-        """The topics that a frame of this one may have been of, if its topic is damaged. O(1) where it came before."""
+        """Return the topics that a frame may belong to if its topic is damaged. O(1) if the answer is cached."""
         if self._verdicts_of != self.channels.changes or len(self._verdicts) >= MOST_VERDICTS:
             self._verdicts.clear()
             self._verdicts_of = self.channels.changes
@@ -322,13 +327,13 @@ cdef class Feed(WSListener):
         return verdict
 
     cdef int _suspect(self, tuple topics, str why) except -1:
-        """A damaged frame may have been of any of these topics."""
+        """Mark all topics that a damaged frame may belong to."""
         cdef Channel channel
         cdef list channels = [channel for topic in topics if (channel := self.channels.get(topic)) is not None]
         channels.sort(key=is_concrete)      # a pattern's gap first: it includes those of the topics that it covers
         error = DamagedFrame(why, tuple([channel.topic for channel in channels]))
         for each in with_raw(channels):
-            each.damaged(f"a damaged frame arrived that may have been of this topic: {error.message}", self._up_since_ns, self.last_recv_ns)
+            each.damaged(f"a damaged frame may have belonged to this topic: {error.message}", self._up_since_ns, self.last_recv_ns)
         self._owner.on_frame_error(error)
         return 0
 

@@ -14,7 +14,7 @@ cdef class LiveBook(Book):
     cdef readonly bint finished
     cdef readonly object failure        # the error with which the topic ended, or None
     cdef object report
-    cdef int64_t slow_callback_ns       # 0: what callbacks take is not looked at
+    cdef int64_t slow_callback_ns       # 0: no limit
     cdef tuple _listeners
     cdef tuple _state_listeners
 

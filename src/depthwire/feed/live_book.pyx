@@ -14,7 +14,7 @@ from depthwire.feed.streams import changes
 cdef class BookListener:
     """A subscriber in Cython: subclass it, override ``on_book`` and give it to :meth:`LiveBook.on_change`.
 
-    ``on_sent_again`` is called where a snapshot came once more without a change: the book has newer times.
+    ``on_sent_again`` is called when a snapshot is sent again without a change: only the book's times are newer.
     """
 
     cdef int on_book(self, LiveBook book) except -1:
@@ -25,10 +25,10 @@ cdef class BookListener:
 
 
 cdef class LiveBook(Book):
-    """A book that a feed keeps current, and that tells its subscribers. Made by ``client.book(...)``.
+    """A book that a feed keeps current and that calls its subscribers. ``client.book(...)`` makes one.
 
-    ``topic`` is the topic that feeds it; ``finished`` tells that its client was closed or the topic unsubscribed, or that
-    the venue serves it no more: then ``failure`` is the error that says why, else None.
+    ``topic`` is the topic that feeds it. ``finished`` is True once the client is closed, the topic is unsubscribed or the
+    venue stops serving it. In the last case ``failure`` is the error that explains it; otherwise it is None.
     """
 
     def __init__(self, str topic not None, str symbol not None, Py_ssize_t depth):
@@ -54,7 +54,7 @@ cdef class LiveBook(Book):
         return remove
 
     def on_state(self, listener):
-        """Call ``listener(book)`` on each change of :attr:`state`. Returns a function that ends it. O(1)."""
+        """Call ``listener(book)`` on each change of :attr:`state`. Returns a function that removes the listener. O(1)."""
         self._state_listeners += (checked_listener(listener),)
 
         def remove():
@@ -63,15 +63,15 @@ cdef class LiveBook(Book):
         return remove
 
     def changes(self):
-        """Iterate asynchronously over the book itself: now, and after each change, always its latest state.
+        """Iterate asynchronously over the book: now and after each change, always in its latest state.
 
-        Changes that come while the reader works are one. Only a LIVE book is yielded; the iteration ends when the
-        client is closed, and raises :attr:`failure` where the venue serves the topic no more.
+        Changes that arrive while the reader works are conflated. Only a LIVE book is yielded. The iteration ends when the
+        client is closed, and raises :attr:`failure` if the venue stops serving the topic.
         """
         return changes(self)
 
     def finish(self, str reason not None):
-        """No more frames will come: the book goes STALE and iterations over it end. Told once."""
+        """End the book: it goes STALE and iterations over it end. Later calls do nothing."""
         if self.finished:
             return
         self.finished = True
@@ -81,15 +81,15 @@ cdef class LiveBook(Book):
             self.on_state_changed()
 
     def fail(self, error not None):
-        """The venue serves the topic no more: the book is finished, and iterations over it raise ``error``."""
+        """End the book with an error, which iterations over it raise: the venue no longer serves the topic."""
         if not self.finished:
             self.failure = error
             self.finish(str(error))
 
     def adopt(self, LiveBook other not None):
-        """Take over the levels of another, LIVE book of the topic, as a frame's, and call the subscribers. O(1).
+        """Take over the levels of another LIVE book of the topic, as if a frame brought them. O(1).
 
-        ``other`` gets this one's in exchange, and is no book any more.
+        Calls the subscribers. ``other`` gets this book's levels in exchange and goes STALE.
         """
         self.bid_ladder, other.bid_ladder = other.bid_ladder, self.bid_ladder
         self.ask_ladder, other.ask_ladder = other.ask_ladder, self.ask_ladder
@@ -98,14 +98,14 @@ cdef class LiveBook(Book):
         self.renewed(other.ts_recv_ns)
 
     cdef void number_as(self, LiveBook other) noexcept:
-        """Take over the numbers that go with another book's levels."""
+        """Copy the numbers and times that belong to another book's levels."""
         self.decimals, self.unit = other.decimals, other.unit
         self.is_numbered = other.is_numbered
         self.cross_seq, self.update_id = other.cross_seq, other.update_id
         self.ts_exchange_us, self.ts_matching_us = other.ts_exchange_us, other.ts_matching_us
 
     cdef int renewed(self, int64_t ts_recv_ns) except -1:
-        """Levels that came at ``ts_recv_ns`` were taken over: that counts as a frame, and the subscribers are called."""
+        """Count levels taken over from another book as a frame received at ``ts_recv_ns``, and call the subscribers."""
         self.ts_recv_ns = ts_recv_ns
         self.version += 1
         if self.status != LIVE:
@@ -113,7 +113,7 @@ cdef class LiveBook(Book):
         return self.applied()
 
     cdef int sent_again(self, BookFrame frame, int64_t ts_recv_ns) except -1:
-        """A snapshot came once more: that is no change, so only the times move, and they never move back."""
+        """Take the times of a snapshot that is sent again without a change; they never go back."""
         if frame.cross_seq >= self.cross_seq and frame.ts_exchange_us >= self.ts_exchange_us:
             self.cross_seq = frame.cross_seq
             self.ts_exchange_us = frame.ts_exchange_us

@@ -1,4 +1,4 @@
-"""What a feed expects of its owner."""
+"""The interface of a feed's owner."""
 
 from typing import Protocol
 
@@ -9,7 +9,7 @@ from depthwire.feed.channel import Channel
 
 
 class FeedOwner(Protocol):
-    """Whom a :class:`~depthwire.feed.listener.Feed` tells what is not a topic's data."""
+    """Receives from a :class:`~depthwire.feed.listener.Feed` everything that is not a topic's data."""
 
     def on_control(self, message: bytes) -> object: ...
     def on_frame_error(self, error: FrameError) -> object: ...

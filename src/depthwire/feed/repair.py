@@ -1,7 +1,7 @@
-"""Reads a frame that its typed decoder refused field by field, so that one odd value costs no more than it has to.
+"""Reads a refused frame field by field, so that one odd value affects as little as possible.
 
-An odd value of a field that may be absent leaves that field out. Of any other field it refuses the innermost event that
-it belongs to. A good frame never comes here.
+An odd value in an optional field is left out. In any other field it refuses the innermost event that contains it. Good
+frames never come here.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ EXCERPT: Final = 120
 
 
 class OddValue(ValueError):
-    """What a Struct raises of a ``field`` whose value has the right type and still makes no sense."""
+    """Raised by a Struct for a ``field`` whose value has the right type but makes no sense."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -26,11 +26,11 @@ class OddValue(ValueError):
 
 
 class Refused(Exception):
-    """A Struct that cannot be made: what it lacks, or which value is odd."""
+    """A Struct that cannot be made; the message says what is missing or odd."""
 
 
 class Reading(NamedTuple):
-    """How a dialect reads one value: ``value(raw, type)`` raises UNDECODABLE; ``absent`` is JSON that means nothing."""
+    """How a dialect reads one value: ``value(raw, type)`` raises UNDECODABLE; ``absent`` is JSON for no value."""
 
     value: Callable[[Raw, Any], Any]
     absent: bytes | None = None
@@ -44,7 +44,7 @@ PLAIN: Final = Reading(_lax)
 
 
 class Repaired(NamedTuple):
-    """What is left of a frame, and how many of its fields were left out. Refused events are errors in their places."""
+    """The usable part of a frame, with an error in place of each refused event, and the number of fields left out."""
 
     found: Any
     odd_fields: int
@@ -68,9 +68,9 @@ def repaired(repair: Callable[[Any, bytes], Repaired], message: Any, frame: byte
 
 
 def repaired_events(message: type[Struct], frame: bytes) -> Repaired:
-    """The events of a frame whose ``data`` holds them, each an item or a MalformedEvent. O(size).
+    """Return the events in a frame's ``data``, each an item or a MalformedEvent. O(size).
 
-    Raises one of UNDECODABLE, or Refused, where the frame is not even a list of events.
+    Raises one of UNDECODABLE, or Refused, if the frame holds no list of events.
     """
     repair = _Repair(getattr(message, "reading", PLAIN))
     wire = msgspec.json.decode(frame, type=dict[str, Raw])
@@ -83,15 +83,15 @@ def repaired_events(message: type[Struct], frame: bytes) -> Repaired:
     if one and bytes(raw)[:1] == b"{":
         return Repaired([repair.event(item, raw)], repair.odd_fields)
     if not many:
-        raise Refused("`data` is no object")
+        raise Refused("`data` is not an object")
     events = [repair.event(item, each) for each in msgspec.json.decode(raw, type=list[Raw])]
     return Repaired(events, repair.odd_fields)
 
 
 def repaired_message(message: Any, frame: bytes) -> Repaired:
-    """A frame as one of the Structs of ``message``, a type or a tagged union. O(size).
+    """Return a frame as one of the Structs of ``message``, a type or a tagged union. O(size).
 
-    Raises one of UNDECODABLE, or Refused, where a value that the frame cannot do without is odd.
+    Raises one of UNDECODABLE, or Refused, if a required value is odd.
     """
     kinds: Sequence[type[Struct]] = get_args(message) or (message,)
     repair = _Repair(getattr(kinds[0], "reading", PLAIN))
@@ -100,7 +100,7 @@ def repaired_message(message: Any, frame: bytes) -> Repaired:
         config = kind.__struct_config__
         if config.tag is None or wire.get(config.tag_field or "") == Raw(msgspec.json.encode(config.tag)):
             return Repaired(repair.struct(kind, wire), repair.odd_fields)
-    raise Refused("a `type` that is not known")
+    raise Refused("unknown `type`")
 
 
 class _Repair:
@@ -111,7 +111,7 @@ class _Repair:
         self.odd_fields = 0
 
     def event(self, kind: type[Struct], raw: Raw) -> Struct | MalformedEvent:
-        """One item of ``data``. Fields that a refused one left out do not count."""
+        """Return one item of ``data``. Fields left out of a refused item do not count."""
         before = self.odd_fields
         try:
             return self.item(kind, raw)
@@ -122,7 +122,7 @@ class _Repair:
             return MalformedEvent(f"an event is left out: {refusal}; it reads {shown}", raw=text)
 
     def envelope(self, kind: type[Struct], wire: dict[str, Raw]) -> None:
-        """Count the odd fields of a frame that are next to its events, which need none of them."""
+        """Count the odd fields of a frame outside its events, which do not need them."""
         for field in fields(kind):
             raw = wire.get(field.encode_name)
             if raw is not None and bytes(raw) != self._reading.absent:
@@ -132,7 +132,7 @@ class _Repair:
                     self.odd_fields += 1
 
     def item(self, kind: type[Struct], raw: Raw) -> Struct:
-        """An object as a Struct; raises Refused."""
+        """Return an object as a Struct; raise Refused if that is not possible."""
         try:
             wire = msgspec.json.decode(raw, type=dict[str, Raw])
         except UNDECODABLE as error:
@@ -140,7 +140,7 @@ class _Repair:
         return self.struct(kind, wire)
 
     def struct(self, kind: type[Struct], wire: dict[str, Raw]) -> Struct:
-        """An object's members as a Struct; raises Refused."""
+        """Return an object's members as a Struct; raise Refused if that is not possible."""
         by_name = {field.name: field for field in fields(kind)}
         found: dict[str, Any] = {}
         for name, field in by_name.items():
@@ -164,7 +164,7 @@ class _Repair:
                 raise Refused(str(error)) from None
 
     def _leave_out(self, kind: type[Struct], field: FieldInfo, found: dict[str, Any], error: Exception) -> None:
-        """Do without an odd value: None where the field takes it, "" where it is text that may be absent."""
+        """Replace an odd value by None if the field allows it, or by "" if it is optional text."""
         may_be_none = type(None) in get_args(field.type)
         may_be_empty = field.type is str and field.default == ""
         if field.required or field.name in getattr(kind, "NEEDED", ()) or not (may_be_none or may_be_empty):
@@ -184,7 +184,7 @@ class _Repair:
 
 @cache
 def _nested(kind: Any) -> tuple[type[Struct] | None, bool, bool]:
-    """The Struct that a type holds, whether in a list, and whether by itself."""
+    """Return the Struct inside a type, whether it may be in a list, and whether it may be on its own."""
     options = (kind,) if get_origin(kind) is list or isinstance(kind, type) else get_args(kind)
     item, many, one = None, False, False
     for option in options:

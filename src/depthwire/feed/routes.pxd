@@ -16,7 +16,7 @@ cdef class Routes:
     cdef Py_ssize_t _mask
     cdef readonly uint64_t changes      # topics that came or went
 
-    cdef Channel find(self, const char* frame, const char* end, const char** behind_topic)
+    cdef Channel find(self, const char* frame, const char* end, const char** after_topic)
     cdef Py_ssize_t _slot(self, uint64_t wanted, const char* topic, Py_ssize_t length) noexcept
     cdef void _insert(self, bytes topic, Channel channel) noexcept
     cdef void _clear(self, Py_ssize_t hole) noexcept

@@ -1,4 +1,4 @@
-"""Which channel a topic's frames go to: a hash table over the topic's bytes, asked once per frame."""
+"""Maps topics to channels: a hash table over the topic's bytes, with one lookup per frame."""
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
@@ -10,7 +10,7 @@ from depthwire.wire.scan cimport known_text, literal, quoted
 
 @cython.final
 cdef class Routes:
-    """A mapping of topics to channels that is asked with borrowed bytes, without making an object."""
+    """A mapping of topics to channels; a lookup takes borrowed bytes and makes no object."""
 
     def __cinit__(self):
         self._channels = {}
@@ -20,7 +20,7 @@ cdef class Routes:
         PyMem_Free(self._slots)
 
     def add(self, Channel channel not None):
-        """Route ``channel.topic`` to it. O(1), and O(n) now and then."""
+        """Route ``channel.topic`` to the channel. Amortized O(1)."""
         cdef bytes topic = channel.topic.encode()
         known = topic in self._channels
         self._channels[topic] = channel
@@ -31,7 +31,7 @@ cdef class Routes:
             self._insert(topic, channel)
 
     def remove(self, str topic not None):
-        """Forget a topic; returns its channel, or None. O(1)."""
+        """Remove a topic and return its channel, or None. O(1)."""
         cdef bytes key = topic.encode()
         channel = self._channels.get(key)
         if channel is not None:
@@ -41,7 +41,7 @@ cdef class Routes:
         return channel
 
     def get(self, str topic not None):
-        """The channel of a topic, or None. O(1)."""
+        """Return the channel of a topic, or None. O(1)."""
         return self._channels.get(topic.encode())
 
     def __iter__(self):
@@ -50,8 +50,8 @@ cdef class Routes:
     def __len__(self):
         return len(self._channels)
 
-    cdef Channel find(self, const char* frame, const char* end, const char** behind_topic):
-        """The channel of the topic that a frame begins with, and where it goes on behind; or None. O(length)."""
+    cdef Channel find(self, const char* frame, const char* end, const char** after_topic):
+        """Return the channel of the topic that a frame begins with, or None; set where the rest begins. O(length)."""
         cdef uint64_t wanted = 0
         cdef const char* topic = literal(frame, end, b'{"topic":"')
         cdef const char* stop = NULL if topic == NULL else quoted(topic, end, &wanted)
@@ -59,11 +59,11 @@ cdef class Routes:
         if stop == NULL:
             return None
         channel = self._slots[self._slot(wanted, topic, stop - topic - 1)].channel
-        behind_topic[0] = stop
+        after_topic[0] = stop
         return None if channel == NULL else <Channel>channel
 
     cdef inline Py_ssize_t _slot(self, uint64_t wanted, const char* topic, Py_ssize_t length) noexcept:
-        """Where a topic stands, or the free slot where it would."""
+        """Return the slot of a topic, or the free slot where it belongs."""
         cdef Py_ssize_t at = wanted & self._mask
         cdef Route* route = &self._slots[at]
         while route.channel != NULL:
@@ -74,20 +74,20 @@ cdef class Routes:
         return at
 
     cdef void _insert(self, bytes topic, Channel channel) noexcept:
-        """Take a free slot for a topic that has none; ``topic`` is the key in ``_channels``."""
+        """Put a new topic into a free slot; ``topic`` is the key in ``_channels``, which owns its bytes."""
         cdef const char* text = PyBytes_AS_STRING(topic)
         cdef Py_ssize_t length = PyBytes_GET_SIZE(topic)
         cdef uint64_t wanted = hash_of(topic)
         self._slots[self._slot(wanted, text, length)] = Route(wanted, text, length, <void*>channel)
 
     cdef void _clear(self, Py_ssize_t hole) noexcept:
-        """Free a slot; those behind it that stand out of their place because it was taken move up."""
+        """Free a slot, and move up the entries after it that it had displaced."""
         cdef Py_ssize_t at = hole
         while True:
             at = (at + 1) & self._mask
             if self._slots[at].channel == NULL:
                 break
-            # Both are distances to this slot: from where its topic belongs, and from the hole.
+            # Compare the distance to this slot from where its topic belongs with the distance from the hole.
             if ((<uint64_t>at - self._slots[at].hash) & <uint64_t>self._mask) >= <uint64_t>((at - hole) & self._mask):
                 self._slots[hole] = self._slots[at]
                 hole = at
@@ -114,7 +114,7 @@ cdef inline bint is_same(const char* one, const char* other, Py_ssize_t length) 
 
 
 cdef uint64_t hash_of(bytes topic) noexcept:
-    """What frames with a topic are looked up by. Topics come from the user, so collisions are not an attack."""
+    """Return the hash of a topic. Topics come from the user, so collisions are no attack."""
     cdef bytes text = topic + b'"' + 8 * b" "
     cdef const char* at = PyBytes_AS_STRING(text)
     cdef uint64_t result = 0

@@ -1,9 +1,8 @@
-"""The short way from an order-book frame's bytes to level changes: the interface that dialects implement.
+"""The interface of a dialect's scanner, the fast way from an order-book frame's bytes to level changes.
 
 The exchange writes the frames of a topic in one shape: fixed keys in a fixed order, no spaces. A scanner knows the shapes
-of its dialect and proves every byte of a frame against them, in place and without making a Python object. It never
-guesses: at the first byte that is not as expected it gives up, and the frame goes to the dialect's typed decoder, which
-is the reference.
+of its dialect and checks every byte of a frame against them, in place and without making a Python object. At the first
+unexpected byte it gives up, and the frame goes to the dialect's typed decoder, which is the reference.
 """
 
 
@@ -11,8 +10,8 @@ cdef class Scanner:
     """Scans one topic's frames. Subclass in Cython and override ``scan``."""
 
     cdef int scan(self, const char* at, const char* end, Book book, BookFrame frame) except -1:
-        """Scan what stands behind a frame's topic, which its route has proven. O(size).
+        """Scan what follows a frame's topic, which the route has checked. O(size).
 
-        1: ``frame`` holds what the bytes say. 0: they are in another shape, and ``frame`` holds nothing of use.
+        Return 1 if ``frame`` holds the result, 0 if the bytes have another shape; ``frame`` is then undefined.
         """
         raise NotImplementedError

@@ -10,9 +10,7 @@ from depthwire.feed.repair import decoder_of, repaired, repaired_message
 cdef class StateChannel(Channel):
     """StateChannel(topic, message_type, state)
 
-    Keeps ``state`` current, which is anything with ``apply(message, ts_recv_ns)`` that raises FrameError, ``state``,
-    ``mark_stale(reason)``, ``finish(reason)``, ``fail(error)``, ``start_over()``, an attribute ``report`` for its subscribers' errors, an
-    ``insistence`` that learns of requests, and a count ``odd_fields`` of those whose value was left out because it was odd.
+    Keeps ``state`` current; see :class:`~depthwire.feed.streams.LiveState` for what it must have.
     """
 
     def __init__(self, str topic not None, message_type, state not None):
@@ -23,7 +21,7 @@ cdef class StateChannel(Channel):
         self._decode = decoder_of(message_type)
         self._bytes = FrameBytes()
 
-    cdef int on_frame(self, const char* data, Py_ssize_t size, const char* behind_topic, int64_t ts_recv_ns) except -1:
+    cdef int on_frame(self, const char* data, Py_ssize_t size, const char* after_topic, int64_t ts_recv_ns) except -1:
         self.frames += 1
         if self._reads_frames is None or not self._reads_frames.take(data, size, ts_recv_ns):
             try:
@@ -50,13 +48,13 @@ cdef class StateChannel(Channel):
         return self.state.state != BookState.LIVE
 
     def asked(self):
-        self.state.insistence.asked()
+        self.state.rollback.requested()
 
     def start_over(self):
         self.state.start_over()
 
     def connection_lost(self, reason, since_ns):
-        self.state.insistence.forget()
+        self.state.rollback.reset()
         self.state.mark_stale(reason)
 
     def finish(self, reason):

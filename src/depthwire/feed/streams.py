@@ -1,4 +1,4 @@
-"""What readers iterate over: conflated changes of a book, and lossless, bounded events."""
+"""What readers iterate over: conflated changes of a state, and lossless, bounded streams of events."""
 
 import asyncio
 from collections import deque
@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 
 
 class Wakeup:
-    """One waiting reader, woken from the feed's call stack. ``set`` costs next to nothing while nobody waits."""
+    """One waiting reader, woken from the feed's call stack. ``set`` is cheap if no reader waits."""
 
     def __init__(self) -> None:
         self._waiter: asyncio.Future[None] | None = None
@@ -24,13 +24,13 @@ class Wakeup:
             try:
                 self._waiter.set_result(None)
             except RuntimeError:
-                if not self._waiter.get_loop().is_closed():  # else no reader runs any more
+                if not self._waiter.get_loop().is_closed():  # otherwise no reader runs
                     raise
 
     async def wait(self) -> None:
-        """Wait for the next ``set``. Raises RuntimeError where another task waits already."""
+        """Wait for the next ``set``. Raises RuntimeError if another task is waiting already."""
         if self._waiter is not None:
-            raise RuntimeError("another task reads this stream already; ask for one stream per reader")
+            raise RuntimeError("another task is already reading this stream; use one stream per reader")
         self._waiter = asyncio.get_running_loop().create_future()
         try:
             await self._waiter
@@ -39,7 +39,7 @@ class Wakeup:
 
 
 class Watched(Protocol):
-    """A state that changes: what :func:`changes` needs to know of a live book."""
+    """A state that changes, such as a live book: what :func:`changes` needs of it."""
 
     @property
     def version(self) -> int: ...
@@ -57,7 +57,7 @@ State = TypeVar("State", bound=Watched)
 
 
 async def changes(state: State) -> AsyncIterator[State]:
-    """Yield ``state`` now and after changes, always at its latest: changes that come while the reader works are one.
+    """Yield ``state`` now and after each change, always at its latest; changes while the reader works are conflated.
 
     Only a LIVE state is yielded. Ends when the state's client is closed; raises the state's ``failure``.
     """
@@ -79,7 +79,7 @@ async def changes(state: State) -> AsyncIterator[State]:
 
 
 class EventReader(Protocol):
-    """What a channel of events hands them to."""
+    """A reader of a channel's events."""
 
     def push(self, events: list[Any], report: Callable[[BaseException, str], object]) -> object: ...
     def break_off(self, error: DepthwireError) -> object: ...
@@ -87,7 +87,7 @@ class EventReader(Protocol):
 
 
 class ConnectionWatcher(Protocol):
-    """What a channel of events tells of its connection."""
+    """Receives what happens to the connection of a channel of events: requests, losses, returns and damaged frames."""
 
     def asked(self) -> object: ...
     def lost(self, reason: str, since_ns: int) -> object: ...
@@ -96,7 +96,7 @@ class ConnectionWatcher(Protocol):
 
 
 class LiveState(Protocol):
-    """What a channel of a merged state keeps current."""
+    """A state that a channel keeps current. ``apply`` raises FrameError; ``report`` receives subscribers' errors."""
 
     report: Callable[[DepthwireError], object]
     odd_fields: int
@@ -112,12 +112,12 @@ class LiveState(Protocol):
 class EventStream(AsyncIterator[Item], Generic[Item]):
     """Events in the venue's order, for one reader: with ``async for``, or a callback given to :meth:`on_event`.
 
-    Events are kept from the subscription on. At most ``capacity`` wait for the ``async for`` reader; those beyond are
-    lost, and the reader meets a :class:`~depthwire.errors.ReaderOverflow` that counts them at the place where they
-    are missing. A :class:`~depthwire.errors.StreamGap` stands where the connection was lost, or where a frame arrived
-    so damaged that it may have held events of this topic, a :class:`~depthwire.errors.FrameError` where a frame could
-    not be decoded, a :class:`~depthwire.errors.MalformedEvent` where one of its events could not, an
-    :class:`~depthwire.errors.AuthError` where a sign-in was refused after a reconnect. Reading goes on after any.
+    Events are queued from the subscription on, at most ``capacity`` of them. If the reader is too slow, further events
+    are lost, and a :class:`~depthwire.errors.ReaderOverflow` with their number is raised in their place. Other errors
+    are raised in their places too: a :class:`~depthwire.errors.StreamGap` after a lost connection or a damaged frame that
+    may have held events of this topic, a :class:`~depthwire.errors.FrameError` for a frame that could not be decoded, a
+    :class:`~depthwire.errors.MalformedEvent` for an event that could not, and an :class:`~depthwire.errors.AuthError`
+    if a sign-in is refused after a reconnect. Reading can go on after each of them.
     """
 
     def __init__(self, topic: str, capacity: int, *, on_close: Callable[["EventStream[Item]"], object]) -> None:
@@ -134,7 +134,7 @@ class EventStream(AsyncIterator[Item], Generic[Item]):
 
     @property
     def waiting(self) -> int:
-        """How many events wait for the reader. O(1)."""
+        """The number of events and errors that wait for the reader. O(1)."""
         return len(self._queue)
 
     def on_event(self, callback: Callable[[Item], object]) -> Callable[[], None]:
@@ -146,7 +146,7 @@ class EventStream(AsyncIterator[Item], Generic[Item]):
         return self._callbacks.add(callback)
 
     def push(self, events: list[Item], report: Callable[[BaseException, str], object]) -> None:
-        """Take a frame's events: callbacks run now, the reader is woken. O(events)."""
+        """Take a frame's events: call the callbacks and wake the reader. O(events)."""
         for event in events:
             for callback in self._callbacks.now:
                 try:
@@ -157,7 +157,7 @@ class EventStream(AsyncIterator[Item], Generic[Item]):
         self._wakeup.set()
 
     def break_off(self, error: DepthwireError) -> None:
-        """Place an error between the events before and after it."""
+        """Queue an error at this point of the stream."""
         self._put(error)
         self._wakeup.set()
 
@@ -165,10 +165,10 @@ class EventStream(AsyncIterator[Item], Generic[Item]):
         if len(self._queue) >= self.capacity:
             self._lost += 1
             return
-        self._tell_losses()
+        self._queue_overflow()
         self._queue.append(item)
 
-    def _tell_losses(self) -> None:
+    def _queue_overflow(self) -> None:
         if self._lost:
             self._queue.append(ReaderOverflow(self._lost, self.capacity, self.topic))
             self._lost = 0
@@ -184,67 +184,67 @@ class EventStream(AsyncIterator[Item], Generic[Item]):
         try:
             raise item
         finally:
-            del item  # it would hold this call's frame, which holds it, for the garbage collector
+            del item  # it refers to this call's frame, which refers to it: a cycle
 
     async def ready(self) -> None:
-        """Wait until there is something to :meth:`pop`, or never will be."""
+        """Wait until :meth:`pop` has something to return or the stream has ended."""
         while not (self.has_next or self._closed):
             await self._wakeup.wait()
 
     @property
     def has_next(self) -> bool:
-        """Whether there is something to :meth:`pop`. O(1)."""
+        """Whether :meth:`pop` has something to return. O(1)."""
         return bool(self._queue or self._lost)
 
     def pop(self) -> Item | DepthwireError:
-        """Take what is next, an event or the error in its place; raises IndexError where there is nothing. O(1)."""
+        """Remove and return the next event or error; raise IndexError if there is none. O(1)."""
         if not self._queue:
-            self._tell_losses()
+            self._queue_overflow()
         return self._queue.popleft()
 
     def finish(self) -> None:
-        """No more events will come: the reader gets those that wait, then its iteration ends."""
+        """End the stream: the reader gets the events that wait, then its iteration ends."""
         self._closed = True
         self._wakeup.set()
 
     def close(self) -> None:
-        """Stop listening. Other readers of the same topic go on."""
+        """Stop reading. Other readers of the same topic are not affected."""
         self._on_close(self)
         self.finish()
 
 
 class TopicEvent(NamedTuple):
-    """An event with the concrete topic that it came on."""
+    """An event and its concrete topic."""
 
     topic: str
     data: Any
-    """The typed event; on a book's or an instrument's topic the live object itself, which has just changed."""
+    """The typed event; for a book or an instrument, the live object, which has just changed."""
 
 
 class TopicEvents(EventStream[TopicEvent]):
-    """The events of many topics in one stream. Ends when the last of its topics does."""
+    """The events of many topics in one stream, which ends with the last of its topics."""
 
     def __init__(self, topic: str, capacity: int, *, on_close: Callable[["EventStream[TopicEvent]"], object]) -> None:
         super().__init__(topic, capacity, on_close=on_close)
-        self._inlets: dict[str, TopicInlet] = {}
+        self._inputs: dict[str, TopicInput] = {}
         self._leaving: list[Callable[[], object]] = []
 
     @property
     def closed(self) -> bool:
-        """Whether no more events will come. O(1)."""
+        """Whether the stream has ended. O(1)."""
         return self._closed
 
     def reads(self, topic: str) -> bool:
-        """Whether a concrete topic's events come in already. O(1)."""
-        return topic in self._inlets
+        """Whether the stream reads a concrete topic. O(1)."""
+        return topic in self._inputs
 
-    def inlet(self, topic: str) -> "TopicInlet":
-        """Where one concrete topic's events come in."""
-        inlet = self._inlets[topic] = TopicInlet(self, topic)
-        return inlet
+    def add_topic(self, topic: str) -> "TopicInput":
+        """Return the reader for one concrete topic's events."""
+        source = self._inputs[topic] = TopicInput(self, topic)
+        return source
 
     def when_closed(self, leave: Callable[[], object]) -> None:
-        """Call ``leave`` when the reader closes this stream."""
+        """Call ``leave`` when the reader closes the stream."""
         self._leaving.append(leave)
 
     def close(self) -> None:
@@ -253,46 +253,46 @@ class TopicEvents(EventStream[TopicEvent]):
         self._leaving.clear()
         super().close()
 
-    def pattern_inlet(self, pattern: str, settle: Callable[[int], object]) -> "PatternInlet":
-        """Where a pattern's gaps come in; ``settle(until_ns)`` places the one that waits for its connection, if any."""
-        inlet = self._inlets[pattern] = PatternInlet(self, pattern, settle)
-        return inlet
+    def add_pattern(self, pattern: str, settle: Callable[[int], object]) -> "PatternInput":
+        """Return the reader for a pattern's gaps; ``settle(until_ns)`` places a gap that waits for the connection."""
+        source = self._inputs[pattern] = PatternInput(self, pattern, settle)
+        return source
 
     def break_off_topic(self, topic: str, error: DepthwireError) -> None:
-        """Place one topic's error, unless the gap of a pattern that covers the topic reports the same loss."""
-        patterns = [inlet for inlet in self._inlets.values() if isinstance(inlet, PatternInlet)]
-        if not (isinstance(error, StreamGap) and any(inlet.reports(topic, error) for inlet in patterns)):
+        """Queue a topic's error, unless a pattern's gap already reports the same loss."""
+        patterns = [source for source in self._inputs.values() if isinstance(source, PatternInput)]
+        if not (isinstance(error, StreamGap) and any(source.reports(topic, error) for source in patterns)):
             self.break_off(error)
 
-    def shut(self, inlet: "TopicInlet") -> None:
-        """One topic has ended."""
-        self._inlets.pop(inlet.topic, None)
-        if not self._inlets:
+    def remove(self, source: "TopicInput") -> None:
+        """Remove a topic that has ended."""
+        self._inputs.pop(source.topic, None)
+        if not self._inputs:
             self.finish()
 
 
-class TopicInlet:
-    """Takes one topic's events for a :class:`TopicEvents`, as an EventStream does."""
+class TopicInput:
+    """Reads one topic's events for a :class:`TopicEvents`."""
 
     def __init__(self, stream: TopicEvents, topic: str) -> None:
         self.topic = topic
         self._stream = stream
 
     def push(self, events: list[Any], report: Callable[[BaseException, str], object]) -> None:
-        """Pass events on, with their topic."""
+        """Pass on events with their topic."""
         self._stream.push([TopicEvent(self.topic, event) for event in events], report)
 
     def break_off(self, error: DepthwireError) -> None:
-        """Pass an error on to its place."""
+        """Pass on an error."""
         self._stream.break_off_topic(self.topic, error)
 
     def finish(self) -> None:
-        """The topic has ended."""
-        self._stream.shut(self)
+        """End the topic."""
+        self._stream.remove(self)
 
 
-class PatternInlet(TopicInlet):
-    """Takes a pattern's gaps: each concerns every topic that the pattern covers, seen before or not."""
+class PatternInput(TopicInput):
+    """Reads a pattern's gaps. Each concerns every topic that the pattern covers, seen before or not."""
 
     def __init__(self, stream: TopicEvents, pattern: str, settle: Callable[[int], object]) -> None:
         super().__init__(stream, pattern)
@@ -306,7 +306,7 @@ class PatternInlet(TopicInlet):
         self._stream.break_off(error)
 
     def reports(self, topic: str, error: StreamGap) -> bool:
-        """Whether the pattern's gap reports a topic's gap, too: both are of one lost connection or damaged frame."""
+        """Whether the pattern's gap and a topic's gap are from one lost connection or one damaged frame."""
         if not topic.startswith(self._prefix):
             return False
         self._settle(error.until_ns)

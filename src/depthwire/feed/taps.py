@@ -9,7 +9,7 @@ Tap = Callable[[int, memoryview], object]
 
 
 class Tapped(Protocol):
-    """A feed: it calls ``tap`` with each message, or nothing where that is None."""
+    """A feed, which calls ``tap`` with each message unless it is None."""
 
     tap: Tap | None
 
@@ -17,7 +17,7 @@ class Tapped(Protocol):
 class Taps:
     """The taps of one client, called one after the other by all of its feeds.
 
-    While there is none, feeds have no tap at all, so that their frames cost nothing more.
+    Without any, the feeds have no tap, so that frames cost nothing extra.
     """
 
     def __init__(self, report: Report, feeds: Callable[[], list[Tapped]]) -> None:
@@ -25,7 +25,7 @@ class Taps:
         self._callbacks: Callbacks[Tap] = Callbacks()
 
     def add(self, tap: Tap) -> Callable[[], None]:
-        """One more; returns a function that removes it. O(feeds)."""
+        """Add a tap; return a function that removes it. O(feeds)."""
         remove = self._callbacks.add(tap)
         self._attach()
 
@@ -36,7 +36,7 @@ class Taps:
         return end
 
     def attach(self, feed: Tapped) -> None:
-        """Let a feed call the taps that there are."""
+        """Let a feed call the current taps."""
         feed.tap = self if self._callbacks.now else None
 
     def _attach(self) -> None:
@@ -44,7 +44,7 @@ class Taps:
             self.attach(feed)
 
     def __call__(self, ts_recv_ns: int, payload: memoryview) -> None:
-        """Hand a message to each tap. One that raises is reported, and stops neither the others nor the message."""
+        """Hand a message to each tap. If one raises, the error is reported and the others still run."""
         for tap in self._callbacks.now:
             try:
                 tap(ts_recv_ns, payload)

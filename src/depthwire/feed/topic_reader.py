@@ -1,4 +1,4 @@
-"""How one stream comes to read many topics, of events and of live states."""
+"""Connects channels, of events or of live states, to a stream of many topics."""
 
 from functools import partial
 
@@ -7,23 +7,23 @@ from depthwire.feed.callbacks import Report, report_raised
 from depthwire.feed.channel import Channel
 from depthwire.feed.event_channel import EventChannel, PatternChannel
 from depthwire.feed.state_channel import StateChannel
-from depthwire.feed.streams import TopicEvents, TopicInlet
+from depthwire.feed.streams import TopicEvents, TopicInput
 
 
-def connect_inlet(stream: TopicEvents, report: Report, channel: Channel) -> None:
+def read_channel(stream: TopicEvents, report: Report, channel: Channel) -> None:
     """Let a stream of many topics read one more channel, of events or of a live state.
 
-    Not where its reader has gone before a pattern's frames brought the topic, nor where a pattern and a name both did.
+    Does nothing if the stream is closed or already reads the topic, as when a pattern and a name both cover it.
     """
     if stream.closed or stream.reads(channel.topic):
         return
     if isinstance(channel, PatternChannel):
-        inlet: TopicInlet = stream.pattern_inlet(channel.topic, channel.connection_back)
+        source: TopicInput = stream.add_pattern(channel.topic, channel.connection_back)
     else:
-        inlet = stream.inlet(channel.topic)
+        source = stream.add_topic(channel.topic)
     if isinstance(channel, EventChannel):
-        channel.join(inlet)
-        stream.when_closed(partial(channel.leave, inlet))
+        channel.join(source)
+        stream.when_closed(partial(channel.leave, source))
         return
     assert isinstance(channel, BookChannel | StateChannel)
     state = channel.state
@@ -33,8 +33,8 @@ def connect_inlet(stream: TopicEvents, report: Report, channel: Channel) -> None
 
     def ended() -> None:
         if state.failure is not None:
-            inlet.break_off(state.failure)
-        inlet.finish()
+            source.break_off(state.failure)
+        source.finish()
 
-    stream.when_closed(state.on_change(lambda *_: inlet.push([state], failed)))
+    stream.when_closed(state.on_change(lambda *_: source.push([state], failed)))
     stream.when_closed(state.on_state(lambda *_: ended() if state.finished else None))
