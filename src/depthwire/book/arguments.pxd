@@ -28,7 +28,7 @@ cdef inline int64_t clipped(object number) except? -1:
 
 
 cdef inline double to_double(object number) except? -1:
-    """Return a number as a float64, infinite if it is too large. Raises TypeError for what is not a number, a str included."""
+    """Return a number as a float64, infinite if it is too large. Raises TypeError for other types, also for a str."""
     try:
         return number
     except OverflowError:
@@ -36,7 +36,7 @@ cdef inline double to_double(object number) except? -1:
 
 
 cdef inline str shown(object value):
-    """Return the text of a value for an error message. Python refuses to write integers of more than some thousand digits."""
+    """Return a value's text for an error message. Python refuses to print integers of more than 4,300 digits."""
     if isinstance(value, int) and value.bit_length() > MAX_BITS_SHOWN:
         return f"an integer of {value.bit_length()} bits"
     return repr(value)

@@ -1,7 +1,7 @@
 """One side of a book: price ids and sizes in two sorted, contiguous arrays, the best price at the tail.
 
 Most changes happen near the best price. With the best at the tail, an insert or delete there moves a few elements instead
-of the whole side. A topic of fixed depth pairs each such change with one at the far end, so both ends have free space, and
+of the whole side. A topic of fixed depth pairs each of these with a change at the far end, so both ends have free space, and
 the shorter part moves. The code does not distinguish bids from asks: a ladder stores once whether its ids rise or fall
 towards the tail.
 """

@@ -1,14 +1,14 @@
-/* Two parallel arrays, one sorted: search it, open and close a gap in both, and prefetch their ends.
+/* Two parallel arrays, one of them sorted: search, open and close a gap in both, and prefetch their ends.
  *
- * A side of a book is an array of price ids and an array of sizes, with the best price at the end: most changes happen
- * there, and move a few elements.
+ * A side of a book is an array of price ids and an array of sizes, with the best price at the end. Most changes happen
+ * there and move a few elements.
  *
  * The trick: the search halves a power of two, so its number of steps depends on the length alone and each step is a
- * conditional move. A short move copies four elements of both arrays per turn of one loop, which costs a fraction of
- * two calls of memmove. It may therefore touch up to DEPTHWIRE_SLACK elements after the last one it moves: both arrays
- * have as many to spare at either end.
+ * conditional move. A short move copies four elements of both arrays per iteration of one loop, which costs a fraction
+ * of two calls of memmove. It may touch up to DEPTHWIRE_SLACK elements after the last one that it moves, so both arrays
+ * have that many extra elements at both ends.
  *
- * The reason: branches on prices are coin tosses. A binary search that branches mispredicts half of its steps.
+ * The reason: branches on prices cannot be predicted. A binary search that branches mispredicts half of its steps.
  *
  * The worst case: a search of n elements takes log2(n) + 1 steps. A gap far from the end moves all elements in between
  * by memmove, 16 bytes a level.
@@ -25,8 +25,7 @@
 #define DEPTHWIRE_SLACK 8
 #define DEPTHWIRE_SHORT_MOVE 16
 
-/* The index of the first key that is not less than `key`, both taken ^ flip. The keys are sorted by key ^ flip. A half
- * that would reach past the end is skipped without a look at it. */
+/* Return the index of the first key that is not less than `key`, comparing key ^ flip, by which the keys are sorted. */
 static inline ptrdiff_t depthwire_search(const int64_t* keys, ptrdiff_t count, int64_t key, int64_t flip) {
     const int64_t* base = keys;
     ptrdiff_t half;
@@ -38,7 +37,7 @@ static inline ptrdiff_t depthwire_search(const int64_t* keys, ptrdiff_t count, i
     return base - keys + ((*base ^ flip) < key);
 }
 
-/* Move `count` elements of both arrays by so many places. */
+/* Move `count` elements of both arrays by `by` places. */
 static inline void depthwire_move(int64_t* ids, double* lots, ptrdiff_t count, ptrdiff_t by) {
     memmove(ids + by, ids, (size_t)count * sizeof *ids);
     memmove(lots + by, lots, (size_t)count * sizeof *lots);
@@ -48,7 +47,7 @@ typedef struct {
     int64_t elements[4];
 } depthwire_four;
 
-/* Where four elements begin that are counted from `i` on in the direction of `step`. */
+/* Return the address of the four elements from `i` on in the direction of `step`. */
 static inline char* depthwire_address_four(void* array, ptrdiff_t i, int step) {
     return (char*)((int64_t*)array + (step > 0 ? i : -i - 3));
 }
@@ -63,8 +62,8 @@ static inline void depthwire_store_four(void* array, ptrdiff_t i, int step, dept
     memcpy(depthwire_address_four(array, i, step), &four, sizeof four);
 }
 
-/* Move `count` elements one place in the direction of `step`, 1 or -1, so that the place they began at is free. Each
- * four are read before the ones before overwrite the first of them. */
+/* Move `count` elements by one place in the direction of `step`, 1 or -1, which frees their first place. The next four
+ * are loaded before the store of the previous four overwrites the first of them. */
 static inline void depthwire_open_gap(int64_t* ids, double* lots, ptrdiff_t count, int step) {
     depthwire_four four_ids, four_lots;
     ptrdiff_t i;
@@ -85,7 +84,7 @@ static inline void depthwire_open_gap(int64_t* ids, double* lots, ptrdiff_t coun
     }
 }
 
-/* Move the `count` elements after a place one place against `step`, so that the place is filled. */
+/* Move the `count` elements after a place by one place against `step`, which overwrites that place. */
 static inline void depthwire_close_gap(int64_t* ids, double* lots, ptrdiff_t count, int step) {
     ptrdiff_t i;
     if (count > DEPTHWIRE_SHORT_MOVE) {
@@ -105,7 +104,7 @@ static inline void depthwire_close_gap(int64_t* ids, double* lots, ptrdiff_t cou
 #define DEPTHWIRE_PREFETCH(address) ((void)(address))
 #endif
 
-/* Prefetch the last two cache lines of both arrays, in which most changes happen. */
+/* Prefetch the last two cache lines of both arrays, where most changes happen. */
 static inline void depthwire_prefetch_tail(const int64_t* ids, const double* lots, ptrdiff_t count) {
     DEPTHWIRE_PREFETCH(ids + count - 1);
     DEPTHWIRE_PREFETCH(ids + count - DEPTHWIRE_SLACK);

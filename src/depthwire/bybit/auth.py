@@ -1,4 +1,4 @@
-"""Authentication: who signs in, and what is sent for it. Secrets are never shown.
+"""Authentication: credentials, signatures and refused sign-ins. Secrets are never shown.
 
 Source: the exchange's inverse WebSocket document, "Authentication": the signature is the hexadecimal HMAC-SHA256 of
 ``GET/realtime`` followed by ``expires`` (ms since the epoch), with the API secret as its key.
@@ -29,11 +29,11 @@ _VENUE_TIME: Final = re.compile(r"server[_ ]?time(?:stamp)?\W{0,4}(\d{13})\b", r
 
 
 class Credentials:
-    """An API key and its secret. The secret is a text, or a callable that fetches it each time it is needed."""
+    """An API key and its secret, which is a str or a callable that returns it each time it is needed."""
 
     def __init__(self, api_key: str, api_secret: str | Callable[[], str]) -> None:
         if not api_key or not api_secret:
-            raise AuthError("an API key needs its secret, and a secret its key; give both, or neither")
+            raise AuthError("an API key and its secret belong together; give both, or neither")
         if callable(api_secret):
             checked_callback(api_secret)
         self.api_key = api_key
@@ -41,21 +41,21 @@ class Credentials:
 
     @classmethod
     def given(cls, api_key: str | None, api_secret: str | Callable[[], str] | None) -> "Credentials | None":
-        """From arguments, None where there are none; raises AuthError where one of the two is missing."""
+        """Return credentials, or None if both arguments are missing. Raises AuthError if one is missing."""
         return cls(api_key or "", api_secret or "") if api_key or api_secret else None
 
     @classmethod
     def from_environment(cls) -> "Credentials | None":
-        """From DEPTHWIRE_API_KEY and DEPTHWIRE_API_SECRET, as :meth:`given`."""
+        """Return the credentials in DEPTHWIRE_API_KEY and DEPTHWIRE_API_SECRET, as :meth:`given` does."""
         return cls.given(os.environ.get(KEY_VARIABLE), os.environ.get(SECRET_VARIABLE))
 
     def signed(self, secret: str, window_s: float, now_s: Callable[[], float] = time.time) -> tuple[str, int, str]:
-        """(api_key, expires in ms, signature), valid for ``window_s`` from now."""
+        """Return (api_key, expires in ms since the epoch, signature), valid for ``window_s`` seconds from now."""
         expires_ms = int((now_s() + window_s) * 1000)
         return self.api_key, expires_ms, signature(secret, expires_ms)
 
     def secret(self) -> str:
-        """The secret, fetched now where a callable fetches it; raises AuthError where that fails."""
+        """Return the secret, fetched now if it is a callable's. Raises AuthError if that fails."""
         failure = ""
         secret: object = ""
         try:
@@ -63,17 +63,17 @@ class Credentials:
         except Exception as error:
             failure = type(error).__name__
         if failure:
-            # Outside the handler: what was raised may quote the secret, and must not be the context of this error.
+            # Raised outside the handler: the exception may quote the secret and must not become this error's context.
             raise AuthError(f"the callable given as api_secret raised {failure}")
         if not isinstance(secret, str):
             raise AuthError(f"the callable given as api_secret returned {type(secret).__name__}, not a str")
         if not secret or not secret.isprintable():
-            raise AuthError("the API secret is empty, or has characters that cannot be printed")
+            raise AuthError("the API secret is empty or contains characters that cannot be printed")
         return secret
 
     @property
     def may_change(self) -> bool:
-        """Whether the secret is fetched each time."""
+        """Whether a callable returns the secret, so that it may change."""
         return callable(self._secret)
 
     def __repr__(self) -> str:
@@ -81,12 +81,12 @@ class Credentials:
 
 
 def as_query(arguments: tuple[str, int, str]) -> str:
-    """What :meth:`Credentials.signed` gives, as a URL's query."""
+    """Return the result of :meth:`Credentials.signed` as a URL's query."""
     return urlencode(dict(zip(("api_key", "expires", "signature"), arguments, strict=True)))
 
 
 def signature(secret: str, expires_ms: int) -> str:
-    """The signature of a sign-in that expires at ``expires_ms``."""
+    """Return the signature of a sign-in that expires at ``expires_ms`` (ms since the epoch)."""
     return hmac.new(secret.encode(), f"GET/realtime{expires_ms}".encode(), hashlib.sha256).hexdigest()
 
 
@@ -112,7 +112,7 @@ def cause_of(reason: str, window_s: float, clock_offset_s: float | None, *, name
 
 
 def venue_time_s(reason: str) -> float | None:
-    """The venue's time that a refusal names, in seconds since the epoch; None where it names none."""
+    """Return the venue's time in a refusal, in seconds since the epoch, None if there is none."""
     match = _VENUE_TIME.search(reason)
     return int(match[1]) / 1000 if match else None
 

@@ -15,7 +15,7 @@ static inline int64_t depthwire_now_ns(void) {
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* The time of the kernel's latest tick where there is such a clock, else the exact time. */
+/* Return the time of the kernel's latest tick, or the exact time on systems without that clock. */
 static inline int64_t depthwire_coarse_ns(void) {
 #ifdef CLOCK_REALTIME_COARSE
     struct timespec now;

@@ -1,9 +1,9 @@
-# A decimal number as it was written: what decoders hand to a book. It needs no C header, so public .pxd files may use it.
+# A decimal number as written. It needs no C header, so public .pxd files may cimport it.
 
 from libc.stdint cimport int64_t
 
 
 cdef struct DecimalText:
     int64_t mantissa    # the digits, without the point
-    int decimals        # how many of them come after the point
-    int digits          # how many there are
+    int decimals        # the number of digits after the point
+    int digits          # the number of digits

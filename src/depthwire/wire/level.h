@@ -1,18 +1,18 @@
-/* Price levels in a shape that was learned from the level before.
+/* Price levels in a shape that was learned from the previous level.
  *
- * The trick: the levels of a topic differ in their digits, seldom in their number of digits. One compare (pattern.h)
- * proves all the text of a level around its digits. Then one load takes the price's digits, two masks drop its point,
- * and three multiplications make the price id of them (word.h). v2 states the id as well: its digits are compared with
- * the price's, and are not parsed.
+ * The trick: the levels of a topic differ in their digits, but rarely in the number of digits. One compare (pattern.h)
+ * proves all the text of a level around its digits. Then one load takes the price's digits, two masks remove its point,
+ * and three multiplications compute the price id (word.h). v2 also sends the id: its digits are compared with the
+ * price's instead of being parsed.
  *
- * The reason: a frame is made of levels. Here a level costs about as many branches as it has fields.
+ * The reason: most of a frame's text is levels. Here a level costs about as many branches as it has fields.
  *
- * The worst case: one compare, and NULL. A level whose price has another number of digits, more than seven digits or no
- * point, is scanned field by field, and its shape is learned if there is one to learn. A side that alternates between
- * 999.5 and 1000.0 pays for both on each level.
+ * The worst case: one compare, and NULL. A level whose price has a different number of digits, more than seven digits
+ * or no point is scanned field by field, and its shape is learned if possible. A side that alternates between 999.5 and
+ * 1000.0 pays for both on each level.
  *
- * A level in a known shape is only tried where 32 bytes of text are left after it began (a pair) or ended (a level), so
- * that no load reads past the end of the text.
+ * A known shape is tried only if 32 bytes of text remain after the start of a pair or the end of a level, so that no
+ * load reads past the end of the text.
  */
 #ifndef DEPTHWIRE_WIRE_LEVEL_H
 #define DEPTHWIRE_WIRE_LEVEL_H
@@ -25,7 +25,7 @@
 #include "depthwire/wire/scan.h"
 #include "depthwire/wire/word.h"
 
-/* Where a price's digits are in a word, and how to bring them to its top without the point. */
+/* The position of a price's digits in a word, and the shift that moves them to its top without the point. */
 typedef struct {
     uint64_t before, after; /* masks: the digits before the point, and after it once it is removed */
     int shift;
@@ -53,7 +53,7 @@ typedef struct {
     depthwire_price_digits price;
 } depthwire_pair_shape;
 
-/* Learn the shape of a pair that was proven. */
+/* Learn the shape of a proven pair. */
 static inline void depthwire_learn_pair(depthwire_pair_shape* shape, const char* pair, int digits, int decimals) {
     int i;
     shape->size_at = 0;
@@ -66,10 +66,10 @@ static inline void depthwire_learn_pair(depthwire_pair_shape* shape, const char*
     for (i = 0; i < shape->size_at; i++) shape->head.mask[i] = (unsigned)(pair[i] - '0') <= 9 ? 0xF0 : 0xFF;
 }
 
-/* The decimals of the price that was learned last. */
+/* Return the decimals of the last learned price. */
 static inline int depthwire_shape_decimals(const depthwire_pair_shape* shape) { return shape->decimals; }
 
-/* Scan a pair whose price has the known shape and whose size is short. */
+/* Scan a pair if its price has the known shape and its size is short, else return NULL. */
 static inline const char* depthwire_match_pair(const char* at, const char* end, const depthwire_pair_shape* shape,
                                                int scale, int64_t* price_id, int64_t* mantissa, int* decimals) {
     uint64_t price;
@@ -89,13 +89,13 @@ typedef struct {
     int scale; /* id = price * 10**scale */
     int price_at, id_at;
     depthwire_price_digits price;
-    uint64_t shared;           /* a mask: the digits that the id begins with and that the price has as well */
-    int leading_zero_bits;     /* of the price: an id has no leading zeros */
-    int64_t factor;            /* 10**n for the n zeros that the id has after the price's digits */
+    uint64_t shared;           /* a mask of the id's leading digits, which are also the price's */
+    int leading_zero_bits;     /* of the price; an id has no leading zeros */
+    int64_t factor;            /* 10**n if n zeros follow the price's digits in the id */
     depthwire_pattern pattern; /* empty: no shape is known */
 } depthwire_level_shape;
 
-/* Learn the shape of a level that was proven. */
+/* Learn the shape of a proven level. */
 static inline void depthwire_learn_level(depthwire_level_shape* shape, const char* level, int length, int price_at,
                                          int digits, int decimals, int id_at, int id_length, int scale) {
     int i, zeros = scale - decimals, shared = id_length - zeros;
@@ -116,7 +116,7 @@ static inline void depthwire_learn_level(depthwire_level_shape* shape, const cha
     shape->factor = depthwire_small_powers[zeros];
 }
 
-/* Scan a level that has the known shape, and prove that its price and its id agree. */
+/* Scan a level if it has the known shape and its price and id agree, else return NULL. */
 static inline const char* depthwire_match_level(const char* at, const char* end, const depthwire_level_shape* shape,
                                                 int scale, int64_t* price_id) {
     uint64_t digits, id_digits;
@@ -140,8 +140,8 @@ static const depthwire_block depthwire_sides[2][2] = {
     {{"Buy\",\"size\":", {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255}},
      {"Sell\",\"size\":", {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255}}}};
 
-/* Scan a side into *side: 0 for Buy, 1 for Sell. Sides alternate, so it is an index here and never a branch. Needs 16
- * bytes of text. */
+/* Scan a side into *side: 0 for Buy, 1 for Sell. Sides are hard to predict, so they are an index here and not a branch.
+ * Needs 16 bytes of text. */
 static inline const char* depthwire_scan_side(const char* at, const char* end, int is_sized, int8_t* side) {
     int is_sell;
     if (!at || end - at < DEPTHWIRE_BLOCK) return NULL;

@@ -1,4 +1,4 @@
-# One price level in the shape of the level before: see level.h. What it does not match is scanned field by field.
+# Matches a price level against the shape of the previous one: see level.h. Other levels are scanned field by field.
 
 from libc.stdint cimport int8_t, int64_t
 

@@ -1,14 +1,14 @@
 /* A pattern: text that repeats except for digits in known places, compared 16 bytes at a time.
  *
- * The trick: each 16 bytes of text have a mask next to them, 0xFF where the bytes must be equal and 0xF0 where a digit
- * stands. All digits have the upper half-byte 3. XOR with the text, AND with the mask: zero means a match, apart from
- * ':' to '?', which share that upper half. Whoever reads the digits rules these out (depthwire_above_nine).
+ * The trick: each 16 bytes of text have a mask next to them, 0xFF for bytes that must be equal and 0xF0 for digits. All
+ * digits have the upper half-byte 3. XOR with the text, AND with the mask: zero means a match, except that ':' to '?'
+ * share that upper half. The code that reads the digits must rule these out (depthwire_above_nine).
  *
- * The reason: to compare each piece of fixed text between two numbers costs a branch a piece. A pattern is compared as
- * a whole, with one branch on the result. Text and mask lie next to each other, so they fill few cache lines.
+ * The reason: comparing each piece of fixed text between two numbers costs one branch per piece. A pattern is compared
+ * at once, with one branch on the result. Text and mask are adjacent, so they occupy few cache lines.
  *
  * The worst case: one pass over the pattern, at most DEPTHWIRE_PATTERN_BLOCKS blocks, whether it matches or not. Text
- * that is shorter than one block or longer than all of them makes no pattern; the caller scans it field by field.
+ * shorter than one block or longer than all of them gives no pattern; the caller scans it field by field.
  */
 #ifndef DEPTHWIRE_WIRE_PATTERN_H
 #define DEPTHWIRE_WIRE_PATTERN_H
@@ -35,7 +35,7 @@ typedef struct {
     depthwire_block blocks[DEPTHWIRE_PATTERN_BLOCKS];
 } depthwire_pattern;
 
-/* Where 16 bytes differ from a block. */
+/* The bits in which 16 bytes differ from a block. */
 #ifdef DEPTHWIRE_SSE2
 
 typedef __m128i depthwire_difference;
@@ -70,7 +70,7 @@ static inline int depthwire_is_equal(depthwire_difference found) { return !found
 
 #endif
 
-/* Whether bytes match a pattern. There must be a pattern, and as many bytes as it is long. */
+/* Return whether bytes match a pattern. The pattern must exist, and there must be as many bytes as it is long. */
 static inline int depthwire_match_pattern(const char* at, const depthwire_pattern* pattern) {
     ptrdiff_t i, last = pattern->length - DEPTHWIRE_BLOCK;
     depthwire_difference found = DEPTHWIRE_NO_DIFFERENCE;
@@ -82,7 +82,7 @@ static inline int depthwire_match_pattern(const char* at, const depthwire_patter
 
 static inline ptrdiff_t depthwire_last_block(ptrdiff_t length) { return (length - 1) / DEPTHWIRE_BLOCK; }
 
-/* Make a pattern of a text, all of which must be equal until depthwire_pattern_digits says otherwise. */
+/* Make a pattern of a text. All bytes must be equal, except those marked by depthwire_pattern_digits. */
 static inline void depthwire_set_pattern(depthwire_pattern* pattern, const char* text, ptrdiff_t length) {
     ptrdiff_t i, last = depthwire_last_block(length);
     pattern->length = 0;
@@ -95,7 +95,7 @@ static inline void depthwire_set_pattern(depthwire_pattern* pattern, const char*
     }
 }
 
-/* Let any digits stand in `count` places from `at` on. Does nothing if there is no pattern. */
+/* Accept any digits in `count` places from `at` on. Does nothing if there is no pattern. */
 static inline void depthwire_pattern_digits(depthwire_pattern* pattern, ptrdiff_t at, ptrdiff_t count) {
     ptrdiff_t i, last = depthwire_last_block(pattern->length), last_begin = pattern->length - DEPTHWIRE_BLOCK;
     if (!pattern->length) return;

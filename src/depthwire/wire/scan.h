@@ -1,16 +1,16 @@
 /* Scan canonical JSON text in place.
  *
- * Each function takes where to read and where the text ends. It returns where it stopped, or NULL if the bytes are not
- * exactly what it expects. The text needs at least eight bytes before its end: see word.h.
+ * Each function takes the position to read from and the end of the text. It returns the position after the scanned
+ * bytes, or NULL if they are not exactly as expected. At least eight bytes before the end must be readable: see word.h.
  *
  * The trick: a shape is written as one call after the other, without a branch between them, because the functions that
  * start a step (scan_literal, match_bytes) pass NULL on. The caller tests the last result only.
  *
- * The reason: the exchange writes its frames in few shapes, without blanks. To prove that a frame has one of them is
- * cheaper than to parse JSON.
+ * The reason: the exchange writes its frames in a few shapes, without blanks. Proving that a frame has one of them is
+ * cheaper than parsing JSON.
  *
- * The worst case: linear in the text that is read. A run of digits ends the scan soon after the 18th, a quoted text
- * after DEPTHWIRE_LONGEST_TOPIC bytes, so a hostile frame costs no more than its length.
+ * The worst case: linear in the text read. The scan of digits stops soon after the 18th, that of a quoted text after
+ * DEPTHWIRE_LONGEST_TOPIC bytes, so the cost of a hostile frame is at most proportional to its length.
  */
 #ifndef DEPTHWIRE_WIRE_SCAN_H
 #define DEPTHWIRE_WIRE_SCAN_H
@@ -64,8 +64,9 @@ static inline const char* depthwire_scan_quoted(const char* at, const char* end,
     return NULL;
 }
 
-/* Append a run of digits to *value and add their count to *count. Stops soon after 18 digits, with a *value that means
- * nothing. */
+/* Append a run of digits to *value and add their number to *count. Stops soon after 18 digits; *value is then
+ * undefined.
+ */
 static inline const char* depthwire_scan_digits(const char* at, const char* end, int64_t* value, int* count) {
     uint64_t total = (uint64_t)*value;
     int run;
@@ -101,7 +102,7 @@ static inline const char* depthwire_scan_integer(const char* at, const char* end
     return at;
 }
 
-/* Scan a decimal of at most seven digits before its point and at most seven after it, as most are. NULL for all others.
+/* Scan a decimal with at most seven digits before its point and at most seven after it, as most have, else return NULL.
  */
 static inline const char* depthwire_scan_short_decimal(const char* at, const char* end, int64_t* mantissa, int* digits,
                                                        int* decimals) {

@@ -1,7 +1,7 @@
-# Scan canonical JSON text in place: see scan.h. Inline, since each byte of each frame comes through here.
+# Scans canonical JSON text in place: see scan.h. Inline, because it reads every byte of a frame.
 #
-# Each function takes where to read and where the text ends, and returns where it stopped, or NULL if the bytes are not
-# exactly what it expects. NULL in gives NULL out, so a shape is one call after the other, and one test at the end.
+# Each function takes the position to read from and the end of the text. It returns the position after the scanned bytes, or
+# NULL if they are not exactly as expected. NULL in gives NULL out, so a shape is a sequence of calls with one test at the end.
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
@@ -28,17 +28,17 @@ cdef extern from "depthwire/wire/scan.h" nogil:
 
 
 cdef inline const char* known(const char* at, const char* end, bytes text) noexcept:
-    """Bytes that are known when the scanner is made, eight or more."""
+    """Scan the given bytes, at least eight."""
     return known_text(at, end, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
 
 
 cdef inline const char* scan_integer(const char* at, const char* end, int64_t* value) noexcept nogil:
-    """A JSON integer of 1 to 18 digits."""
+    """Scan a JSON integer of 1 to 18 digits."""
     return NULL if at == NULL else integer(at, end, value)
 
 
 cdef inline const char* scan_decimal(const char* at, const char* end, DecimalText* value) noexcept nogil:
-    """A plain decimal of 1 to 18 digits, with or without a point among them."""
+    """Scan a plain decimal of 1 to 18 digits, with or without a point."""
     cdef const char* stop
     if at == NULL:
         return NULL
@@ -61,7 +61,7 @@ cdef inline const char* scan_long_decimal(const char* at, const char* end, Decim
 
 
 cdef inline const char* scan_number(const char* at, const char* end, double* value) noexcept nogil:
-    """A JSON number without sign or exponent that one division rounds correctly."""
+    """Scan a JSON number without sign and exponent that one division rounds correctly."""
     cdef DecimalText decimal
     cdef const char* stop = scan_decimal(at, end, &decimal)
     if stop == NULL or (at[0] == c'0' and decimal.digits > 1 + decimal.decimals) or not rounded(&decimal, value):
@@ -69,23 +69,23 @@ cdef inline const char* scan_number(const char* at, const char* end, double* val
     return stop
 
 
-# The same for the text of a str, which is all there is to read; its eight bytes are there, since a header stands before it.
+# The same for the text of a str. Eight bytes before its end are readable, because the object's header precedes the text.
 
 
 cdef inline bint whole_decimal(const char* text, Py_ssize_t length, DecimalText* value) noexcept nogil:
-    """Whether a text is a plain decimal of 1 to 18 digits. O(length)."""
+    """Parse a plain decimal of 1 to 18 digits. Return False if the text is anything else. O(length)."""
     return scan_decimal(text, text + length, value) == text + length
 
 
 cdef inline bint whole_integer(const char* text, Py_ssize_t length, int64_t* value) noexcept nogil:
-    """Whether a text is made of 1 to 18 digits alone. O(length)."""
+    """Parse 1 to 18 digits. Return False if the text is anything else. O(length)."""
     cdef int count = 0
     value[0] = 0
     return digits(text, text + length, value, &count) == text + length and 0 < count <= MAX_DIGITS
 
 
 cdef inline bint is_plain_decimal(const char* text, Py_ssize_t length) noexcept nogil:
-    """Whether a text is made of digits with at most one point among them, however many there are. O(length)."""
+    """Return whether a text consists of any number of digits with at most one point between them. O(length)."""
     cdef Py_ssize_t i
     cdef bint pointed = False
     for i in range(length):
@@ -97,7 +97,7 @@ cdef inline bint is_plain_decimal(const char* text, Py_ssize_t length) noexcept 
 
 
 cdef inline bint whole_size(const char* text, Py_ssize_t length, double* size) except -1:
-    """A decimal text as the float64 next to it, as ``float(text)`` is. False where it is no plain decimal. O(length)."""
+    """Parse a plain decimal as ``float(text)`` does. Return False if the text is anything else. O(length)."""
     cdef DecimalText value
     cdef char* copy
     if whole_decimal(text, length, &value) and rounded(&value, size):

@@ -5,7 +5,7 @@
  * known place with one load. A number's last eight digits may change. The digits before these change rarely, so they
  * count as fixed text, and their value is computed once.
  *
- * The reason: what comes before and after a frame's levels differs from the last frame's in sequences and times only.
+ * The reason: the text before and after a frame's levels differs from the last frame's only in sequences and times.
  *
  * The worst case: one compare of at most 192 bytes, and NULL. A frame that is written differently, with another number
  * of digits, or with a carry beyond a number's last eight digits, is scanned field by field and learned again. Times in
@@ -24,8 +24,8 @@
 
 typedef struct {
     int64_t above;       /* the value of the digits before the last eight */
-    int16_t at;          /* where the eight bytes begin that end with the number */
-    int8_t foreign_bits; /* how many bits of these bytes are not the number's digits */
+    int16_t at;          /* the offset of the eight bytes that end with the number */
+    int8_t foreign_bits; /* the bits of these bytes before the number's digits */
     int8_t refuses_zero; /* whether the first of the digits must not be 0 */
 } depthwire_template_number;
 
@@ -35,13 +35,13 @@ typedef struct {
     depthwire_pattern pattern;
 } depthwire_template;
 
-/* Learn a text that was proven. Then learn each of its numbers, at most DEPTHWIRE_TEMPLATE_NUMBERS. */
+/* Learn a proven text. Learn each of its numbers afterwards, at most DEPTHWIRE_TEMPLATE_NUMBERS. */
 static inline void depthwire_learn_text(depthwire_template* learned, const char* text, ptrdiff_t length) {
     learned->count = 0;
     depthwire_set_pattern(&learned->pattern, text, length);
 }
 
-/* Learn that a number stands from `first` to `end`. Without eight bytes of text up to its end there is no template. */
+/* Learn the place of a number. If fewer than eight bytes of text end with it, discard the template. */
 static inline void depthwire_learn_number(depthwire_template* learned, const char* text, const char* first,
                                           const char* end) {
     ptrdiff_t digits = end - first, variable = digits < 8 ? digits : 8;
@@ -59,7 +59,7 @@ static inline void depthwire_learn_number(depthwire_template* learned, const cha
     number->refuses_zero = 1 < digits && digits <= 8;
 }
 
-/* The value of a number in text that matched the pattern. Sets *wrong if it has a leading zero or a byte above '9'. */
+/* Return a number's value in text that matched the pattern. Set *wrong if it has a leading zero or a byte above '9'. */
 static inline int64_t depthwire_template_value(const char* text, const depthwire_template_number* number,
                                                uint64_t* wrong) {
     uint64_t digits = (depthwire_load_word(text + number->at) ^ DEPTHWIRE_ZEROS) >> number->foreign_bits;
@@ -69,8 +69,8 @@ static inline int64_t depthwire_template_value(const char* text, const depthwire
     return number->above + (int64_t)depthwire_parse_digits(digits, 8);
 }
 
-/* Match text against a template, and store its numbers in the order in which they were learned. NULL if it differs;
- * some numbers may have been stored then. */
+/* Match text against a template and store its numbers in the order in which they were learned. Return NULL if it
+ * differs; some numbers may have been stored. */
 static inline const char* depthwire_match_template(const char* at, const char* end, const depthwire_template* learned,
                                                    int64_t** numbers) {
     uint64_t wrong = 0;

@@ -9,14 +9,14 @@ from depthwire.feed.scanner cimport Scanner
 
 cdef class V2Scanner(Scanner):
     cdef bytes _symbol                  # ","symbol":"…","id":
-    cdef bint _quoted                   # integers stand in strings, as they did in the last level
+    cdef bint _quoted                   # whether integers are quoted, as in the last level
     cdef LevelShape _shape
-    cdef Template _levels_behind        # from the bracket that closes a delta's levels on
+    cdef Template _suffix_template      # the text after a delta's levels, from the closing bracket on
 
     cdef const char* _snapshot(self, const char* at, const char* end, BookFrame frame) noexcept
     cdef const char* _list(self, const char* at, const char* end, int action, BookFrame frame) noexcept
     cdef const char* _levels(self, const char* at, const char* end, int action, BookFrame frame) noexcept
     cdef const char* _other_level(self, const char* level, const char* end, LevelChange* change, BookFrame frame) noexcept
-    cdef const char* _behind(self, const char* at, const char* end, BookFrame frame) noexcept
-    cdef const char* _other_behind(self, const char* begin, const char* end, BookFrame frame) noexcept
+    cdef const char* _suffix(self, const char* at, const char* end, BookFrame frame) noexcept
+    cdef const char* _other_suffix(self, const char* begin, const char* end, BookFrame frame) noexcept
     cdef const char* _numbers(self, const char* begin, const char* at, const char* end, BookFrame frame) noexcept

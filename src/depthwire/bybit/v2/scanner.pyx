@@ -1,4 +1,4 @@
-"""The shapes of the v2 dialects' order-book frames.
+"""Scans the order-book frames of the v2 dialects in these shapes.
 
 ::
 
@@ -8,7 +8,7 @@
 
     L   {"price":"60622.50","symbol":"…","id":I,"side":"Buy","size":10}, without the size in a delete
 
-``transactTimeE6`` may be absent; ``I`` is a number on inverse, the same in a string on linear.
+``transactTimeE6`` may be absent. ``I`` is a number on inverse and the same number in quotes on linear.
 """
 
 cimport cython
@@ -39,7 +39,7 @@ cdef class V2Scanner(Scanner):
 
     cdef int scan(self, const char* at, const char* end, Book book, BookFrame frame) except -1:
         cdef const char* levels = literal(at, end, b',"type":"delta","data":{"delete":[')
-        frame.reserve((end - at) // SHORTEST_LEVEL + 1)    # the last one may be cut short
+        frame.reserve((end - at) // SHORTEST_LEVEL + 1)    # plus a last one that is cut off
         if levels != NULL:
             frame.start(False, book.decimals)
             frame.keeps_sides_full = True
@@ -48,24 +48,24 @@ cdef class V2Scanner(Scanner):
             at = self._list(at, end, UPDATE, frame)
             at = literal(at, end, b'],"insert":[')
             at = self._list(at, end, INSERT, frame)
-            return end == self._behind(at, end, frame)
+            return end == self._suffix(at, end, frame)
         frame.start(True, -1)
         at = self._snapshot(literal(at, end, b',"type":"snapshot","data":'), end, frame)
         return end == self._numbers(at, at, end, frame)
 
     cdef const char* _snapshot(self, const char* at, const char* end, BookFrame frame) noexcept:
-        """Scan a snapshot's levels, in a list or in an object that holds it."""
+        """Scan a snapshot's levels, in a list or in an object that contains the list."""
         cdef const char* levels = literal(at, end, b'{"order_book":[')
         if levels != NULL:
             return literal(self._list(levels, end, INSERT, frame), end, b']}')
         return literal(self._list(literal(at, end, b'['), end, INSERT, frame), end, b']')
 
     cdef inline const char* _list(self, const char* at, const char* end, int action, BookFrame frame) noexcept:
-        """Scan a list's levels, if it has any, up to the bracket that closes it."""
+        """Scan a list's levels, which may be none, up to the closing bracket."""
         return at if at == NULL or end - at < 1 or at[0] == c']' else self._levels(at, end, action, frame)
 
     cdef const char* _levels(self, const char* at, const char* end, int action, BookFrame frame) noexcept:
-        """Scan a list's levels, one at least, up to the bracket that closes it; there is room for all."""
+        """Scan a list's levels, at least one, up to the closing bracket. Room for them must be reserved."""
         cdef LevelChange* change = frame.changes + frame.count
         cdef const char* level
         while True:
@@ -90,7 +90,7 @@ cdef class V2Scanner(Scanner):
         return at
 
     cdef const char* _other_level(self, const char* level, const char* end, LevelChange* change, BookFrame frame) noexcept:
-        """Scan a level in another shape than the last one's, up to where its side stands, and prove that price and id agree."""
+        """Scan a level of a new shape up to its side, and prove that price and id agree."""
         cdef DecimalText price
         cdef int64_t expected
         cdef const char* id_at
@@ -123,38 +123,38 @@ cdef class V2Scanner(Scanner):
         )
         return at
 
-    cdef inline const char* _behind(self, const char* at, const char* end, BookFrame frame) noexcept:
-        """Scan what stands behind a delta's levels, most often as behind the last delta's."""
+    cdef inline const char* _suffix(self, const char* at, const char* end, BookFrame frame) noexcept:
+        """Scan the text after a delta's levels. It usually has the shape of the previous delta's."""
         cdef int64_t transact_time
         cdef int64_t* places[TEMPLATE_NUMBERS]
         places[:] = [&frame.cross_seq, &frame.ts_exchange_us, &transact_time]
-        cdef const char* stop = match_template(at, end, &self._levels_behind, places)
-        return stop if stop != NULL else self._other_behind(at, end, frame)
+        cdef const char* stop = match_template(at, end, &self._suffix_template, places)
+        return stop if stop != NULL else self._other_suffix(at, end, frame)
 
-    cdef const char* _other_behind(self, const char* begin, const char* end, BookFrame frame) noexcept:
+    cdef const char* _other_suffix(self, const char* begin, const char* end, BookFrame frame) noexcept:
         cdef int64_t transact_time
         cdef const char* timed = literal(begin, end, b'],"transactTimeE6":')
         cdef const char* timed_end = scan_integer(timed, end, &transact_time)
         cdef const char* at = literal(begin, end, b']}') if timed == NULL else literal(timed_end, end, b'}')
         at = self._numbers(begin, at, end, frame)
-        if at != NULL and timed != NULL and timed_end - timed > 1:     # most often it is 0
-            learn_number(&self._levels_behind, begin, timed, timed_end)
+        if at != NULL and timed != NULL and timed_end - timed > 1:     # a time that is not 0, as it usually is
+            learn_number(&self._suffix_template, begin, timed, timed_end)
         return at
 
     cdef const char* _numbers(self, const char* begin, const char* at, const char* end, BookFrame frame) noexcept:
-        """Scan a frame's last fields, and keep what stands from ``begin`` on."""
+        """Scan a frame's last fields, and learn the text from ``begin`` on as the template."""
         cdef const char* seq_at = quote(literal(at, end, b',"cross_seq":'), end, self._quoted)
         cdef const char* seq_end = scan_integer(seq_at, end, &frame.cross_seq)
         cdef const char* time_at = quote(literal(quote(seq_end, end, self._quoted), end, b',"timestamp_e6":'), end, self._quoted)
         cdef const char* time_end = scan_integer(time_at, end, &frame.ts_exchange_us)
         at = literal(quote(time_end, end, self._quoted), end, b'}')
         if at != NULL:
-            learn_text(&self._levels_behind, begin, at - begin)
-            learn_number(&self._levels_behind, begin, seq_at, seq_end)
-            learn_number(&self._levels_behind, begin, time_at, time_end)
+            learn_text(&self._suffix_template, begin, at - begin)
+            learn_number(&self._suffix_template, begin, seq_at, seq_end)
+            learn_number(&self._suffix_template, begin, time_at, time_end)
         return at
 
 
 cdef inline const char* quote(const char* at, const char* end, bint quoted) noexcept nogil:
-    """The quote before or behind an integer, where there is one."""
+    """Scan the quote before or after an integer if integers are quoted."""
     return literal(at, end, b'"') if quoted else at

@@ -1,4 +1,4 @@
-"""The shapes of the v5 dialect's order-book frames.
+"""Scans the order-book frames of the v5 dialect in these shapes.
 
 ::
 
@@ -39,35 +39,35 @@ cdef class V5Scanner(Scanner):
 
     cdef int scan(self, const char* at, const char* end, Book book, BookFrame frame) except -1:
         cdef int64_t ts_ms = 0, cts_ms = 0
-        frame.reserve((end - at) // SHORTEST_LEVEL + 1)    # the last one may be cut short
-        at = self._before(at, end, book, frame, &ts_ms)
+        frame.reserve((end - at) // SHORTEST_LEVEL + 1)    # plus a last one that is cut off
+        at = self._prefix(at, end, book, frame, &ts_ms)
         at = self._levels(at, end, BID, frame)
         at = literal(at, end, b'],"a":[')
         at = self._levels(at, end, ASK, frame)
-        at = self._behind(at, end, frame, &cts_ms)
-        if at != end or max(ts_ms, cts_ms) > LATEST_MS or frame.cross_seq == 0:     # the decoder judges a frame without seq
+        at = self._suffix(at, end, frame, &cts_ms)
+        if at != end or max(ts_ms, cts_ms) > LATEST_MS or frame.cross_seq == 0:     # a frame without seq is left to the decoder
             return False
         frame.ts_exchange_us = ts_ms * US_PER_MS
         frame.ts_matching_us = cts_ms * US_PER_MS
         return True
 
-    cdef inline const char* _before(
+    cdef inline const char* _prefix(
         self, const char* begin, const char* end, Book book, BookFrame frame, int64_t* ts_ms
     ) noexcept:
-        """Scan what stands before a frame's levels, most often as before the last delta's, and begin the frame."""
-        cdef const char* at = match_template(begin, end, &self._delta_before, &ts_ms)
+        """Begin the frame and scan the text before its levels, usually with the previous delta's shape."""
+        cdef const char* at = match_template(begin, end, &self._prefix_template, &ts_ms)
         if at == NULL:
-            return self._other_before(begin, end, book, frame, ts_ms)
+            return self._other_prefix(begin, end, book, frame, ts_ms)
         frame.start(False, book.decimals)
         return at
 
     cdef inline const char* _start(self, const char* at, const char* end, Book book, BookFrame frame) noexcept:
-        """Begin the frame of the type that is named here. A snapshot sets the scale: most often that of the last price."""
+        """Begin the frame according to its type. A snapshot sets the scale, which is usually that of the last price."""
         cdef const char* after = literal(at, end, b'delta",')
         frame.start(after == NULL, book.decimals if after != NULL else shape_decimals(&self._shape))
         return after if after != NULL else literal(at, end, b'snapshot",')
 
-    cdef const char* _other_before(
+    cdef const char* _other_prefix(
         self, const char* begin, const char* end, Book book, BookFrame frame, int64_t* ts_ms
     ) noexcept:
         cdef const char* ts_at
@@ -84,18 +84,18 @@ cdef class V5Scanner(Scanner):
             at = self._start(literal(ts_end, end, b',"type":"'), end, book, frame)
         at = known(at, end, self._symbol)
         if at != NULL and not frame.is_snapshot:
-            learn_text(&self._delta_before, begin, at - begin)
-            learn_number(&self._delta_before, begin, ts_at, ts_end)
+            learn_text(&self._prefix_template, begin, at - begin)
+            learn_number(&self._prefix_template, begin, ts_at, ts_end)
         return at
 
-    cdef inline const char* _behind(self, const char* at, const char* end, BookFrame frame, int64_t* cts_ms) noexcept:
-        """Scan what stands behind a frame's levels, most often as behind the last frame's."""
+    cdef inline const char* _suffix(self, const char* at, const char* end, BookFrame frame, int64_t* cts_ms) noexcept:
+        """Scan the text after a frame's levels. It usually has the shape of the previous frame's."""
         cdef int64_t* places[TEMPLATE_NUMBERS]
         places[:] = [&frame.update_id, &frame.cross_seq, cts_ms]
-        cdef const char* stop = match_template(at, end, &self._levels_behind, places)
-        return stop if stop != NULL else self._other_behind(at, end, frame, cts_ms)
+        cdef const char* stop = match_template(at, end, &self._suffix_template, places)
+        return stop if stop != NULL else self._other_suffix(at, end, frame, cts_ms)
 
-    cdef const char* _other_behind(self, const char* begin, const char* end, BookFrame frame, int64_t* cts_ms) noexcept:
+    cdef const char* _other_suffix(self, const char* begin, const char* end, BookFrame frame, int64_t* cts_ms) noexcept:
         cdef const char* u_at = literal(begin, end, b'],"u":')
         cdef const char* u_end = scan_integer(u_at, end, &frame.update_id)
         cdef const char* seq_at = literal(u_end, end, b',"seq":')
@@ -104,23 +104,23 @@ cdef class V5Scanner(Scanner):
         cdef const char* cts_end = scan_integer(cts_at, end, cts_ms)
         cdef const char* at = literal(cts_end, end, b'}')
         if at != NULL:
-            learn_text(&self._levels_behind, begin, at - begin)
-            learn_number(&self._levels_behind, begin, u_at, u_end)
-            learn_number(&self._levels_behind, begin, seq_at, seq_end)
-            learn_number(&self._levels_behind, begin, cts_at, cts_end)
+            learn_text(&self._suffix_template, begin, at - begin)
+            learn_number(&self._suffix_template, begin, u_at, u_end)
+            learn_number(&self._suffix_template, begin, seq_at, seq_end)
+            learn_number(&self._suffix_template, begin, cts_at, cts_end)
         return at
 
     cdef const char* _levels(self, const char* at, const char* end, int side, BookFrame frame) noexcept:
-        """Scan a side's pairs, if it has any, up to the bracket that closes them; there is room for all."""
+        """Scan a side's pairs, which may be none, up to the closing bracket. Room for them must be reserved."""
         cdef LevelChange* change = frame.changes + frame.count
         cdef int64_t mantissa
         cdef int decimals
         cdef int action = INSERT if frame.is_snapshot else SET
-        cdef int of_nothing = INSERT if frame.is_snapshot else REMOVE
+        cdef int action_if_zero = INSERT if frame.is_snapshot else REMOVE
         cdef const char* begin
         if at == NULL or end - at < 1 or at[0] == c']':
             if frame.is_snapshot and frame.count == 0:
-                frame.price_decimals = -1   # no price so far said it
+                frame.price_decimals = -1   # unknown: there was no price
             return at
         while True:
             begin = at
@@ -133,7 +133,7 @@ cdef class V5Scanner(Scanner):
                 if at == NULL:
                     return NULL
             change.side = side
-            change.action = action if mantissa else of_nothing
+            change.action = action if mantissa else action_if_zero
             change += 1
             if end - at < 1 or at[0] != c',':
                 break
@@ -144,7 +144,7 @@ cdef class V5Scanner(Scanner):
     cdef const char* _other_pair(
         self, const char* begin, const char* end, LevelChange* change, BookFrame frame, int64_t* mantissa
     ) noexcept:
-        """Scan a pair whose price is in another shape than the last one's, or whose size is long."""
+        """Scan a pair whose price has a new shape or whose size is long."""
         cdef DecimalText price, size
         cdef const char* at = scan_decimal(literal(begin, end, b'["'), end, &price)
         if frame.is_snapshot and frame.count == 0:
