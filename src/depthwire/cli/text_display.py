@@ -47,7 +47,7 @@ class LineQueue:
         while True:
             await self._added.wait()
             self._added.clear()
-            # A slow reader blocks here and thereby the socket, so lines cannot pile up.
+            # A slow reader blocks this write, and so the socket: lines cannot pile up.
             write("".join(self._lines))
             self._lines.clear()
 

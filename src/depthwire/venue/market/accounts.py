@@ -104,7 +104,7 @@ class Account(Holder):
     """A customer with an API key and its secret.
 
     Inverse symbols have one-way positions. Linear symbols are in hedge mode: they have a Buy and a Sell position. An
-    order opens the position of its own side, or with ``reduce_only`` closes the other one.
+    order opens the position of its side, or with ``reduce_only`` closes the other one.
     """
 
     def __init__(
