@@ -231,7 +231,7 @@ def test_a_loss_that_was_proven_late_is_no_state_to_hold() -> None:
     merge.suspect(0)
     assert merge.source is None
     (reason,) = merge.reasons
-    assert reason == "line 1: an unknown level; line 2: it is behind what was seen"
+    assert reason == "line 1: an unknown level; line 2: it is behind the state that readers saw"
     bring(two, 2, 3)
     assert merge.source is None
     bring(two, 4)

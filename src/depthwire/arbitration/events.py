@@ -1,8 +1,8 @@
 """Two lines' events of one topic as one stream: the first copy of each event counts.
 
-The venue tells both lines the same events in the same order. What one line brought, the other is awaited to bring,
-too; when it does, that is a copy. What stood before it and did not come, that line has lost. Events that carry an id
-are told apart by it; of all others, which may be equal without being the same, each copy stands for one.
+The venue sends both lines the same events in the same order. An event that one line brought is expected on the other
+line, where it is a copy. Expected events that come before the copy and do not arrive are lost on that line. Events with
+an id are identified by it. Other events may be equal without being the same, so each copy counts for one event.
 """
 
 from collections import deque
@@ -15,20 +15,20 @@ from depthwire.errors import AuthError, DepthwireError, FrameError, MalformedEve
 from depthwire.feed.event_channel import EventChannel
 
 MOST_AWAITED: Final = 10_000
-"""How many events a line may be behind the other; beyond that, copies are told again."""
+"""How many events a line may lag behind the other; beyond that, readers get copies again."""
 MOST_PASSED: Final = 32
-"""How far behind its place an event may still come on its own line."""
+"""How many events may overtake an event on its own line."""
 MOST_FAULTS: Final = 32
-"""How many frames or events that one line could not read wait for what the other line brings of them."""
+"""How many frames or events that one line could not read may wait for the other line."""
 LATEST_NS: Final = 1_000_000_000
-"""How far apart two lines may bring one event: a pong proves what its own server had sent, not what the venue had."""
+"""How far apart two lines may bring one event: a pong proves only what that line's server had sent."""
 MOST_IDS: Final = 256
-"""How many events' ids are remembered: a new subscriber is told the last ones again."""
+"""How many ids are remembered: the venue sends the last events to a new subscriber again."""
 ID_FIELDS: Final = ("trade_id", "exec_id")
 
 
 class EventSource(Protocol):
-    """Where a line's events come from."""
+    """The source of a line's events."""
 
     @property
     def last_recv_ns(self) -> int: ...
@@ -36,54 +36,54 @@ class EventSource(Protocol):
 
 
 class Awaited(NamedTuple):
-    """An event that one line brought and the other is yet to bring.
+    """An event that one line brought and the other is expected to bring.
 
-    ``behind_fault`` tells that the one line could not read something before it, and that it is not known what that was.
+    ``follows_fault`` is True if the first line could not read something before it.
     """
 
     key: Any
     ts_recv_ns: int
-    behind_fault: bool
+    follows_fault: bool
 
 
 class EventStrand:
-    """One line's side of a topic of events: the reader and the watcher of its channel."""
+    """One line's side of a topic of events: the reader and the watcher of the line's channel."""
 
     def __init__(self, merge: "EventMerge", line: int, tally: LineTally) -> None:
         self.tally = tally
-        self.may_bring = False  # the venue was asked for the topic
-        self.is_up = False  # and serves it
+        self.may_bring = False  # the topic was requested
+        self.is_up = False  # the venue serves it
         self.is_shut_out = False  # its sign-in was refused
         self.up_since_ns = 0
-        self.reached_ns = 0  # until when it was up, the last time
-        self.alone_since_ns = 0  # for what was told from then on until the other came back, there is this line alone
+        self.reached_ns = 0  # when it was last up
+        self.alone_since_ns = 0  # only this line had the events from then until the other came back
         self.reason = ""
         self.faults: list[FrameError] = []  # what it could not read and the other line may still bring
-        self.doubt: StreamGap | None = None  # of a damaged frame, which may have held what the other is yet to bring
-        self.is_made_up: Callable[[], bool] = _always  # the other has got so far
+        self.doubt: StreamGap | None = None  # for a damaged frame that the other line may make up for
+        self.is_made_up: Callable[[], bool] = _always  # whether the other line has caught up
         self.awaited: deque[Awaited] = deque(maxlen=MOST_AWAITED)
         self.passed: deque[Any] = deque(maxlen=MOST_PASSED)
-        self.latest: list[Any] = []  # its last frame's events
+        self.latest: list[Any] = []  # the events of its last frame
         self._merge, self._line = merge, line
         self._source: EventSource | None = None
-        self.has_caught_up: Callable[[], bool] = _always  # all has come that was told before the other line came back
+        self.has_caught_up: Callable[[], bool] = _always  # with the events before the other's return
         self._on_end: Callable[[], object] = _nothing
 
     def begin(self, source: "EventSource", on_end: Callable[[], object]) -> None:
-        """Events come from ``source`` from now on; ``on_end`` is called when no more will."""
+        """Take events from ``source``; call ``on_end`` when they end."""
         self._source, self._on_end = source, on_end
 
     @property
     def is_pending(self) -> bool:
-        """Whether the venue has yet to say, for the first time, that it serves the topic on this line."""
+        """Whether the venue has not yet confirmed the topic on this line for the first time."""
         return self._source is not None and not self.up_since_ns and not self.is_shut_out
 
     def now_ns(self) -> int:
-        """When the line's latest frame came, in ns since the epoch."""
+        """Return when the line's latest frame arrived (ns since the epoch)."""
         return 0 if self._source is None else self._source.last_recv_ns
 
     def vouch(self, since_ns: int) -> None:
-        """The other line is back, and lacks what was told since then: learn when this one has got so far."""
+        """Find out when this line has caught up: the other is back and lacks the events since ``since_ns``."""
         if self._source is not None:
             if self.has_caught_up():
                 self.alone_since_ns = max(since_ns, self.up_since_ns)
@@ -94,43 +94,43 @@ class EventStrand:
         self._merge.push(self._line, events)
 
     def break_off(self, error: DepthwireError) -> None:
-        """Something could not be read, or a sign-in was refused; the watcher knows of all other losses already."""
+        """Handle an unreadable frame or a refused sign-in; the watcher handles all other losses."""
         if isinstance(error, FrameError):
             self._merge.fail(self._line, error)
         elif isinstance(error, AuthError):
             self._merge.shut_out(self._line, error)
 
     def finish(self) -> None:
-        """No more events will come."""
+        """End the line's events."""
         self._source = None
         self._on_end()
 
     def asked(self) -> None:
-        """From now on it may bring what the other brings."""
+        """Note that the topic was requested: the line may bring events from now on."""
         self.may_bring = True
 
     def lost(self, reason: str, since_ns: int) -> None:
-        """Its connection is."""
+        """Note that the connection is lost."""
         self._merge.lost(self._line, reason, since_ns)
 
     def back(self, until_ns: int) -> None:
-        """The venue serves the topic."""
+        """Note that the venue serves the topic."""
         self._merge.back(self._line, until_ns)
 
     def damaged(self, gap: StreamGap) -> None:
-        """A frame that may have been of this topic arrived damaged."""
+        """Handle a damaged frame that may belong to this topic."""
         self._merge.damaged(self._line, gap)
 
     def rely_on(self, other: "EventStrand", gap: StreamGap) -> None:
-        """The other line makes up for a damaged frame, if it stays undamaged until it has brought all that was sent."""
+        """Rely on the other line for what a damaged frame may have held, until it has brought all sent so far."""
         earlier = self.taken_doubt(gap.until_ns)
         self.doubt = gap if earlier is None else StreamGap(gap.topic, gap.reason, earlier.since_ns, gap.until_ns)
         self.is_made_up = other.probe()
 
     def taken_doubt(self, now_ns: int) -> StreamGap | None:
-        """The gap that the other line has not made up for at ``now_ns``, which is no longer in doubt then.
+        """Return and clear the gap that the other line has not made up for at ``now_ns``, or None.
 
-        It has with its pong, but not before the time is over in which it may still bring the same event.
+        The other line has made up for it after its pong and after the time in which it may still bring the same event.
         """
         doubt, self.doubt = self.doubt, None
         if doubt is None or (self.is_made_up() and now_ns - doubt.until_ns >= LATEST_NS):
@@ -138,18 +138,18 @@ class EventStrand:
         return doubt
 
     def taken_faults(self) -> bool:
-        """Whether it could not read something in whose place the other line brought nothing; asked once for each."""
+        """Whether it could not read something that the other line did not bring either; clears the faults if so."""
         is_unfilled = bool(self.faults) and not self.awaited
         if is_unfilled:
             self.faults = []
         return is_unfilled
 
     def probe(self) -> Callable[[], bool]:
-        """What is returned tells whether all has come on this line that was sent before now."""
+        """Return a function that tells whether this line has brought everything sent before now."""
         return _always if self._source is None else self._source.probe()
 
     def forget(self) -> None:
-        """What it has missed is no late copy when it comes back."""
+        """Clear what the line missed: after its return that cannot arrive as a late copy."""
         self.awaited.clear()
         self.passed.clear()
         self.latest = []
@@ -158,7 +158,7 @@ class EventStrand:
 
 
 class EventMerge:
-    """Hands the events of two lines to the readers of ``channel``, which no frame reaches, each once."""
+    """Hands each event of two lines once to the readers of ``channel``, which gets no frames itself."""
 
     def __init__(self, channel: EventChannel) -> None:
         self.channel = channel
@@ -172,13 +172,13 @@ class EventMerge:
     # ---- events
 
     def push(self, line: int, events: list[Any]) -> None:
-        """A frame's events have come on a line. O(events), O(awaited) for one that is new while others are awaited."""
+        """Take the events of a line's frame. O(events), plus O(awaited) for each new event while others are awaited."""
         mine, other = self._pair(line)
         ts_recv_ns = mine.now_ns()
         if not mine.is_up:
             self.back(line, ts_recv_ns)  # data may come before the answer
         if self.channel.view is not None and events == mine.latest:
-            return  # an account's state, told twice on one line
+            return  # an account's state, sent twice on one line
         mine.latest = events
         new = []
         for event in events:
@@ -215,7 +215,7 @@ class EventMerge:
         return self._ids is not None and key in self._ids
 
     def _met(self, mine: EventStrand, other: EventStrand, place: int, ts_recv_ns: int) -> None:
-        """Both lines have brought an event: what each of them lacks of those before it, it has lost."""
+        """Settle an event that both lines have brought: what either still lacks from before it is lost on that line."""
         missed, lacking = [mine.awaited.popleft().key for _ in range(place)], [each.key for each in other.awaited]
         met = mine.awaited.popleft()
         other.awaited.clear()
@@ -224,15 +224,15 @@ class EventMerge:
             strand.passed.extend(keys)
             strand.tally.losses += len(keys)
         self._settle(mine, len(missed))
-        if met.behind_fault:
+        if met.follows_fault:
             self._settle(other, len(lacking))
 
     # ---- frames and events that could not be read
 
     def fail(self, line: int, error: FrameError) -> None:
-        """A line could not read something: readers are told, unless the other line may still fill the hole.
+        """Report something that a line could not read, unless the other line may still bring it.
 
-        An event that neither line can read is the venue's doing, which readers are told once.
+        If neither line can read an event, the venue sent it so; readers get the error once.
         """
         mine, other = self._pair(line)
         copy = next((fault for fault in other.faults if is_copy(error, fault)), None)
@@ -250,14 +250,14 @@ class EventMerge:
             mine.faults.append(error)
 
     def _settle(self, strand: EventStrand, brought: int) -> None:
-        """The other line ``brought`` so many events that ``strand`` lacks: each may be one that it could not read."""
+        """Clear a line's faults; report them if the other line ``brought`` fewer events that this one lacks."""
         faults, strand.faults = strand.faults, []
         if brought < len(faults):
             for error in faults:
                 self.channel.refuse(error)
 
     def damaged(self, line: int, gap: StreamGap) -> None:
-        """A line's frame arrived damaged, and may have held events: a gap, unless the other line brings them."""
+        """Report a gap for a line's damaged frame, unless the other line may still bring what it held."""
         mine, other = self._pair(line)
         if not mine.is_up:
             return
@@ -271,14 +271,14 @@ class EventMerge:
     # ---- connections
 
     def shut_out(self, line: int, error: AuthError) -> None:
-        """A line's sign-in was refused: readers are told where the other line does not serve them."""
+        """Report a line's refused sign-in if the other line does not serve the readers."""
         mine, other = self._pair(line)
         mine.is_shut_out = True
         if not other.is_up and not other.is_pending:
             self.channel.refuse(error)
 
     def lost(self, line: int, reason: str, since_ns: int) -> None:
-        """A line brings nothing any more; what it brought ends at ``since_ns``."""
+        """Handle the loss of a line's connection; its events end at ``since_ns``."""
         mine, other = self._pair(line)
         mine.may_bring = False
         if mine.is_up and (gap := other.taken_doubt(since_ns)) is not None:
@@ -288,7 +288,7 @@ class EventMerge:
             return
         mine.is_up, mine.reached_ns, mine.reason = False, since_ns, reason
         if other.is_up and len(mine.awaited) < len(mine.faults):
-            # What it could not read the other may still bring, as of a damaged frame.
+            # The other line may still bring what this one could not read, as with a damaged frame.
             reason, mine.faults = str(mine.faults[-1]), []
             mine.rely_on(other, StreamGap(self.channel.topic, reason, mine.up_since_ns, max(since_ns, mine.now_ns())))
         for strand in (mine, other):
@@ -297,7 +297,7 @@ class EventMerge:
         mine.forget()
         if has_caught_up and other.is_up:
             return
-        # No line is left; or it was silent or late when the other came back, and neither brought what was told before.
+        # No line is left, or the remaining one never caught up, so that neither brought the events from before.
         self.channel.connection_lost(
             self._reasons(), max(since_ns, other.reached_ns) if has_caught_up else mine.alone_since_ns
         )
@@ -310,7 +310,7 @@ class EventMerge:
         )
 
     def back(self, line: int, until_ns: int) -> None:
-        """The venue serves the topic on a line since ``until_ns``."""
+        """Note that the venue serves the topic on a line, since ``until_ns``."""
         mine, other = self._pair(line)
         if mine.is_up:
             return
@@ -324,7 +324,7 @@ class EventMerge:
 
 
 def is_copy(error: FrameError, other: FrameError) -> bool:
-    """Whether two lines' errors are of one event."""
+    """Whether two lines' errors concern one event."""
     return isinstance(error, MalformedEvent) and isinstance(other, MalformedEvent) and error.raw == other.raw
 
 

@@ -45,12 +45,12 @@ class Line:
 
     @property
     def url(self) -> str:
-        """The endpoint, without what may be secret in it."""
+        """The endpoint's URL, without secrets."""
         return self.public.connection.url
 
     @property
     def sessions(self) -> list[Session]:
-        """All there are, opened or not; the first one is the one that is opened with the line."""
+        """All sessions, opened or not; the first one is opened with the line."""
         return self._publics.all + ([] if self.private is self.public else [self.private])
 
     async def open(self) -> None:
@@ -58,7 +58,7 @@ class Line:
         await self.public.open()
 
     async def sign_in(self) -> None:
-        """Make sure that private topics may be asked for; raises AuthError or ConnectError."""
+        """Sign in, so that private topics can be requested; raise AuthError or ConnectError."""
         if self._signing_in is None:
             self._signing_in = asyncio.create_task(self._sign_in_now())
             self._signing_in.add_done_callback(mark_retrieved)
@@ -84,7 +84,7 @@ class Line:
     def add(
         self, topics: Iterable[Topic], on_channel: Callable[[Channel], object], *, raw: bool = False
     ) -> dict[Session, list[Subscription]]:
-        """Want topics, of which private ones need a sign-in before; what serves each. Raises ClientClosed."""
+        """Request topics; private ones need a sign-in first. Return subscriptions by session. Raises ClientClosed."""
         topics = list(topics)
         placed = self._publics.place(topic for topic in topics if not topic.is_private)
         private = [topic for topic in topics if topic.is_private]
@@ -95,10 +95,11 @@ class Line:
     async def subscribe(
         self, topics: Sequence[Topic], on_channel: Callable[[Channel], object], *, raw: bool = False
     ) -> Held:
-        """Want topics and wait for the venue's word; signs in first where one is private. Returns what serves them.
+        """Subscribe to topics and wait for the venue's answers; sign in first if one is private.
 
-        Raises ClientClosed, AuthError, ConnectError, SubscriptionRejected (of all that are refused) or
-        SubscriptionTimeout; then, and where it is cancelled, those that no other caller asked for are ended, too.
+        Return the subscriptions by session. Raises ClientClosed, AuthError, ConnectError, SubscriptionRejected (with
+        all refused topics) or SubscriptionTimeout. After an error or a cancellation, topics without another caller are
+        ended.
         """
         self.public.connection.refuse_closed()
         if any(topic.is_private for topic in topics):
@@ -114,7 +115,7 @@ class Line:
         await session.confirmed(subscriptions)
 
     def holder(self, topic: Topic) -> Session:
-        """The session that a topic is subscribed on; where it is on none, one that it could be on."""
+        """Return the session that a topic is subscribed on, or else one that could serve it."""
         return self.private if topic.is_private else self._publics.holder(topic)
 
     async def unsubscribe(self, topics: Iterable[Topic]) -> None:
@@ -128,7 +129,7 @@ class Line:
         raise_all(await asyncio.gather(*works, return_exceptions=True))
 
     def health(self) -> dict[str, Health]:
-        """How each topic does. O(topics)."""
+        """Return the health of each topic. O(topics)."""
         return {
             topic: record.health() for session in self.sessions for topic, record in session.resyncs.trackers.items()
         }
@@ -136,7 +137,7 @@ class Line:
     # ---- the end
 
     def begin_close(self) -> None:
-        """Say goodbye on all connections at once: the waiting of :meth:`close` may be cancelled."""
+        """Start to close all connections at once, so that :meth:`close` may be cancelled."""
         self._publics.begin_close()
         self.private.connection.begin_close()
         if self._signing_in is not None:

@@ -1,7 +1,7 @@
-"""Two lines to a venue as one: both are asked for everything, and what comes first counts.
+"""A/B arbitration: two lines to a venue as one. Both subscribe to everything, and the first copy counts.
 
-A line is a connection to one endpoint, with its own reconnects and resyncs. Readers hold channels that neither feeds
-alone (:mod:`depthwire.arbitration.topic`), so that a line's losses are theirs only where the other line had them too.
+A line is a connection to one endpoint, with its own reconnects and resyncs. Readers hold channels that both lines feed
+(:mod:`depthwire.arbitration.topic`), so that a line's loss affects them only if the other line lost the same.
 """
 
 import asyncio
@@ -39,12 +39,12 @@ from depthwire.settings import Settings
 
 
 class LineStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What one of two lines was good for so far, over all topics.
+    """Statistics of one of two lines, over all topics.
 
-    ``wins`` counts what it brought first, frames of books and instruments, and events; ``losses`` what the other line
-    alone brought, as far as both can be compared; ``gaps`` its frames that did not follow from its own state.
-    ``lags_us`` maps bounds in µs to how often it was later than the other line by so much, but by more than the bound
-    before; the last bound is infinite.
+    ``wins`` counts the frames of books and instruments, and the events, that it brought first; ``losses`` counts those
+    that only the other line brought, as far as both can be compared; ``gaps`` counts its frames that were not
+    contiguous with its own state. ``lags_us`` is a histogram of how much later than the other line it was: it maps
+    upper bounds in µs to counts; the last bound is infinite.
     """
 
     url: str
@@ -56,7 +56,7 @@ class LineStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LineReports(Reports):
-    """Hears one line's errors before they are reported."""
+    """Passes one line's errors to ``heard`` before it reports them."""
 
     def __init__(self, reports: Reports, heard: Callable[[DepthwireError], object]) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ MakeLine = Callable[[int, Reports], Line]
 
 
 class Lines:
-    """Two lines, each made by ``make(number, reports)``; to a client they are what one Line is."""
+    """Two lines, each made by ``make(number, reports)``, with the interface of one Line."""
 
     def __init__(self, make: MakeLine, dialect: Dialect, settings: Settings, reports: Reports) -> None:
         self._dialect = dialect
@@ -81,22 +81,22 @@ class Lines:
         self._tallies = (LineTally(), LineTally())
         self._lines = [make(number, LineReports(reports, partial(self._heard, number))) for number in range(2)]
         self._topics: dict[str, MergedTopic] = {}
-        self._raw_tallies = (LineTally(), LineTally())  # not shown: each counts a message that others count, too
+        self._raw_tallies = (LineTally(), LineTally())  # not shown: they count messages that the others count too
         self._raw_topics: dict[str, MergedTopic] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def url(self) -> str:
-        """Both endpoints, without what may be secret in them."""
+        """Both endpoints' URLs, without secrets."""
         return ", ".join(line.url for line in self._lines)
 
     @property
     def sessions(self) -> list[Session]:
-        """Those of both lines."""
+        """The sessions of both lines."""
         return [session for line in self._lines for session in line.sessions]
 
     def status(self) -> tuple[LineStatus, ...]:
-        """What each line was good for. O(1)."""
+        """Return the statistics of each line. O(1)."""
         return tuple(
             LineStatus(
                 url=line.url,
@@ -113,7 +113,7 @@ class Lines:
         )
 
     def health(self) -> dict[str, Health]:
-        """How each topic does for its readers. O(topics)."""
+        """Return the health of each topic as readers see it. O(topics)."""
         lines = [line.health() for line in self._lines]
         topics = self._raw_topics | self._topics
         return {topic: merged.health(lines) for topic, merged in topics.items()}
@@ -129,16 +129,16 @@ class Lines:
     # ---- connecting
 
     async def open(self) -> None:
-        """Connect; done with the first line that is, the other one goes on trying. Raises the first line's error."""
+        """Connect; return once one line is connected, while the other keeps trying. Raises the first line's error."""
         await self._any([line.open() for line in self._lines], [line.public for line in self._lines])
 
     async def _sign_in(self) -> None:
         await self._any([line.sign_in() for line in self._lines], [line.private for line in self._lines])
 
     async def _any(self, works: Sequence[Coroutine[Any, Any, None]], sessions: Sequence[Session]) -> None:
-        """Wait until one has succeeded. One that fails is reported, and its session goes on trying to connect.
+        """Wait until one succeeds. A failure is reported, and its session keeps trying to connect.
 
-        Raises the first one's error where all fail.
+        Raises the first error if all fail.
         """
         tasks = [asyncio.create_task(work) for work in works]
         self._tasks.update(tasks)
@@ -170,19 +170,19 @@ class Lines:
     async def subscribe(
         self, topics: Sequence[Topic], on_channel: Callable[[Channel], object], *, raw: bool = False
     ) -> Held:
-        """Want topics on both lines, and wait for one venue's word for each; signs in first where one is private.
+        """Subscribe to topics on both lines, and wait until each is confirmed on one; sign in first if one is private.
 
-        ``on_channel`` gets what readers see of each topic. Raises as :meth:`Line.subscribe` does, where both fail.
+        ``on_channel`` gets the merged channel of each topic. Raises as :meth:`Line.subscribe` does, if both fail.
         """
         self._refuse_closed()
         if any(topic.is_private for topic in topics):
             await self._sign_in()
-        told: set[str] = set()
+        handed: set[str] = set()
 
         def found(number: int, channel: Channel) -> None:
             merged = self._merged(number, channel)
-            if channel.topic not in told:
-                told.add(channel.topic)
+            if channel.topic not in handed:
+                handed.add(channel.topic)
                 on_channel(merged.channel)
 
         served: dict[Topic, list[tuple[Session, Subscription]]] = {}
@@ -200,7 +200,7 @@ class Lines:
         return by_session
 
     async def _confirmed(self, by_line: Sequence[tuple[Session, Subscription]], deadline_s: float) -> None:
-        """Wait until a topic is confirmed on one line; raises the first line's error where it is on none."""
+        """Wait until a topic is confirmed on one line; raise the first line's error if it is on none."""
         futures = [subscription.confirmed for _, subscription in by_line]
         waiting = set(futures)
         while waiting and not any(map(succeeded, futures)):
@@ -216,13 +216,13 @@ class Lines:
         if not any(map(succeeded, futures)):
             futures[0].result()
         for (_, subscription), future in zip(by_line, futures, strict=True):
-            # Whatever becomes of it on the other line: readers are served, and it stays wanted there.
+            # Whatever happens on the other line, readers are served, and the topic stays requested there.
             subscription.established = True
             if future.done() and (refusal := future.exception()) is not None:
                 self._report(refusal)  # type: ignore[arg-type]  # sessions set no other
 
     def _merged(self, number: int, channel: Channel) -> MergedTopic:
-        """What readers see of a topic, fed by one more line's channel of it."""
+        """Return the merged topic, fed by one more line's channel."""
         topic = channel.topic
         topics = self._raw_topics if isinstance(channel, RawChannel) else self._topics
         merged = topics.get(topic)
@@ -246,7 +246,7 @@ class Lines:
         return MergedState(shown, self._tallies, self._settings, self._topics.pop)
 
     async def unsubscribe(self, topics: Iterable[Topic]) -> None:
-        """End topics on both lines; raises as :meth:`Line.unsubscribe` does."""
+        """End topics on both lines; raise as :meth:`Line.unsubscribe` does."""
         self._refuse_closed()
         topics = list(topics)
         by_line = [[topic for topic in topics if topic in line.holder(topic).subscriptions] for line in self._lines]
@@ -257,7 +257,7 @@ class Lines:
     # ---- the end
 
     def begin_close(self) -> None:
-        """Say goodbye on all connections at once."""
+        """Start to close all connections at once."""
         for line in self._lines:
             line.begin_close()
         for task in self._tasks:
@@ -273,5 +273,5 @@ class Lines:
 
 
 def succeeded(future: "asyncio.Future[None]") -> bool:
-    """Whether it is done, and well."""
+    """Whether a future is done without an error."""
     return future.done() and not future.cancelled() and future.exception() is None

@@ -1,9 +1,9 @@
-"""Two lines' states of one topic as one: which of them readers see, and what each proves of the other.
+"""Two lines' states of one topic as one: which of them readers see, and what each proves about the other.
 
-Each line keeps a whole state of its own, with its own continuity and its own resync, as one connection does. Readers see
-that of the line that is ahead, by reference: nothing is copied, whichever line brings the next frame first. Where both
-lines have applied a frame of one sequence, their states must be equal: a difference proves what no number could, that one
-of them lost a frame.
+Each line keeps its own complete state, with its own continuity checks and resyncs. Readers see the state of the line that
+is ahead, by reference: nothing is copied when the other line gets ahead. After both lines have applied the frame of one
+sequence, their states must be equal. A difference proves that one of them lost a frame, which the numbers alone may not
+show.
 """
 
 from libc.string cimport memcpy, memset
@@ -12,23 +12,23 @@ from depthwire.wire.decimal cimport MAX_DIGITS, POWERS_OF_TEN
 from depthwire.book.ladder cimport Ladder
 
 cdef enum:
-    PATIENCE = 8            # frames for which a line that is in doubt, or behind, is not followed
+    PATIENCE = 8            # frames during which readers do not switch to a line in doubt or behind
 
 
 cdef class LineTally:
-    """What one line was good for, over all its topics.
+    """Statistics of one line, over all its topics.
 
-    ``wins`` counts what it brought first, frames of books and instruments, and events; ``losses`` what the other line
-    alone brought; ``gaps`` its frames that did not follow from its own state.
+    ``wins`` counts the frames of books and instruments, and the events, that it brought first; ``losses`` counts those
+    that only the other line brought; ``gaps`` counts its frames that were not contiguous with its own state.
     """
 
     @property
     def lags(self):
-        """How often it was how much later than the other line: of bucket i, up to 2**i µs, but above the one before."""
+        """The histogram of its lags: bucket i counts lags up to 2**i µs that are above the bound of bucket i - 1."""
         return tuple([self._lags[i] for i in range(LAG_BUCKETS)])
 
     def late(self, int64_t by_ns):
-        """It brought what the other had brought ``by_ns`` before. O(1)."""
+        """Count a copy that arrived ``by_ns`` after the other line's. O(1)."""
         self._late(by_ns)
 
     cdef void _late(self, int64_t by_ns) noexcept:
@@ -39,7 +39,7 @@ cdef class LineTally:
 
 
 cdef class Strand:
-    """What is known of one line's state of a topic, and of the frames that it applied."""
+    """One line's state of a topic, and the frames that it applied."""
 
     def __init__(self, LineTally tally not None):
         self.tally = tally
@@ -48,12 +48,12 @@ cdef class Strand:
         return &self._applied[<uint64_t>seq * 0x9E3779B97F4A7C15ULL >> (64 - REMEMBERED_BITS)]
 
     cdef Applied* find(self, int64_t seq) noexcept:
-        """The frame of a sequence, where it is remembered; else NULL. O(1)."""
+        """Return the frame of a sequence if it is remembered, else NULL. O(1)."""
         cdef Applied* applied = self._slot(seq)
         return applied if applied.ordinal and applied.seq == seq else NULL
 
     cdef Applied* note(self, int64_t seq, uint64_t digest, int64_t ts_recv_ns) noexcept:
-        """Remember a frame, in the place of an older one. O(1)."""
+        """Remember a frame in place of an older one. O(1)."""
         cdef bint is_only = self.find(seq) == NULL
         cdef Applied* applied = self._slot(seq)
         self.count += 1
@@ -65,18 +65,18 @@ cdef class Strand:
         memset(self._applied, 0, sizeof(self._applied))
 
     cdef str why(self):
-        """Why readers cannot have its state."""
-        return "it is behind what was seen" if self.is_live else self.reason or "no snapshot yet"
+        """Return why readers cannot see its state."""
+        return "it is behind the state that readers saw" if self.is_live else self.reason or "no snapshot yet"
 
     cdef bint in_doubt(self) noexcept:
-        """Whether it stepped over a frame that the other line brought, and nothing has confirmed it since."""
+        """Whether it skipped a frame that the other line brought, and nothing has confirmed it since."""
         return self.stepped_at > self.agreed_at and self.stepped_at > self.snapshot_at
 
 
 cdef class StateMerge:
     """StateMerge(first, second)
 
-    Decides, with the tallies of two lines, 0 and 1. Subclasses carry it out: :meth:`show`, :meth:`hide`, :meth:`accuse`.
+    Decides which of two lines, 0 and 1, readers see. Subclasses implement :meth:`show`, :meth:`hide` and :meth:`accuse`.
     """
 
     def __init__(self, LineTally first not None, LineTally second not None):
@@ -90,21 +90,21 @@ cdef class StateMerge:
     # ---- what subclasses do
 
     cpdef show(self, int line, bint is_told):
-        """Let readers see that line's state. Without ``is_told`` it is the one that they see already."""
+        """Let readers see a line's state. Without ``is_told`` they see an equal state already, and are not called."""
         raise NotImplementedError
 
     cpdef hide(self, str reason):
-        """No line has a state to trust: the readers' is STALE."""
+        """Mark the readers' state STALE: no line has a reliable one."""
         raise NotImplementedError
 
     cpdef accuse(self, int line, str reason):
-        """A line's state is wrong, or may be: it is STALE, and must be fetched anew."""
+        """Mark a line's state STALE because it may be wrong, and refetch it."""
         raise NotImplementedError
 
-    # ---- what lines tell
+    # ---- events of the lines
 
     def changed(self, int line, bint is_live, str reason):
-        """A line's state has gone LIVE with the snapshot that :meth:`took` tells of next, or is LIVE no more. O(1)."""
+        """Note that a line's state went LIVE, with the snapshot passed to :meth:`took` next, or is no longer LIVE. O(1)."""
         cdef Strand strand = self._strand(line)
         cdef bint was_live = strand.is_live
         strand.is_live = is_live
@@ -118,7 +118,7 @@ cdef class StateMerge:
                 self._fall_back(line, False)
 
     def suspect(self, int line):
-        """What made the line STALE proves that a frame was lost before: its state may have been wrong for some time."""
+        """Handle proof that a line lost an earlier frame: its state may have been wrong for some time."""
         cdef Strand strand = self._strand(line)
         if self._is_live and self._source == line and not strand.is_live and strand.agreed_at != strand.count:
             self._lose()
@@ -129,7 +129,7 @@ cdef class StateMerge:
         return self._is_live
 
     def distrust(self, str reason not None):
-        """A reader says that what it sees is wrong: no line's state counts until it is refetched. O(1)."""
+        """Distrust both lines until they are refetched: a reader marked the state STALE. O(1)."""
         cdef Strand strand
         for strand in (self._first, self._second):
             if strand.is_live:
@@ -142,10 +142,10 @@ cdef class StateMerge:
     cpdef took(
         self, int line, int64_t seq, uint64_t digest, int64_t ts_exchange_us, int64_t ts_recv_ns, bint is_numbered
     ):
-        """A LIVE line has applied a frame. O(1).
+        """Note that a LIVE line has applied a frame. O(1).
 
-        ``seq`` orders the frames of both lines, ``digest`` is that of the state after it. Where frames are numbered one
-        by one, stepping over another line's is no sign of a loss. ``ts_exchange_us`` is on one clock for both lines.
+        ``seq`` orders the frames of both lines, ``digest`` is the digest of the state after the frame. If frames are
+        numbered consecutively, skipping another line's frame is no loss. ``ts_exchange_us`` is on one clock for both lines.
         """
         cdef Strand mine = self._strand(line), other = self._strand(1 - line)
         cdef int64_t before = mine.seq

@@ -24,7 +24,7 @@ DIGEST_MASK = (1 << 64) - 1
 
 
 class MergedTopic:
-    """Readers see ``channel``, which no frame reaches; ``on_end`` is called when no line feeds it."""
+    """One topic of two lines. Readers see ``channel``; ``on_end`` is called when no line feeds it any longer."""
 
     def __init__(self, channel: Channel, settings: Settings, on_end: Callable[[str], object]) -> None:
         self.channel = channel
@@ -33,7 +33,7 @@ class MergedTopic:
         self._feeding: dict[int, tuple[Channel, Session]] = {}
 
     def feed(self, line: int, channel: Channel, session: Session) -> None:
-        """Let a line's channel of the topic feed this one, once."""
+        """Feed this topic from a line's channel; do nothing if it already does."""
         known = self._feeding.get(line)
         if known is None or known[0] is not channel:
             self._feeding[line] = channel, session
@@ -43,10 +43,10 @@ class MergedTopic:
         raise NotImplementedError
 
     def suspect(self, line: int) -> None:
-        """A frame of this line proved that one before it was lost."""
+        """Handle proof that a line lost an earlier frame."""
 
     def _ended(self, line: int, channel: Channel, reason: str) -> None:
-        """A line's channel is finished."""
+        """End a line's part; end the topic with the last line."""
         known = self._feeding.get(line)
         if known is not None and known[0] is channel:
             del self._feeding[line]
@@ -58,12 +58,12 @@ class MergedTopic:
                 self._on_end(self.channel.topic)
 
     def finish(self, reason: str) -> None:
-        """Readers get no more, whatever lines still bring."""
+        """End the topic for its readers, whatever the lines still bring."""
         self._feeding.clear()
         self.channel.finish(reason)
 
     def health(self, lines: Sequence[dict[str, Health]]) -> Health:
-        """How the topic does as readers see it, with what the lines counted. O(1)."""
+        """Return the topic's health as readers see it, with the counts of both lines. O(1)."""
         topic = self.channel.topic
         return self._record.health().of_lines([line[topic] for line in lines if topic in line])
 
@@ -83,7 +83,7 @@ class MergedState(MergedTopic):
         channel.state.on_state(self._shown_changed)
 
     def _shown_changed(self, state: Any) -> None:
-        """Where the reader marked the state STALE, both lines refetch theirs."""
+        """Make both lines refetch their states if the reader marked the merged state STALE."""
         if state.state is BookState.STALE and not state.finished and self._merge.is_live:
             self._merge.distrust(state.stale_reason)
             for channel, _ in tuple(self._feeding.values()):
@@ -111,7 +111,7 @@ class MergedState(MergedTopic):
         return msgspec.structs.replace(super().health(lines), frames=frames)
 
     def _accuse(self, line: int, reason: str) -> None:
-        """A line's state is not to be trusted: it is STALE, and is fetched anew on that line alone."""
+        """Mark a line's state STALE, because it may be wrong, and refetch it on that line alone."""
         channel, session = self._feeding[line]
         error = LinesDisagree(f"line {line + 1}: {reason}", channel.topic)
         channel.refuse(error)
@@ -119,7 +119,7 @@ class MergedState(MergedTopic):
 
 
 class InstrumentMerge(StateMerge):
-    """Keeps ``shown`` at the state of the line that is ahead, by the venue's time: ``cs`` rests between trades."""
+    """Keeps ``shown`` at the state of the line that is ahead in venue time; ``cs`` changes only with trades."""
 
     def __init__(self, shown: Instrument, tallies: Tallies, on_accused: Callable[[int, str], object]) -> None:
         super().__init__(*tallies)
@@ -166,10 +166,10 @@ class MergedEvents(MergedTopic):
 
         def ended() -> None:
             self._ended(line, channel, "the topic ended")
-            if self._feeding and not session.connection.closed:  # else nobody is left to whom that could be a gap
+            if self._feeding and not session.connection.closed:  # otherwise no reader is left
                 strand.lost("the topic ended on this line", time.time_ns())
 
         strand.begin(session, ended)
         channel.watcher = strand
         channel.join(strand)
-        channel.leave(channel.view)  # which nobody sees, or reconciles: it would only grow
+        channel.leave(channel.view)  # no reader sees it, and it would only grow
