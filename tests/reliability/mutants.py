@@ -173,7 +173,7 @@ MUTANTS: Final = (
     Mutant(
         "a state never fetched again",
         "session/resync.py",
-        "            while record.channel.needs_snapshot:",
+        "            while tracker.channel.needs_snapshot:",
         "            while False:",
     ),
     Mutant(

@@ -117,7 +117,7 @@ class EventStream(AsyncIterator[Item], Generic[Item]):
     are raised in their places too: a :class:`~depthwire.errors.StreamGap` after a lost connection or a damaged frame
     that may have held events of this topic, a :class:`~depthwire.errors.FrameError` for a frame that could not be
     decoded, a :class:`~depthwire.errors.MalformedEvent` for an event that could not, and an
-    :class:`~depthwire.errors.AuthError` if a sign-in is refused after a reconnect. Reading can go on after each of them.
+    :class:`~depthwire.errors.AuthError` if a sign-in is refused after a reconnect. Reading can go on after each.
     """
 
     def __init__(self, topic: str, capacity: int, *, on_close: Callable[["EventStream[Item]"], object]) -> None:
