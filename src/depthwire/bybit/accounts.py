@@ -1,8 +1,8 @@
 """Live views of an account: open orders by id, positions by symbol and side, balances by coin.
 
-A view is fed with the events of one private topic and knows nothing else. The protocol has no private snapshots, so a
-view starts empty and holds what changed since; after a gap it may be wrong until it is reconciled (:attr:`View.gap`).
-Executions have no view: their stream is all there is to know, and it repeats none.
+A view knows only the events of one private topic. The protocol has no private snapshots, so a view starts empty and
+collects changes. After a gap it may be wrong until it is reconciled (:attr:`View.gap`). Executions have no view,
+because none of them replaces an earlier one.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,7 +14,7 @@ from depthwire.errors import DepthwireError
 from depthwire.feed.streams import EventStream
 
 CLOSED_KEPT: Final = 1_000
-"""How many closed orders' ids are remembered, the latest, so that a late update does not open one again."""
+"""How many ids of closed orders are kept, so that a late update does not open one of them again."""
 
 Key = TypeVar("Key")
 Item = TypeVar("Item")
@@ -22,11 +22,11 @@ Event = TypeVar("Event")
 
 
 class View(Mapping[Key, Item], Generic[Key, Item, Event]):
-    """A read-only mapping that each event keeps true. ``version`` counts the events that changed it.
+    """A read-only mapping that events keep current. ``version`` counts the events that changed it.
 
-    ``gap`` is None while the view follows from all events, and else the first error since which some may be missing: a
-    :class:`~depthwire.errors.StreamGap`, a FrameError of a frame, or a MalformedEvent of an event, that could not be
-    read, or the AuthError of a sign-in that was refused after a reconnect. :meth:`reconcile` ends it.
+    ``gap`` is None while no event is missing, else the first error after which events may be missing: a
+    :class:`~depthwire.errors.StreamGap`, the FrameError of an unreadable frame, the MalformedEvent of an unreadable
+    event, or the AuthError of a sign-in that was refused after a reconnect. :meth:`reconcile` clears it.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class View(Mapping[Key, Item], Generic[Key, Item, Event]):
         self._items: dict[Key, Item] = {}
 
     def apply(self, event: Event) -> bool:
-        """Take one event; returns whether it changed the view: one that is older than what is known does not."""
+        """Apply one event; return whether it changed the view. An event older than the known state does not."""
         changed = self._apply(event)
         self.version += changed
         return changed
@@ -44,7 +44,7 @@ class View(Mapping[Key, Item], Generic[Key, Item, Event]):
         raise NotImplementedError
 
     def reconcile(self, events: Iterable[Event] = ()) -> None:
-        """Forget all, take the account as it stands, as asked of the venue by other means, and call the gap closed."""
+        """Replace the view with events that describe the account now, fetched by other means, and clear the gap."""
         self._items.clear()
         self.version += 1
         self.gap = None
@@ -52,16 +52,16 @@ class View(Mapping[Key, Item], Generic[Key, Item, Event]):
             self.apply(event)
 
     def push(self, events: list[Event], report: Callable[[BaseException, str], object]) -> None:
-        """Take a frame's events, as an :class:`~depthwire.feed.streams.EventStream` does."""
+        """Apply a frame's events."""
         for event in events:
             self.apply(event)
 
     def break_off(self, error: DepthwireError) -> None:
-        """Events may be missing here."""
+        """Note that events may be missing."""
         self.gap = self.gap or error
 
     def finish(self) -> None:
-        """No more events will come; what is known stays readable."""
+        """Do nothing: after the last event the view stays readable."""
 
     def __getitem__(self, key: Key) -> Item:
         return self._items[key]
@@ -77,7 +77,7 @@ class View(Mapping[Key, Item], Generic[Key, Item, Event]):
 
 
 class OrderLike(Protocol):
-    """What a view of open orders needs to know of one."""
+    """The attributes of an order that a view of open orders reads."""
 
     @property
     def order_id(self) -> str: ...
@@ -97,9 +97,10 @@ AnyOrder = TypeVar("AnyOrder", bound=OrderLike)
 class Open(View[str, AnyOrder, AnyOrder]):
     """Orders by ``order_id``, from the first event until one that closes them.
 
-    An event counts if it is not older than what is known of its order. Older is, in this sequence: the lower filled
-    quantity; the earlier time; with neither to tell, the lower rank of its status. A closed order never opens again. A
-    status that is not known, since the exchange adds some, leaves an order open while something of it is unfilled.
+    An event is applied unless it is older than the known state of its order. The older of two has the lower filled
+    quantity; if these are equal or absent, the earlier time; if these are, too, the lower rank of its status. A closed
+    order never opens again. The exchange adds statuses: an order with an unknown status is open while its quantity is
+    not filled.
     """
 
     RANKS: ClassVar[Mapping[str, int]]
@@ -138,23 +139,23 @@ class Open(View[str, AnyOrder, AnyOrder]):
         return self.RANKS.get(event.order_status, known_rank) < known_rank
 
     def _filled(self, order: AnyOrder) -> Decimal | None:
-        """The quantity that is filled, where an order says it."""
+        """Return the filled quantity, None if the order does not have it."""
         return order.cum_exec_qty
 
     def _unfilled(self, order: AnyOrder) -> bool:
-        """Whether something of it is open, as far as an order says it."""
+        """Return whether a part of the order is open, as far as its fields show."""
         return order.leaves_qty is None or order.leaves_qty > 0
 
 
 class OpenOrders(Open[Order]):
-    """Open orders by ``order_id``; Filled, Cancelled, Rejected and Deactivated ones have left."""
+    """Open orders by ``order_id``. Filled, Cancelled, Rejected and Deactivated orders are removed."""
 
     RANKS: ClassVar[Mapping[str, int]] = {"Created": 0, "New": 1, "PartiallyFilled": 2, "PendingCancel": 3}
     CLOSING = frozenset({"Filled", "Cancelled", "Rejected", "Deactivated"})
 
 
 class OpenStopOrders(Open[StopOrder]):
-    """Conditional orders that wait for their trigger, by ``order_id``; Triggered and Active ones became orders."""
+    """Conditional orders that wait for their trigger, by ``order_id``. Triggered and Active orders are removed."""
 
     RANKS: ClassVar[Mapping[str, int]] = {"Created": 0, "Untriggered": 1, "PendingCancel": 2}
     CLOSING = frozenset(
@@ -163,10 +164,10 @@ class OpenStopOrders(Open[StopOrder]):
 
 
 class Positions(View[tuple[str, str], Position, Position]):
-    """Positions by (symbol, side). A flat one stays, with size 0.
+    """Positions by (symbol, side). A flat position is kept, with size 0.
 
     Where ``one_way``, as on inverse, a symbol has one position, whose side changes: the one before it leaves, unless
-    ``position_idx`` says that both sides are held. On linear both sides of a symbol stand side by side. An event whose
+    ``position_idx`` says that both sides are held. On linear both sides of a symbol are held. An event whose
     ``position_seq`` is lower than the known one's is older and does not count.
     """
 
@@ -187,12 +188,12 @@ class Positions(View[tuple[str, str], Position, Position]):
         return True
 
     def of(self, symbol: str) -> tuple[Position, ...]:
-        """All positions of a symbol. O(positions)."""
+        """Return all positions of a symbol. O(positions)."""
         return tuple(position for position in self._items.values() if position.symbol == symbol)
 
 
 class Balances(View[str, Wallet, Wallet]):
-    """Balances by coin. An event that does not name its coin is of ``unnamed``: USDT on linear, "" on inverse."""
+    """Balances by coin. An event without a coin counts for the coin ``unnamed``: USDT on linear, "" on inverse."""
 
     def __init__(self, *, unnamed: str = "") -> None:
         super().__init__()
@@ -207,9 +208,9 @@ AnyView = TypeVar("AnyView", bound=View[Any, Any, Any])
 
 
 class AccountStream(EventStream[Event], Generic[Event, AnyView]):
-    """A lossless stream of a private topic's events that has the topic's live view beside it.
+    """A lossless stream of a private topic's events, with the topic's live view.
 
-    ``view`` shows the account after the latest frame, also where events still wait for the reader.
+    ``view`` shows the account after the latest frame, even while events wait for the reader.
     """
 
     def __init__(

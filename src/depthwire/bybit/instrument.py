@@ -1,6 +1,7 @@
-"""What the exchange tells of a symbol, as a live state: a snapshot, and the deltas merged into it."""
+"""An instrument: a snapshot of a symbol's fields, kept current by deltas."""
 
 from collections.abc import AsyncIterator, Callable
+from copy import copy
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -25,7 +26,7 @@ StateListener = Callable[["Instrument"], object]
 
 
 class Head(NamedTuple):
-    """What every frame of an instrument's topic says beside its fields."""
+    """The numbers that every frame of an instrument's topic has next to its fields."""
 
     is_snapshot: bool
     seq: int
@@ -33,27 +34,27 @@ class Head(NamedTuple):
 
 
 class Instrument(LiveFields):
-    """What the exchange tells of one symbol, kept current. Made by ``client.instrument(...)``.
+    """The current fields of one symbol. Made by ``client.instrument(...)``.
 
     Each field of :class:`~depthwire.bybit.v2.public.InstrumentInfo`, or on v5 of
-    :class:`~depthwire.bybit.v5.public.Ticker`, is an attribute, and so is on v2 the exact value of each scaled one:
+    :class:`~depthwire.bybit.v5.public.Ticker`, is an attribute. On v2 the exact value of each scaled field is one, too:
     ``instrument.last_price_e4``, ``instrument.last_price``. A field that was never sent is None.
 
-    It is EMPTY until its first snapshot, LIVE while each frame follows from the one before, and STALE from the moment
-    one does not, or the connection is lost, until the next snapshot. Reading a field while it is not LIVE raises
-    :class:`~depthwire.errors.BookNotLive`. A field whose latest value is odd (another type, no number, a null) is None,
-    or "" where it is text that may be absent, until the next good value: the one before is not true any more.
-    ``odd_fields`` counts such values.
+    The instrument is EMPTY until its first snapshot and LIVE while each frame follows from the one before. It goes
+    STALE when a frame does not follow, or when the connection is lost, and LIVE again with the next snapshot. Reading a
+    field while it is not LIVE raises :class:`~depthwire.errors.BookNotLive`. A field whose latest value is odd (another
+    type, not a number, null) is None, or "" for text that may be absent, until the next good value, because the value
+    before is no longer true. ``odd_fields`` counts odd values.
 
-    ``updated`` names the fields that the last frame changed: on v2 as the wire does, on v5 as the attributes.
-    ``frame_seq`` is the ``cross_seq`` of that frame, v5's ``cs`` (v2's field ``cross_seq`` is that of the symbol's
-    last change), ``ts_exchange_us`` and ``ts_recv_ns`` its times since the epoch. ``version`` counts applied frames,
-    ``dropped`` the deltas that came while it waited for a snapshot, ``outdated`` the late snapshots that it left out.
-    ``finished`` tells that its client was closed or
-    the topic unsubscribed, or that the venue serves it no more: then ``failure`` is the error that says why, else None.
+    ``updated`` names the fields that the last frame changed: on v2 by their names on the wire, on v5 by their
+    attributes. ``frame_seq`` is the ``cross_seq`` of that frame, on v5 its ``cs`` (the v2 field ``cross_seq`` belongs
+    to the symbol's last change). ``ts_exchange_us`` and ``ts_recv_ns`` are its times since the epoch. ``version``
+    counts applied frames, ``dropped`` the deltas that came while the instrument was STALE, ``outdated`` the late
+    snapshots that were not applied. ``finished`` is True after the client was closed, the topic was unsubscribed, or
+    the venue stopped serving it; in the last case ``failure`` is the error, else None.
 
-    Subclasses read a dialect's messages: :meth:`_head` and :meth:`_merged`. ``names`` pairs the attributes of ``info``
-    with what they are called in ``updated``.
+    A subclass reads one dialect's messages with :meth:`_head` and :meth:`_merged`. ``names`` pairs the attributes of
+    ``info`` with their names in ``updated``.
     """
 
     def __init__(
@@ -78,13 +79,13 @@ class Instrument(LiveFields):
     def apply(self, message: Any, ts_recv_ns: int = 0) -> None:
         """Apply one frame, whole or not at all, then call the subscribers. O(fields).
 
-        A snapshot replaces all fields and makes the state LIVE. A delta that comes while STALE is dropped. A snapshot
-        whose sequence and time are not newer is a late copy: it is left out and counted. An older answer to a request
-        is refused while STALE, the third one in a row is applied. One of the same sequence and time is no change where
-        its fields are the same, else one of the two is damaged.
+        A snapshot replaces all fields and makes the state LIVE. A delta that arrives while STALE is dropped. A snapshot
+        whose sequence and time are not newer is a late copy: it is counted, not applied. While STALE, an older answer
+        to a request is refused, and the third one in a row is applied. A snapshot of the same sequence and time changes
+        nothing if its fields are equal; if they differ, one of the two snapshots is damaged.
 
-        Raises SnapshotMissing (a delta while EMPTY), OutOfSequence (a sequence that falls), SnapshotMismatch,
-        SymbolMismatch or MalformedFrame; then the fields are as before, and a LIVE state is STALE.
+        Raises SnapshotMissing (a delta while EMPTY), OutOfSequence (a decreasing sequence), SnapshotMismatch,
+        SymbolMismatch or MalformedFrame. Then the fields are unchanged, and a LIVE state is STALE.
         """
         head = self._head(message)
         if not head.is_snapshot and self.state is BookState.STALE:
@@ -108,7 +109,7 @@ class Instrument(LiveFields):
         self._take(info, head.seq, head.ts_exchange_us, ts_recv_ns)
 
     def start_over(self) -> None:
-        """What comes next is from elsewhere: apply its first snapshot, whatever the numbers are."""
+        """Apply the next snapshot, whatever its numbers are, because the frames have another source now."""
         self._starts_over = True
 
     def adopt(self, other: "Instrument") -> None:
@@ -117,9 +118,11 @@ class Instrument(LiveFields):
         self._take(other._info, other.frame_seq, other.ts_exchange_us, other.ts_recv_ns)
 
     def _take(self, info: Record, seq: int, ts_exchange_us: int, ts_recv_ns: int) -> None:
-        self.updated = frozenset(
-            called for name, called in self.names if getattr(info, name) != getattr(self._info, name)
-        )
+        now, before = (
+            copy(info),
+            copy(self._info),
+        )  # so that the numbers of the state stay text until a reader reads them
+        self.updated = frozenset(called for name, called in self.names if getattr(now, name) != getattr(before, name))
         self._info = info
         self._is_shared = True  # a frame that follows works on a copy
         self._starts_over = False
@@ -132,7 +135,7 @@ class Instrument(LiveFields):
             self._tell(listener, self, self.updated)
 
     def _take_again(self, info: Record, ts_recv_ns: int) -> None:
-        """A snapshot of the state's own sequence and time: no change, or proof of damage."""
+        """Compare a snapshot of the state's own sequence and time; raises SnapshotMismatch if it differs."""
         if info != self._info:
             seq, ts_us = self._numbers
             raise SnapshotMismatch(
@@ -147,22 +150,22 @@ class Instrument(LiveFields):
         return self.frame_seq, self.ts_exchange_us
 
     def _is_newer(self, head: Head) -> bool:
-        """Whether a frame's sequence or time is above the state's; an absent one, 0, is neither above nor below."""
+        """Return whether a frame's sequence or time is above the state's. An absent number, 0, does not count."""
         return any(number > known > 0 for number, known in zip(head[1:], self._numbers, strict=True))
 
     def _is_late(self, head: Head) -> bool:
-        """Whether a snapshot is from before the state."""
+        """Return whether a snapshot is older than the state."""
         if self.state is BookState.EMPTY or self._starts_over or self._is_newer(head):
             return False
         return any(known > number > 0 for number, known in zip(head[1:], self._numbers, strict=True))
 
     def _is_same(self, head: Head) -> bool:
-        """Whether a snapshot has the numbers of the LIVE state. Without a ``cs``, a time alone proves nothing."""
+        """Return whether a snapshot has the numbers of the LIVE state. A time without a ``cs`` is not enough."""
         is_live = self.state is BookState.LIVE and not self._starts_over
         return is_live and head.seq > 0 and head[1:] == self._numbers
 
     def _is_rollback(self, head: Head) -> bool:
-        """Whether a late snapshot is applied all the same; raises OutOfSequence where it must be asked for again."""
+        """Return whether a late snapshot is applied; raises OutOfSequence if it must be requested again."""
         is_rollback = self.rollback.is_confirmed() if self.state is BookState.STALE else None
         if is_rollback is False:
             (seq, ts_us), (known, known_us) = head[1:], self._numbers
@@ -184,7 +187,7 @@ class Instrument(LiveFields):
         raise NotImplementedError
 
     def _merged(self, message: Any) -> Record:
-        """All fields after a frame; raises FrameError."""
+        """Return all fields after a frame; raises FrameError."""
         raise NotImplementedError
 
     def _check_symbol(self, symbol: object) -> None:
@@ -192,12 +195,12 @@ class Instrument(LiveFields):
             raise SymbolMismatch(f"data of {symbol!r} on the topic of {self.symbol}", self.topic)
 
     def mark_stale(self, reason: str) -> None:
-        """Say that the state can no longer be trusted, and why. A client refetches it, unless it is EMPTY. O(1)."""
+        """Make a LIVE state STALE for this reason; a client then requests a snapshot. O(1)."""
         if self.state is BookState.LIVE:
             self._enter(BookState.STALE, reason)
 
     def finish(self, reason: str) -> None:
-        """No more frames will come: the state goes STALE and iterations over it end. Told once."""
+        """Make the state STALE and end all iterations, because no more frames will arrive. Later calls do nothing."""
         if self.finished:
             return
         self.finished = True
@@ -207,7 +210,7 @@ class Instrument(LiveFields):
             self._tell_state()
 
     def fail(self, error: DepthwireError) -> None:
-        """The venue serves the topic no more: the state is finished, and iterations over it raise ``error``."""
+        """Finish the state with an error, because the venue stopped serving the topic; iterations raise ``error``."""
         if not self.finished:
             self.failure = error
             self.finish(str(error))
@@ -238,23 +241,24 @@ class Instrument(LiveFields):
         return self._listeners.add(listener)
 
     def on_state(self, listener: StateListener) -> Callable[[], None]:
-        """Call ``listener(instrument)`` on each change of :attr:`state`. Returns a function that ends it. O(1)."""
+        """Call ``listener(instrument)`` on each change of :attr:`state`. Returns a function that removes it. O(1)."""
         return self._state_listeners.add(listener)
 
     def changes(self) -> "AsyncIterator[Instrument]":
-        """Iterate asynchronously over the instrument itself: now, and after each change, always its latest state.
+        """Iterate asynchronously over the instrument itself: now, and after each change.
 
-        Changes that come while the reader works are one. Only a LIVE state is yielded; the iteration ends when the
-        client is closed, and raises :attr:`failure` where the venue serves the topic no more.
+        Changes that arrive while the reader is busy are conflated. Only a LIVE state is yielded. The iteration ends
+        when the client is closed, and raises :attr:`failure` if the venue stops serving the topic.
         """
         return changes(self)
 
     # ---- reading
 
     def snapshot(self, *, allow_stale: bool = False) -> Any:
-        """All fields at this moment, immutable: an InstrumentInfo, or on v5 a Ticker. O(1).
+        """Return the current fields, immutable: an InstrumentInfo, or on v5 a Ticker. O(1).
 
-        ``allow_stale=True`` also takes what was last known.
+        The next frame copies the fields before it changes them. Raises BookNotLive unless the state is LIVE;
+        ``allow_stale=True`` returns the last known fields instead.
         """
         if self.state is not BookState.LIVE and not allow_stale:
             hint = "wait for its first snapshot" if self.state is BookState.EMPTY else f"{self.stale_reason}"

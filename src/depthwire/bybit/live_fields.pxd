@@ -16,7 +16,7 @@ cdef struct Column:
     const char* key             # on the wire
     Py_ssize_t key_size
     bint may_be_none
-    PyObject* absent            # the value where there is none; NULL if there must be one
+    PyObject* absent            # the value of an absent field; NULL if it is required
 
 
 cdef struct Span:               # a value in a frame
@@ -72,7 +72,7 @@ cdef class LiveFields(FrameState):
     cdef public object _info
     cdef public object _listeners
     cdef public bint _starts_over
-    cdef public bint _is_shared     # a reader has _info: it must not change any more
+    cdef public bint _is_shared     # a reader holds _info, which must not change
     cdef Columns columns
     cdef bytes _symbol
     cdef object _updated

@@ -55,7 +55,7 @@ cdef int64_t LAST_MS = 10**15       # in µs within int64
 
 
 cdef inline uint64_t hash_of(const char* key, Py_ssize_t size) noexcept:
-    """Spreads the keys of one Struct well enough; two with one hash are told apart by their bytes."""
+    """Return a hash that spreads the keys of one Struct; equal hashes are resolved by comparing bytes."""
     if size == 0:
         return 0
     cdef uint64_t first = <unsigned char>key[0], middle = <unsigned char>key[size // 2]
@@ -105,7 +105,7 @@ cdef class Columns:
             elif str in options and int not in options:
                 column.kind = TEXT
             else:
-                column.kind = FLAG      # whatever it is, the decoder reads it
+                column.kind = FLAG      # left to the decoder
             if each.name == "symbol":
                 self.symbol = index
             place = hash_of(key, len(key)) % KEY_SLOTS
@@ -117,7 +117,7 @@ cdef class Columns:
         self.answers = [frozenset()] * REMEMBERED
 
     cdef Py_ssize_t find(self, const char* key, Py_ssize_t size) noexcept:
-        """The column of a key, or -1. O(1)."""
+        """Return the column of a key, or -1. O(1)."""
         cdef uint64_t place = hash_of(key, size) % KEY_SLOTS
         cdef Column* column
         while self.by_key[place]:
@@ -128,7 +128,7 @@ cdef class Columns:
         return -1
 
     cdef object names(self, Bits changed):
-        """The names of a set of columns. Frames often change the same ones, so the latest sets are kept. O(1), or O(columns)."""
+        """Return the names of a set of columns, which are kept because frames often change the same ones. O(1) or O(columns)."""
         cdef Py_ssize_t index
         cdef Py_ssize_t place = <Py_ssize_t>((changed.low * 0x9E3779B97F4A7C15u ^ changed.high * 0xC2B2AE3D27D4EB4Fu) >> 58)
         if self.asked[place].low == changed.low and self.asked[place].high == changed.high:
@@ -156,7 +156,7 @@ cdef inline void add(Bits* bits, Py_ssize_t index) noexcept:
 # ---- reading
 
 cdef inline bint begins(const char** at, const char* end, char expected) noexcept:
-    """Step over one character."""
+    """Step over one expected character; return False if there is another."""
     if at[0] < end and at[0][0] == expected:
         at[0] += 1
         return True
@@ -164,7 +164,7 @@ cdef inline bint begins(const char** at, const char* end, char expected) noexcep
 
 
 cdef inline bint read_text(const char** at, const char* end, Span* span) noexcept:
-    """The characters between two quotes; the frame holds no escape."""
+    """Read a text up to its closing quote; the frame holds no escapes."""
     if not begins(at, end, b'"'):
         return False
     span.text = at[0]
@@ -176,7 +176,7 @@ cdef inline bint read_text(const char** at, const char* end, Span* span) noexcep
 
 
 cdef inline bint read_value(const char** at, const char* end, Span* span) noexcept:
-    """A text, a plain number, or a word."""
+    """Read a text, a plain number, or one of null, true, false."""
     if at[0] < end and at[0][0] == b'"':
         return read_text(at, end, span)
     span.text = at[0]
@@ -210,7 +210,7 @@ cdef inline bint is_key(Span* key, const char* expected, Py_ssize_t size) noexce
 
 
 cdef bint read_fields(Columns columns, const char** at, const char* end, Frame* frame) noexcept:
-    """The members of an object whose brace was read; the last of two with one key counts."""
+    """Read the members of an object, after its opening brace. Of two members with one key the last counts."""
     cdef Span key, value
     cdef Py_ssize_t index
     if begins(at, end, b'}'):
@@ -232,7 +232,7 @@ cdef bint read_fields(Columns columns, const char** at, const char* end, Frame* 
 
 
 cdef bint read_parts(Columns columns, const char** at, const char* end, Frame* frame) noexcept:
-    """The lists of v2's delta behind their brace: one update, and empty others."""
+    """Read the lists of a v2 delta, after the opening brace: one update, and empty others."""
     cdef Span key
     cdef int updates = 0
     frame.has_parts = True
@@ -314,14 +314,14 @@ cdef bint read_frame(Columns columns, const char* data, Py_ssize_t size, Frame* 
 
 
 cdef inline bint is_null_text(Span* span) noexcept:
-    """Whether a text may be read as null, whatever its case."""
+    """Return whether a text may be read as null, in any case."""
     return span.is_quoted and span.size == 4 and (span.text[0] == b'n' or span.text[0] == b'N')
 
 
 cdef class LiveFields(FrameState):
     """LiveFields(topic, symbol, info, names, empty_is_absent)
 
-    The part of an instrument that frames change: a Struct's fields, and what is known of the last frame.
+    The part of an instrument that frames change: the fields of a Struct, and the numbers of the last frame.
     """
 
     def __init__(self, topic, symbol, info, names, empty_is_absent):
@@ -392,7 +392,7 @@ cdef class LiveFields(FrameState):
         return True
 
     cdef bint proven(self, Frame* frame) noexcept:
-        """Whether each named field has a plain value of its kind, and the symbol is the state's own."""
+        """Return whether each named field has a plain value of its kind, and the symbol is that of the state."""
         cdef Py_ssize_t at
         for at in range(frame.count):
             if not self.is_proven(&self.columns.columns[frame.order[at]], &frame.spans[frame.order[at]]):
@@ -477,7 +477,7 @@ cdef class LiveFields(FrameState):
         return 0
 
     cdef int set_number(self, Py_ssize_t index, Column* column, PyObject* info, Span* span) except -1:
-        """Keep the digits that came; the field has changed only if the number is another one."""
+        """Store the new digits. The field counts as changed only if the numbers differ."""
         cdef PyObject* known = slot(info, column.offset)
         cdef double before, now
         cdef bint differs
@@ -494,11 +494,8 @@ cdef class LiveFields(FrameState):
             and before != now
         ):
             differs = True
-        elif PyUnicode_CheckExact(known) or PyLong_CheckExact(known):
-            differs = Decimal(<object>known) != Decimal(text)
         else:
-            text = Decimal(text)    # it is read: it will be read again
-            differs = <object>known != text
+            differs = (Decimal(<object>known) if PyUnicode_CheckExact(known) else <object>known) != Decimal(text)
         put(info, column.offset, Py_NewRef(<PyObject*>text))
         if differs:
             add(&self._changed, index)

@@ -17,7 +17,7 @@ cdef struct Place:
     bint is_required
     bint may_be_none
     int inner               # of RECORDS: which of the layouts
-    PyObject* absent        # the value where there is none, which the Struct keeps
+    PyObject* absent        # the value of an absent field, which the Struct keeps alive
 
 
 cdef class Number:

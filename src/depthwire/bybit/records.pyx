@@ -2,7 +2,7 @@
 
 Each Struct of an event has a twin: the same fields, hence the same places in memory, but numbers are of any type. msgspec
 decodes a frame into twins; then each field of each twin is proven where it lies, and the twin becomes the Struct. A frame
-that holds anything but the plain forms is left to the reader that takes all of them: it gives the value, or the error.
+with any other form is left to a slower decoder, which accepts every form and raises the errors.
 """
 
 cimport cython
@@ -68,7 +68,7 @@ cdef extern from "Python.h":
 
 
 cdef inline bint is_plain_int(PyObject* value) noexcept:
-    """Whether a value is an int within every bound."""
+    """Return whether a value is an int that fits into 64 bits."""
     cdef int overflow
     if not PyLong_CheckExact(value):
         return False
@@ -99,7 +99,7 @@ cdef class Number:
         return <object>value
 
     cdef object read(self, record):
-        """The exact value, kept from now on."""
+        """Return the exact value, and keep it."""
         cdef PyObject* value = slot(<PyObject*>record, self.offset)
         cdef object exact
         if PyDict_CheckExact(value):
@@ -114,7 +114,7 @@ cdef class Number:
         return exact
 
     cdef object as_float(self, record):
-        """The nearest float64, or None; the text stays text."""
+        """Return the nearest float64, or None. The text is kept."""
         cdef PyObject* value = slot(<PyObject*>record, self.offset)
         cdef double number
         if value == NONE:
@@ -129,7 +129,7 @@ cdef dict LAYOUTS = {}      # by Struct
 
 
 def read_all(record):
-    """Read every number of a record, and of the records in it; returns the record. O(fields)."""
+    """Compute every Decimal of a record and of the records in it; return the record. O(fields)."""
     cdef Layout layout = LAYOUTS.get(type(record))
     if layout is not None:
         layout.read(record)
@@ -156,7 +156,7 @@ cpdef object as_float(record, str name):
 
 @cython.final
 cdef class Layout:
-    """Where a Struct keeps its fields, and what must be proven of each."""
+    """Where a Struct keeps its fields, and what must be proven about each."""
 
     def __cinit__(self):
         self.places = NULL
@@ -231,7 +231,7 @@ cdef class Layout:
 
     @staticmethod
     def of(kind, bint empty_is_absent):
-        """The layout of a Struct, made once."""
+        """Return the layout of a Struct, which is made once."""
         found = LAYOUTS.get(kind)
         if found is None:
             found = LAYOUTS[kind] = Layout(kind, empty_is_absent)
@@ -251,7 +251,7 @@ cdef class Layout:
         return 0
 
     cdef bint settle(self, PyObject* twin) except -1:
-        """Prove each field of a twin and make it the Struct; False, and the twin is of no use, if one is not plain."""
+        """Prove each field of a twin and turn it into the Struct; return False if a field is not plain."""
         cdef Py_ssize_t index
         cdef Place* place
         cdef PyObject* value
@@ -313,7 +313,7 @@ cdef class Layout:
         return True
 
     cdef bint derive(self, PyObject* twin) except -1:
-        """Fill in fields that another one may give."""
+        """Fill in absent fields from others; return False if a required one stays absent."""
         cdef PyObject* value
         for target, sources, name in self.derived:
             value = slot(twin, target)
@@ -331,7 +331,7 @@ cdef class Layout:
 
 
 cdef bint are_amounts(PyObject* amounts) noexcept:
-    """Whether a value is an object of plain numbers."""
+    """Return whether a value is an object of plain numbers."""
     cdef Py_ssize_t at = 0
     cdef PyObject* key
     cdef PyObject* value
@@ -344,29 +344,29 @@ cdef bint are_amounts(PyObject* amounts) noexcept:
 
 
 def _options(kind):
-    """The types that a field may be of."""
+    """Return the types that a field may have."""
     return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
 
 
 def _item_of(options):
-    """The type of a list's items, or None."""
+    """Return the type of a list's items, or None."""
     items = [get_args(option)[0] for option in options if get_origin(option) is list]
     return items[0] if items and isinstance(items[0], type) else None
 
 
 def _with_item(kind, item):
-    """A type of lists with another type of items."""
+    """Return a type of lists with another item type."""
     return list[item] | None if type(None) in _options(kind) else list[item]
 
 
 def _times_of(kind):
-    """The texts that are read as times."""
+    """Return the names of the texts that hold times."""
     found = (each for base in kind.__mro__ for each in vars(base).values())
     return {each.field for each in found if isinstance(each, Nanoseconds)}
 
 
 def _offset_of(kind, name):
-    """Where a Struct keeps a field, which a base may have brought."""
+    """Return where a Struct keeps a field, which may belong to a base."""
     for base in kind.__mro__:
         if name in vars(base):
             found = vars(base)[name]
@@ -375,7 +375,7 @@ def _offset_of(kind, name):
 
 
 def _as_text(str text):
-    """A JSON number with a point or an exponent, as its own text."""
+    """Return a JSON number with a point or an exponent as its own text."""
     return text
 
 
@@ -383,7 +383,7 @@ def _as_text(str text):
 cdef class EventDecoder:
     """EventDecoder(message, read, empty_is_absent)
 
-    Decodes the frames of a ``message`` whose ``data`` is a list of events. ``read(frame)`` takes all that is not plain; it
+    Decodes the frames of a ``message`` whose ``data`` is a list of events. ``read(frame)`` decodes all other frames; it
     raises msgspec's errors. With ``empty_is_absent`` a field whose text is "" is at its default.
     """
 
@@ -406,12 +406,12 @@ cdef class EventDecoder:
         self._read = read
 
     def __call__(self, frame):
-        """A message whose ``data`` holds the events."""
+        """Return a message whose ``data`` holds the events."""
         events = self.events(frame)
         return self._read(frame) if events is None else events
 
     cdef object events(self, frame):
-        """The message if the frame is plain, else None."""
+        """Return the message if the frame is plain, else None."""
         cdef FrameBytes borrowed
         cdef const char* text
         cdef Py_ssize_t size, offset

@@ -15,12 +15,23 @@
 
 static inline int depthwire_is_digit(char c) { return (unsigned char)(c - '0') < 10; }
 
+/* Whether any of eight bytes is less than a number, which is at most 128, or equal to a byte. */
+#define DEPTHWIRE_EIGHT(byte) ((uint64_t)(byte) * UINT64_C(0x0101010101010101))
+#define DEPTHWIRE_ANY_LESS(bytes, n) (((bytes) - DEPTHWIRE_EIGHT(n)) & ~(bytes) & DEPTHWIRE_EIGHT(0x80))
+#define DEPTHWIRE_ANY_EQUAL(bytes, n) DEPTHWIRE_ANY_LESS((bytes) ^ DEPTHWIRE_EIGHT(n), 1)
+
 /* Whether text is printable ASCII without a backslash. A JSON parser need not check what it skips. */
 static inline int depthwire_is_plain_text(const char* text, size_t size) {
-    unsigned char odd = 0;
-    for (size_t i = 0; i < size; i++) {
-        unsigned char c = (unsigned char)text[i];
-        odd |= (unsigned char)((c < 0x20) | (c > 0x7e) | (c == '\\'));
+    uint64_t odd = 0, bytes;
+    size_t at = 0;
+    for (; at + 8 <= size; at += 8) {
+        memcpy(&bytes, text + at, 8);
+        odd |= (bytes & DEPTHWIRE_EIGHT(0x80)) | DEPTHWIRE_ANY_LESS(bytes, 0x20) | DEPTHWIRE_ANY_EQUAL(bytes, 0x7f) |
+               DEPTHWIRE_ANY_EQUAL(bytes, '\\');
+    }
+    for (; at < size; at++) {
+        unsigned char c = (unsigned char)text[at];
+        odd |= (uint64_t)((c < 0x20) | (c > 0x7e) | (c == '\\'));
     }
     return !odd;
 }

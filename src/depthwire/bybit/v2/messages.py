@@ -1,8 +1,8 @@
 """Order books, trades and answers of the inverse ("v2") and linear dialects as typed Structs.
 
-One set serves both dialects: where inverse writes JSON numbers, linear writes the same value as a string, so ids and
-sequences are ``int | str``, and a snapshot's levels stand in a list or in ``data.order_book``. Fields that a Struct
-does not name are ignored, since the exchange adds some without notice. The other topics:
+Both dialects share each Struct: linear writes a string for a JSON number of inverse, so ids and sequences are
+``int | str``, and a snapshot's levels are in a list or in ``data.order_book``. Unknown fields are ignored, because the
+exchange adds fields without notice. The other topics:
 :mod:`depthwire.bybit.v2.public` and :mod:`depthwire.bybit.v2.private`.
 
 Source of the shapes: the exchange's inverse WebSocket document and frames recorded from 2019 to 2023.
@@ -21,7 +21,7 @@ Integer = int | str
 
 
 class DeletedLevel(Struct, gc=False):
-    """A price level that is gone. A ``size``, which one recorded frame has, means nothing here."""
+    """A deleted price level. A ``size``, which one recorded frame has, is ignored."""
 
     price: str
     symbol: str
@@ -40,13 +40,13 @@ class PriceLevel(Struct, gc=False):
 
 
 class OrderBookLevels(Struct, gc=False):
-    """Where the linear dialect keeps a snapshot's levels."""
+    """The levels of a snapshot on the linear dialect."""
 
     order_book: list[PriceLevel]
 
 
 class OrderBookChanges(Struct, gc=False):
-    """A delta: to be applied in the order delete, update, insert."""
+    """A delta, applied in the order delete, update, insert."""
 
     delete: list[DeletedLevel]
     update: list[PriceLevel]
@@ -63,7 +63,7 @@ class OrderBookSnapshot(Struct, tag_field="type", tag="snapshot", gc=False):
 
 
 class OrderBookDelta(Struct, tag_field="type", tag="delta", gc=False):
-    """``orderBookL2_25`` or ``orderBook_200.100ms``, the changes since the frame before."""
+    """``orderBookL2_25`` or ``orderBook_200.100ms``, the changes since the previous frame."""
 
     topic: str
     data: OrderBookChanges
@@ -94,7 +94,7 @@ class Trade(Record, frozen=True, kw_only=True, gc=False):
 
 
 class TradeMessage(V2Message, gc=False):
-    """``trade.SYMBOL``: the trades since the frame before."""
+    """``trade.SYMBOL``: the trades since the previous frame."""
 
     data: list[Trade]
 
@@ -107,7 +107,7 @@ class Request(Struct, gc=False):
 
 
 class Envelope(Struct, gc=False):
-    """What tells frames apart: data names its ``topic``, an answer says ``success`` and repeats its ``request``."""
+    """The fields that distinguish frames: data has a ``topic``, an answer has ``success`` and its ``request``."""
 
     topic: str | UnsetType = UNSET
     success: bool | None = None

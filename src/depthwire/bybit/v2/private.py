@@ -1,8 +1,8 @@
 """The private topics: position, execution, order, stop_order, wallet.
 
 Both dialects share each Struct: inverse writes most amounts as strings, linear as numbers. A field that a dialect or an
-older frame does not send is None. What the exchange enumerates (sides, statuses, types, reasons) is a str, since it
-adds members without notice. Sizes are USD contracts on inverse and base coins on linear; values, margins, fees and
+older frame does not send is None. Enumerations (sides, statuses, types, reasons) are str, because the exchange adds
+members without notice. Sizes are USD contracts on inverse and base coins on linear; values, margins, fees and
 PnL are in the base coin on inverse and in USDT on linear.
 
 Source of the shapes: the exchange's inverse and linear WebSocket documents, and frames recorded in 2021 and 2022.
@@ -16,9 +16,9 @@ from depthwire.bybit.v2.fields import V2Message
 
 
 class Position(Record, frozen=True, kw_only=True, gc=False):
-    """A position as it stands now. ``side`` is Buy, Sell or, where inverse has none, None as text; ``size`` 0 is flat.
+    """The current state of a position. ``side`` is Buy or Sell, or the text "None" on inverse; ``size`` 0 is flat.
 
-    ``is_isolated`` is the margin mode, whichever of the wire's three spellings came (``Isolated`` on inverse,
+    ``is_isolated`` is the margin mode, from any of the wire's three spellings (``Isolated`` on inverse,
     ``isolated`` on linear). ``position_seq`` counts the position's versions. ``auto_add_margin`` is 0 or 1. ``mode`` is
     an int on inverse, a name on linear. ``position_idx`` is 0 for one position a symbol, 1 for the Buy side of two and
     2 for the Sell side.
@@ -70,7 +70,10 @@ class Position(Record, frozen=True, kw_only=True, gc=False):
 
 
 class Execution(Record, frozen=True, kw_only=True, gc=False):
-    """A fill of an order of the account. ``exec_fee`` below 0 is a rebate; ``leaves_qty`` is what stays open."""
+    """A fill of one of the account's orders.
+
+    A negative ``exec_fee`` is a rebate. ``leaves_qty`` is the open quantity.
+    """
 
     symbol: str
     side: str
@@ -90,7 +93,7 @@ class Execution(Record, frozen=True, kw_only=True, gc=False):
 
 
 class TimedOrder(Record, frozen=True, kw_only=True, gc=False):
-    """What tells when an order came to stand so."""
+    """The times of an order."""
 
     timestamp_ns = Nanoseconds("timestamp")
     create_time_ns = Nanoseconds("create_time")
@@ -98,12 +101,12 @@ class TimedOrder(Record, frozen=True, kw_only=True, gc=False):
 
     @property
     def changed_ns(self) -> int | None:
-        """When the order came to stand so, in ns since the epoch: ``update_time`` or else ``timestamp``."""
+        """The time of the order's last change, in ns since the epoch: ``update_time``, or else ``timestamp``."""
         return self.update_time_ns or self.timestamp_ns
 
 
 class Order(TimedOrder, frozen=True, kw_only=True, gc=False):
-    """An order as it stands now. A ``price`` of a market order is the limit that the exchange set for it.
+    """The current state of an order. The ``price`` of a market order is the limit that the exchange set.
 
     Inverse sends ``timestamp``; linear ``create_time`` and ``update_time``. See :attr:`changed_ns`.
     """
@@ -140,10 +143,10 @@ class Order(TimedOrder, frozen=True, kw_only=True, gc=False):
 
 
 class StopOrder(TimedOrder, frozen=True, kw_only=True, gc=False):
-    """A conditional order as it stands now, with its fills where the wire tells of them.
+    """The current state of a conditional order, with its fills if the wire has them.
 
-    Linear names its id ``stop_order_id``; ``order_id`` is the id on either dialect. Linear sends ``create_time`` and
-    ``update_time`` for inverse's ``timestamp``.
+    Linear calls its id ``stop_order_id``; ``order_id`` is the id on both dialects. Linear sends ``create_time`` and
+    ``update_time`` instead of inverse's ``timestamp``.
     """
 
     DERIVED: ClassVar = {"order_id": ("stop_order_id",)}
@@ -183,7 +186,7 @@ class StopOrder(TimedOrder, frozen=True, kw_only=True, gc=False):
 
 
 class Wallet(Record, frozen=True, kw_only=True, gc=False):
-    """A coin's balances. ``coin`` is "" in frames that do not name it: all of linear's, and older ones of inverse."""
+    """A coin's balances. ``coin`` is "" in frames without it: in all frames of linear, and in older ones of inverse."""
 
     NEEDED = frozenset({"coin"})
 
@@ -201,7 +204,7 @@ class PositionMessage(V2Message, gc=False):
 
 
 class ExecutionMessage(V2Message, gc=False):
-    """``execution``: the fills since the frame before; all but funding."""
+    """``execution``: the fills since the previous frame, without funding."""
 
     data: list[Execution]
 

@@ -1,6 +1,6 @@
-"""The public topics but books and trades: insurance, instrument info, klines, liquidations.
+"""The public topics except books and trades: insurance, instrument info, klines, liquidations.
 
-Both dialects share each Struct: what inverse writes as a number, linear may write as a string. A field that a dialect
+Both dialects share each Struct: linear may write a string for a number of inverse. A field that a dialect
 or an older frame does not send is None.
 
 Source of the shapes: the exchange's inverse and linear WebSocket documents, and frames recorded from 2019 to 2022.
@@ -43,8 +43,8 @@ class Kline(Record, frozen=True, kw_only=True, gc=False):
     """A candle. ``start`` and ``end`` in s since the epoch, ``timestamp`` (its last trade) in µs since the epoch.
 
     ``volume`` is in USD contracts on inverse and in the base coin on linear; ``turnover`` in the base coin on inverse
-    and in USDT on linear. ``confirm`` is True on the candle's last tick: it will not change any more. ``period`` is the
-    interval, which linear sends along.
+    and in USDT on linear. ``confirm`` is True on the candle's last tick: it is final. ``period`` is the
+    interval, which only linear sends.
     """
 
     start: int
@@ -76,7 +76,7 @@ class KlineMessage(V2Message, gc=False):
 class Liquidation(Record, frozen=True, kw_only=True, gc=False):
     """An order that liquidated a position. ``side`` is the order's, ``price`` the bankruptcy price, ``time`` in ms.
 
-    ``qty`` is in USD contracts on inverse, in the base coin on linear. ``id`` stands in the frames of 2020 and 2021.
+    ``qty`` is in USD contracts on inverse, in the base coin on linear. Frames of 2020 and 2021 have an ``id``.
     """
 
     symbol: str
@@ -88,9 +88,9 @@ class Liquidation(Record, frozen=True, kw_only=True, gc=False):
 
 
 class LiquidationMessage(V2Message, gc=False):
-    """``liquidation.SYMBOL``, pushed at once. ``data`` is always a list here; the document's frames hold one object.
+    """``liquidation.SYMBOL``, pushed at once. ``data`` is always a list here; the documented frames hold one object.
 
-    ``generated`` stands in recorded frames that hold a list on the wire too.
+    Recorded frames that hold a list have ``generated``.
     """
 
     data: list[Liquidation] | Liquidation
@@ -102,19 +102,19 @@ class LiquidationMessage(V2Message, gc=False):
 
 
 class InstrumentInfo(Record, frozen=True, kw_only=True, gc=False):
-    """What ``instrument_info`` tells of a symbol; of a delta, the fields that changed.
+    """The fields of a symbol on ``instrument_info``; in a delta, those that changed.
 
     An integer named ``…_e4``, ``…_e6``, ``…_e8`` or ``…_e9`` holds its value times 10**4, 10**6, … ; the name without
     the ending is the exact value, a Decimal: ``info.funding_rate`` of ``funding_rate_e6``. ``open_interest``,
     ``total_volume`` and ``volume_24h`` are in USD contracts on inverse, which sends them unscaled (``…_contracts``
     here), and in the base coin on linear, which sends them as ``…_e8``; the plain name is either dialect's value.
     Turnovers and ``open_value`` are in the base coin on inverse, in USDT on linear. A ``…_pcnt`` is a ratio: 0.01 is
-    1 %. ``created_at``, ``updated_at`` and ``next_funding_time`` are texts, with ``…_ns`` beside them; futures send
-    ``created_at_e9`` and ``updated_at_e9`` instead, which ``…_ns`` give, too.
+    1 %. ``created_at``, ``updated_at`` and ``next_funding_time`` are texts, with ``…_ns`` next to them; futures send
+    ``created_at_e9`` and ``updated_at_e9`` instead, which ``…_ns`` return as well.
 
     Since 2021 prices come twice: as ``…_e4``, and as text, which is ``…_text`` here. The two do not always agree. The
     document's texts are the very digits of ``…_e4``; and for a symbol of five decimals ``…_e4`` is the price times
-    10**5 (recorded: XLMUSDT ``"28765"`` beside ``"0.28765"``). So ``info.last_price`` is the text where that has the
+    10**5 (recorded: XLMUSDT ``"28765"`` next to ``"0.28765"``). So ``info.last_price`` is the text where that has the
     digits of ``…_e4`` with the point further left, and ``…_e4`` / 10**4 otherwise.
 
     ``import_time_e9``, ``start_trading_time_e9`` and ``settle_time_e9`` are ns since the epoch, ``time_to_settle`` is
@@ -191,7 +191,7 @@ class InstrumentInfo(Record, frozen=True, kw_only=True, gc=False):
     next_funding_time_ns = Nanoseconds("next_funding_time")
 
     def __getattr__(self, name: str) -> Decimal | None:
-        """The exact value of a scaled field. O(1)."""
+        """Return the exact value of a scaled field. O(1)."""
         if name not in _SCALED:
             raise AttributeError(f"instrument info has no field {name!r}", name=name, obj=self)
         exponent, twin = _SCALED[name]
@@ -203,9 +203,9 @@ class InstrumentInfo(Record, frozen=True, kw_only=True, gc=False):
 
 
 def _scaled_fields() -> dict[str, tuple[int, str]]:
-    """Of each scaled field's plain name: the exponent, and the field of what the wire sends under that very name.
+    """Map each scaled field's plain name to its exponent, and to the field that the wire sends under that name.
 
-    Not of a time that comes as text, too: there the plain name is the text.
+    Times that are also sent as text are left out: their plain name is the text.
     """
     by_key = {each.encode_name: each.name for each in fields(InstrumentInfo)}
     scaled = [name for name in by_key if name[-3:-1] == "_e" and name[:-3] not in InstrumentInfo.__struct_fields__]
@@ -216,7 +216,7 @@ _SCALED: Final = _scaled_fields()
 
 
 def _is_shifted(sent: Decimal, scaled: int) -> bool:
-    """Whether ``sent`` has the digits of ``scaled`` with the decimal point further left."""
+    """Return whether ``sent`` has the digits of ``scaled`` with the decimal point further left."""
     sign, digits, last = DIGITS.normalize(sent).as_tuple()
     scaled_sign, scaled_digits, scaled_last = DIGITS.normalize(Decimal(scaled)).as_tuple()
     return (sign, digits) == (scaled_sign, scaled_digits) and int(last) < int(scaled_last)
@@ -232,7 +232,7 @@ class InstrumentSnapshot(Struct, tag_field="type", tag="snapshot", gc=False):
 
 
 def _partial(info: type[Record]) -> type[Struct]:
-    """The same Struct, but a field that the wire leaves out is UNSET: None is what came as null, or was odd."""
+    """Return the same Struct in which an absent field is UNSET; None means that it was null, or odd."""
     columns: list[Any] = [
         (each.name, each.type)
         if each.required
@@ -248,7 +248,7 @@ def _partial(info: type[Record]) -> type[Struct]:
 if TYPE_CHECKING:
 
     class InstrumentUpdate(InstrumentInfo, frozen=True):
-        """What a delta tells of a symbol."""
+        """The changed fields of a symbol."""
 
 else:
     InstrumentUpdate = _partial(InstrumentInfo)
@@ -263,7 +263,7 @@ class InstrumentChanges(Struct, gc=False):
 
 
 class InstrumentDelta(Struct, tag_field="type", tag="delta", gc=False):
-    """``instrument_info.100ms.SYMBOL``, the fields that changed since the frame before."""
+    """``instrument_info.100ms.SYMBOL``, the fields that changed since the previous frame."""
 
     topic: str
     data: InstrumentChanges

@@ -8,9 +8,9 @@ from depthwire.bybit.v5.private import CoinBalance, Order, Position, Wallet
 
 
 class OpenOrders(Open[Order]):
-    """Open orders by ``order_id``, conditional ones too; an order keeps its id when it is triggered.
+    """Open orders by ``order_id``, conditional orders included: an order keeps its id when it is triggered.
 
-    Filled, Cancelled, PartiallyFilledCanceled, Rejected and Deactivated ones have left.
+    Filled, Cancelled, PartiallyFilledCanceled, Rejected and Deactivated orders are removed.
     """
 
     RANKS: ClassVar[Mapping[str, int]] = {
@@ -26,10 +26,10 @@ class OpenOrders(Open[Order]):
 
 
 class Positions(View[tuple[str, int], Position, Position]):
-    """Positions by (symbol, position_idx). A flat one stays, with size 0.
+    """Positions by (symbol, position_idx). A flat position is kept, with size 0.
 
-    A symbol has either one position, of index 0, or two, of index 1 and 2: when its mode changes, the other ones
-    leave. An event whose ``seq`` is lower than the known one's is older and does not count.
+    A symbol has either one position, with index 0, or two, with indices 1 and 2. When its mode changes, the positions
+    of the other mode are removed. An event whose ``seq`` is lower than that of the known position is ignored.
     """
 
     def _apply(self, event: Position) -> bool:
@@ -44,12 +44,12 @@ class Positions(View[tuple[str, int], Position, Position]):
         return True
 
     def of(self, symbol: str) -> tuple[Position, ...]:
-        """All positions of a symbol. O(positions)."""
+        """Return all positions of a symbol. O(positions)."""
         return tuple(position for position in self._items.values() if position.symbol == symbol)
 
 
 class Balances(View[str, CoinBalance, Wallet]):
-    """Balances by coin. ``account`` is the latest event, whose totals are those of the whole account."""
+    """Balances by coin. ``account`` is the latest event, which has the totals of the account."""
 
     account: Wallet | None = None
 

@@ -1,4 +1,4 @@
-"""How v5 messages are read: "" is the same as nothing, and numbers keep the digits of their text."""
+"""How v5 messages are decoded: an empty text means an absent value, and numbers keep the digits of their text."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -14,31 +14,31 @@ _WORDS: Final = {"im": "IM", "mm": "MM", "ltv": "LTV", "upl": "UPL"}
 
 
 def wire_name(name: str) -> str:
-    """A field's name on the wire: ``position_im_by_mp`` is ``positionIMByMp``, ``exec_time_ms`` is ``execTime``."""
+    """Return a field's wire name: ``position_im_by_mp`` is ``positionIMByMp``, ``exec_time_ms`` is ``execTime``."""
     first, *words = name.removesuffix("_ms").split("_")
     return first + "".join(_WORDS.get(word, word[:1].upper() + word[1:]) for word in words)
 
 
 def exact(text: str) -> Decimal:
-    """A number that JSON writes with a point or an exponent, digit by digit; ValueError where it is too large."""
+    """Return the Decimal of a JSON number with a point or an exponent; raises ValueError if it is too large."""
     try:
         return Decimal(text)
     except ArithmeticError:
-        raise ValueError(f"{text[:40]!r} is no price, size or amount") from None
+        raise ValueError(f"{text[:40]!r} is too large for a price, a size or an amount") from None
 
 
 _read = msgspec.json.Decoder(float_hook=exact).decode
 
 
 def told(wire: Any) -> Any:
-    """A message without the fields whose text is empty, which v5 sends where it has no value. O(size)."""
+    """Return a message without the fields whose text is empty. v5 sends "" for an absent value. O(size)."""
     if isinstance(wire, dict):
         return {key: told(value) for key, value in wire.items() if value != ""}
     return [told(item) for item in wire] if isinstance(wire, list) else wire
 
 
 def read_value(raw: msgspec.Raw, kind: Any) -> Any:
-    """One value as a type, read as whole frames are; raises msgspec's errors."""
+    """Convert one JSON value to a type, as in a frame; raises msgspec's errors."""
     return msgspec.convert(told(_read(raw)), kind, strict=False)
 
 

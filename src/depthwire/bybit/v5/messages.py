@@ -1,7 +1,7 @@
 """The order book of the v5 dialect as typed Structs.
 
-Source of the shapes: the exchange's v5 document, and frames recorded in 2025 and 2026. Fields that a Struct does not
-name are ignored, since the exchange adds some without notice.
+Source of the shapes: the exchange's v5 document, and frames recorded in 2025 and 2026. Unknown
+fields are ignored, because the exchange adds fields without notice.
 """
 
 from typing import Generic, TypeVar
@@ -9,17 +9,17 @@ from typing import Generic, TypeVar
 from msgspec import Struct
 
 PricePoint = tuple[str, str]
-"""Price and size as decimal text. In a delta a size of zero says that the level is gone."""
+"""Price and size as decimal text. In a delta a size of zero deletes the level."""
 
 Levels = TypeVar("Levels")
 """A list of PricePoint, or its JSON as a msgspec.Raw."""
 
 
 class OrderBookContent(Struct, Generic[Levels], gc=False):
-    """Bids ``b``, best first; asks ``a``, best first; ``u`` is one more than in the topic's frame before.
+    """Bids ``b``, best first; asks ``a``, best first; ``u`` is one more than in the topic's previous frame.
 
-    ``u`` is 0 in an empty option book. Books of several depths and connections compare by ``seq``; option frames of
-    2023 have none, and no ``cts``.
+    ``u`` is 0 in an empty option book. ``seq`` orders the books of different depths and connections. Option frames of
+    2023 have neither ``seq`` nor ``cts``.
     """
 
     s: str
@@ -39,7 +39,7 @@ class OrderBookSnapshot(Struct, Generic[Levels], tag_field="type", tag="snapshot
 
 
 class OrderBookDelta(Struct, Generic[Levels], tag_field="type", tag="delta", gc=False):
-    """``orderbook.DEPTH.SYMBOL``, what has changed since the frame before."""
+    """``orderbook.DEPTH.SYMBOL``, the changes since the previous frame."""
 
     topic: str
     ts: int

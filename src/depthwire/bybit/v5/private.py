@@ -1,8 +1,8 @@
 """The private topics of the v5 dialect: order, execution, execution.fast, position, wallet, greeks.
 
-Fields are named as on the v2 dialects where they mean the same; times end in their unit. Prices, sizes and amounts are
-Decimals of the wire's own digits. What the wire leaves out, or sends as "", is None, or "" where it is text. What the
-exchange enumerates (sides, statuses, types, reasons) is a str, since it adds members without notice.
+A field has the name that it has on v2 if it means the same. Times end in their unit. Prices, sizes and amounts are
+Decimals with the digits of the wire. A field that the wire omits, or sends as "", is None, or "" for text. Enumerations
+(sides, statuses, types, reasons) are str, because the exchange adds members without notice.
 
 Source of the shapes: the exchange's v5 document.
 """
@@ -16,10 +16,11 @@ NS_PER_MS = 1_000_000
 
 
 class Order(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
-    """An order as it stands now, a conditional one too: its ``order_status`` is Untriggered until its trigger.
+    """The current state of an order. The ``order_status`` of a conditional order is Untriggered until its trigger.
 
-    ``leaves_qty`` is what stays open, None where the order cannot go on. ``position_idx`` is 0 for one position a
-    symbol, 1 for the Buy side of two and 2 for the Sell side. ``order_iv`` and other volatilities are ratios.
+    ``leaves_qty`` is the open quantity, None if the order cannot be filled further. ``position_idx`` is 0 for one
+    position a symbol, 1 for the Buy side of two and 2 for the Sell side. ``order_iv`` and other volatilities are
+    ratios.
     """
 
     category: str
@@ -85,7 +86,7 @@ class Order(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
 
     @property
     def changed_ns(self) -> int | None:
-        """When the order came to stand so, in ns since the epoch."""
+        """The time of the order's last change, in ns since the epoch."""
         return None if self.updated_time_ms is None else self.updated_time_ms * NS_PER_MS
 
 
@@ -100,9 +101,9 @@ class Fee(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
 
 
 class Execution(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
-    """A fill of an order of the account, or funding, delivery and so on: ``exec_type`` says which.
+    """A fill of one of the account's orders, or funding, delivery and so on, depending on ``exec_type``.
 
-    ``exec_fee`` below 0 is a rebate; ``leaves_qty`` is what stays open. ``seq`` is shared by the fills of one matching.
+    A negative ``exec_fee`` is a rebate; ``leaves_qty`` is the open quantity. The fills of one match share ``seq``.
     """
 
     category: str
@@ -141,7 +142,7 @@ class Execution(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
 
 
 class FastExecution(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
-    """What ``execution.fast`` tells of a fill, sooner and less than ``execution``."""
+    """A fill on ``execution.fast``, which is faster than ``execution`` and has fewer fields."""
 
     category: str
     symbol: str
@@ -157,7 +158,7 @@ class FastExecution(Record, frozen=True, kw_only=True, gc=False, rename=wire_nam
 
 
 class Position(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
-    """A position as it stands now. ``side`` is Buy, Sell, or "" for a flat one, whose ``size`` is 0.
+    """The current state of a position. ``side`` is Buy, Sell, or "" for a flat position, whose ``size`` is 0.
 
     ``position_idx`` is 0 for one position a symbol, 1 for the Buy side of two and 2 for the Sell side. ``trade_mode``
     is 0 for cross and 1 for isolated margin. ``position_im`` and ``position_mm`` are the initial and the maintenance
@@ -211,7 +212,7 @@ class Position(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
 
 
 class CoinBalance(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
-    """One coin of a wallet. ``usd_value`` in USD, all else in the coin."""
+    """One coin of a wallet. ``usd_value`` is in USD, all other amounts are in the coin."""
 
     coin: str
     wallet_balance: Decimal | None = None
@@ -281,19 +282,19 @@ class OrderMessage(PrivateMessage, kw_only=True, gc=False):
 
 
 class ExecutionMessage(PrivateMessage, kw_only=True, gc=False):
-    """``execution``: the fills since the frame before."""
+    """``execution``: the fills since the previous frame."""
 
     data: list[Execution]
 
 
 class FastExecutionMessage(PrivateMessage, kw_only=True, gc=False):
-    """``execution.fast``: the fills since the frame before."""
+    """``execution.fast``: the fills since the previous frame."""
 
     data: list[FastExecution]
 
 
 class PositionMessage(PrivateMessage, kw_only=True, gc=False):
-    """``position``: the positions that changed, or that an order was filled for."""
+    """``position``: the positions that changed, or for which an order was filled."""
 
     data: list[Position]
 

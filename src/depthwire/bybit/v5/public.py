@@ -1,7 +1,7 @@
-"""The public topics of the v5 dialect but order books: trades, tickers, candles, liquidations, insurance.
+"""The public topics of the v5 dialect except order books: trades, tickers, candles, liquidations, insurance.
 
-Fields are named as on the v2 dialects where they mean the same; times end in their unit. Prices, sizes and amounts are
-Decimals of the wire's own digits. What the wire leaves out, or sends as "", is None, or "" where it is text.
+A field has the name that it has on v2 if it means the same. Times end in their unit. Prices, sizes and amounts are
+Decimals with the digits of the wire. A field that the wire omits, or sends as "", is None, or "" for text.
 
 Source of the shapes: the exchange's v5 document, and frames recorded in 2026.
 """
@@ -20,9 +20,9 @@ from depthwire.bybit.v5.fields import V5Message, exact, wire_name
 class Trade(Record, frozen=True, kw_only=True, gc=False):
     """One trade. ``side`` is the taker's; ``size`` in the base coin, on inverse in USD contracts.
 
-    ``cross_seq`` orders it against books, whose ``cross_seq`` it is too; several trades of one order share it.
-    ``tick_direction`` is "" on spot. The marks, index price and volatilities (a ratio: 0.5 is 50 %) belong to options,
-    whose topic is named by their base coin.
+    ``cross_seq`` is comparable with that of a book; several trades of one order share it.
+    ``tick_direction`` is "" on spot. Mark and index prices and volatilities (ratios: 0.5 is 50 %) belong to
+    options, whose topic is named after their base coin.
     """
 
     symbol: str = field(name="s")
@@ -42,14 +42,14 @@ class Trade(Record, frozen=True, kw_only=True, gc=False):
 
 
 class TradeMessage(V5Message, gc=False):
-    """``publicTrade.SYMBOL``, on option ``publicTrade.BASECOIN``: the trades since the frame before."""
+    """``publicTrade.SYMBOL``, on option ``publicTrade.BASECOIN``: the trades since the previous frame."""
 
     data: list[Trade]
     ts: int | None = None
 
 
 class Ticker(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
-    """What ``tickers`` tells of a symbol; which fields there are depends on the category.
+    """The fields of a symbol on ``tickers``; the category determines which of them exist.
 
     Volumes, sizes and open interest are in the base coin, on inverse in USD contracts; turnovers and values in the
     quote coin, on inverse in the base coin. Percentages, rates and volatilities are ratios: 0.01 is 1 %.
@@ -113,9 +113,9 @@ class Ticker(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
 
 
 class TickerMessage(Struct, gc=False):
-    """``tickers.SYMBOL``: all fields, or those that changed, as they came: in a delta "" says that a value is gone.
+    """``tickers.SYMBOL``: all fields, or those that changed, as on the wire. In a delta "" removes a value.
 
-    ``cs`` is the sequence that trades call ``seq``; options have none.
+    ``cs`` is the same sequence as the ``seq`` of trades; options do not have it.
     """
 
     topic: str
@@ -126,7 +126,7 @@ class TickerMessage(Struct, gc=False):
 
     @classmethod
     def decoder(cls) -> Callable[[Any], Any]:
-        """As :meth:`V5Message.decoder`, but for the empty texts."""
+        """Return the function that decodes frames. It keeps empty texts, because a delta removes values with them."""
         return msgspec.json.Decoder(cls, strict=False, float_hook=exact).decode
 
 
@@ -134,7 +134,7 @@ class Kline(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
     """A candle. ``start_ms``, ``end_ms`` and ``timestamp_ms`` (its last trade) since the epoch.
 
     ``volume`` is in the base coin, on inverse in USD contracts; ``turnover`` in the quote coin, on inverse in the base
-    coin. ``confirm`` is True on the candle's last tick: it will not change any more.
+    coin. ``confirm`` is True on the candle's last tick: it is final.
     """
 
     start_ms: int
@@ -175,7 +175,7 @@ class LiquidationMessage(V5Message, gc=False):
 
 
 class Insurance(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
-    """A pool of the insurance fund. ``symbols`` are those that it insures, as text; ``balance`` is in the coin."""
+    """A pool of the insurance fund. ``symbols`` are the insured symbols, as text; ``balance`` is in the coin."""
 
     coin: str
     symbols: str = ""
