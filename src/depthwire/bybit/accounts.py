@@ -166,9 +166,9 @@ class OpenStopOrders(Open[StopOrder]):
 class Positions(View[tuple[str, str], Position, Position]):
     """Positions by (symbol, side). A flat position is kept, with size 0.
 
-    Where ``one_way``, as on inverse, a symbol has one position, whose side changes: the one before it leaves, unless
-    ``position_idx`` says that both sides are held. On linear both sides of a symbol are held. An event whose
-    ``position_seq`` is lower than the known one's is older and does not count.
+    With ``one_way``, as on inverse, a symbol has one position, whose side may change: a new position replaces the one
+    before, unless its ``position_idx`` is that of one of two sides. On linear both sides of a symbol are kept. An event
+    whose ``position_seq`` is lower than that of the known position is ignored.
     """
 
     def __init__(self, *, one_way: bool) -> None:

@@ -118,10 +118,7 @@ class Instrument(LiveFields):
         self._take(other._info, other.frame_seq, other.ts_exchange_us, other.ts_recv_ns)
 
     def _take(self, info: Record, seq: int, ts_exchange_us: int, ts_recv_ns: int) -> None:
-        now, before = (
-            copy(info),
-            copy(self._info),
-        )  # so that the numbers of the state stay text until a reader reads them
+        now, before = copy(info), copy(self._info)  # the numbers of the state stay text until they are read
         self.updated = frozenset(called for name, called in self.names if getattr(now, name) != getattr(before, name))
         self._info = info
         self._is_shared = True  # a frame that follows works on a copy
