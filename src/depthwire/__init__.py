@@ -6,11 +6,10 @@ The data path, one call stack from the socket to your callback::
     picows    feed      scanner, or the typed        book     callback,
               routes    decoder (msgspec)            ladder   async for
 
-    session    keeps the connection: connect, subscribe, heartbeat, reconnect; resync: fetches one topic anew
-    line       the sessions of one endpoint, as many as the exchange's limits need; lines: two of them as one,
-               merge: whose state readers see
-    client     the facade of all that; blocking: the same for threads
-    tape       recorded frames; venue: an embedded exchange to test against
+    session      keeps a connection: connect, sign in, subscribe, heartbeat, reconnect, refetch
+    arbitration  one line to a venue, or two as one: the first copy of each frame counts
+    client       the async interface; blocking: the same for threads
+    tape         recorded frames; venue: an embedded exchange to test against
 
 Start with :func:`connect`.
 """
@@ -31,7 +30,7 @@ from depthwire.errors import __all__ as _errors
 from depthwire.feed.live_book import LiveBook
 from depthwire.feed.streams import EventStream, TopicEvent
 from depthwire.runtime.event_loop import run
-from depthwire.runtime.garbage import freeze_gc
+from depthwire.runtime.gc_freeze import freeze_gc
 from depthwire.session.health import Health
 from depthwire.session.phase import ConnectionStatus, Phase
 from depthwire.session.status import Status

@@ -62,7 +62,7 @@ AnyStream = TypeVar("AnyStream", bound=EventStream[Any])
 class Client:
     """Live books, events and accounts of one endpoint, over one line or two.
 
-    Made by :func:`connect`; belongs to the loop it was made in.
+    Created by :func:`connect`; belongs to the event loop in which it was created.
     """
 
     def __init__(self, endpoints: Sequence[Endpoint], options: ConnectOptions) -> None:
@@ -95,26 +95,26 @@ class Client:
 
     @property
     def url(self) -> str:
-        """The endpoint, or both of two lines', without what may be secret in it."""
+        """The endpoint, or both lines' endpoints, without user names, passwords and queries."""
         return self._served.url
 
     # ---- books and events
 
     async def book(self, symbol: str, depth: int | None = None) -> LiveBook:
-        """Subscribe to a symbol's order book; returns it once its snapshot is in.
+        """Subscribe to a symbol's order book; return it when its snapshot has arrived.
 
-        ``depth`` is on v2 25 (pushed every 20 ms) or 200 (every 100 ms); on v5 1 (every 10 ms), 50 (20 ms), 200 (100
-        ms) or 1000 (200 ms), and of options 25 (20 ms) or 100 (100 ms). Without it, it is 25 on v2 and of options, 50
-        on v5. Asking again gives the same book.
+        On v2 ``depth`` is 25 (pushed every 20 ms) or 200 (every 100 ms). On v5 it is 1 (every 10 ms), 50 (20 ms), 200
+        (100 ms) or 1000 (200 ms); for options 25 (20 ms) or 100 (100 ms). The default is 25 on v2 and for options, else
+        50. A second call returns the same book.
 
-        Raises TopicError (no such depth, no symbol), SubscriptionRejected (with the venue's reason) or
+        Raises TopicError (invalid depth or symbol), SubscriptionRejected (with the venue's reason) or
         SubscriptionTimeout (no answer, or no snapshot, within ``timeout_s``).
         """
         book: LiveBook = await self._live(self.dialect.book_topic(symbol, depth))
         return book
 
     async def instrument(self, symbol: str) -> Instrument:
-        """Subscribe to a symbol's merged live state: prices, funding, volumes, open interest; once its snapshot is in.
+        """Subscribe to a symbol's merged state: prices, funding, volumes, open interest; return it with its snapshot.
 
         Raises as :meth:`book` does.
         """
@@ -122,48 +122,48 @@ class Client:
         return instrument
 
     async def trades(self, symbol: str, capacity: int = 10_000) -> EventStream[Trade]:
-        """Subscribe to a symbol's trades, on option to a base coin's; each call gives a stream for one reader.
+        """Subscribe to a symbol's trades, for options a base coin's; each call returns a stream for one reader.
 
-        At most ``capacity`` trades wait for the reader; :class:`~depthwire.feed.streams.EventStream` says what happens
-        then. Raises as :meth:`book` does.
+        At most ``capacity`` trades wait for the reader; see :class:`~depthwire.feed.streams.EventStream` for what
+        happens to more. Raises as :meth:`book` does.
         """
         return await self._events(self.dialect.trade_topic(symbol), capacity)
 
     # ---- the account
 
     async def orders(self, capacity: int = 10_000) -> AccountStream[Order, OpenOrders]:
-        """Every change of the account's orders, in order; ``.view`` holds the open ones by id.
+        """Subscribe to every change of the account's orders; ``.view`` holds the open orders by id.
 
-        On v5 conditional orders are among them, with ``order_status`` Untriggered until they are triggered.
+        On v5 this includes conditional orders, with ``order_status`` Untriggered until they are triggered.
 
-        The protocol has no private snapshots: the view starts empty, and after a lost connection the stream carries a
-        StreamGap and ``.view.gap`` is set until you reconcile. A stream that is asked for while the connection is lost
-        comes once the venue serves the topic again, without a gap from before it; the view it shares still has one.
+        The protocol has no private snapshots: the view starts empty. After a lost connection the stream carries a
+        StreamGap, and ``.view.gap`` is set until you reconcile. If the connection is down, the call returns when the
+        venue serves the topic again; the stream has no gap from before that, but the view that it shares has.
 
-        Signs in first. Raises AuthError where there is no key or the venue refuses it, and as :meth:`book` does.
+        Signs in first. Raises AuthError if the key is missing or refused, and as :meth:`book` does.
         """
         return await self._account("order", capacity)
 
     async def stop_orders(self, capacity: int = 10_000) -> AccountStream[private.StopOrder, accounts.OpenStopOrders]:
-        """As :meth:`orders`, for conditional orders; ``.view`` holds those that are not triggered yet, by id.
+        """Subscribe to conditional orders, as :meth:`orders`; ``.view`` holds the untriggered ones by id.
 
-        Raises TopicError on v5, where conditional orders come with all others.
+        Raises TopicError on v5, where :meth:`orders` includes them.
         """
         return await self._account("stop_order", capacity)
 
     async def positions(self, capacity: int = 10_000) -> AccountStream[Position, Positions]:
-        """Every change of the account's positions; as :meth:`orders`.
+        """Subscribe to every change of the account's positions, as :meth:`orders`.
 
         ``.view`` holds the latest by (symbol, side), on v5 by (symbol, position_idx).
         """
         return await self._account("position", capacity)
 
     async def wallet(self, capacity: int = 10_000) -> AccountStream[Wallet, Balances]:
-        """Every change of the account's balances; ``.view`` holds the latest by coin. As :meth:`orders`."""
+        """Subscribe to every change of the account's balances, as :meth:`orders`; ``.view`` holds them by coin."""
         return await self._account("wallet", capacity)
 
     async def executions(self, capacity: int = 10_000) -> EventStream[Execution]:
-        """Every execution, on v2 but funding, each once. As :meth:`orders`, without a view."""
+        """Subscribe to executions, each once, on v2 without funding. As :meth:`orders`, but without a view."""
         return await self._events("execution", capacity)
 
     async def _account(self, topic: str, capacity: int) -> AccountStream[Any, Any]:
@@ -184,24 +184,23 @@ class Client:
         topics ``data`` is the live book, after each applied frame. Events come as in :class:`EventStream`. Private
         topics sign in first. ``on_event`` is registered as by :meth:`EventStream.on_event`, before the first event.
 
-        Raises TopicError where a topic is malformed (nothing is sent), AuthError where a private one lacks a key, and
-        as :meth:`book` does, once the venue has answered for all: a SubscriptionRejected names all refused topics.
-        Then, and where it is cancelled, the others that no other caller asked for are ended, too.
+        Raises TopicError if a topic is malformed (no request is sent), AuthError if a private one lacks a key, and as
+        :meth:`book` does when the venue has answered for all: a SubscriptionRejected names all refused topics. In that
+        case, or if the call is cancelled, topics that only this call requested are unsubscribed again.
         """
         return await self._topic_events(topics, self.dialect.parse, capacity, on_event=on_event)
 
     async def subscribe_raw(self, *topics: str, capacity: int = 10_000) -> TopicEvents:
-        """Subscribe to any topics, those that depthwire has no types for as well; patterns as in :meth:`subscribe`.
+        """Subscribe to any topics, including those that depthwire has no types for; patterns as in :meth:`subscribe`.
 
-        The stream yields TopicEvent(topic, data) with the bytes of each frame, exactly as they came. Of a topic that is
-        also read in another way both get each frame; one of which only raw frames are read is not decoded, checked or
-        fetched again. Events come as in :class:`EventStream`, with a StreamGap where frames may be missing: those after
-        it are of a new connection, or follow an unusable frame.
+        The stream yields TopicEvent(topic, data) with the raw bytes of each frame. A topic may be read both raw and
+        typed. A topic that is only read raw is neither decoded nor checked nor refetched. Events come as in
+        :class:`EventStream`, with a StreamGap if frames may be missing: after a reconnect or an unusable frame.
 
-        With two lines the first copy of each frame counts; frames are copies where their bytes are equal. Those that a
-        line words in its own way, such as the snapshot that answers its subscription, come from both.
+        With two lines, the first copy of each frame counts; copies have equal bytes. A frame whose bytes differ between
+        the lines, such as the snapshot that answers a subscription, comes from both.
 
-        Raises as :meth:`subscribe` does, TopicError only where no request could carry a text.
+        Raises as :meth:`subscribe` does, but TopicError only if no request can carry the text.
         """
         return await self._topic_events(topics, partial(any_topics, self.dialect), capacity, raw=True)
 
@@ -228,11 +227,13 @@ class Client:
         return stream
 
     async def unsubscribe(self, *topics: str) -> None:
-        """End topics, such as ``book.topic`` or ``"trade.*"``: their books go STALE for good, their streams end after
-        what waits in them. As few requests are sent as the exchange's limits allow.
+        """Unsubscribe from topics, such as ``book.topic`` or ``"trade.*"``.
 
-        Raises TopicError where one is not subscribed (then none is ended), SubscriptionRejected (of all that the venue
-        refuses) or SubscriptionTimeout where it does not answer; then the readers are ended all the same.
+        Their books go STALE for good; their streams end after the events that wait in them. Sends as few requests as
+        the exchange's limits allow.
+
+        Raises TopicError if a topic is not subscribed (then no topic ends), SubscriptionRejected with all topics that
+        the venue refuses, or SubscriptionTimeout if it does not answer. After the last two, the readers end, too.
         """
         wanted = dict.fromkeys(topic for text in topics for topic in any_topics(self.dialect, text))
         if wanted:
@@ -245,7 +246,7 @@ class Client:
         return await self._read(topic, stream_of)
 
     async def _read(self, text: str, stream_of: Callable[[EventChannel], AnyStream]) -> AnyStream:
-        """A new stream of one topic's events, confirmed by the venue."""
+        """Return a new stream of one topic's events when the venue has confirmed the subscription."""
         streams: list[AnyStream] = []
 
         def join(channel: Channel) -> None:
@@ -262,7 +263,7 @@ class Client:
         return streams[0]
 
     async def _live(self, topic: str) -> Any:
-        """The live state of one public topic, once the venue has confirmed it and its snapshot is in."""
+        """Return the live state of one public topic when its snapshot has arrived."""
         found: list[Any] = []
 
         def keep(channel: Channel) -> None:
@@ -312,20 +313,20 @@ class Client:
 
     @property
     def lanes(self) -> dict[str, int]:
-        """How many order-book frames each decoder took."""
+        """The number of order-book frames that each decoder took."""
         return lanes_of(self._sessions)
 
     @property
     def lines(self) -> tuple[LineStatus, ...]:
-        """What each of two lines was good for so far; empty where the client has one. O(1)."""
+        """Statistics of each of two lines; empty if the client has one. O(1)."""
         return self._served.status() if isinstance(self._served, Lines) else ()
 
     def status(self) -> Status:
-        """What is known at this moment, of all connections together. O(topics)."""
+        """Return the current status of the client and its connections. O(topics)."""
         return status_of(self.url, self._sessions, self._reports.last)
 
     def health(self) -> dict[str, Health]:
-        """How each topic does at this moment. O(topics)."""
+        """Return the current health of each topic. O(topics)."""
         return self._served.health()
 
     async def ping(self) -> float:
@@ -344,13 +345,13 @@ class Client:
         return time.perf_counter() - asked_s
 
     async def open(self) -> None:
-        """Connect; :func:`connect` does it."""
+        """Connect. :func:`connect` calls it."""
         await self._served.open()
 
     async def close(self) -> None:
         """Close the connections and end all readers. Closing twice is fine.
 
-        It does nothing in a forked child, or once the client's event loop was closed.
+        Does nothing in a forked child, or after the client's event loop was closed.
         """
         if not self._public.connection.is_stranded:
             await self._served.close()
@@ -377,36 +378,36 @@ async def connect(
 
     The URL's path chooses the dialect: ``/v5/public/linear``, ``inverse``, ``spot`` and ``option`` are v5, whose
     private topics are on ``/v5/private`` of the same host; ``/realtime`` is inverse, ``/realtime_public`` and
-    ``/realtime_private`` are linear. However many sockets that needs stand behind one client: two where private
-    topics have their own, and on v5 more when the topics exceed what the exchange allows one connection. ``"sim://"``
+    ``/realtime_private`` are linear. The client opens as many sockets as it needs: a second one if private topics
+    have their own endpoint, and on v5 more if the topics exceed the exchange's limits for one connection. ``"sim://"``
     starts the embedded venue on a loopback port and connects to its inverse market; ``"sim://linear"``,
     ``"sim://v5/linear"``, ``"sim://v5/inverse"``, ``"sim://v5/spot"`` and ``"sim://v5/option"`` to its others.
 
-    Two URLs of one dialect, ``connect([url, other_url])``, or the same one twice, are two lines to the venue: both are
-    asked for everything, and the first copy of each frame and event counts. What one line loses the other brings, and a
-    line that ends is not missed; ``client.lines`` tells what each was good for. One of them suffices to begin. Their
-    states are held against each other, which finds losses that no number proves. Books are STALE, and streams have a
-    StreamGap, where neither line has what is next. A tap sees the frames of both.
+    Two URLs of one dialect, ``connect([url, other_url])``, or the same one twice, are two lines to the venue. Both
+    subscribe to everything, and the first copy of each frame and event counts. One line fills the gaps of the other and
+    may end without a loss; ``client.lines`` has statistics of each. One connected line suffices to start. The client
+    compares their states to find losses that no sequence number shows. Books go STALE, and streams get a StreamGap,
+    only if both lines miss a frame. A tap sees the frames of both.
 
-    All URLs stand in :mod:`depthwire.endpoints`. At most 500 connections in 5 minutes are made to one host.
+    All URLs are in :mod:`depthwire.endpoints`. The client makes at most 500 connections in 5 minutes to one host.
 
     Private topics need ``api_key`` and ``api_secret``; the secret may be a callable that fetches it at each sign-in.
     Without them, and not before a private topic is asked for, DEPTHWIRE_API_KEY and DEPTHWIRE_API_SECRET are looked up
     in the environment. ``auth_way`` signs in with the ``auth`` operation or, on v2 alone, in the URL's query.
 
-    ``scanner=False`` keeps every order-book frame on msgspec's typed decoder, the reference that the faster lane is
-    held against; ``client.lanes`` counts the frames of each.
+    ``scanner=False`` keeps every order-book frame on msgspec's typed decoder, the reference for the faster
+    scanner; ``client.lanes`` counts the frames of each.
 
     ``busy_poll=True`` keeps the event loop from ever sleeping while the client is open: frames are read tens of
-    microseconds sooner, at the price of one CPU, busy all the time. ``cpu`` pins the loop's thread to that CPU until
-    the last such client of the loop is closed (Linux); threads that it starts meanwhile inherit that.
+    microseconds sooner, at the cost of one fully used CPU. ``cpu`` pins the loop's thread to that CPU until
+    the loop's last client with that CPU is closed (Linux); threads that it starts meanwhile inherit that.
 
     TLS is verified with the system's certificates; ``ssl_context`` replaces them, as in
     ``ssl.create_default_context(cafile="ca.pem")``. ``settings`` holds deadlines, heartbeat, backoff and socket
     options.
 
-    ``proxy``, such as ``"http://user:password@host:port"`` (also ``https://``, ``socks5://`` and ``socks5h://``), is
-    asked for a tunnel, in which TLS is verified as ever. An ``ssl_context`` verifies an HTTPS proxy, too; a SOCKS proxy
+    ``proxy``, such as ``"http://user:password@host:port"`` (also ``https://``, ``socks5://`` and ``socks5h://``), opens
+    a tunnel, in which TLS is verified as usual. An ``ssl_context`` verifies an HTTPS proxy, too; a SOCKS proxy
     looks up the host's name itself. ``proxy=True`` takes the environment's: ``HTTPS_PROXY`` (for ws:// ``HTTP_PROXY``),
     ``ALL_PROXY``, ``NO_PROXY``; this machine itself needs none.
 
@@ -414,11 +415,11 @@ async def connect(
     cannot use it: in the child its books are STALE, its streams end, and requests raise ClientForked. A child forked
     inside a coroutine shares its parent's event loop and sockets: end it with ``os._exit``, as multiprocessing does.
 
-    Raises InvalidUrl, ConnectError, AuthError, PinningError where the loop cannot be pinned to ``cpu``, or TypeError
-    where ``ssl_context`` is no SSLContext.
+    Raises InvalidUrl, ConnectError, AuthError, PinningError if the loop cannot be pinned to ``cpu``, or TypeError if
+    ``ssl_context`` is not an SSLContext.
     """
     if cpu is not None and not busy_poll:
-        raise PinningError(f"cpu={cpu!r} is for a loop that never sleeps; give busy_poll=True too, or leave cpu out")
+        raise PinningError(f"cpu={cpu!r} needs a loop that never sleeps: add busy_poll=True, or leave cpu out")
     if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
         raise TypeError(f"ssl_context must be an ssl.SSLContext or None, not {ssl_context!r}")
     async with AsyncExitStack() as stack:
@@ -426,7 +427,7 @@ async def connect(
         endpoints = await _endpoints(url, stack)
         dialect = endpoints[0].dialect
         if auth_way == "url" and not dialect.signs_in_by_url:
-            raise AuthError(f"{dialect.name} has no sign-in by URL; leave auth_way as 'op'")
+            raise AuthError(f"{dialect.name} cannot sign in by URL; use auth_way='op'")
         if not dialect.has_public_topics:
             credentials = credentials or Credentials.from_environment()
             if credentials is None:
@@ -449,7 +450,7 @@ async def connect(
 
 
 async def _endpoints(url: str | Sequence[str], stack: AsyncExitStack) -> list[Endpoint]:
-    """Where one or two URLs lead; an embedded venue among them lives as long as the stack. Raises InvalidUrl."""
+    """Return the endpoints of one or two URLs; an embedded venue lives as long as the stack. Raises InvalidUrl."""
     urls = [url] if isinstance(url, str) else list(url)
     if not 1 <= len(urls) <= MOST_LINES:
         raise InvalidUrl(f"{len(urls)} URLs; a client takes one, or two of one dialect for two lines to the venue")

@@ -1,8 +1,8 @@
-"""Where the exchange listens, and which dialect an endpoint speaks.
+"""The exchange's endpoints and their dialects.
 
-v2's endpoints are retired: recordings, simulators and archived strategies speak its dialects. Each ``V5_…`` names the
-public topics of a category; private topics are asked for on the private endpoint of the same host, which the client
-finds itself. The demo host serves private topics alone: their public side is the main host's.
+The exchange has retired v2's endpoints: recordings, simulators and archived strategies use its dialects. Each ``V5_…``
+constant serves the public topics of one category. The client finds the private endpoint of the same host itself. The
+demo host serves private topics only; its public topics come from the main host.
 """
 
 import re
@@ -74,14 +74,14 @@ class Endpoint(NamedTuple):
 
 
 def endpoint_of(url: str) -> Endpoint:
-    """What a URL leads to, by its path; either of linear's two will do. Raises InvalidUrl where it is no endpoint."""
+    """Return the endpoint of a URL, chosen by its path; linear accepts both of its paths. Raises InvalidUrl."""
     try:
         parts = urlsplit(url)
         valid = parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
     except (AttributeError, TypeError, ValueError):
         valid = False
     if not valid:
-        raise InvalidUrl(f"{masked(url)!r} is no WebSocket URL; one looks like {V5_LINEAR_MAINNET!r}")
+        raise InvalidUrl(f"{masked(url)!r} is not a WebSocket URL; expected one like {V5_LINEAR_MAINNET!r}")
     path = parts.path.rstrip("/")
     if path == _INVERSE_PATH:
         return Endpoint(v2.INVERSE, url, url)
@@ -93,16 +93,16 @@ def endpoint_of(url: str) -> Endpoint:
     if path in _V5_PATHS:
         return Endpoint(_V5_PATHS[path], _with_public_topics(parts), parts._replace(path=_V5_PRIVATE_PATH).geturl())
     known = ", ".join((_INVERSE_PATH, *_LINEAR_PATHS, *_V5_PATHS, _V5_PRIVATE_PATH))
-    raise InvalidUrl(f"{masked(url)!r} is no known endpoint; its path must be one of {known}")
+    raise InvalidUrl(f"{masked(url)!r} is not a known endpoint; its path must be one of {known}")
 
 
 def categories_of(symbol: str) -> tuple[str, ...]:
-    """The categories that a symbol may belong to, by its form; none where it could be any."""
+    """Return the categories that a symbol may belong to by its form; empty if it fits all of them."""
     return next((categories for form, categories in _FORMS if form.fullmatch(symbol)), ())
 
 
 def elsewhere(symbol: str, dialect: Dialect) -> str:
-    """Where a symbol is served, if by its form not in this dialect; else ""."""
+    """Return a hint at the endpoint that serves a symbol, if its form does not fit this dialect; else ""."""
     category = getattr(dialect, "category", dialect.name)
     served = categories_of(symbol)
     if not served or category in served:
@@ -113,13 +113,13 @@ def elsewhere(symbol: str, dialect: Dialect) -> str:
 
 
 def _with_public_topics(parts: SplitResult) -> str:
-    """The URL itself, but for the demo host: its public topics are those of the main one."""
+    """Return the URL, on the demo host with the main host: that one serves the public topics."""
     demo, mainnet = urlsplit(_DEMO), urlsplit(_MAINNET)
     return (parts._replace(netloc=mainnet.netloc) if parts.hostname == demo.hostname else parts).geturl()
 
 
 def masked(url: str) -> str:
-    """The URL without its query and user part, which may hold secrets, for messages and logs."""
+    """Return the URL without its query and user part, which may hold secrets; for messages and logs."""
     bare = str(url).partition("?")[0]
     scheme, slashes, rest = bare.partition("//")
     return f"{scheme}{slashes}{rest.rpartition('@')[2]}"

@@ -6,43 +6,43 @@
     ├── InvalidUrl (ValueError)           the URL names no endpoint or proxy that depthwire can speak to
     ├── ConnectError (ConnectionError)    refused, unreachable, TLS or handshake failed, deadline passed:
     │                                     ``status``, ``retry_after_s``
-    ├── ConnectionLost (ConnectionError)  an established connection ended; the session reconnects by itself. ``code``,
-    │                                     ``reason``: of the close frame, where there was one
-    ├── ClientClosed                      the client was closed while somebody waited, or is used after it
+    ├── ConnectionLost (ConnectionError)  an established connection ended; the client reconnects. ``code``, ``reason``:
+    │                                     those of the close frame, if there was one
+    ├── ClientClosed                      the client was closed during the call or before it
     │   └── ClientForked                  the client belongs to the process that this one was forked from
-    ├── AuthError                         signing in was refused, or needs a key and secret that are not given
+    ├── AuthError                         the sign-in was refused, or the key and secret are missing
     ├── PinningError (ValueError)         ``cpu=`` names no CPU that the event loop's thread can be pinned to
-    ├── TopicError (ValueError)           a topic or symbol that no request may carry; refused before sending
-    │   └── UnknownTopic                  a topic that depthwire has no types for: ``subscribe_raw`` takes it
+    ├── TopicError (ValueError)           an invalid topic or symbol; no request was sent
+    │   └── UnknownTopic                  a topic that depthwire has no types for; use ``subscribe_raw``
     ├── SubscriptionError
-    │   ├── SubscriptionRejected          the venue said no: ``topic`` and ``reason``; ``reasons`` of several
+    │   ├── SubscriptionRejected          the venue refused: ``topic``, ``reason``; all of them in ``reasons``
     │   └── SubscriptionTimeout (TimeoutError)  no answer, or no snapshot, within the deadline
-    ├── FrameError                        a frame that cannot be used; its ``topic`` where one is known
+    ├── FrameError                        an unusable frame; ``topic`` if it is known
     │   ├── MalformedFrame                not JSON, wrong types, a missing field, too large
-    │   │   ├── DamagedFrame              its topic is unknown: binary, empty, cut or damaged in it; ``topics``
-    │   │   └── MalformedEvent            one event of a frame is left out; the others were delivered: ``raw``
+    │   │   ├── DamagedFrame              its topic is unreadable: binary, empty, cut, damaged; ``topics``
+    │   │   └── MalformedEvent            one event of a frame is malformed; the others were delivered: ``raw``
     │   ├── UnexpectedTopic               data for a topic that no caller has subscribed to
     │   ├── SymbolMismatch                a level or an event of another symbol, a candle of another interval
     │   ├── PriceMismatch                 price text and price id that disagree
     │   ├── InvalidLevel                  a price or size out of range: zero, negative, not finite, beyond int64
-    │   └── ContinuityError               the frame does not follow from the book: a frame was lost or is wrong
+    │   └── ContinuityError               the frame does not follow from the book: a frame is missing or wrong
     │       ├── SnapshotMissing           a delta, but no snapshot to apply it to
     │       ├── UnknownLevel              delete or update of a price id that is not in the book
-    │       ├── DuplicateLevel            insert of a price id that stands, or twice in a snapshot
+    │       ├── DuplicateLevel            insert of an existing price id, or a duplicate in a snapshot
     │       ├── DepthExceeded             more levels on a side than the topic's depth
     │       ├── UnbalancedFrame           a full side is left with fewer levels: inserts are missing
     │       ├── CrossedBook               best bid at or above best ask
-    │       ├── OutOfSequence             a sequence or time that falls; v5: ``u`` that is not one more
-    │       └── LinesDisagree             two lines' states of one sequence differ: this line's is not to be trusted
-    ├── BookNotLive                       prices read from a book that is EMPTY or STALE
-    ├── InsufficientDepth                 the book holds less than the size asked for
+    │       ├── OutOfSequence             a sequence or time that decreases; v5: a gap in ``u``
+    │       └── LinesDisagree             two lines have different states at one sequence
+    ├── BookNotLive                       prices were read from a book that is EMPTY or STALE
+    ├── InsufficientDepth                 the book holds less than the requested size
     ├── ReaderOverflow                    events were lost because their reader was too slow: ``lost``
-    ├── StreamGap                         events may be missing: the connection was lost, or a frame that arrived
-    │                                     damaged may have held some: ``since_ns``, ``until_ns``, ``reason``
-    ├── TopicSilent                       a topic says nothing, though its connection lives: ``topic``, ``silent_s``
-    ├── CallbackError                     a subscriber's callback raised; its exception is the ``__cause__``
+    ├── StreamGap                         events may be missing: the connection was lost, or a damaged frame may
+    │                                     have held some: ``since_ns``, ``until_ns``, ``reason``
+    ├── TopicSilent                       a topic is silent on a live connection: ``topic``, ``silent_s``
+    ├── CallbackError                     a callback raised; its exception is the ``__cause__``
     ├── SlowCallback                      a frame's callbacks held up the socket: ``topic``, ``took_s``, ``bound_s``
-    └── TapeError                         a tape that cannot be opened, is none, or would be overwritten
+    └── TapeError                         a tape cannot be opened, is not a tape, or would be overwritten
 """
 
 from collections.abc import Mapping
@@ -93,14 +93,14 @@ __all__ = [
 ]
 
 UNDECODABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises on bytes that are not the JSON it was asked for; always answered by a MalformedFrame."""
+"""What msgspec raises if the bytes are not the expected JSON; depthwire raises MalformedFrame instead."""
 
 
 LONGEST_MESSAGE: Final = 600
 
 
 def shortened(text: str) -> str:
-    """A text that may quote a frame of any size, its middle left out where it is long. O(1) beyond that."""
+    """Return a text that may quote a frame of any size, without its middle if it is long. O(1) beyond that."""
     if len(text) <= LONGEST_MESSAGE:
         return text
     half = LONGEST_MESSAGE // 2
@@ -112,14 +112,14 @@ class DepthwireError(Exception):
 
 
 class InvalidUrl(DepthwireError, ValueError):
-    """The URL names no endpoint, or no proxy, that depthwire can speak to."""
+    """The URL is not an endpoint or a proxy that depthwire can connect to."""
 
 
 class ConnectError(DepthwireError, ConnectionError):
-    """No connection: refused, unreachable, TLS or handshake failed, or the deadline passed.
+    """The connection failed: refused, unreachable, TLS or handshake error, or the deadline passed.
 
-    ``status`` is that of the HTTP response that refused the handshake, ``retry_after_s`` what its ``Retry-After`` asks
-    for, in seconds; None where there was none.
+    ``status`` is the status of the HTTP response that refused the handshake, ``retry_after_s`` its ``Retry-After`` in
+    seconds. Both are None if there was none.
     """
 
     def __init__(self, message: str, status: int | None = None, retry_after_s: float | None = None) -> None:
@@ -129,9 +129,9 @@ class ConnectError(DepthwireError, ConnectionError):
 
 
 class ConnectionLost(DepthwireError, ConnectionError):
-    """An established connection ended. The session reconnects by itself; books are STALE until then.
+    """An established connection ended. The client reconnects; books are STALE until it has.
 
-    ``code`` and ``reason`` are those of the close frame that ended it; None and "" where there was none.
+    ``code`` and ``reason`` are those of the close frame; None and "" if there was none.
     """
 
     def __init__(self, message: str, code: int | None = None, reason: str = "") -> None:
@@ -145,37 +145,37 @@ class ConnectionLost(DepthwireError, ConnectionError):
 
 
 class AuthError(DepthwireError):
-    """Signing in was refused, or is needed and no key and secret were given. Never shows either."""
+    """The sign-in was refused, or the key and secret that it needs are missing. The error never shows them."""
 
 
 class ClientClosed(DepthwireError):
-    """The client was closed while somebody waited on it, or is used after that."""
+    """The client was closed during the call or before it."""
 
 
 class PinningError(DepthwireError, ValueError):
-    """``cpu=`` names no CPU that the event loop's thread can be pinned to, or comes without ``busy_poll=True``."""
+    """The event loop's thread cannot be pinned to the CPU in ``cpu=``, or ``busy_poll=True`` is missing."""
 
 
 class ClientForked(ClientClosed):
-    """The client belongs to the process that this one was forked from, which keeps it. Make a new one here."""
+    """The client belongs to the parent of this forked process. Create a new client in this one."""
 
 
 class TopicError(DepthwireError, ValueError):
-    """A topic or symbol that no request may carry. Nothing was sent."""
+    """An invalid topic or symbol. No request was sent."""
 
 
 class UnknownTopic(TopicError):
-    """A topic that depthwire has no types for; ``client.subscribe_raw`` takes it. Nothing was sent."""
+    """A topic that depthwire has no types for. Use ``client.subscribe_raw``. No request was sent."""
 
 
 class SubscriptionError(DepthwireError):
-    """A subscription that did not come about."""
+    """A subscription failed."""
 
 
 class SubscriptionRejected(SubscriptionError):
-    """The venue refused ``topic`` and gave ``reason``; where it refused several, these are the first one's.
+    """The venue refused ``topic`` for ``reason``. If it refused several topics, these are the first one's.
 
-    ``reasons`` holds the reason of each refused topic.
+    ``reasons`` maps each refused topic to its reason.
     """
 
     def __init__(self, topic: str, reason: str, more: Mapping[str, str] | None = None) -> None:
@@ -186,7 +186,7 @@ class SubscriptionRejected(SubscriptionError):
 
     @classmethod
     def of(cls, reasons: Mapping[str, str]) -> "SubscriptionRejected":
-        """One error for all topics that were refused, of which there is at least one."""
+        """Create one error for all refused topics; there must be at least one."""
         topic, reason = next(iter(reasons.items()))
         return cls(topic, reason, reasons)
 
@@ -207,10 +207,10 @@ class SubscriptionTimeout(SubscriptionError, TimeoutError):
 
 
 class FrameError(DepthwireError):
-    """A frame that cannot be used. ``topic`` is the frame's topic, or "" where it has none.
+    """An unusable frame. ``topic`` is its topic, or "" if it has none.
 
-    ``is_damage`` tells that the frame itself arrived damaged, rather than that it says what makes no sense: it is not
-    well-formed JSON, or it contradicts a frame of the same number. The third one within 60 s replaces the connection.
+    ``is_damage`` is True if the frame was damaged in transit: it is not well-formed JSON, or it contradicts a frame
+    with the same number. The third damaged frame within 60 s replaces the connection.
     """
 
     is_damage = False
@@ -230,10 +230,10 @@ class MalformedFrame(FrameError):
 
 
 class DamagedFrame(MalformedFrame):
-    """A frame arrived of which nobody can tell whose it was: binary, empty, not one JSON object, damaged in its topic.
+    """A frame whose topic cannot be read: it is binary, empty, not one JSON object, or damaged in its topic.
 
-    ``topics`` are those that it may have been of: all of its connection that its readable part does not exclude. Their
-    books and instruments are STALE and refetched; their streams carry a :class:`StreamGap`.
+    ``topics`` are the topics that it may belong to: all topics of its connection that its readable part does not rule
+    out. Their books and instruments are STALE and refetched; their streams get a :class:`StreamGap`.
     """
 
     is_damage = True
@@ -244,9 +244,9 @@ class DamagedFrame(MalformedFrame):
 
 
 class MalformedEvent(MalformedFrame):
-    """One event of a frame has an odd value in a field that it needs. The frame's other events were delivered.
+    """One event of a frame has an invalid value in a required field. The frame's other events were delivered.
 
-    ``raw`` holds the event's bytes as they came.
+    ``raw`` holds the event's raw bytes.
     """
 
     def __init__(self, message: str, topic: str = "", raw: bytes = b"") -> None:
@@ -260,7 +260,7 @@ class UnexpectedTopic(FrameError):
 
 
 class SymbolMismatch(FrameError):
-    """A level or an event of another symbol, or a candle of another interval, than the topic's."""
+    """A level or an event has another symbol than the topic, or a candle has another interval."""
 
 
 class PriceMismatch(FrameError):
@@ -272,7 +272,7 @@ class InvalidLevel(FrameError):
 
 
 class ContinuityError(FrameError):
-    """The frame does not follow from the book: a frame was lost before it, or it is wrong."""
+    """The frame does not follow from the book: an earlier frame is missing, or this one is wrong."""
 
 
 class SnapshotMissing(ContinuityError):
@@ -280,7 +280,7 @@ class SnapshotMissing(ContinuityError):
 
 
 class SnapshotMismatch(ContinuityError):
-    """A snapshot has the book's own number (v5: ``u``, v2: ``cross_seq``) but other levels: one is damaged."""
+    """A snapshot has the book's number (v5: ``u``, v2: ``cross_seq``) but other levels: one of them is damaged."""
 
     is_damage = True
 
@@ -290,30 +290,30 @@ class UnknownLevel(ContinuityError):
 
 
 class DuplicateLevel(ContinuityError):
-    """Insert of a price id that stands already, or one id twice on a side of a snapshot."""
+    """Insert of a price id that is already in the book, or a duplicate id on one side of a snapshot."""
 
 
 class DepthExceeded(ContinuityError):
-    """More levels on a side, after the frame, than the topic's depth."""
+    """After the frame, a side has more levels than the topic's depth."""
 
 
 class UnbalancedFrame(ContinuityError):
-    """A full side has fewer levels after the frame. v2 sends a level in the place of each that leaves a full side."""
+    """A full side has fewer levels after the frame. v2 replaces each level that leaves a full side."""
 
 
 class CrossedBook(ContinuityError):
-    """Best bid at or above best ask after the frame."""
+    """After the frame, the best bid is at or above the best ask."""
 
 
 class OutOfSequence(ContinuityError):
     """``cross_seq`` or the exchange's time is lower than the book's; on v5, ``u`` is not one more than the book's.
 
-    Also a snapshot that is older than the STALE book that waits for one.
+    Also raised for a snapshot that is older than the STALE book that requested it.
     """
 
 
 class LinesDisagree(ContinuityError):
-    """Two lines' states of one sequence differ, so that a frame was lost unnoticed: this line's is fetched anew."""
+    """Two lines have different states at one sequence, so one has missed a frame: this line's is refetched."""
 
 
 class BookNotLive(DepthwireError):
@@ -321,7 +321,7 @@ class BookNotLive(DepthwireError):
 
 
 class InsufficientDepth(DepthwireError):
-    """The side holds less than the size asked for."""
+    """The side holds less than the requested size."""
 
 
 class ReaderOverflow(DepthwireError):
@@ -338,18 +338,18 @@ class ReaderOverflow(DepthwireError):
 
     def __str__(self) -> str:
         return (
-            f"{self.topic}: {self.lost} events were lost here: {self.capacity} were waiting already. "
-            "Read faster, or ask for a larger capacity"
+            f"{self.topic}: {self.lost} events were lost: {self.capacity} were already waiting. "
+            "Read faster, or subscribe with a larger capacity"
         )
 
 
 class StreamGap(DepthwireError):
     """Events between ``since_ns`` and ``until_ns`` (ns since the epoch) may be missing; ``reason`` says why.
 
-    After a lost connection ``since_ns`` is when the last frame came before the loss, ``until_ns`` when the topic was
-    served again. Where a frame arrived damaged that may have held events of the topic (see :class:`DamagedFrame`),
-    ``since_ns`` is when the topic's last frame came before it, ``until_ns`` when it arrived itself. There is no
-    snapshot of events: reconcile by other means.
+    After a lost connection, ``since_ns`` is the time of the last frame before the loss, and ``until_ns`` the time at
+    which the topic was served again. After a :class:`DamagedFrame` that may have held events of the topic, ``since_ns``
+    is the time of the topic's last frame before it, and ``until_ns`` its own. Events have no snapshot: reconcile them
+    by other means, such as REST.
     """
 
     def __init__(self, topic: str, reason: str, since_ns: int, until_ns: int) -> None:
@@ -364,9 +364,9 @@ class StreamGap(DepthwireError):
 
 
 class TopicSilent(DepthwireError):
-    """Nothing that ``topic`` could use came for ``silent_s`` seconds, though its connection lives.
+    """No usable frame of ``topic`` came for ``silent_s`` seconds on a live connection.
 
-    Its book or instrument is STALE until the snapshot that it is now asked for.
+    Its book or instrument is STALE and refetched.
     """
 
     def __init__(self, topic: str, silent_s: float) -> None:
@@ -375,7 +375,7 @@ class TopicSilent(DepthwireError):
         self.silent_s = silent_s
 
     def __str__(self) -> str:
-        return f"{self.topic}: silent for {self.silent_s:.3g} s on a connection that lives; it is fetched anew"
+        return f"{self.topic}: silent for {self.silent_s:.3g} s on a live connection; the topic is refetched"
 
 
 class CallbackError(DepthwireError):
@@ -387,7 +387,7 @@ class CallbackError(DepthwireError):
 
 
 class SlowCallback(DepthwireError):
-    """A frame's callbacks were over later than ``slow_callback_s`` of the settings; all were called all the same."""
+    """A frame's callbacks ended later than ``slow_callback_s`` after its arrival. All of them were called."""
 
     def __init__(self, topic: str, took_s: float, bound_s: float) -> None:
         super().__init__(topic, took_s, bound_s)
@@ -397,17 +397,18 @@ class SlowCallback(DepthwireError):
 
     def __str__(self) -> str:
         return (
-            f"{self.topic}: callbacks ended {self.took_s:.3g} s after the frame came; the bound is {self.bound_s:g} s. "
-            "Nothing is read from the socket meanwhile: do less in them, or read changes() or events in a task"
+            f"{self.topic}: callbacks ended {self.took_s:.3g} s after the frame arrived; the limit is "
+            f"{self.bound_s:g} s. The socket is not read while they run: do less in them, or use changes() or a stream "
+            "in a task"
         )
 
 
 class TapeError(DepthwireError):
-    """A tape that cannot be opened, is no tape, or would be overwritten."""
+    """A tape cannot be opened, is not a tape, or would be overwritten."""
 
 
 def unreadable_book(error: Exception, excerpt: str, symbol: str) -> FrameError:
-    """What msgspec's error of a book's frame means: InvalidLevel where a number is beyond all floats or integers."""
+    """Translate msgspec's error about a book's frame: InvalidLevel if a number exceeds floats or integers."""
     text = str(error)
     is_beyond = text.startswith(("Number out of range", "Integer value out of range"))
     kind = InvalidLevel if is_beyond else MalformedFrame

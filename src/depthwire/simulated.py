@@ -1,4 +1,4 @@
-"""The embedded venue behind a URL of its own, for programs that have no exchange at hand."""
+"""The embedded venue by URL, for programs without an exchange."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,15 +22,15 @@ DIALECTS: Final[dict[str, Dialect]] = {
 
 
 def simulated_dialect(url: str) -> Dialect:
-    """What an embedded venue's URL speaks; raises InvalidUrl where there is none of that name."""
+    """Return the dialect of an embedded venue's URL; raises InvalidUrl if it is unknown."""
     if url not in DIALECTS:
-        raise InvalidUrl(f"{url!r} is no embedded venue; there are {', '.join(DIALECTS)}")
+        raise InvalidUrl(f"{url!r} is not an embedded venue; expected one of {', '.join(DIALECTS)}")
     return DIALECTS[url]
 
 
 @asynccontextmanager
 async def simulated(url: str) -> AsyncIterator[str]:
-    """The address of an embedded venue that lives as long as the block; raises InvalidUrl."""
+    """Run an embedded venue for the length of a block and yield its address; raises InvalidUrl."""
     dialect = simulated_dialect(url)
     from depthwire.venue import SyntheticMarket, Venue
 

@@ -206,8 +206,8 @@ def test_one_line_is_enough_to_begin_and_the_other_goes_on_trying() -> None:
         ([refused(), "ws://127.0.0.1:1/v5/public/linear"], errors.InvalidUrl, "inverse and v5-linear"),
         (["sim://"] * 3, errors.InvalidUrl, "3 URLs"),
         ([], errors.InvalidUrl, "0 URLs"),
-        (["sim://", "nowhere"], errors.InvalidUrl, "'nowhere' is no WebSocket URL"),
-        (["sim://", 7], errors.InvalidUrl, "'7' is no WebSocket URL"),
+        (["sim://", "nowhere"], errors.InvalidUrl, "'nowhere' is not a WebSocket URL"),
+        (["sim://", 7], errors.InvalidUrl, "'7' is not a WebSocket URL"),
     ],
 )
 def test_what_cannot_be_two_lines_is_said(urls: Any, error: type[Exception], said: str) -> None:

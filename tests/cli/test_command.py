@@ -67,9 +67,9 @@ def test_a_wrong_command_line_is_exit_code_2(
 @pytest.mark.parametrize(
     ("url", "code", "said"),
     [
-        ("http://127.0.0.1/realtime", 2, "no WebSocket URL"),
+        ("http://127.0.0.1/realtime", 2, "not a WebSocket URL"),
         ("ws://127.0.0.1:1/elsewhere", 2, "/realtime_public"),
-        ("ws://user:secret@127.0.0.1:1/elsewhere?api_key=secret", 2, "no known endpoint"),
+        ("ws://user:secret@127.0.0.1:1/elsewhere?api_key=secret", 2, "not a known endpoint"),
         ("ws://127.0.0.1:{refused}/realtime", 1, "onnect"),
         ("wss://127.0.0.1:{plain}/realtime", 1, "TLS"),
         ("ws://127.0.0.1:{plain}/realtime", 1, "400"),

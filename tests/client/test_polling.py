@@ -268,7 +268,7 @@ def test_a_cpu_that_is_none_is_refused(run: Run, cpu: Any) -> None:
 def test_one_loop_has_one_cpu(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main(turns: Turns) -> None:
         with busy_polling(some_cpu()):
-            with pytest.raises(errors.PinningError, match=f"pinned to CPU {some_cpu()} by another client"):
+            with pytest.raises(errors.PinningError, match=f"already pinned to CPU {some_cpu()} by another client"):
                 busy_polling(some_cpu() + 1).__enter__()
             await turns.more()
 
@@ -331,7 +331,7 @@ def test_a_cpu_needs_busy_polling() -> None:
         async with depthwire.connect("sim://", cpu=0):
             pytest.fail("connected")
 
-    with pytest.raises(errors.PinningError, match="give busy_poll=True too"):
+    with pytest.raises(errors.PinningError, match="add busy_poll=True"):
         asyncio.run(main())
 
 

@@ -22,11 +22,11 @@ from tests.support.sim_client import QUICK
 @pytest.mark.parametrize(
     ("url", "hint"),
     [
-        ("", "no WebSocket URL"),
-        ("stream.bybit.com/realtime", "no WebSocket URL"),
-        ("https://stream.bybit.com/realtime", "no WebSocket URL"),
-        ("ws://", "no WebSocket URL"),
-        ("ws://host:99999/realtime", "no WebSocket URL"),
+        ("", "not a WebSocket URL"),
+        ("stream.bybit.com/realtime", "not a WebSocket URL"),
+        ("https://stream.bybit.com/realtime", "not a WebSocket URL"),
+        ("ws://", "not a WebSocket URL"),
+        ("ws://host:99999/realtime", "not a WebSocket URL"),
         ("wss://stream.bybit.com/", "/realtime_public"),
         ("wss://stream.bybit.com/v9/moon", "/realtime_public"),
     ],

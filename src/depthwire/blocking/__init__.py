@@ -1,4 +1,4 @@
-"""The same for scripts, notebooks and threads: an event loop in a thread of its own, plain calls outside."""
+"""A blocking client for scripts, notebooks and threads; its event loop runs in a separate thread."""
 
 import asyncio
 import atexit
@@ -37,40 +37,40 @@ Held = TypeVar("Held")
 
 
 class BlockingStream(Generic[Item]):
-    """Events for a thread to iterate over; raises what its
-    :class:`~depthwire.feed.streams.EventStream` raises, in its place.
+    """Events for a thread to iterate over; raises the errors of its
+    :class:`~depthwire.feed.streams.EventStream` in their places.
 
-    Threads that share one get each event once. What waits when the client is closed can still be read.
+    Threads that share a stream get each event once. Events that wait when the client is closed can still be read.
     """
 
     def __init__(self, stream: EventStream[Item], thread: LoopThread) -> None:
         self._stream = stream
         self._thread = thread
         self._turns = asyncio.Lock()
-        # Taken from the stream by the feed's thread for a caller, which takes it from here even if it was interrupted.
+        # Taken from the stream by the feed's thread, so that an interrupted caller loses nothing.
         self._handed_over: deque[Item | DepthwireError] = deque()
 
     @property
     def topic(self) -> str:
-        """What it was asked for."""
+        """The topics, as given to the client."""
         return self._stream.topic
 
     @property
     def capacity(self) -> int:
-        """How many events may wait."""
+        """The maximum number of waiting events."""
         return self._stream.capacity
 
     @property
     def waiting(self) -> int:
-        """How many events wait for the reader. O(1)."""
+        """The number of waiting events. O(1)."""
         return len(self._handed_over) + self._stream.waiting
 
     def on_event(self, callback: Callable[[Item], object]) -> Callable[[], None]:
-        """Call ``callback(event)`` in the frame's call stack, in the feed's thread. Returns a function that ends it."""
+        """Call ``callback(event)`` inside the frame's call stack, in the feed's thread. Returns its remover."""
         return subscribed(self._thread, lambda: self._stream.on_event(callback))
 
     def close(self) -> None:
-        """Stop listening: a reader gets what waits. Other readers of the same topic go on."""
+        """Stop listening; waiting events can still be read. Other readers of the same topic go on."""
         self._thread.do(self._stream.close)
 
     def __iter__(self) -> Iterator[Item]:
@@ -80,10 +80,10 @@ class BlockingStream(Generic[Item]):
         return self.get()
 
     def get(self, timeout_s: float | None = None) -> Item:
-        """The next event; raises TimeoutError where none comes in time, StopIteration after the last.
+        """Return the next event; raises TimeoutError if none comes in time, StopIteration after the last.
 
-        With ``timeout_s=0`` it is one that waits already. A call that runs out of time or is interrupted loses nothing.
-        Where the client's thread was ended by an error, raises ClientClosed after the last event.
+        ``timeout_s=0`` takes only an event that already waits. A call that times out or is interrupted loses no event.
+        If an error ended the client's thread, raises ClientClosed after the last event.
         """
         while True:
             with suppress(IndexError):
@@ -102,7 +102,7 @@ class BlockingStream(Generic[Item]):
             return self._thread.do(self._take)
 
     async def _hand_over(self, timeout_s: float | None) -> bool:
-        """Wait for an event and take it in one step, so that a cancelled call has taken none; False at the end."""
+        """Wait for an event and take it in one step, so that a cancelled call loses none; False at the end."""
         try:
             async with asyncio.timeout(timeout_s), self._turns:
                 await self._stream.ready()
@@ -118,19 +118,19 @@ class BlockingStream(Generic[Item]):
 
 
 class BlockingAccountStream(BlockingStream[Event], Generic[Event, Key, Held]):
-    """The events of a private topic, and the account's live view beside them."""
+    """The events of a private topic, with the account's live view."""
 
     def __init__(self, stream: EventStream[Event], view: View[Any, Any, Any], thread: LoopThread) -> None:
         super().__init__(stream, thread)
         self._view = view
 
     def view(self) -> dict[Key, Held]:
-        """A copy of the live view, of one moment: open orders by id, positions by (symbol, side), balances by coin."""
+        """Return a copy of the live view: open orders by id, positions by (symbol, side), balances by coin."""
         return self._thread.do(lambda: dict(self._view))
 
     @property
     def gap(self) -> DepthwireError | None:
-        """The first error since which events may be missing from the view; None where it follows from all."""
+        """The first error since which the view may lack events; None if it lacks none."""
         return self._view.gap
 
     def reconcile(self, events: Iterable[Event] = ()) -> None:
@@ -139,9 +139,9 @@ class BlockingAccountStream(BlockingStream[Event], Generic[Event, Key, Held]):
 
 
 class BlockingClient:
-    """The blocking face of a :class:`~depthwire.client.Client`; made by :func:`connect`.
+    """A :class:`~depthwire.client.Client` whose methods block; created by :func:`connect`.
 
-    A context manager that closes it, or :meth:`close` does. What is open when the interpreter ends is closed then.
+    Use it as a context manager, or call :meth:`close`. Open clients are closed when the interpreter ends.
     """
 
     def __init__(self, client: Client, thread: LoopThread) -> None:
@@ -160,11 +160,11 @@ class BlockingClient:
         self.close()
 
     def close(self) -> None:
-        """Close the connections, end all readers and the thread. Closing twice is fine, and so is a forked child's.
+        """Close the connections, end all readers and the thread. Closing twice, or in a forked child, is fine.
 
-        Raises RuntimeError inside a callback, whose thread cannot end itself.
+        Raises RuntimeError inside a callback, because that thread cannot end itself.
         """
-        if self._thread.forked:  # where another thread may have held the lock
+        if self._thread.forked:  # another thread may have held the lock at the fork
             return
         with self._closing:
             if not self._closed:
@@ -284,8 +284,8 @@ def connect(
 
     Without ``with``, as in a notebook: ``client = depthwire.blocking.connect(url)``, and ``client.close()`` at the end.
 
-    ``busy_poll`` and ``cpu`` concern the thread behind the client, not the caller's. Python runs one thread at a time:
-    what the caller computes meanwhile delays it by up to ``sys.getswitchinterval()``, 5 ms unless set lower.
+    ``busy_poll`` and ``cpu`` apply to the client's thread, not the caller's. Python runs one thread at a time: the
+    caller's computations delay the client by up to ``sys.getswitchinterval()``, 5 ms unless set lower.
     """
     thread = LoopThread()
     try:
@@ -314,7 +314,7 @@ _open: set[BlockingClient] = set()
 
 @atexit.register
 def _close_all() -> None:
-    """Close what the program left open: its threads must not run while the interpreter is taken apart."""
+    """Close the clients that are still open: their threads must not run during the interpreter's finalization."""
     for client in tuple(_open):
         with suppress(Exception):
             client.close()

@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, for callers that block."""
+"""An event loop in a separate thread, for blocking callers."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ class LoopThread:
         self.at_end: Callable[[], Awaitable[object]] | None = None
         self._pid = os.getpid()
         self._loop = (loop_factory() or asyncio.new_event_loop)()
-        self._gate = threading.RLock()  # between the work that is handed over and the loop's end
+        self._gate = threading.RLock()  # guards the handing over of work against the loop's end
         self._is_open = True
         self._raised: BaseException | None = None  # out of the loop
         self._thread = threading.Thread(target=self._run, name="depthwire", daemon=True)
@@ -31,23 +31,23 @@ class LoopThread:
 
     @property
     def forked(self) -> bool:
-        """Whether this is a child of the process whose loop this is."""
+        """Whether this process was forked from the one that runs the loop."""
         return self._pid != os.getpid()
 
     @property
     def failure(self) -> ClientClosed | None:
-        """The error for callers where something raised out of the loop, which ended it; else None."""
+        """The error for callers if an exception ended the loop; else None."""
         if self._raised is None:
             return None
         raised = f"{type(self._raised).__name__}: {self._raised}".rstrip(": ")
-        closed = ClientClosed(f"the client has ended, since its thread was ended by {raised}; make a new one")
+        closed = ClientClosed(f"the client was ended by {raised}; create a new one")
         closed.__cause__ = self._raised
         return closed
 
     def call(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Run a coroutine over there and wait for its result.
+        """Run a coroutine in the loop's thread and wait for its result.
 
-        Raises RuntimeError in that thread itself, where waiting would be for ever, and ClientClosed after its end.
+        Raises RuntimeError in that thread itself, which would wait forever, and ClientClosed after its end.
         """
         try:
             self._refuse()
@@ -66,7 +66,7 @@ class LoopThread:
             raise
 
     def do(self, action: Callable[[], Result]) -> Result:
-        """Run a plain function over there and wait for its result; at once in that thread itself, and after its end."""
+        """Run a plain function in the loop's thread and wait; run it here in that thread itself, and after its end."""
 
         async def there() -> Result:
             return action()
@@ -84,7 +84,7 @@ class LoopThread:
             return action()
 
     def stop(self) -> None:
-        """End the loop and its thread; in a forked child there is neither. Raises what ``at_end`` raised."""
+        """End the loop and its thread; does nothing in a forked child. Raises what ``at_end`` raised."""
         if self.forked:
             return
         self._refuse()
@@ -99,7 +99,7 @@ class LoopThread:
         if self.forked:
             raise ClientForked("the client belongs to the process that this one was forked from; make a new one here")
         if threading.current_thread() is self._thread:
-            raise RuntimeError("called inside a callback, in the feed's own thread, which cannot wait for itself")
+            raise RuntimeError("called inside a callback: the feed's thread cannot wait for itself")
 
     def _handed_over(self, work: Coroutine[Any, Any, Result]) -> Future[Result]:
         with self._gate:

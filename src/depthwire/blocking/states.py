@@ -26,7 +26,7 @@ class Live(Watched, Protocol):
 
 
 def consistent(state: Live, read: Callable[[], Result]) -> Result:
-    """What a state shows at one moment; read again for each frame that comes meanwhile."""
+    """Read a state consistently: read again if a frame was applied meanwhile."""
     while True:
         version = state.version
         found = read()
@@ -35,9 +35,9 @@ def consistent(state: Live, read: Callable[[], Result]) -> Result:
 
 
 def copies(state: Live, take: Callable[[], Result], timeout_s: float | None, thread: LoopThread) -> Iterator[Result]:
-    """A copy of a state now and after changes, always the latest; ends as the state does.
+    """Yield a copy of a state now and after changes, always the latest; end when the state does.
 
-    Raises TimeoutError where nothing changes for ``timeout_s``, and the state's failure, or its thread's, at the end.
+    Raises TimeoutError if nothing changes for ``timeout_s``, and the failure of the state or its thread at the end.
     """
     changed = threading.Event()
     removers = [register(lambda *_: changed.set()) for register in (state.on_change, state.on_state)]
@@ -61,22 +61,22 @@ def copies(state: Live, take: Callable[[], Result], timeout_s: float | None, thr
 
 
 def copied(levels: Levels) -> Levels:
-    """Levels that no frame changes."""
+    """Return a copy of levels, which no frame changes."""
     return Levels(levels.price_ids.copy(), levels.sizes.copy())
 
 
 def subscribed(thread: LoopThread, register: Callable[[], Callable[[], None]]) -> Callable[[], None]:
-    """Register a callback in the feed's thread; what it returns ends it, from any thread, also after the client."""
+    """Register a callback in the feed's thread; return a function that removes it from any thread at any time."""
     remove = thread.do(register)
     return lambda: thread.do(remove)
 
 
 class BlockingBook:
-    """A live book to be read from any thread.
+    """A live book for any thread.
 
-    The feed's thread keeps it current. Each property and each result is consistent in itself; what must belong together
-    is taken at once: :attr:`bbo`, or :meth:`snapshot`. All read as :class:`~depthwire.book.book.Book` does, and raise
-    BookNotLive as it does; arrays are copies.
+    The feed's thread keeps it current. Each property and each result is consistent in itself; use :attr:`bbo` or
+    :meth:`snapshot` for values of the same moment. Names and errors are those of
+    :class:`~depthwire.book.book.Book`; arrays are copies.
     """
 
     def __init__(self, book: LiveBook, thread: LoopThread) -> None:
@@ -93,22 +93,22 @@ class BlockingBook:
 
     @property
     def stale_reason(self) -> str | None:
-        """Why the book is STALE; None where it is not."""
+        """Why the book is STALE; None if it is not."""
         return self._book.stale_reason
 
     @property
     def finished(self) -> bool:
-        """Whether no more frames will come."""
+        """Whether the book gets no more frames."""
         return self._book.finished
 
     @property
     def failure(self) -> DepthwireError | None:
-        """Why the venue serves the topic no more; None where it does, or the topic was unsubscribed."""
+        """Why the venue no longer serves the topic; None if it does, or after unsubscribing."""
         return self._book.failure
 
     @property
     def version(self) -> int:
-        """How many frames were applied."""
+        """The number of applied frames."""
         return self._book.version
 
     @property
@@ -128,12 +128,12 @@ class BlockingBook:
 
     @property
     def ts_matching_us(self) -> int:
-        """The matching engine's time of the last frame, in µs since the epoch; 0 where the wire has none."""
+        """The matching engine's time of the last frame, in µs since the epoch; 0 if the frame has none."""
         return self._book.ts_matching_us
 
     @property
     def ts_recv_ns(self) -> int:
-        """When the last frame came, in ns since the epoch."""
+        """When the last frame arrived, in ns since the epoch."""
         return self._book.ts_recv_ns
 
     @property
@@ -143,22 +143,22 @@ class BlockingBook:
 
     @property
     def best_bid(self) -> float | None:
-        """Highest bid price, None where there are no bids."""
+        """Highest bid price, None if there are no bids."""
         return self._book.best_bid
 
     @property
     def best_ask(self) -> float | None:
-        """Lowest ask price, None where there are no asks."""
+        """Lowest ask price, None if there are no asks."""
         return self._book.best_ask
 
     @property
     def best_bid_id(self) -> int | None:
-        """Price id of the best bid, None where there are no bids."""
+        """Price id of the best bid, None if there are no bids."""
         return self._book.best_bid_id
 
     @property
     def best_ask_id(self) -> int | None:
-        """Price id of the best ask, None where there are no asks."""
+        """Price id of the best ask, None if there are no asks."""
         return self._book.best_ask_id
 
     @property
@@ -234,11 +234,11 @@ class BlockingBook:
         return True
 
     def __iter__(self) -> Iterator[Level]:
-        """The levels of one moment, as :class:`~depthwire.book.book.Book` yields them."""
+        """Iterate over the levels of one moment, as :class:`~depthwire.book.book.Book` yields them."""
         return iter(consistent(self._book, lambda: tuple(self._book)))
 
     def snapshot(self, *, allow_stale: bool = False) -> BookSnapshot:
-        """A consistent copy of the whole book. O(n), again for each frame that comes while it is taken."""
+        """Return a consistent copy of the book. O(n), repeated for each frame that arrives meanwhile."""
         return consistent(self._book, lambda: self._book.snapshot(allow_stale=allow_stale))
 
     def on_change(self, listener: Callable[[LiveBook], object]) -> Callable[[], None]:
@@ -255,9 +255,9 @@ class BlockingBook:
         return subscribed(self._thread, lambda: self._book.on_state(listener))
 
     def changes(self, timeout_s: float | None = None) -> Iterator[BookSnapshot]:
-        """A snapshot now and after changes, always the latest; ends when the client is closed.
+        """Yield a snapshot now and after changes, always the latest; end when the client is closed.
 
-        Raises TimeoutError where nothing changes for ``timeout_s``.
+        Raises TimeoutError if nothing changes for ``timeout_s``.
         """
         return copies(self._book, lambda: self.snapshot(allow_stale=True), timeout_s, self._thread)
 
@@ -266,10 +266,10 @@ class BlockingBook:
 
 
 class BlockingInstrument:
-    """What the exchange tells of one symbol, to be read from any thread: each attribute of an
+    """A live instrument for any thread: each attribute of an
     :class:`~depthwire.bybit.instrument.Instrument`, as of the latest frame. Raises BookNotLive as that does.
 
-    Each attribute is consistent in itself; what must belong together is taken at once, with :meth:`snapshot`.
+    Each attribute is consistent in itself; use :meth:`snapshot` for values of the same moment.
     """
 
     def __init__(self, instrument: Instrument, thread: LoopThread) -> None:
@@ -292,7 +292,7 @@ class BlockingInstrument:
     def on_change(self, listener: Callable[[Instrument, frozenset[str]], object]) -> Callable[[], None]:
         """Call ``listener(instrument, changed)`` after each applied frame, in the feed's thread.
 
-        Returns a function that ends it. Raises TypeError where ``listener`` is not callable, or async.
+        Returns a function that removes it. Raises TypeError if ``listener`` is not callable, or async.
         """
         return subscribed(self._thread, lambda: self._instrument.on_change(listener))
 
@@ -301,7 +301,7 @@ class BlockingInstrument:
         return subscribed(self._thread, lambda: self._instrument.on_state(listener))
 
     def changes(self, timeout_s: float | None = None) -> Iterator[Any]:
-        """A snapshot now and after changes, always the latest; as :meth:`BlockingBook.changes`."""
+        """Yield a snapshot now and after changes, always the latest; as :meth:`BlockingBook.changes`."""
         return copies(self._instrument, lambda: self.snapshot(allow_stale=True), timeout_s, self._thread)
 
     def __repr__(self) -> str:
@@ -309,4 +309,4 @@ class BlockingInstrument:
 
 
 WRITERS = frozenset({"apply", "start_over", "adopt", "mark_stale", "finish", "fail", "report", "names"})
-"""Attributes of an Instrument that belong to its feed."""
+"""Attributes of an Instrument that only its feed may use."""

@@ -11,7 +11,7 @@ PONG = "PING success"
 
 
 class Inbox(WindowReader):
-    """The ``data`` of each message, first come, first served."""
+    """The ``data`` of each message, oldest first."""
 
     def receive(self, message: Message) -> None:
         self.keep(message["data"])
@@ -33,16 +33,16 @@ class BybitWebsocket:
             if data:
                 print(data)
 
-    Connects at once, signs in where a key and its secret are given (or stand in the environment), and reconnects by
-    itself until :meth:`exit` or the end of the script. ``wsURL`` is the inverse endpoint or either of linear's two.
+    Connects at once, signs in if a key and its secret are given (or are in the environment), and reconnects until
+    :meth:`exit` or the end of the script. ``wsURL`` is the inverse endpoint or either of the two linear ones.
     Raises InvalidUrl, ConnectError or AuthError.
 
-    Each ``subscribe_…`` waits for the venue's word and raises SubscriptionRejected, SubscriptionTimeout, TopicError (no
-    such topic), or AuthError (a private topic, and no key).
+    Each ``subscribe_…`` waits for the venue's answer and raises SubscriptionRejected, SubscriptionTimeout, TopicError
+    (invalid topic) or AuthError (private topic without a key).
     """
 
     MAX_DATA_CAPACITY: ClassVar[int] = 200
-    """How many messages of a topic may wait for the script."""
+    """The maximum number of waiting messages per topic."""
 
     def __init__(
         self,
@@ -64,68 +64,67 @@ class BybitWebsocket:
     # ---- public topics
 
     def subscribe_orderBookL2(self, symbol: str, level: int | str | None = None) -> None:
-        """The book of 25 levels a side; ``level=200`` for that of 200."""
+        """Subscribe to the book with 25 levels per side; ``level=200`` for 200."""
         self._feed.subscribe(self._book_topic(symbol, level))
 
     def subscribe_kline(self, symbol: str, interval: str | int) -> None:
-        """Candles of an interval: minutes, D, W or M."""
+        """Subscribe to candles; the interval is in minutes, or D, W or M."""
         self._feed.subscribe(self._feed.dialect.kline_topic(interval, symbol))
 
     def subscribe_klineV2(self, interval: str | int, symbol: str) -> None:
-        """The same with its arguments the other way round, as in earlier versions."""
+        """Subscribe to candles, with the arguments in the order of earlier versions."""
         self.subscribe_kline(symbol, interval)
 
     def subscribe_trade(self, symbol: str | None = None) -> None:
-        """The trades of a symbol; without one, of all (inverse only)."""
+        """Subscribe to the trades of a symbol, or of all symbols (inverse only)."""
         self._feed.subscribe(f"trade.{symbol}" if symbol else "trade")
 
     def subscribe_insurance(self) -> None:
-        """The insurance funds of all coins (inverse only)."""
+        """Subscribe to the insurance funds of all coins (inverse only)."""
         self._feed.subscribe("insurance")
 
     def subscribe_instrument_info(self, symbol: str) -> None:
-        """What the exchange tells of a symbol."""
+        """Subscribe to a symbol's prices, funding, volumes and open interest."""
         self._feed.subscribe(self._feed.dialect.instrument_topic(symbol))
 
     def subscribe_liquidation(self, symbol: str | None = None) -> None:
-        """The liquidations of a symbol; without one, of all (inverse only). The original could not ask for them."""
+        """Subscribe to the liquidations of a symbol, or of all symbols (inverse only). The original lacks this."""
         self._feed.subscribe(f"liquidation.{symbol}" if symbol else "liquidation")
 
     # ---- private topics
 
     def subscribe_position(self) -> None:
-        """Changes of positions."""
+        """Subscribe to changes of positions."""
         self._feed.subscribe("position")
 
     def subscribe_execution(self) -> None:
-        """Executions."""
+        """Subscribe to executions."""
         self._feed.subscribe("execution")
 
     def subscribe_order(self) -> None:
-        """Changes of orders."""
+        """Subscribe to changes of orders."""
         self._feed.subscribe("order")
 
     def subscribe_stop_order(self) -> None:
-        """Changes of conditional orders."""
+        """Subscribe to changes of conditional orders."""
         self._feed.subscribe("stop_order")
 
     def subscribe_wallet(self) -> None:
-        """Changes of the wallet."""
+        """Subscribe to changes of the wallet."""
         self._feed.subscribe("wallet")
 
     # ---- reading
 
     def get_data(self, topic: str) -> Any:
-        """What a topic has for the script; an empty list where there is nothing new. Never waits.
+        """Return a topic's new data; an empty list if there is none. Never waits.
 
-        Of books and ``instrument_info``: the whole state at this moment, in the form of a snapshot's ``data``, once
-        after changes; nothing while it is not known for certain. A book is a list of levels by ascending price. Of all
-        other topics: the ``data`` of the oldest message that waits. Of ``"pong"``: ``"PING success"``, once for each
-        :meth:`ping`.
+        For books and ``instrument_info``: the current state in the form of a snapshot's ``data``, once after each
+        change; empty while the state is not LIVE. A book is a list of levels by ascending price. For all other topics:
+        the ``data`` of the oldest waiting message. For ``"pong"``: ``"PING success"``, once for each :meth:`ping`.
 
-        Raises TopicError where the topic is not subscribed. Where messages are missing, raises the reason once and then
-        goes on with those that follow: ReaderOverflow (more than :attr:`MAX_DATA_CAPACITY` waited; the oldest went),
-        StreamGap (the connection was lost), MalformedFrame. Raises ConnectError or AuthError where reconnecting fails.
+        Raises TopicError if the topic is not subscribed. If messages are missing, raises the reason once, then returns
+        the following messages: ReaderOverflow (more than :attr:`MAX_DATA_CAPACITY` waited; the oldest were dropped),
+        StreamGap (the connection was lost) or MalformedFrame. Raises ConnectError or AuthError if reconnecting fails.
         """
         if topic == "pong":
             return self._get_pong()
@@ -183,9 +182,9 @@ class BybitWebsocket:
     # ---- the connection
 
     def ping(self) -> None:
-        """Ask whether the venue is there; raises ConnectionLost or TimeoutError where it is not.
+        """Ask whether the venue is there; raises ConnectionLost or TimeoutError if it is not.
 
-        Nothing hangs on it: the connection sends pings of its own.
+        Optional: the connection sends its own pings.
         """
         self._feed.ping()
         self._pongs += 1
@@ -197,7 +196,7 @@ class BybitWebsocket:
 
     @staticmethod
     def is_inverse(symbol: str) -> bool:
-        """Whether a symbol is traded on the inverse dialect: those that end in USDT are linear."""
+        """Return whether a symbol is inverse; symbols that end in USDT are linear."""
         return not is_linear(symbol)
 
     def _get_pong(self) -> Any:
@@ -211,7 +210,5 @@ class BybitWebsocket:
         try:
             depth = 25 if level is None else int(level)
         except ValueError:
-            raise TopicError(
-                f"no order book of level {level!r}; there are {', '.join(map(str, BOOK_TOPICS))}"
-            ) from None
+            raise TopicError(f"invalid level {level!r}; expected one of {', '.join(map(str, BOOK_TOPICS))}") from None
         return self._feed.dialect.book_topic(symbol, depth)

@@ -1,6 +1,6 @@
-"""What both drop-ins stand on: a client in a thread of its own, which keeps the wire's own objects for another thread.
+"""The base of both drop-ins: a client in a separate thread, which keeps the wire's objects for the script.
 
-The typed channels judge each frame; what they accept is decoded once more, as it came, for the readers here.
+The client checks each frame. The readers here decode the frames that it accepts again, with the wire's own names.
 """
 
 import asyncio
@@ -39,20 +39,20 @@ from depthwire.errors import (
 from depthwire.settings import Settings
 
 Message = dict[str, Any]
-"""A frame as it came."""
+"""A decoded frame, with the wire's own names."""
 LatestMessage = Callable[[], Message]
 STANDALONE_KINDS: Final = ("klineV2", "candle", "insurance")
-"""Each message of these says all; one that was missed with the connection is made good by the next."""
+"""Each message of these topics is complete, so that the next one replaces a lost one."""
 log = logging.getLogger("depthwire.compat")
 
 
 def kind_of(topic: str) -> str:
-    """``"klineV2.1.BTCUSD"`` is of the kind ``"klineV2"``."""
+    """Return the kind of a topic: ``"klineV2"`` for ``"klineV2.1.BTCUSD"``."""
     return topic.partition(".")[0]
 
 
 def is_linear(symbol: str) -> bool:
-    """Whether a symbol is settled in USDT, and so traded on the linear dialect."""
+    """Return whether a symbol is settled in USDT, and so linear."""
     return symbol.endswith("USDT")
 
 
@@ -99,7 +99,7 @@ class Frames:
 
 
 class Reader(ABC):
-    """One topic's data, kept by the feed's thread for another one."""
+    """One topic's data, written by the feed's thread and read by another one."""
 
     def __init__(self, topic: str, message: LatestMessage) -> None:
         self.topic = topic
@@ -116,11 +116,11 @@ class Reader(ABC):
 
     @abstractmethod
     def check(self) -> None:
-        """Raise, once, what went wrong since the last time."""
+        """Raise the next error since the last call, once."""
 
     @abstractmethod
     def take(self) -> Any:
-        """What is new since the last time; empty where nothing is."""
+        """Return the data since the last call; empty if there is none."""
 
 
 class EventReader(Reader):
@@ -147,11 +147,11 @@ class EventReader(Reader):
 
     @abstractmethod
     def receive(self, message: Message) -> None:
-        """Keep a message. Called under the lock."""
+        """Keep a message. The caller holds the lock."""
 
 
 class WindowReader(EventReader):
-    """Keeps the latest ``capacity`` items, and counts those that went to make room, if ``counts_losses``."""
+    """Keeps the latest ``capacity`` items; with ``counts_losses``, counts the dropped ones."""
 
     def __init__(self, topic: str, message: LatestMessage, capacity: int, counts_losses: bool = True) -> None:
         super().__init__(topic, message)
@@ -161,7 +161,7 @@ class WindowReader(EventReader):
         self._lost = 0
 
     def keep(self, item: Any) -> None:
-        """Keep one more item. To be called under the lock."""
+        """Keep one more item. The caller holds the lock."""
         if len(self._window) == self._capacity:
             self._window.popleft()
             self._lost += self._counts_losses
@@ -176,9 +176,9 @@ class WindowReader(EventReader):
 
 
 class MergedReader(Reader):
-    """The state of a book or an instrument, in the form of its snapshot. The live object that it follows judges frames.
+    """The state of a book or an instrument, in the form of its snapshot.
 
-    ``_content`` is replaced by each frame and never changed, so that any thread may read it.
+    Each frame replaces ``_content``, which is never modified, so that any thread may read it.
     """
 
     def __init__(self, topic: str, message: LatestMessage) -> None:
@@ -200,15 +200,15 @@ class MergedReader(Reader):
 
     @abstractmethod
     def snapshot(self, data: Any) -> dict[Any, Any]:
-        """The content that a snapshot gives."""
+        """Return the content of a snapshot."""
 
     @abstractmethod
     def merged(self, data: Any) -> dict[Any, Any]:
-        """The content after a delta, in a new dict."""
+        """Return the content after a delta, in a new dict."""
 
     @abstractmethod
     def shown(self, content: dict[Any, Any]) -> Any:
-        """The content as a snapshot on the wire holds it."""
+        """Return the content in the form of a snapshot on the wire."""
 
     def check(self) -> None:
         """Nothing, as :meth:`break_off`."""
@@ -218,11 +218,11 @@ class MergedReader(Reader):
         return self._live is not None and self._live.state is BookState.LIVE
 
     def read(self) -> Any:
-        """The state at this moment; empty while it is not LIVE."""
+        """Return the current state; empty while it is not LIVE."""
         return self.shown(self._content if self._is_live else {})
 
     def read_message(self) -> Message:
-        """The same as a whole snapshot message; empty while it is not LIVE."""
+        """Return the current state as a snapshot message; empty while it is not LIVE."""
         data = self.read()
         return {**self._envelope, "type": "snapshot", "data": data} if data else {}
 
@@ -235,7 +235,7 @@ class MergedReader(Reader):
 
 
 class MergedBook(MergedReader):
-    """A book as a list of levels with the wire's own keys and values, by ascending price."""
+    """A book as a list of levels with the wire's keys and values, by ascending price."""
 
     def snapshot(self, data: Any) -> dict[Any, Any]:
         levels = data["order_book"] if isinstance(data, dict) else data
@@ -254,7 +254,7 @@ class MergedBook(MergedReader):
 
 
 class MergedInstrument(MergedReader):
-    """An instrument's fields with the wire's own keys and values."""
+    """An instrument's fields with the wire's keys and values."""
 
     def snapshot(self, data: Any) -> dict[Any, Any]:
         return dict(data)
@@ -270,11 +270,11 @@ class MergedInstrument(MergedReader):
 
 
 class PlainFeed:
-    """Connects, and keeps a :class:`Reader` for each topic that is subscribed, until it is closed or Python ends.
+    """Connects, and keeps a :class:`Reader` for each subscribed topic, until it is closed or Python ends.
 
-    ``event_reader(topic, message)`` makes the reader of an event topic. ``restart=False`` ends it with its connection.
-    Errors that concern no single topic are raised by the caller's next call; those that heal by themselves are logged,
-    by ``log_warning(text, error)``. Thread-safe.
+    ``event_reader(topic, message)`` creates the reader of an event topic. ``restart=False`` ends it with its
+    connection. The caller's next call raises errors that concern no single topic; ``log_warning(text, error)`` gets
+    errors from which the client recovers. Thread-safe.
 
     Raises InvalidUrl, ConnectError or AuthError.
     """
@@ -320,7 +320,7 @@ class PlainFeed:
         atexit.register(self.close)
 
     def subscribe(self, *texts: str) -> None:
-        """Subscribe by the topic grammar; asking again changes nothing.
+        """Subscribe by the topic grammar; a repetition has no effect.
 
         Raises TopicError, AuthError, SubscriptionRejected or SubscriptionTimeout.
         """
@@ -397,9 +397,9 @@ class PlainFeed:
         task.add_done_callback(self._tasks.discard)
 
     def readers(self, text: str) -> list[Reader]:
-        """The readers of a topic, or of all that a pattern covers; none where its first frame is yet to come.
+        """Return the readers of a topic, or of all topics under a pattern that have had a frame.
 
-        Raises TopicError where it is not subscribed, and what :meth:`check` does.
+        Raises TopicError if it is not subscribed, and the errors of :meth:`check`.
         """
         self.check()
         if text in self._readers:
@@ -417,7 +417,7 @@ class PlainFeed:
         self._thread.call(self._client.ping())
 
     def check(self) -> None:
-        """Raise what went wrong in the background since the last call; ClientClosed where this was closed."""
+        """Raise the next background error since the last call, or ClientClosed after :meth:`close`."""
         if self._end is not None:
             raise self._end
         if self._errors:
@@ -428,7 +428,7 @@ class PlainFeed:
         with self._closing_lock:
             if isinstance(self._end, ClientClosed):
                 return
-            self._end = ClientClosed("exit() was called; make a new one")
+            self._end = ClientClosed("exit() was called; create a new client")
         atexit.unregister(self.close)
         self._thread.stop()
 
@@ -442,7 +442,7 @@ class PlainFeed:
             self._log_warning("%s", error)
 
     def _stays_away(self, error: DepthwireError) -> bool:
-        """Whether reconnecting fails for longer than a short interruption takes."""
+        """Return whether reconnecting has failed for longer than ``timeout_s``."""
         age_ns = self._client.status().age_ns or 0
         return isinstance(error, ConnectError) and age_ns > self._settings.timeout_s * 1e9
 

@@ -1,4 +1,4 @@
-"""A drop-in for ``pybit.WebSocket``, as pybit 1.x had it for inverse and linear futures."""
+"""A drop-in for ``pybit.WebSocket`` of pybit 1.x, for inverse and linear futures."""
 
 import itertools
 import logging
@@ -27,7 +27,7 @@ ROW_KINDS: Final = ("trade", "liquidation", "execution")
 
 
 class Rows(WindowReader):
-    """The items of all messages, each with the number of its arrival; ``purge`` makes a read take them away."""
+    """The items of all messages, each with the number of its arrival; with ``purge``, a read removes them."""
 
     def __init__(self, topic: str, message: LatestMessage, capacity: int, numbers: Iterator[int], purge: bool) -> None:
         super().__init__(topic, message, capacity, counts_losses=purge)
@@ -48,7 +48,7 @@ class Rows(WindowReader):
 
 
 class Orders(EventReader):
-    """The latest state of each order. Beyond ``capacity``, the oldest of those that are finished go."""
+    """The latest state of each order. Beyond ``capacity``, the oldest finished orders are dropped."""
 
     def __init__(self, topic: str, message: LatestMessage, capacity: int) -> None:
         super().__init__(topic, message)
@@ -106,7 +106,7 @@ class Latest(EventReader):
 
 
 class WebSocket:
-    """Subscribe on making it, read with :meth:`fetch`.
+    """Subscribes when it is created; read with :meth:`fetch`.
 
     ::
 
@@ -114,18 +114,19 @@ class WebSocket:
         while True:
             data = ws.fetch("order")
 
-    Connects, signs in where a key is given, subscribes, and waits for the venue's word. ``subscriptions`` are topics of
-    the grammar, pipes and stars included. ``endpoint`` is the inverse endpoint or either of linear's two; spot, which
-    speaks another protocol, is not served.
+    Connects, signs in if a key is given, subscribes, and waits for the venue's answer. ``subscriptions`` follow the
+    topic grammar, including pipes and stars. ``endpoint`` is the inverse endpoint or either of the two linear ones;
+    spot has another protocol and is not supported.
 
-    ``max_data_length`` bounds what is kept of a topic. With ``purge_on_fetch`` a fetch of ``trade``, ``liquidation`` or
-    ``execution`` gives what came since the last one, without it the latest ``max_data_length``. With
-    ``trim_data=False``, books, instrument info, candles, insurance and wallet come as whole messages. A ping goes out
-    every ``ping_interval`` s, its pong is due within ``ping_timeout`` s. Where it fails to come, or the connection is
-    lost, the client reconnects; with ``restart_on_error=False`` it ends. Above WARNING, ``logging_level`` silences it.
+    ``max_data_length`` limits the items kept per topic. With ``purge_on_fetch``, a fetch of ``trade``, ``liquidation``
+    or ``execution`` returns the items since the last fetch, without it the latest ``max_data_length``. With
+    ``trim_data=False``, books, instrument info, candles, insurance and wallet are complete messages. The client sends a
+    ping every ``ping_interval`` s and expects its pong within ``ping_timeout`` s. If the pong is missing or the
+    connection is lost, the client reconnects, or ends with ``restart_on_error=False``. A ``logging_level`` above
+    WARNING silences it.
 
     Raises InvalidUrl, ConnectError, AuthError, TopicError, SubscriptionRejected or SubscriptionTimeout, and ValueError
-    where an interval or a length is not above 0.
+    if an interval or a length is not above 0.
     """
 
     def __init__(
@@ -174,27 +175,27 @@ class WebSocket:
             raise
 
     def fetch(self, topic: str) -> Any:
-        """What is known of a topic; empty where nothing is. Never waits.
+        """Return a topic's data; empty if there is none. Never waits.
 
         - ``trade``, ``liquidation``, ``execution``: a list of items, oldest first;
-        - order books: the list of levels by ascending price; nothing while the book is not known for certain;
+        - order books: the list of levels by ascending price; empty while the book is not LIVE;
         - ``order``, ``stop_order``: a list of the latest state of each order;
         - ``position``: the latest of each symbol, on linear of each symbol and side;
         - ``instrument_info``: the merged fields;
         - candles, ``insurance``, ``wallet``: the latest message's first item.
 
-        Of a topic with pipes or a star, lists are joined (items in the order of their arrival), all else is given by
-        concrete topic.
+        For a topic with pipes or a star, lists are joined (items in the order of their arrival); other data is a dict
+        by concrete topic.
 
-        Raises TopicError where the topic is not subscribed. Where messages are missing, raises the reason once and then
-        goes on: ReaderOverflow (more than ``max_data_length`` waited for a fetch; the oldest went), StreamGap (the
-        connection was lost), MalformedFrame. Raises ConnectError or AuthError where reconnecting fails, ConnectionLost
-        after the end of a connection with ``restart_on_error=False``.
+        Raises TopicError if the topic is not subscribed. If messages are missing, raises the reason once, then goes on:
+        ReaderOverflow (more than ``max_data_length`` waited for a fetch; the oldest were dropped), StreamGap (the
+        connection was lost) or MalformedFrame. Raises ConnectError or AuthError if reconnecting fails, ConnectionLost
+        after a lost connection with ``restart_on_error=False``.
         """
         yield_to_feed()
         readers = self._feed.readers(topic)
         for reader in readers:
-            reader.check()  # all of them before any is read, so that an error takes no data with it
+            reader.check()  # all before any is read, so that an error loses no data
         found = {reader.topic: self._read(reader) for reader in readers}
         kind = kind_of(topic)
         if kind in ROW_KINDS:
@@ -206,7 +207,7 @@ class WebSocket:
         return found
 
     def ping(self) -> None:
-        """Ask whether the venue is there; raises ConnectionLost or TimeoutError where it is not."""
+        """Ask whether the venue is there; raises ConnectionLost or TimeoutError if it is not."""
         self._feed.ping()
 
     def exit(self) -> None:

@@ -1,4 +1,4 @@
-"""Busy polling: an event loop that never sleeps, on a CPU of its own where one is given.
+"""Busy polling: an event loop that never sleeps, optionally pinned to one CPU.
 
 A loop that sleeps must be woken by the kernel when a frame arrives, which takes longer than all that depthwire does
 with the frame. A loop that always has one more callback to run asks its sockets with a timeout of 0 in each turn.
@@ -14,7 +14,7 @@ from depthwire.errors import PinningError
 
 
 class Spinner:
-    """Keeps one loop turning while somebody holds it, and pins its thread where a holder asks for a CPU."""
+    """Keeps one loop turning while it has holders, and pins its thread if a holder asks for a CPU."""
 
     def __init__(self) -> None:
         self.holders = 0
@@ -22,7 +22,7 @@ class Spinner:
         self._affinity: set[int] = set()
 
     def spin(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Take one turn after another, each between the loop's other work, until nobody holds it."""
+        """Schedule one turn after another, between the loop's other work, until it has no holders."""
         call_soon = loop.call_soon
 
         def turn() -> None:
@@ -36,7 +36,7 @@ class Spinner:
         if self._cpu == cpu:
             return
         if self._cpu is not None:
-            raise PinningError(f"cpu={cpu!r}: this event loop is pinned to CPU {self._cpu} by another client already")
+            raise PinningError(f"cpu={cpu!r}: this event loop is already pinned to CPU {self._cpu} by another client")
         if not hasattr(os, "sched_setaffinity"):
             raise PinningError(f"cpu={cpu!r}: this system cannot pin a thread to a CPU, only Linux can; leave cpu out")
         affinity = os.sched_getaffinity(0)
@@ -48,9 +48,9 @@ class Spinner:
         self._cpu, self._affinity = cpu, affinity
 
     def unpin(self) -> None:
-        """Let the calling thread run where it might before."""
+        """Restore the calling thread's CPUs."""
         if self._cpu is not None:
-            with suppress(OSError):  # those CPUs are gone: then this one is as good as any
+            with suppress(OSError):  # those CPUs are gone
                 os.sched_setaffinity(0, self._affinity)
 
 
@@ -59,12 +59,12 @@ _spinners: WeakKeyDictionary[asyncio.AbstractEventLoop, Spinner] = WeakKeyDictio
 
 @contextmanager
 def busy_polling(cpu: int | None = None) -> Iterator[None]:
-    """Keep the running event loop from sleeping for the length of a block, on any loop; costs one CPU all the time.
+    """Keep the running event loop from sleeping for the length of a block; uses one CPU fully.
 
-    However many blocks there are on a loop, one spinner serves them. ``cpu`` pins the loop's thread until the last of
-    them ends. The loop's other callbacks, timers and tasks run as ever.
+    All blocks on a loop share one spinner. ``cpu`` pins the loop's thread until the last of them ends. The loop's other
+    callbacks, timers and tasks run as usual.
 
-    Raises PinningError where the thread cannot be pinned to that CPU, or another block pinned it to another.
+    Raises PinningError if the thread cannot be pinned to that CPU, or is already pinned to another.
     """
     loop = asyncio.get_running_loop()
     spinner = _spinners.get(loop) or Spinner()

@@ -1,4 +1,4 @@
-"""Which event loop runs a program."""
+"""The choice of the event loop, and its care for closed descriptors and forks."""
 
 import asyncio
 import atexit
@@ -15,13 +15,13 @@ Result = TypeVar("Result")
 
 
 def run(main: Coroutine[Any, Any, Result]) -> Result:
-    """Run a coroutine to its end on uvloop where that is installed, else on asyncio: ``asyncio.run`` with a choice."""
+    """Run a coroutine to its end, as ``asyncio.run``, but on uvloop if it is installed."""
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(main)
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's loop where it is installed (the extra ``uvloop``); None means asyncio's own."""
+    """Return a factory of uvloop's loops if it is installed (the extra ``uvloop``); None means asyncio's."""
     try:
         import uvloop
     except ImportError:
@@ -37,9 +37,9 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def open_standard_fds() -> None:
-    """Open the null device on those of the descriptors 0 to 2 that are closed.
+    """Open the null device on each closed descriptor from 0 to 2.
 
-    The next file would get their numbers, and libuv aborts the process where it is to close such a one.
+    Otherwise the next file gets its number, and libuv aborts the process when it closes that file.
     """
     while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(fd, True)

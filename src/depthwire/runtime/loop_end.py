@@ -1,4 +1,4 @@
-"""Noticing that an event loop is closed, which asyncio tells nobody."""
+"""Detection of a closed event loop, which asyncio does not report."""
 
 import asyncio
 import weakref
@@ -9,7 +9,7 @@ NEVER_S: Final = 100 * 365 * 24 * 3600.0
 
 
 class Sentinel:
-    """Referenced by a timer of a loop and by nothing else: it goes with the timer, which a closed loop drops."""
+    """Referenced only by a timer of a loop: a closed loop drops the timer, and this with it."""
 
     def __call__(self) -> None:
         """A century is over."""
@@ -18,7 +18,7 @@ class Sentinel:
 def when_closed(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> Callable[[], None]:
     """Call ``callback()`` inside ``loop.close()``, or when a loop that was never closed is collected.
 
-    Returns a function that ends it; until then ``callback`` is referenced.
+    Returns a function that cancels it; until then ``callback`` is referenced.
     """
     sentinel = Sentinel()
     finalizer = weakref.finalize(sentinel, callback)

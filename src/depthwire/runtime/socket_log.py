@@ -1,4 +1,4 @@
-"""What picows logs of its sockets, but for what could hold a secret."""
+"""picows' log of its sockets, without messages that may hold secrets."""
 
 import logging
 
@@ -6,15 +6,15 @@ __all__ = ["SocketLog"]
 
 
 class SocketLog(logging.LoggerAdapter[logging.Logger]):
-    """Takes picows' messages from INFO on.
+    """Passes on picows' messages of level INFO and above.
 
-    Those below show request lines, whose query may be signed, and requests to sign in. This is no level of the logger:
-    those are the program's to set.
+    Lower levels show request lines, whose query may be signed, and sign-in requests. The logger's level is not changed:
+    it belongs to the program.
     """
 
     def __init__(self, logger: logging.Logger) -> None:
         super().__init__(logger)
 
     def isEnabledFor(self, level: int) -> bool:
-        """Whether a message of that level goes anywhere."""
+        """Return whether messages of this level are logged."""
         return level >= logging.INFO and super().isEnabledFor(level)

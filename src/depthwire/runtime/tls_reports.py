@@ -1,4 +1,4 @@
-"""What the TLS transport reports to an event loop, and no logging can print."""
+"""TLS errors that the transport reports to the event loop in a form that logging cannot print."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,17 +8,17 @@ Handler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
 
 
 class TlsReports:
-    """An exception handler of a loop that leaves out each TLS handshake that the other side ended.
+    """An exception handler of a loop that ignores TLS handshakes that the other side ended.
 
-    aiofastnet reports such a one with a class in the place of its exception, which logging cannot print. Whoever asked
-    for the connection gets an error anyway. All else goes to the handler that the loop had.
+    aiofastnet reports them with a class instead of an exception, which logging cannot print. The caller that connects
+    gets an error anyway. Everything else goes to the loop's previous handler.
     """
 
     def __init__(self, inner: Handler | None) -> None:
         self._inner = inner
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Take one report."""
+        """Handle one report."""
         if isinstance(context.get("exception"), type):
             return
         if self._inner is None:
@@ -28,7 +28,7 @@ class TlsReports:
 
 
 def leave_out_ended_handshakes() -> None:
-    """Have the running loop's exception handler leave them out, until another one is set."""
+    """Ignore ended handshakes in the running loop, until another exception handler is set."""
     loop = asyncio.get_running_loop()
     handler: Handler | None = loop.get_exception_handler()
     if not isinstance(handler, TlsReports):
