@@ -4,6 +4,7 @@ from msgspec import Struct, UnsetType
 from picows import WSFrame, WSListener, WSTransport
 from typing_extensions import Buffer
 
+from depthwire.feed.channel import Channel
 from depthwire.feed.owner import FeedOwner
 from depthwire.feed.routes import Routes
 
@@ -17,6 +18,8 @@ TOPIC_KEY: bytes
 
 class Routing(Struct):
     topic: str | UnsetType = ...
+
+def is_concrete(channel: Channel) -> bool: ...
 
 class Feed(WSListener):
     tap: Callable[[int, memoryview], object] | None
