@@ -23,6 +23,8 @@ from tests.support.v5_server import BOUND_S, V5Server, book, served
 FEEDS = "written by the feed alone"
 COPY = "a copy of one moment, as the live one changes in another thread"
 STEPS = "the steps of get()"
+PASSED_ON = "by __getattr__"
+READ_ONLY = ("topic", "symbol", "state", "updated", "frame_seq", "ts_exchange_us", "ts_recv_ns", "version")
 TIMEOUT = "waits, so it takes a bound: timeout_s"
 PAIRS: list[tuple[type, type, dict[str, str]]] = [
     (
@@ -50,6 +52,7 @@ PAIRS: list[tuple[type, type, dict[str, str]]] = [
         Instrument,
         blocking.BlockingInstrument,
         {
+            **dict.fromkeys((*READ_ONLY, "as_float", "as_floats"), PASSED_ON),
             "apply": FEEDS,
             "start_over": FEEDS,
             "adopt": FEEDS,

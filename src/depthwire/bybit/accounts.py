@@ -54,7 +54,7 @@ class View(Mapping[Key, Item], Generic[Key, Item, Event]):
     def push(self, events: list[Event], report: Callable[[BaseException, str], object]) -> None:
         """Apply a frame's events."""
         for event in events:
-            self.apply(event)
+            self.version += self._apply(event)
 
     def break_off(self, error: DepthwireError) -> None:
         """Note that events may be missing."""

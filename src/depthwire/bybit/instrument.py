@@ -114,8 +114,7 @@ class Instrument(LiveFields):
 
     def adopt(self, other: "Instrument") -> None:
         """Take over the LIVE state of another instrument of the symbol, and call the subscribers. O(fields)."""
-        other._is_shared = True
-        self._take(other._info, other.frame_seq, other.ts_exchange_us, other.ts_recv_ns)
+        self._take(other._shared(), other.frame_seq, other.ts_exchange_us, other.ts_recv_ns)
 
     def _take(self, info: Record, seq: int, ts_exchange_us: int, ts_recv_ns: int) -> None:
         now, before = copy(info), copy(self._info)  # the numbers of the state stay text until they are read
@@ -260,8 +259,7 @@ class Instrument(LiveFields):
         if self.state is not BookState.LIVE and not allow_stale:
             hint = "wait for its first snapshot" if self.state is BookState.EMPTY else f"{self.stale_reason}"
             raise BookNotLive(f"{self.symbol}: the instrument is {self.state}: {hint}")
-        self._is_shared = True
-        return self._info
+        return self._shared()
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

@@ -346,6 +346,11 @@ cdef class LiveFields(FrameState):
     def updated(self, names):
         self._updated = names
 
+    def _shared(self):
+        """Return the fields, which do not change any more. One step to other threads, so that no frame comes between."""
+        self._is_shared = True
+        return self._info
+
     def as_float(self, str name not None):
         """Return a number's nearest float64, None if it is absent; raises BookNotLive, or AttributeError. O(1)."""
         if self.state is not LIVE:

@@ -147,6 +147,10 @@ class EventStream(AsyncIterator[Item], Generic[Item]):
 
     def push(self, events: list[Item], report: Callable[[BaseException, str], object]) -> None:
         """Take a frame's events: call the callbacks and wake the reader. O(events)."""
+        if not self._callbacks.now and not self._lost and len(self._queue) + len(events) <= self.capacity:
+            self._queue.extend(events)
+            self._wakeup.set()
+            return
         for event in events:
             for callback in self._callbacks.now:
                 try:
