@@ -13,7 +13,7 @@ from typing import NamedTuple
 from prose import Passage, files, passages
 
 PHRASES = {
-    r"(?:is|are|was|were|be|been|being) told": "gets, is given; is reported",
+    r"(?:is|are|was|were|be|been|being) told(?! apart)": "gets, is given; is reported",
     r"(?:tells?|told|telling) of": "reports, describes",
     r"(?:is|are|was|were) said": "is reported, is logged",
     r"(?:says?|said) nothing": "is silent, reports nothing",
@@ -47,7 +47,14 @@ PHRASES = {
 ALLOWED: dict[tuple[str, str], str] = {}
 """A path and a piece of its text in which a phrase is right, and the reason."""
 
-PENDING: tuple[str, ...] = ()
+PENDING = (
+    *(f"src/depthwire/{name}" for name in ("__init__", "endpoints", "errors", "simulated", "client", "venue/market/")),
+    *(f"src/depthwire/{room}/" for room in ("arbitration", "blocking", "bybit", "cli", "compat", "feed", "runtime")),
+    *(
+        f"tests/{room}/"
+        for room in ("arbitration", "book", "bybit", "cli", "client", "compat", "feed", "session", "tape")
+    ),
+)
 """Files and folders that still have some: they are counted, and do not fail. Take out what is clean."""
 
 EXEMPT = {"ci/phrases.py", "tests/project/test_english.py"}
