@@ -227,6 +227,15 @@ TRADE = (
 )
 
 
+def test_a_frame_with_any_byte_that_is_not_plain_text_is_left_to_the_slower_decoder() -> None:
+    for at in range(20):
+        for byte in range(256):
+            text = b"x" * at + bytes([byte]) + b"x" * (20 - at)
+            raw = b'{"zz":"' + text + b'",' + TRADE[1:]
+            is_plain = 0x20 <= byte < 0x7F and byte not in b'"\\'
+            assert (in_one_pass(v5_public.TradeMessage, raw) is not None) == is_plain, raw
+
+
 def trade(raw: bytes = TRADE) -> v5_public.Trade:
     found: v5_public.Trade = v5_public.TradeMessage.decoder()(raw).data[0]
     return found

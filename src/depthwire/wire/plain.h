@@ -11,6 +11,11 @@
 
 #include "depthwire/wire/decimal.h"
 
+#if defined(__SSE2__) && !defined(DEPTHWIRE_PORTABLE)
+#include <emmintrin.h>
+#define DEPTHWIRE_PLAIN_SSE2
+#endif
+
 #define DEPTHWIRE_LONGEST_PLAIN 40 /* characters of a plain number */
 
 static inline int depthwire_is_digit(char c) { return (unsigned char)(c - '0') < 10; }
@@ -24,6 +29,16 @@ static inline int depthwire_is_digit(char c) { return (unsigned char)(c - '0') <
 static inline int depthwire_is_plain_text(const char* text, size_t size) {
     uint64_t odd = 0, bytes;
     size_t at = 0;
+#ifdef DEPTHWIRE_PLAIN_SSE2
+    __m128i found = _mm_setzero_si128();
+    for (; at + 16 <= size; at += 16) {
+        __m128i chars = _mm_loadu_si128((const __m128i*)(text + at));
+        found = _mm_or_si128(found, _mm_cmplt_epi8(chars, _mm_set1_epi8(0x20))); /* signed: also what is not ASCII */
+        found = _mm_or_si128(found, _mm_cmpeq_epi8(chars, _mm_set1_epi8(0x7f)));
+        found = _mm_or_si128(found, _mm_cmpeq_epi8(chars, _mm_set1_epi8('\\')));
+    }
+    odd = (uint64_t)_mm_movemask_epi8(found);
+#endif
     for (; at + 8 <= size; at += 8) {
         memcpy(&bytes, text + at, 8);
         odd |= (bytes & DEPTHWIRE_EIGHT(0x80)) | DEPTHWIRE_ANY_LESS(bytes, 0x20) | DEPTHWIRE_ANY_EQUAL(bytes, 0x7f) |
