@@ -133,8 +133,9 @@ class Open(View[str, AnyOrder, AnyOrder]):
         filled, known_filled = self._filled(event), self._filled(known)
         if filled is not None and known_filled is not None and filled != known_filled:
             return filled < known_filled
-        if event.changed_ns is not None and known.changed_ns is not None and event.changed_ns != known.changed_ns:
-            return event.changed_ns < known.changed_ns
+        changed_ns, known_ns = event.changed_ns, known.changed_ns
+        if changed_ns is not None and known_ns is not None and changed_ns != known_ns:
+            return changed_ns < known_ns
         known_rank = self.RANKS.get(known.order_status, 0)
         return self.RANKS.get(event.order_status, known_rank) < known_rank
 
