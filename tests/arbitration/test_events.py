@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from depthwire.arbitration.events import MOST_AWAITED, EventMerge, EventStrand
+from depthwire.arbitration.events import MOST_AWAITED, EventArbiter, LineEvents
 from depthwire.arbitration.states import LineTally
 from depthwire.arbitration.topic import MergedEvents
 from depthwire.bybit.accounts import Balances, OpenOrders
@@ -61,35 +61,35 @@ class Pair:
             view.push = lambda events, report: None  # type: ignore[method-assign]
         self.stream: EventStream[Any] = EventStream("topic", 1_000_000, on_close=self.channel.leave)
         self.channel.join(self.stream)
-        self.merge = EventMerge(self.channel)
+        self.arbiter = EventArbiter(self.channel)
         self.tallies = LineTally(), LineTally()
         self.sources = Source(), Source()
-        self.merge.strands = [EventStrand(self.merge, line, tally) for line, tally in enumerate(self.tallies)]
-        for line, strand in enumerate(self.merge.strands):
-            strand.begin(self.sources[line], lambda: None)
-            strand.asked()
-            strand.back(1)
+        self.arbiter.lines = [LineEvents(self.arbiter, line, tally) for line, tally in enumerate(self.tallies)]
+        for number, line in enumerate(self.arbiter.lines):
+            line.begin(self.sources[number], lambda: None)
+            line.asked()
+            line.back(1)
         self.sources[0].pong()
 
     def bring(self, line: int, *events: Any) -> None:
-        self.merge.strands[line].push(list(events), None)
+        self.arbiter.lines[line].push(list(events), None)
 
     def told(self, line: int, *numbers: int) -> None:
         for number in numbers:
             self.bring(line, Told(number))
 
     def fail(self, line: int) -> None:
-        self.merge.strands[line].break_off(MalformedFrame("cut", "topic"))
+        self.arbiter.lines[line].break_off(MalformedFrame("cut", "topic"))
 
     def damage(self, line: int) -> None:
-        self.merge.strands[line].damaged(StreamGap("topic", "a damaged frame", 1, 2))
+        self.arbiter.lines[line].damaged(StreamGap("topic", "a damaged frame", 1, 2))
 
     def lose(self, line: int, at_ns: int) -> None:
-        self.merge.strands[line].lost("connection lost", at_ns)
+        self.arbiter.lines[line].lost("connection lost", at_ns)
 
     def back(self, line: int, at_ns: int) -> None:
-        self.merge.strands[line].asked()
-        self.merge.strands[line].back(at_ns)
+        self.arbiter.lines[line].asked()
+        self.arbiter.lines[line].back(at_ns)
 
     @property
     def seen(self) -> list[Any]:
@@ -281,10 +281,10 @@ def test_what_a_line_missed_while_it_was_away_is_no_copy_when_it_is_back() -> No
 def test_what_comes_between_the_request_and_its_answer_is_a_copy() -> None:
     pair = Pair()
     pair.lose(1, 5)
-    pair.merge.strands[1].asked()
+    pair.arbiter.lines[1].asked()
     pair.told(0, 1, 2, 3)
     pair.told(1, 2)  # data before the answer; 1 was told before the venue had read the request
-    pair.merge.strands[1].back(7)
+    pair.arbiter.lines[1].back(7)
     pair.told(1, 3)
     assert pair.seen == [1, 2, 3]
 
@@ -396,7 +396,7 @@ def test_the_account_is_kept_once_for_both_lines() -> None:
 def test_what_a_line_is_awaited_to_bring_is_bounded() -> None:
     pair = Pair()
     pair.told(0, *range(MOST_AWAITED + 10))
-    assert len(pair.merge.strands[1].awaited) == MOST_AWAITED
+    assert len(pair.arbiter.lines[1].awaited) == MOST_AWAITED
     pair.told(1, MOST_AWAITED)
     assert pair.seen == [*range(MOST_AWAITED + 10)]
 

@@ -320,15 +320,15 @@ def test_an_empty_book_takes_any_snapshot(kind: Kind) -> None:
 
 
 def test_a_line_that_sends_again_keeps_the_merged_books_time_fresh() -> None:
-    from depthwire.arbitration.states import BookMerge, LineTally
+    from depthwire.arbitration.states import BookArbiter, LineTally
 
     kind = V5_KINDS[1]
     lanes = [Lane(kind, scanner=True) for _ in range(2)]
     shown = LiveBook(kind.topic, kind.symbol, 1)
-    merge = BookMerge(shown, LineTally(), LineTally(), lambda line, reason: None)
+    arbiter = BookArbiter(shown, LineTally(), LineTally(), lambda line, reason: None)
     for number, lane in enumerate(lanes):
-        merge.attach(number, lane.live)
-        lane.live.on_state(lambda book, number=number: merge.changed(number, True, None))
+        arbiter.attach(number, lane.live)
+        lane.live.on_state(lambda book, number=number: arbiter.changed(number, True, None))
     for lane in lanes:
         lane.snapshot(FIRST)
     version = shown.version

@@ -953,7 +953,7 @@ def test_damage_is_a_gap_to_a_pattern_on_two_lines_only_where_both_had_it(is_raw
             receive(lines[0], trade("trade.BTCUSD"))
             receive(lines[1], trade("trade.BTCUSD"))
             topics = client._served._topics | client._served._raw_topics  # type: ignore[union-attr]
-            await until(lambda: all(each.has_caught_up() for topic in topics.values() for each in topic._strands))  # type: ignore[attr-defined]
+            await until(lambda: all(each.has_caught_up() for topic in topics.values() for each in topic._lines))  # type: ignore[attr-defined]
             receive(lines[0], b"")
             receive(lines[0], trade("trade.ETHUSD"))
             receive(lines[1], trade("trade.ETHUSD"))

@@ -1,7 +1,7 @@
 """Two lines' events of one topic as one stream: the first copy of each event counts.
 
 The venue sends both lines the same events in the same order. An event that one line brought is expected on the other
-line, where it is a copy. Expected events that come before the copy and do not arrive are lost on that line. Events with
+line too, as a copy. Expected events that come before the copy and do not arrive are lost on that line. Events with
 an id are identified by it. Other events may be equal without being the same, so each copy counts for one event.
 """
 
@@ -46,27 +46,27 @@ class Awaited(NamedTuple):
     follows_fault: bool
 
 
-class EventStrand:
+class LineEvents:
     """One line's side of a topic of events: the reader and the watcher of the line's channel."""
 
-    def __init__(self, merge: "EventMerge", line: int, tally: LineTally) -> None:
+    def __init__(self, arbiter: "EventArbiter", line: int, tally: LineTally) -> None:
         self.tally = tally
         self.may_bring = False  # the topic was requested
         self.is_up = False  # the venue serves it
         self.is_shut_out = False  # its sign-in was refused
         self.up_since_ns = 0
         self.reached_ns = 0  # when it was last up
-        self.alone_since_ns = 0  # only this line had the events from then until the other came back
+        self.alone_since_ns = 0  # the other line lacks the events from then until it came back
         self.reason = ""
-        self.faults: list[FrameError] = []  # what it could not read and the other line may still bring
-        self.doubt: StreamGap | None = None  # for a damaged frame that the other line may make up for
-        self.is_made_up: Callable[[], bool] = _always  # whether the other line has caught up
+        self.faults: list[FrameError] = []  # for what it could not read and the other line may still bring
+        self.doubt: StreamGap | None = None  # for a damaged frame whose events the other line may bring
+        self.other_has_caught_up: Callable[[], bool] = _always  # with everything sent before the damaged frame
         self.awaited: deque[Awaited] = deque(maxlen=MOST_AWAITED)
         self.passed: deque[Any] = deque(maxlen=MOST_PASSED)
         self.latest: list[Any] = []  # the events of its last frame
-        self._merge, self._line = merge, line
+        self._arbiter, self._line = arbiter, line
         self._source: EventSource | None = None
-        self.has_caught_up: Callable[[], bool] = _always  # with the events before the other's return
+        self.has_caught_up: Callable[[], bool] = _always  # with everything sent before the other line came back
         self._on_end: Callable[[], object] = _nothing
 
     def begin(self, source: "EventSource", on_end: Callable[[], object]) -> None:
@@ -83,7 +83,7 @@ class EventStrand:
         return 0 if self._source is None else self._source.last_recv_ns
 
     def vouch(self, since_ns: int) -> None:
-        """Find out when this line has caught up: the other is back and lacks the events since ``since_ns``."""
+        """Note that the other line is back and lacks events since ``since_ns``; probe when this line catches up."""
         if self._source is not None:
             if self.has_caught_up():
                 self.alone_since_ns = max(since_ns, self.up_since_ns)
@@ -91,14 +91,14 @@ class EventStrand:
 
     def push(self, events: list[Any], report: object) -> None:
         """Take a frame's events."""
-        self._merge.push(self._line, events)
+        self._arbiter.push(self._line, events)
 
     def break_off(self, error: DepthwireError) -> None:
         """Handle an unreadable frame or a refused sign-in; the watcher handles all other losses."""
         if isinstance(error, FrameError):
-            self._merge.fail(self._line, error)
+            self._arbiter.fail(self._line, error)
         elif isinstance(error, AuthError):
-            self._merge.shut_out(self._line, error)
+            self._arbiter.shut_out(self._line, error)
 
     def finish(self) -> None:
         """End the line's events."""
@@ -111,45 +111,45 @@ class EventStrand:
 
     def lost(self, reason: str, since_ns: int) -> None:
         """Note that the connection is lost."""
-        self._merge.lost(self._line, reason, since_ns)
+        self._arbiter.lost(self._line, reason, since_ns)
 
     def back(self, until_ns: int) -> None:
         """Note that the venue serves the topic."""
-        self._merge.back(self._line, until_ns)
+        self._arbiter.back(self._line, until_ns)
 
     def damaged(self, gap: StreamGap) -> None:
         """Handle a damaged frame that may belong to this topic."""
-        self._merge.damaged(self._line, gap)
+        self._arbiter.damaged(self._line, gap)
 
-    def rely_on(self, other: "EventStrand", gap: StreamGap) -> None:
-        """Rely on the other line for what a damaged frame may have held, until it has brought all sent so far."""
-        earlier = self.taken_doubt(gap.until_ns)
+    def rely_on(self, other: "LineEvents", gap: StreamGap) -> None:
+        """Expect a damaged frame's events from the other line, until that line has brought everything sent so far."""
+        earlier = self.take_doubt(gap.until_ns)
         self.doubt = gap if earlier is None else StreamGap(gap.topic, gap.reason, earlier.since_ns, gap.until_ns)
-        self.is_made_up = other.probe()
+        self.other_has_caught_up = other.probe()
 
-    def taken_doubt(self, now_ns: int) -> StreamGap | None:
-        """Return and clear the gap that the other line has not made up for at ``now_ns``, or None.
+    def take_doubt(self, now_ns: int) -> StreamGap | None:
+        """Clear the gap of a damaged frame; return it if the other line may still lack its events at ``now_ns``.
 
-        The other line has made up for it after its pong and after the time in which it may still bring the same event.
+        The other line has them when its pong has arrived and LATEST_NS has passed.
         """
         doubt, self.doubt = self.doubt, None
-        if doubt is None or (self.is_made_up() and now_ns - doubt.until_ns >= LATEST_NS):
+        if doubt is None or (self.other_has_caught_up() and now_ns - doubt.until_ns >= LATEST_NS):
             return None
         return doubt
 
-    def taken_faults(self) -> bool:
-        """Whether it could not read something that the other line did not bring either; clears the faults if so."""
+    def take_unfilled_faults(self) -> bool:
+        """Return whether neither line brought something that this one could not read; clear the faults if so."""
         is_unfilled = bool(self.faults) and not self.awaited
         if is_unfilled:
             self.faults = []
         return is_unfilled
 
     def probe(self) -> Callable[[], bool]:
-        """Return a function that tells whether this line has brought everything sent before now."""
+        """Return a function that returns whether this line has brought everything sent before this call."""
         return _always if self._source is None else self._source.probe()
 
     def forget(self) -> None:
-        """Clear what the line missed: after its return that cannot arrive as a late copy."""
+        """Clear what the line missed, because none of it can arrive as a late copy after a reconnect."""
         self.awaited.clear()
         self.passed.clear()
         self.latest = []
@@ -157,17 +157,17 @@ class EventStrand:
         self.has_caught_up = _always
 
 
-class EventMerge:
-    """Hands each event of two lines once to the readers of ``channel``, which gets no frames itself."""
+class EventArbiter:
+    """Passes each event of two lines to the readers of ``channel`` once; the channel itself gets no frames."""
 
     def __init__(self, channel: EventChannel) -> None:
         self.channel = channel
-        self.strands: list[EventStrand] = []  # of line 0 and of line 1
+        self.lines: list[LineEvents] = []  # of line 0 and of line 1
         self._key: Callable[[Any], Any] | None = None
         self._ids: dict[Any, None] | None = None
 
-    def _pair(self, line: int) -> tuple[EventStrand, EventStrand]:
-        return self.strands[line], self.strands[1 - line]
+    def _pair(self, line: int) -> tuple[LineEvents, LineEvents]:
+        return self.lines[line], self.lines[1 - line]
 
     # ---- events
 
@@ -176,9 +176,9 @@ class EventMerge:
         mine, other = self._pair(line)
         ts_recv_ns = mine.now_ns()
         if not mine.is_up:
-            self.back(line, ts_recv_ns)  # data may come before the answer
+            self.back(line, ts_recv_ns)  # data may arrive before the answer
         if self.channel.view is not None and events == mine.latest:
-            return  # an account's state, sent twice on one line
+            return  # an account's state that one line sent twice
         mine.latest = events
         new = []
         for event in events:
@@ -203,7 +203,7 @@ class EventMerge:
             self._ids = {} if field else None
         return self._key(event)
 
-    def _is_copy(self, mine: EventStrand, other: EventStrand, key: Any, ts_recv_ns: int) -> bool:
+    def _is_copy(self, mine: LineEvents, other: LineEvents, key: Any, ts_recv_ns: int) -> bool:
         for place, awaited in enumerate(mine.awaited):
             if awaited.key == key:
                 self._met(mine, other, place, ts_recv_ns)
@@ -214,15 +214,15 @@ class EventMerge:
             return True
         return self._ids is not None and key in self._ids
 
-    def _met(self, mine: EventStrand, other: EventStrand, place: int, ts_recv_ns: int) -> None:
-        """Settle an event that both lines have brought: what either still lacks from before it is lost on that line."""
+    def _met(self, mine: LineEvents, other: LineEvents, place: int, ts_recv_ns: int) -> None:
+        """Handle an event that both lines have brought: earlier events that a line still lacks are lost on it."""
         missed, lacking = [mine.awaited.popleft().key for _ in range(place)], [each.key for each in other.awaited]
         met = mine.awaited.popleft()
         other.awaited.clear()
         mine.tally.late(ts_recv_ns - met.ts_recv_ns)
-        for strand, keys in ((mine, missed), (other, lacking)):
-            strand.passed.extend(keys)
-            strand.tally.losses += len(keys)
+        for side, keys in ((mine, missed), (other, lacking)):
+            side.passed.extend(keys)
+            side.tally.losses += len(keys)
         self._settle(mine, len(missed))
         if met.follows_fault:
             self._settle(other, len(lacking))
@@ -232,7 +232,7 @@ class EventMerge:
     def fail(self, line: int, error: FrameError) -> None:
         """Report something that a line could not read, unless the other line may still bring it.
 
-        If neither line can read an event, the venue sent it so; readers get the error once.
+        If neither line can read an event, the venue sent it that way; readers get the error once.
         """
         mine, other = self._pair(line)
         copy = next((fault for fault in other.faults if is_copy(error, fault)), None)
@@ -242,27 +242,27 @@ class EventMerge:
         elif (
             not other.is_up
             or len(mine.faults) == MOST_FAULTS
-            or other.taken_doubt(mine.now_ns())
-            or other.taken_faults()
+            or other.take_doubt(mine.now_ns())
+            or other.take_unfilled_faults()
         ):
             self.channel.refuse(error)
         else:
             mine.faults.append(error)
 
-    def _settle(self, strand: EventStrand, brought: int) -> None:
-        """Clear a line's faults; report them if the other line ``brought`` fewer events that this one lacks."""
-        faults, strand.faults = strand.faults, []
+    def _settle(self, side: LineEvents, brought: int) -> None:
+        """Clear a line's faults; report them if only ``brought`` events, too few, came from the other line instead."""
+        faults, side.faults = side.faults, []
         if brought < len(faults):
             for error in faults:
                 self.channel.refuse(error)
 
     def damaged(self, line: int, gap: StreamGap) -> None:
-        """Report a gap for a line's damaged frame, unless the other line may still bring what it held."""
+        """Report a gap for a line's damaged frame, unless the other line may still bring its events."""
         mine, other = self._pair(line)
         if not mine.is_up:
             return
-        unproven = other.taken_doubt(gap.until_ns)
-        if not other.is_up or unproven is not None or other.taken_faults() or not mine.has_caught_up():
+        unproven = other.take_doubt(gap.until_ns)
+        if not other.is_up or unproven is not None or other.take_unfilled_faults() or not mine.has_caught_up():
             since_ns = gap.since_ns if unproven is None else min(gap.since_ns, unproven.since_ns)
             self.channel.break_off(StreamGap(gap.topic, gap.reason, since_ns, gap.until_ns))
         else:
@@ -281,7 +281,7 @@ class EventMerge:
         """Handle the loss of a line's connection; its events end at ``since_ns``."""
         mine, other = self._pair(line)
         mine.may_bring = False
-        if mine.is_up and (gap := other.taken_doubt(since_ns)) is not None:
+        if mine.is_up and (gap := other.take_doubt(since_ns)) is not None:
             self.channel.break_off(gap)
         if not mine.is_up:
             mine.forget()
@@ -291,13 +291,13 @@ class EventMerge:
             # The other line may still bring what this one could not read, as with a damaged frame.
             reason, mine.faults = str(mine.faults[-1]), []
             mine.rely_on(other, StreamGap(self.channel.topic, reason, mine.up_since_ns, max(since_ns, mine.now_ns())))
-        for strand in (mine, other):
-            self._settle(strand, len(strand.awaited))
+        for side in (mine, other):
+            self._settle(side, len(side.awaited))
         has_caught_up = mine.has_caught_up()
         mine.forget()
         if has_caught_up and other.is_up:
             return
-        # No line is left, or the remaining one never caught up, so that neither brought the events from before.
+        # No line is left, or the remaining one never caught up, so neither brought the earlier events.
         self.channel.connection_lost(
             self._reasons(), max(since_ns, other.reached_ns) if has_caught_up else mine.alone_since_ns
         )
@@ -306,7 +306,7 @@ class EventMerge:
 
     def _reasons(self) -> str:
         return "; ".join(
-            f"line {number}: {strand.reason or 'not served yet'}" for number, strand in enumerate(self.strands, 1)
+            f"line {number}: {side.reason or 'not served yet'}" for number, side in enumerate(self.lines, 1)
         )
 
     def back(self, line: int, until_ns: int) -> None:

@@ -1,4 +1,4 @@
-"""One line to a venue: the connections to one endpoint, for its public topics and for its private ones."""
+"""One line to a venue: the connections to one endpoint, for its public and its private topics."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
@@ -22,9 +22,9 @@ NO_CREDENTIALS: Final = (
 
 
 class Line:
-    """SessionPool of one endpoint: ``make`` makes one of a URL. Which of them serves a topic is the line's affair.
+    """The sessions of one endpoint: a pool for its public topics and one session for its private topics.
 
-    A ``persistent`` line goes on trying where a first attempt to connect fails.
+    ``make`` returns a new session for a URL. If ``persistent``, a failed first attempt to connect is retried.
     """
 
     def __init__(

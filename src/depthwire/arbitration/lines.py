@@ -1,4 +1,4 @@
-"""A/B arbitration: two lines to a venue as one. Both subscribe to everything, and the first copy counts.
+"""A/B arbitration: uses two lines to a venue as one. Both subscribe to everything, and the first copy counts.
 
 A line is a connection to one endpoint, with its own reconnects and resyncs. Readers hold channels that both lines feed
 (:mod:`depthwire.arbitration.topic`), so that a line's loss affects them only if the other line lost the same.
@@ -56,15 +56,15 @@ class LineStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LineReports(Reports):
-    """Passes one line's errors to ``heard`` before it reports them."""
+    """Passes one line's errors to ``on_error``, then reports them to ``reports``."""
 
-    def __init__(self, reports: Reports, heard: Callable[[DepthwireError], object]) -> None:
+    def __init__(self, reports: Reports, on_error: Callable[[DepthwireError], object]) -> None:
         super().__init__()
-        self._reports, self._heard = reports, heard
+        self._reports, self._on_error = reports, on_error
 
     def report(self, error: DepthwireError) -> bool:
         """Report an error, as :meth:`Reports.report`."""
-        self._heard(error)
+        self._on_error(error)
         return self._reports.report(error)
 
 
@@ -79,9 +79,9 @@ class Lines:
         self._settings = settings
         self._report = reports.report
         self._tallies = (LineTally(), LineTally())
-        self._lines = [make(number, LineReports(reports, partial(self._heard, number))) for number in range(2)]
+        self._lines = [make(number, LineReports(reports, partial(self._count_error, number))) for number in range(2)]
         self._topics: dict[str, MergedTopic] = {}
-        self._raw_tallies = (LineTally(), LineTally())  # not shown: they count messages that the others count too
+        self._raw_tallies = (LineTally(), LineTally())  # not shown, because the other tallies count the same messages
         self._raw_topics: dict[str, MergedTopic] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -118,7 +118,7 @@ class Lines:
         topics = self._raw_topics | self._topics
         return {topic: merged.health(lines) for topic, merged in topics.items()}
 
-    def _heard(self, number: int, error: DepthwireError) -> None:
+    def _count_error(self, number: int, error: DepthwireError) -> None:
         if not isinstance(error, ContinuityError):
             return
         self._tallies[number].gaps += 1
@@ -136,7 +136,7 @@ class Lines:
         await self._any([line.sign_in() for line in self._lines], [line.private for line in self._lines])
 
     async def _any(self, works: Sequence[Coroutine[Any, Any, None]], sessions: Sequence[Session]) -> None:
-        """Wait until one succeeds. A failure is reported, and its session keeps trying to connect.
+        """Wait until one succeeds. The failure of another is reported, and its session keeps trying to connect.
 
         Raises the first error if all fail.
         """
@@ -153,9 +153,9 @@ class Lines:
                 raise ClientClosed("the client was closed")
             tasks[0].result()
         for task, session in zip(tasks, sessions, strict=True):
-            task.add_done_callback(partial(self._go_on, session))
+            task.add_done_callback(partial(self._keep_trying, session))
 
-    def _go_on(self, session: Session, task: "asyncio.Task[None]") -> None:
+    def _keep_trying(self, session: Session, task: "asyncio.Task[None]") -> None:
         error = None if task.cancelled() else task.exception()
         if isinstance(error, AuthError | ConnectError) and not session.connection.closed:
             self._report(error)
@@ -177,17 +177,17 @@ class Lines:
         self._refuse_closed()
         if any(topic.is_private for topic in topics):
             await self._sign_in()
-        handed: set[str] = set()
+        reported: set[str] = set()
 
-        def found(number: int, channel: Channel) -> None:
+        def channel_added(number: int, channel: Channel) -> None:
             merged = self._merged(number, channel)
-            if channel.topic not in handed:
-                handed.add(channel.topic)
+            if channel.topic not in reported:
+                reported.add(channel.topic)
                 on_channel(merged.channel)
 
         served: dict[Topic, list[tuple[Session, Subscription]]] = {}
         for number, line in enumerate(self._lines):
-            for session, subscriptions in line.add(topics, partial(found, number), raw=raw).items():
+            for session, subscriptions in line.add(topics, partial(channel_added, number), raw=raw).items():
                 for subscription in subscriptions:
                     served.setdefault(subscription.topic, []).append((session, subscription))
         deadline_s = asyncio.get_running_loop().time() + self._settings.timeout_s
@@ -216,30 +216,30 @@ class Lines:
         if not any(map(succeeded, futures)):
             futures[0].result()
         for (_, subscription), future in zip(by_line, futures, strict=True):
-            # Whatever happens on the other line, readers are served, and the topic stays requested there.
+            # One line serves the readers, so the topic stays requested on the other line, whatever happens there.
             subscription.established = True
             if future.done() and (refusal := future.exception()) is not None:
                 self._report(refusal)  # type: ignore[arg-type]  # sessions set no other
 
     def _merged(self, number: int, channel: Channel) -> MergedTopic:
-        """Return the merged topic, fed by one more line's channel."""
+        """Return the topic's merged channel, and feed it from this line's channel as well."""
         topic = channel.topic
         topics = self._raw_topics if isinstance(channel, RawChannel) else self._topics
         merged = topics.get(topic)
         if merged is None:
-            merged = topics[topic] = self._shown_to_readers(channel)
+            merged = topics[topic] = self._new_merged(channel)
         session = next(each for each in self._lines[number].sessions if channel in with_raw(each.held(topic)))
         merged.feed(number, channel, session)
         return merged
 
-    def _shown_to_readers(self, channel: Channel) -> MergedTopic:
+    def _new_merged(self, channel: Channel) -> MergedTopic:
         topic = channel.topic
         if isinstance(channel, RawChannel):
             raw = type(channel)(topic)
             raw.attach(self._report)
             return MergedEvents(raw, self._raw_tallies, self._settings, self._raw_topics.pop)
         shown = self._dialect.channel(topic)
-        assert isinstance(shown, BookChannel | StateChannel | EventChannel), "a line has one"
+        assert isinstance(shown, BookChannel | StateChannel | EventChannel), "a line has no other kind of channel"
         shown.attach(self._report)
         if isinstance(shown, EventChannel):
             return MergedEvents(shown, self._tallies, self._settings, self._topics.pop)

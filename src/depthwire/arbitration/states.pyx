@@ -1,9 +1,9 @@
-"""Two lines' states of one topic as one: which of them readers see, and what each proves about the other.
+"""Decides which of two lines' states of a topic readers see, and what each state proves about the other.
 
-Each line keeps its own complete state, with its own continuity checks and resyncs. Readers see the state of the line that
-is ahead, by reference: nothing is copied when the other line gets ahead. After both lines have applied the frame of one
-sequence, their states must be equal. A difference proves that one of them lost a frame, which the numbers alone may not
-show.
+Each line keeps its own complete state, with its own continuity checks and resyncs. Readers see the state of the line
+that is ahead, by reference: nothing is copied when the other line gets ahead. After both lines have applied the frame of
+one sequence, their states must be equal. A difference proves that one of them lost a frame, even if the sequence numbers
+do not show it.
 """
 
 from libc.string cimport memcpy, memset
@@ -12,7 +12,7 @@ from depthwire.wire.decimal cimport MAX_DIGITS, POWERS_OF_TEN
 from depthwire.book.ladder cimport Ladder
 
 cdef enum:
-    PATIENCE = 8            # frames during which readers do not switch to a line in doubt or behind
+    PATIENCE = 8            # frames during which readers do not switch to a line that is in doubt or late
 
 
 cdef class LineTally:
@@ -38,8 +38,8 @@ cdef class LineTally:
         self._lags[bucket] += 1
 
 
-cdef class Strand:
-    """One line's state of a topic, and the frames that it applied."""
+cdef class LineState:
+    """One line's state of a topic, and the last frames that it applied."""
 
     def __init__(self, LineTally tally not None):
         self.tally = tally
@@ -52,7 +52,7 @@ cdef class Strand:
         cdef Applied* applied = self._slot(seq)
         return applied if applied.ordinal and applied.seq == seq else NULL
 
-    cdef Applied* note(self, int64_t seq, uint64_t digest, int64_t ts_recv_ns) noexcept:
+    cdef Applied* remember(self, int64_t seq, uint64_t digest, int64_t ts_recv_ns) noexcept:
         """Remember a frame in place of an older one. O(1)."""
         cdef bint is_only = self.find(seq) == NULL
         cdef Applied* applied = self._slot(seq)
@@ -64,63 +64,63 @@ cdef class Strand:
     cdef void forget(self) noexcept:
         memset(self._applied, 0, sizeof(self._applied))
 
-    cdef str why(self):
-        """Return why readers cannot see its state."""
-        return "it is behind the state that readers saw" if self.is_live else self.reason or "no snapshot yet"
+    cdef str why_hidden(self):
+        """Return why readers cannot see this state."""
+        return "it is older than the state that readers saw" if self.is_live else self.reason or "no snapshot yet"
 
     cdef bint in_doubt(self) noexcept:
-        """Whether it skipped a frame that the other line brought, and nothing has confirmed it since."""
-        return self.stepped_at > self.agreed_at and self.stepped_at > self.snapshot_at
+        """Whether the line skipped a frame that the other one brought, and nothing has confirmed its state since."""
+        return self.skipped_at > self.agreed_at and self.skipped_at > self.snapshot_at
 
 
-cdef class StateMerge:
-    """StateMerge(first, second)
+cdef class StateArbiter:
+    """StateArbiter(first, second)
 
-    Decides which of two lines, 0 and 1, readers see. Subclasses implement :meth:`show`, :meth:`hide` and :meth:`accuse`.
+    Decides which of two lines, 0 and 1, readers see. Subclasses implement `show`, `hide` and `refetch`.
     """
 
     def __init__(self, LineTally first not None, LineTally second not None):
-        self._first, self._second = Strand(first), Strand(second)
+        self._first, self._second = LineState(first), LineState(second)
         self._source = -1
         self._starts_over = True
 
-    cdef inline Strand _strand(self, int line):
+    cdef inline LineState _state_of(self, int line):
         return self._second if line else self._first
 
-    # ---- what subclasses do
+    # ---- implemented by subclasses
 
-    cpdef show(self, int line, bint is_told):
-        """Let readers see a line's state. Without ``is_told`` they see an equal state already, and are not called."""
+    cpdef show(self, int line, bint notify):
+        """Let readers see a line's state; call them if ``notify``. Otherwise they saw an equal state before."""
         raise NotImplementedError
 
     cpdef hide(self, str reason):
         """Mark the readers' state STALE: no line has a reliable one."""
         raise NotImplementedError
 
-    cpdef accuse(self, int line, str reason):
+    cpdef refetch(self, int line, str reason):
         """Mark a line's state STALE because it may be wrong, and refetch it."""
         raise NotImplementedError
 
     # ---- events of the lines
 
     def changed(self, int line, bint is_live, str reason):
-        """Note that a line's state went LIVE, with the snapshot passed to :meth:`took` next, or is no longer LIVE. O(1)."""
-        cdef Strand strand = self._strand(line)
-        cdef bint was_live = strand.is_live
-        strand.is_live = is_live
+        """Note that a line's state is LIVE, with a snapshot that `frame_applied` gets next, or no longer LIVE. O(1)."""
+        cdef LineState state = self._state_of(line)
+        cdef bint was_live = state.is_live
+        state.is_live = is_live
         if is_live:
-            strand.snapshot_at = strand.count + 1
-            strand.reason = None
-            strand.forget()
-        elif was_live or strand.reason is None:
-            strand.reason = reason
+            state.snapshot_at = state.count + 1
+            state.reason = None
+            state.forget()
+        elif was_live or state.reason is None:
+            state.reason = reason
             if was_live:
                 self._fall_back(line, False)
 
     def suspect(self, int line):
         """Handle proof that a line lost an earlier frame: its state may have been wrong for some time."""
-        cdef Strand strand = self._strand(line)
-        if self._is_live and self._source == line and not strand.is_live and strand.agreed_at != strand.count:
+        cdef LineState state = self._state_of(line)
+        if self._is_live and self._source == line and not state.is_live and state.agreed_at != state.count:
             self._lose()
 
     @property
@@ -130,81 +130,84 @@ cdef class StateMerge:
 
     def distrust(self, str reason not None):
         """Distrust both lines until they are refetched: a reader marked the state STALE. O(1)."""
-        cdef Strand strand
-        for strand in (self._first, self._second):
-            if strand.is_live:
-                strand.is_live = False
-                strand.reason = reason
-                strand.forget()
+        cdef LineState state
+        for state in (self._first, self._second):
+            if state.is_live:
+                state.is_live = False
+                state.reason = reason
+                state.forget()
         self._starts_over = True
         self._lose()
 
-    cpdef took(
+    cpdef frame_applied(
         self, int line, int64_t seq, uint64_t digest, int64_t ts_exchange_us, int64_t ts_recv_ns, bint is_numbered
     ):
         """Note that a LIVE line has applied a frame. O(1).
 
-        ``seq`` orders the frames of both lines, ``digest`` is the digest of the state after the frame. If frames are
-        numbered consecutively, skipping another line's frame is no loss. ``ts_exchange_us`` is on one clock for both lines.
+        ``seq`` orders the frames of both lines, ``digest`` is the digest of the state after the frame. If frames
+        are numbered consecutively, skipping a frame of the other line does not mean a loss. ``ts_exchange_us`` is on one
+        clock for both lines.
         """
-        cdef Strand mine = self._strand(line), other = self._strand(1 - line)
+        cdef LineState mine = self._state_of(line), other = self._state_of(1 - line)
         cdef int64_t before = mine.seq
         cdef bint was_source = line == self._source
         cdef Applied* applied
         if not mine.is_live:
             return
         if seq < before:
-            mine.fell = True
+            mine.has_restarted = True
             mine.forget()
         if seq >= self._seq:
-            mine.fell = False
-        applied = mine.note(seq, digest, ts_recv_ns)
+            mine.has_restarted = False
+        applied = mine.remember(seq, digest, ts_recv_ns)
         mine.ts_exchange_us = ts_exchange_us
         if mine.count == mine.snapshot_at:
-            mine.restated += seq == before
+            mine.repeated += seq == before
             before = seq
         self._compare(line, applied)
         if not mine.is_live or (line == self._source and not was_source):
-            return  # it is wrong, or the other was, and readers see this one already
+            return  # one of the lines was wrong, and readers see the right one already
         if not is_numbered and line != self._source and before < self._seq < seq and mine.agreed_at != mine.count:
-            mine.stepped_at = mine.count
+            mine.skipped_at = mine.count
         if self._starts_over or (line == self._source and seq >= self._seq):
-            self._give(line, True)
+            self._switch_to(line, True)
         elif seq > self._seq or (seq == self._seq and not self._has_source()):
             if not mine.in_doubt():
-                self._give(line, seq > self._seq or not self._is_live or not self._is_same(seq))
+                self._switch_to(line, seq > self._seq or not self._is_live or not self._are_equal(seq))
                 return
             mine.waited += 1
             if not (self._is_live and other.is_live) or mine.waited > PATIENCE:
-                self._accuse(line, f"it stepped over a frame that the other line brought, and is at {seq} by itself")
+                self._refetch(line, f"it skipped a frame that the other line brought, and only this line is at {seq}")
         elif line == self._source or not self._has_source():
             # Readers saw a later sequence already, and need this line.
             if line == self._source and other.is_live and other.seq >= self._seq:
-                self._give(1 - line, not self._is_same(self._seq))
+                self._switch_to(1 - line, not self._are_equal(self._seq))
             elif self._may_start_over() or self._is_past(mine):
-                self._give(line if not other.is_live or mine.seq >= other.seq else 1 - line, True)
+                self._switch_to(line if not other.is_live or mine.seq >= other.seq else 1 - line, True)
             elif line == self._source:
-                mine.reason = f"its sequence fell to {seq}"
+                mine.reason = f"its sequence dropped to {seq}"
                 self._lose()
 
     cdef bint _has_source(self) noexcept:
-        """Whether readers see a line that goes on, and not what one that ended has left."""
-        return self._is_live and self._strand(self._source).is_live
+        """Whether the line that readers see is still LIVE, so that it brings newer frames."""
+        return self._is_live and self._state_of(self._source).is_live
 
     cdef bint _may_start_over(self) noexcept:
         """Whether the sequence of each LIVE line has started over."""
-        return (self._first.fell or not self._first.is_live) and (self._second.fell or not self._second.is_live)
+        return (self._first.has_restarted or not self._first.is_live) and (
+            self._second.has_restarted or not self._second.is_live
+        )
 
-    cdef bint _is_past(self, Strand strand) noexcept:
-        """Whether a line is past what readers saw by the venue's clock, though not by the sequence: that one was wrong."""
-        self._past += strand.ts_exchange_us > self._ts_exchange_us
+    cdef bint _is_past(self, LineState state) noexcept:
+        """Whether a line is newer by the venue's clock than what readers saw, whose higher sequence was wrong."""
+        self._past += state.ts_exchange_us > self._ts_exchange_us
         return self._past > PATIENCE
 
     # ---- one line against the other
 
     cdef int _compare(self, int line, Applied* applied) except -1:
-        """Hold a frame against the other line's of the same sequence, where there is one."""
-        cdef Strand mine = self._strand(line), other = self._strand(1 - line)
+        """Compare a frame with the other line's frame of the same sequence, if there is one."""
+        cdef LineState mine = self._state_of(line), other = self._state_of(1 - line)
         cdef Applied* theirs = other.find(applied.seq)
         cdef int64_t missed
         if theirs == NULL or not theirs.is_only or not applied.is_only:
@@ -213,60 +216,65 @@ cdef class StateMerge:
         if theirs.digest != applied.digest:
             return self._judge(line, applied, theirs)
         if mine.agreed_at and other.agreed_at:
-            missed = (theirs.ordinal - other.agreed_at - other.restated) - (applied.ordinal - mine.agreed_at - mine.restated)
+            missed = theirs.ordinal - other.agreed_at - other.repeated
+            missed -= applied.ordinal - mine.agreed_at - mine.repeated
             if missed > 0:
                 mine.tally.losses += missed
             else:
                 other.tally.losses -= missed
         mine.agreed_at, other.agreed_at = applied.ordinal, theirs.ordinal
-        mine.restated = other.restated = 0
+        mine.repeated = other.repeated = 0
         return 0
 
     cdef int _judge(self, int line, Applied* applied, Applied* theirs) except -1:
-        """The lines differ at one sequence, though one may be LIVE no more: who is wrong? A snapshot is right, and who
-        applied fewer frames since they agreed has lost some; where neither tells them apart, none can be trusted."""
-        cdef Strand mine = self._strand(line), other = self._strand(1 - line)
+        """Refetch the line that is wrong, because the states differ at one sequence; either line may no longer be LIVE.
+
+        A snapshot is right. Otherwise the line that has applied fewer frames since both agreed has lost some. If
+        neither rule decides, refetch both.
+        """
+        cdef LineState mine = self._state_of(line), other = self._state_of(1 - line)
         cdef bint mine_is_snapshot = applied.ordinal == mine.snapshot_at
         cdef bint theirs_is_snapshot = theirs.ordinal == other.snapshot_at
         cdef bint are_counted = mine.snapshot_at <= mine.agreed_at and other.snapshot_at <= other.agreed_at
         cdef int64_t fewer = (theirs.ordinal - other.agreed_at) - (applied.ordinal - mine.agreed_at)
         cdef str difference = f"at sequence {applied.seq} the lines' states differ; "
         if mine_is_snapshot != theirs_is_snapshot:
-            return self._accuse(1 - line if mine_is_snapshot else line, difference + "the other line's is a snapshot")
+            return self._refetch(1 - line if mine_is_snapshot else line, difference + "the other line's is a snapshot")
         if fewer and are_counted:
-            return self._accuse(
-                line if fewer > 0 else 1 - line, difference + f"this line applied {abs(fewer)} frames fewer since they were equal"
+            return self._refetch(
+                line if fewer > 0 else 1 - line,
+                difference + f"this line has applied {abs(fewer)} fewer frames since they were equal",
             )
-        difference += "nothing tells which of them is right"
-        return self._accuse_all((line, 1 - line), difference)
+        difference += "it is unknown which of them is right"
+        return self._refetch_all((line, 1 - line), difference)
 
-    cdef int _accuse(self, int line, str reason) except -1:
-        return self._accuse_all((line,), reason)
+    cdef int _refetch(self, int line, str reason) except -1:
+        return self._refetch_all((line,), reason)
 
-    cdef int _accuse_all(self, tuple lines, str reason) except -1:
-        """Have lines fetched anew; one that is not LIVE is already."""
-        cdef list were_live = [line for line in lines if self._strand(line).is_live]
-        cdef Strand strand
+    cdef int _refetch_all(self, tuple lines, str reason) except -1:
+        """Refetch the LIVE ones of these lines; the others are being refetched already."""
+        cdef list were_live = [line for line in lines if self._state_of(line).is_live]
+        cdef LineState state
         cdef int line
         for line in were_live:
-            strand = self._strand(line)
-            strand.is_live = False
-            strand.reason = reason
-            strand.forget()  # it proves nothing of the other line's frames to come
+            state = self._state_of(line)
+            state.is_live = False
+            state.reason = reason
+            state.forget()  # a wrong state must not be compared with the other line's
         self._fall_back(lines[0], True)
         for line in were_live:
-            self.accuse(line, reason)
+            self.refetch(line, reason)
         return 0
 
     # ---- what readers see
 
     cdef int _fall_back(self, int line, bint is_wrong) except -1:
-        """A line is LIVE no more: readers go on with the other one, if that has got so far.
+        """Switch readers from a line that is no longer LIVE to the other one, if that one has caught up.
 
-        Where it has not yet, they keep what they see, which stands still, unless it is wrong.
+        If it has not, readers keep the last state until it has, unless that state ``is_wrong``.
         """
         cdef int others = 1 - line
-        cdef Strand other = self._strand(others)
+        cdef LineState other = self._state_of(others)
         if not other.is_live:
             self._starts_over = True
             return self._lose()
@@ -274,12 +282,12 @@ cdef class StateMerge:
             return 0
         if other.seq >= self._seq:
             if other.in_doubt():
-                return self._accuse(others, "it stepped over a frame that the other line brought, which is gone now")
-            return self._give(others, not self._is_same(self._seq))
+                return self._refetch(others, "it skipped a frame of the other line, which is no longer LIVE")
+            return self._switch_to(others, not self._are_equal(self._seq))
         return self._lose() if is_wrong else 0
 
-    cdef bint _is_same(self, int64_t seq) noexcept:
-        """Whether both lines stand at a sequence with equal states."""
+    cdef bint _are_equal(self, int64_t seq) noexcept:
+        """Whether both lines are at this sequence with equal states."""
         cdef Applied* one = self._first.find(seq)
         cdef Applied* two = self._second.find(seq)
         return (
@@ -290,17 +298,17 @@ cdef class StateMerge:
             and two.ordinal == self._second.count
         )
 
-    cdef int _give(self, int line, bint is_told) except -1:
-        cdef Strand strand = self._strand(line)
+    cdef int _switch_to(self, int line, bint notify) except -1:
+        cdef LineState state = self._state_of(line)
         self._source = line
-        self._seq = strand.seq
-        self._ts_exchange_us = strand.ts_exchange_us
+        self._seq = state.seq
+        self._ts_exchange_us = state.ts_exchange_us
         self._past = 0
         self._is_live = True
-        self._starts_over = strand.fell = False
+        self._starts_over = state.has_restarted = False
         self._first.waited = self._second.waited = 0
-        strand.tally.wins += is_told
-        self.show(line, is_told)
+        state.tally.wins += notify
+        self.show(line, notify)
         return 0
 
     cdef int _lose(self) except -1:
@@ -308,38 +316,38 @@ cdef class StateMerge:
         if self._is_live:
             self._is_live = False
             self._source = -1
-            first, second = self._first.why(), self._second.why()
+            first, second = self._first.why_hidden(), self._second.why_hidden()
             self.hide(first if first == second else f"line 1: {first}; line 2: {second}")
         return 0
 
 
-cdef class BookMerge(StateMerge):
-    """BookMerge(shown, first, second, on_accused)
+cdef class BookArbiter(StateArbiter):
+    """BookArbiter(shown, first, second, on_refetch)
 
-    Keeps a book, which no frame reaches, at that of the line that is ahead. ``on_accused(line, reason)`` is called to have
-    a line's book fetched anew.
+    Shows readers the book of the line that is ahead: ``shown`` gets no frames, and shares that line's ladders.
+    ``on_refetch(line, reason)`` must mark a line's book STALE and refetch it.
     """
 
-    def __init__(self, LiveBook shown not None, LineTally first, LineTally second, on_accused):
+    def __init__(self, LiveBook shown not None, LineTally first, LineTally second, on_refetch):
         super().__init__(first, second)
         self._shown = shown
-        self._on_accused = on_accused
+        self._on_refetch = on_refetch
         self._books = [None, None]
 
     def attach(self, int line, LiveBook book not None):
         """Follow a line's book."""
         self._books[line] = book
-        book.on_change(BookStrand(self, line))
+        book.on_change(LineBookListener(self, line))
 
-    cpdef show(self, int line, bint is_told):
+    cpdef show(self, int line, bint notify):
         cdef LiveBook book = self._books[line], shown = self._shown
         shown.bid_ladder, shown.ask_ladder = book.bid_ladder, book.ask_ladder
         shown.number_as(book)
-        if is_told:
+        if notify:
             shown.renewed(book.ts_recv_ns)
 
     cdef int sent_again(self, int line, LiveBook book) except -1:
-        """A line's venue has sent its state once more: readers who see it see its times."""
+        """Copy the times of a state that the venue sent again, if readers see this line."""
         if self._is_live and self._source == line:
             self._shown.number_as(book)
             self._shown.ts_recv_ns = book.ts_recv_ns
@@ -348,31 +356,31 @@ cdef class BookMerge(StateMerge):
     cpdef hide(self, str reason):
         self._shown.go_stale(reason)
 
-    cpdef accuse(self, int line, str reason):
-        self._on_accused(line, reason)
+    cpdef refetch(self, int line, str reason):
+        self._on_refetch(line, reason)
 
 
-cdef class BookStrand(BookListener):
-    """Tells a merge of each frame that one line's book applied."""
+cdef class LineBookListener(BookListener):
+    """Passes each frame that one line's book applied to the arbiter."""
 
-    def __init__(self, BookMerge merge not None, int line):
-        self._merge = merge
+    def __init__(self, BookArbiter arbiter not None, int line):
+        self._arbiter = arbiter
         self._line = line
 
     cdef int on_book(self, LiveBook book) except -1:
         cdef int64_t seq = book.cross_seq if book.cross_seq else book.ts_exchange_us
         cdef uint64_t factor = <uint64_t>POWERS_OF_TEN[MAX_DIGITS - book.decimals] if book.decimals >= 0 else 1
         cdef uint64_t digest = digest_of(book.bid_ladder, factor) * 0xD6E8FEB86659FD93ULL ^ digest_of(book.ask_ladder, factor)
-        self._merge.took(self._line, seq, digest, book.ts_exchange_us, book.ts_recv_ns, book.is_numbered)
+        self._arbiter.frame_applied(self._line, seq, digest, book.ts_exchange_us, book.ts_recv_ns, book.is_numbered)
         return 0
 
     cdef int on_sent_again(self, LiveBook book) except -1:
-        self._merge.sent_again(self._line, book)
+        self._arbiter.sent_again(self._line, book)
         return 0
 
 
 cdef uint64_t digest_of(Ladder ladder, uint64_t factor) noexcept:
-    """A sum over a side's levels, equal for equal prices and sizes; ``factor`` states prices at one scale. O(n)."""
+    """Return a digest of a side's prices and sizes; ``factor`` brings prices of any scale to one scale. O(n)."""
     cdef uint64_t total = 0, level, size
     cdef Py_ssize_t i
     for i in range(ladder.count):

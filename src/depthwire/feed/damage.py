@@ -92,7 +92,7 @@ def siblings(topic: str, message: bytes) -> tuple[str, ...]:
     return tuple(sorted(found - {topic}))
 
 
-def akin(topic: str, symbols: tuple[str, ...], topics: Iterable[str]) -> tuple[str, ...]:
+def similar_topics(topic: str, symbols: tuple[str, ...], topics: Iterable[str]) -> tuple[str, ...]:
     """Return which of ``topics`` a frame with an unknown topic and these symbols may belong to. O(topics).
 
     These are the topics spelled nearly alike and, if none of them has one of the symbols, the topics of the symbols.

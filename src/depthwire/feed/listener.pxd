@@ -28,7 +28,7 @@ cdef class Feed(WSListener):
     cdef int _refuse(self, object channel, object error) except -1
     cdef list _candidates(self)
     cdef list _others(self, str topic, bytes message, object error)
-    cdef tuple _akin(self, str topic, tuple symbols)
+    cdef tuple _similar(self, str topic, tuple symbols)
     cdef int _take_binary(self, bytes message, int64_t ts_recv_ns) except -1
     cdef int _suspect(self, tuple topics, str why) except -1
     cdef int _deliver(

@@ -18,7 +18,7 @@ from picows import WSCloseCode
 
 from depthwire.feed.channel import with_raw
 from depthwire.feed.event_channel import PatternChannel
-from depthwire.feed.damage import BINARY_MARK, FOLLOWING, TOPIC_KEY, akin, siblings, suspects, symbols_in
+from depthwire.feed.damage import BINARY_MARK, FOLLOWING, TOPIC_KEY, siblings, similar_topics, suspects, symbols_in
 from depthwire.errors import UNDECODABLE, DamagedFrame, FrameError, MalformedFrame, SymbolMismatch, UnexpectedTopic
 
 
@@ -289,7 +289,7 @@ cdef class Feed(WSListener):
             return 0
         channel = self.channels.get(topic) or self._owner.on_unrouted(topic, message)
         if channel is None:
-            alike = () if topic in self._ended else self._akin(topic, symbols_in(message))
+            alike = () if topic in self._ended else self._similar(topic, symbols_in(message))
             if alike:
                 self._suspect(alike, f"a frame of {topic[:LONGEST_TOPIC]!r}, a topic that is not subscribed: it is damaged")
             else:
@@ -308,14 +308,14 @@ cdef class Feed(WSListener):
     cdef list _others(self, str topic, bytes message, object error):
         """Return the other topics that a frame refused under this one may belong to."""
         if isinstance(error, SymbolMismatch):
-            found = {*self._akin(topic, ()), *siblings(topic, message)}
+            found = {*self._similar(topic, ()), *siblings(topic, message)}
         elif isinstance(error, MalformedFrame):
             found = {*suspects(message, self._candidates()).topics, *siblings(topic, message)}
         else:
             return []
         return [other for other in self._candidates() if other in found and other != topic]
 
-    cdef tuple _akin(self, str topic, tuple symbols):
+    cdef tuple _similar(self, str topic, tuple symbols):
         """Return the topics that a frame may belong to if its topic is damaged. O(1) if the answer is cached."""
         if self._verdicts_of != self.channels.changes or len(self._verdicts) >= MOST_VERDICTS:
             self._verdicts.clear()
@@ -323,7 +323,7 @@ cdef class Feed(WSListener):
         key = topic[:LONGEST_TOPIC], symbols
         verdict = self._verdicts.get(key)
         if verdict is None:
-            verdict = self._verdicts[key] = akin(*key, self._candidates())
+            verdict = self._verdicts[key] = similar_topics(*key, self._candidates())
         return verdict
 
     cdef int _suspect(self, tuple topics, str why) except -1:

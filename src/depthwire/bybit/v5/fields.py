@@ -30,16 +30,16 @@ def exact(text: str) -> Decimal:
 _read = msgspec.json.Decoder(float_hook=exact).decode
 
 
-def told(wire: Any) -> Any:
+def without_empty(wire: Any) -> Any:
     """Return a message without the fields whose text is empty. v5 sends "" for an absent value. O(size)."""
     if isinstance(wire, dict):
-        return {key: told(value) for key, value in wire.items() if value != ""}
-    return [told(item) for item in wire] if isinstance(wire, list) else wire
+        return {key: without_empty(value) for key, value in wire.items() if value != ""}
+    return [without_empty(item) for item in wire] if isinstance(wire, list) else wire
 
 
 def read_value(raw: msgspec.Raw, kind: Any) -> Any:
     """Convert one JSON value to a type, as in a frame; raises msgspec's errors."""
-    return msgspec.convert(told(_read(raw)), kind, strict=False)
+    return msgspec.convert(without_empty(_read(raw)), kind, strict=False)
 
 
 class V5Message(Struct, gc=False):
@@ -59,6 +59,6 @@ class V5Message(Struct, gc=False):
         """Return a slower function that takes every form of a value, and says what is wrong with one."""
 
         def decode(frame: Any) -> Any:
-            return msgspec.convert(told(_read(frame)), cls, strict=False)
+            return msgspec.convert(without_empty(_read(frame)), cls, strict=False)
 
         return decode

@@ -6,7 +6,7 @@ import msgspec
 from msgspec.structs import fields, replace
 
 from depthwire.bybit.instrument import Head, Instrument
-from depthwire.bybit.v5.fields import told
+from depthwire.bybit.v5.fields import without_empty
 from depthwire.bybit.v5.public import Ticker, TickerMessage
 
 NAMES: Final = tuple((name, name) for name in Ticker.__struct_fields__)
@@ -38,7 +38,7 @@ class V5Instrument(Instrument):
         return merged
 
     def _ticker(self, data: dict[str, Any]) -> Ticker:
-        return msgspec.convert(told(data), Ticker, strict=False)
+        return msgspec.convert(without_empty(data), Ticker, strict=False)
 
     def _fits(self, name: str, value: Any) -> bool:
         """Return whether a value is one that its field takes."""
