@@ -10,16 +10,13 @@ from typing import Any, Final, TypeVar
 
 from depthwire.arbitration.line import NO_CREDENTIALS, Line
 from depthwire.arbitration.lines import Lines, LineStatus
-from depthwire.bybit import accounts
-from depthwire.bybit.accounts import AccountStream
+from depthwire.bybit import events
+from depthwire.bybit.accounts import AccountStream, Open, OpenStopOrders, SymbolPositions, View
 from depthwire.bybit.auth import Credentials
 from depthwire.bybit.dialect import any_topics
 from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.topics import Topic
-from depthwire.bybit.v2 import messages, private
-from depthwire.bybit.v5 import accounts as v5_accounts
-from depthwire.bybit.v5 import private as v5_private
-from depthwire.bybit.v5 import public as v5_public
+from depthwire.bybit.v2.private import StopOrder
 from depthwire.endpoints import Endpoint, endpoint_of, masked
 from depthwire.errors import (
     AuthError,
@@ -47,14 +44,6 @@ from depthwire.session.status import Status, lanes_of, status_of
 from depthwire.settings import Settings
 from depthwire.simulated import SCHEME, simulated
 
-Trade = messages.Trade | v5_public.Trade
-Order = private.Order | v5_private.Order
-Execution = private.Execution | v5_private.Execution
-Position = private.Position | v5_private.Position
-Wallet = private.Wallet | v5_private.Wallet
-OpenOrders = accounts.OpenOrders | v5_accounts.OpenOrders
-Positions = accounts.Positions | v5_accounts.Positions
-Balances = accounts.Balances | v5_accounts.Balances
 MOST_LINES: Final = 2
 AnyStream = TypeVar("AnyStream", bound=EventStream[Any])
 
@@ -121,7 +110,7 @@ class Client:
         instrument: Instrument = await self._live(self.dialect.instrument_topic(symbol))
         return instrument
 
-    async def trades(self, symbol: str, capacity: int = 10_000) -> EventStream[Trade]:
+    async def trades(self, symbol: str, capacity: int = 10_000) -> EventStream[events.Trade]:
         """Subscribe to a symbol's trades, for options a base coin's; each call returns a stream for one reader.
 
         At most ``capacity`` trades wait for the reader; see :class:`~depthwire.feed.streams.EventStream` for what
@@ -131,7 +120,7 @@ class Client:
 
     # ---- the account
 
-    async def orders(self, capacity: int = 10_000) -> AccountStream[Order, OpenOrders]:
+    async def orders(self, capacity: int = 10_000) -> AccountStream[events.Order, Open[events.Order]]:
         """Subscribe to every change of the account's orders; ``.view`` holds the open orders by id.
 
         On v5 this includes conditional orders, with ``order_status`` Untriggered until they are triggered.
@@ -144,25 +133,29 @@ class Client:
         """
         return await self._account("order", capacity)
 
-    async def stop_orders(self, capacity: int = 10_000) -> AccountStream[private.StopOrder, accounts.OpenStopOrders]:
+    async def stop_orders(self, capacity: int = 10_000) -> AccountStream[StopOrder, OpenStopOrders]:
         """Subscribe to conditional orders, as :meth:`orders`; ``.view`` holds the untriggered ones by id.
 
         Raises TopicError on v5, where :meth:`orders` includes them.
         """
         return await self._account("stop_order", capacity)
 
-    async def positions(self, capacity: int = 10_000) -> AccountStream[Position, Positions]:
+    async def positions(
+        self, capacity: int = 10_000
+    ) -> AccountStream[events.Position, SymbolPositions[str | int, events.Position]]:
         """Subscribe to every change of the account's positions, as :meth:`orders`.
 
         ``.view`` holds the latest by (symbol, side), on v5 by (symbol, position_idx).
         """
         return await self._account("position", capacity)
 
-    async def wallet(self, capacity: int = 10_000) -> AccountStream[Wallet, Balances]:
+    async def wallet(
+        self, capacity: int = 10_000
+    ) -> AccountStream[events.Wallet, View[str, events.Balance, events.Wallet]]:
         """Subscribe to every change of the account's balances, as :meth:`orders`; ``.view`` holds them by coin."""
         return await self._account("wallet", capacity)
 
-    async def executions(self, capacity: int = 10_000) -> EventStream[Execution]:
+    async def executions(self, capacity: int = 10_000) -> EventStream[events.Execution]:
         """Subscribe to executions, each once, on v2 without funding. As :meth:`orders`, but without a view."""
         return await self._events("execution", capacity)
 

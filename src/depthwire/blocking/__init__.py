@@ -14,11 +14,11 @@ from typing import Any, Generic, Self, TypeVar
 from depthwire.arbitration.lines import LineStatus
 from depthwire.blocking.loop_thread import LoopThread
 from depthwire.blocking.states import BlockingBook, BlockingInstrument, subscribed
+from depthwire.bybit import events
 from depthwire.bybit.accounts import View
 from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.v2.private import StopOrder
-from depthwire.bybit.v5.private import CoinBalance
-from depthwire.client import Client, Execution, Order, Position, Trade, Wallet
+from depthwire.client import Client
 from depthwire.client import connect as connect_async
 from depthwire.errors import ClientClosed, DepthwireError
 from depthwire.feed.streams import EventStream, TopicEvent
@@ -190,11 +190,11 @@ class BlockingClient:
         """As :meth:`depthwire.client.Client.instrument`."""
         return BlockingInstrument(self._thread.call(self._client.instrument(symbol)), self._thread)
 
-    def trades(self, symbol: str, capacity: int = 10_000) -> BlockingStream[Trade]:
+    def trades(self, symbol: str, capacity: int = 10_000) -> BlockingStream[events.Trade]:
         """As :meth:`depthwire.client.Client.trades`."""
         return BlockingStream(self._thread.call(self._client.trades(symbol, capacity)), self._thread)
 
-    def orders(self, capacity: int = 10_000) -> BlockingAccountStream[Order, str, Order]:
+    def orders(self, capacity: int = 10_000) -> BlockingAccountStream[events.Order, str, events.Order]:
         """As :meth:`depthwire.client.Client.orders`."""
         stream = self._thread.call(self._client.orders(capacity))
         return BlockingAccountStream(stream, stream.view, self._thread)
@@ -204,17 +204,19 @@ class BlockingClient:
         stream = self._thread.call(self._client.stop_orders(capacity))
         return BlockingAccountStream(stream, stream.view, self._thread)
 
-    def positions(self, capacity: int = 10_000) -> BlockingAccountStream[Position, tuple[str, str | int], Position]:
+    def positions(
+        self, capacity: int = 10_000
+    ) -> BlockingAccountStream[events.Position, tuple[str, str | int], events.Position]:
         """As :meth:`depthwire.client.Client.positions`."""
         stream = self._thread.call(self._client.positions(capacity))
         return BlockingAccountStream(stream, stream.view, self._thread)
 
-    def wallet(self, capacity: int = 10_000) -> BlockingAccountStream[Wallet, str, Wallet | CoinBalance]:
+    def wallet(self, capacity: int = 10_000) -> BlockingAccountStream[events.Wallet, str, events.Balance]:
         """As :meth:`depthwire.client.Client.wallet`."""
         stream = self._thread.call(self._client.wallet(capacity))
         return BlockingAccountStream(stream, stream.view, self._thread)
 
-    def executions(self, capacity: int = 10_000) -> BlockingStream[Execution]:
+    def executions(self, capacity: int = 10_000) -> BlockingStream[events.Execution]:
         """As :meth:`depthwire.client.Client.executions`."""
         return BlockingStream(self._thread.call(self._client.executions(capacity)), self._thread)
 

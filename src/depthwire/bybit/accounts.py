@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
 
+from depthwire.bybit import events
 from depthwire.bybit.v2.private import Order, Position, StopOrder, Wallet
 from depthwire.errors import DepthwireError
 from depthwire.feed.streams import EventStream
@@ -164,7 +165,19 @@ class OpenStopOrders(Open[StopOrder]):
     )
 
 
-class Positions(View[tuple[str, str], Position, Position]):
+AnyPosition = TypeVar("AnyPosition", bound=events.Position)
+Slot = TypeVar("Slot")
+
+
+class SymbolPositions(View[tuple[str, Slot], AnyPosition, AnyPosition]):
+    """Positions by symbol and what distinguishes the positions of one symbol."""
+
+    def of(self, symbol: str) -> tuple[AnyPosition, ...]:
+        """Return all positions of a symbol. O(positions)."""
+        return tuple(position for position in self._items.values() if position.symbol == symbol)
+
+
+class Positions(SymbolPositions[str, Position]):
     """Positions by (symbol, side). A flat position is kept, with size 0.
 
     With ``one_way``, as on inverse, a symbol has one position, whose side may change: a new position replaces the one
@@ -187,10 +200,6 @@ class Positions(View[tuple[str, str], Position, Position]):
             self._items.pop(other, None)
         self._items[key] = event
         return True
-
-    def of(self, symbol: str) -> tuple[Position, ...]:
-        """Return all positions of a symbol. O(positions)."""
-        return tuple(position for position in self._items.values() if position.symbol == symbol)
 
 
 class Balances(View[str, Wallet, Wallet]):

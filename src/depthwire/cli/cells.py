@@ -6,6 +6,7 @@ from functools import singledispatch
 
 import msgspec
 
+from depthwire.bybit import events
 from depthwire.bybit.v2.messages import Trade
 from depthwire.bybit.v2.private import Execution, Order, Position, StopOrder, Wallet
 from depthwire.bybit.v2.public import Insurance, Kline, Liquidation
@@ -24,7 +25,7 @@ def cells(event: msgspec.Struct) -> Cells:
 
 
 @cells.register
-def _(trade: Trade | v5_public.Trade) -> Cells:
+def _(trade: events.Trade) -> Cells:
     time = "" if trade.trade_time_ms is None else utc_text(trade.trade_time_ms)
     if isinstance(trade, Trade):
         time = time or trade.timestamp

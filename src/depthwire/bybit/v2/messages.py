@@ -13,7 +13,8 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
-from depthwire.bybit.fields import Nanoseconds, Record
+from depthwire.bybit import events
+from depthwire.bybit.fields import Nanoseconds
 from depthwire.bybit.v2.fields import V2Message
 
 Integer = int | str
@@ -71,7 +72,7 @@ class OrderBookDelta(Struct, tag_field="type", tag="delta", gc=False):
     timestamp_e6: Integer
 
 
-class Trade(Record, frozen=True, kw_only=True, gc=False):
+class Trade(events.Trade, frozen=True, kw_only=True, gc=False):
     """One trade. ``side`` is the taker's; ``size`` in USD contracts on inverse, in the base coin on linear.
 
     ``price`` and ``size`` are the wire's own digits, exact: ``float(trade.price)`` compares with a book's float prices,

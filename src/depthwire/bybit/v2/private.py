@@ -11,11 +11,12 @@ Source of the shapes: the exchange's inverse and linear WebSocket documents, and
 from decimal import Decimal
 from typing import ClassVar
 
+from depthwire.bybit import events
 from depthwire.bybit.fields import Nanoseconds, Record
 from depthwire.bybit.v2.fields import V2Message
 
 
-class Position(Record, frozen=True, kw_only=True, gc=False):
+class Position(events.Position, frozen=True, kw_only=True, gc=False):
     """The current state of a position. ``side`` is Buy or Sell, or the text "None" on inverse; ``size`` 0 is flat.
 
     ``is_isolated`` is the margin mode, from any of the wire's three spellings (``Isolated`` on inverse,
@@ -69,7 +70,7 @@ class Position(Record, frozen=True, kw_only=True, gc=False):
     risk_id: int | None = None
 
 
-class Execution(Record, frozen=True, kw_only=True, gc=False):
+class Execution(events.Execution, frozen=True, kw_only=True, gc=False):
     """A fill of one of the account's orders.
 
     A negative ``exec_fee`` is a rebate. ``leaves_qty`` is the open quantity.
@@ -105,7 +106,7 @@ class TimedOrder(Record, frozen=True, kw_only=True, gc=False):
         return self.update_time_ns or self.timestamp_ns
 
 
-class Order(TimedOrder, frozen=True, kw_only=True, gc=False):
+class Order(TimedOrder, events.Order, frozen=True, kw_only=True, gc=False):
     """The current state of an order. The ``price`` of a market order is the limit that the exchange set.
 
     Inverse sends ``timestamp``; linear ``create_time`` and ``update_time``. See :attr:`changed_ns`.
@@ -185,7 +186,7 @@ class StopOrder(TimedOrder, frozen=True, kw_only=True, gc=False):
     update_time: str | None = None
 
 
-class Wallet(Record, frozen=True, kw_only=True, gc=False):
+class Wallet(events.Wallet, events.Balance, frozen=True, kw_only=True, gc=False):
     """A coin's balances. ``coin`` is "" in frames without it: in all frames of linear, and in older ones of inverse."""
 
     NEEDED = frozenset({"coin"})

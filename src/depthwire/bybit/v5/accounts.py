@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from depthwire.bybit.accounts import Open, View
+from depthwire.bybit.accounts import Open, SymbolPositions, View
 from depthwire.bybit.v5.private import CoinBalance, Order, Position, Wallet
 
 
@@ -25,7 +25,7 @@ class OpenOrders(Open[Order]):
     CLOSING = frozenset({"Filled", "Cancelled", "PartiallyFilledCanceled", "Rejected", "Deactivated"})
 
 
-class Positions(View[tuple[str, int], Position, Position]):
+class Positions(SymbolPositions[int, Position]):
     """Positions by (symbol, position_idx). A flat position is kept, with size 0.
 
     A symbol has either one position, with index 0, or two, with indices 1 and 2. When its mode changes, the positions
@@ -42,10 +42,6 @@ class Positions(View[tuple[str, int], Position, Position]):
                 del self._items[other]
         self._items[key] = event
         return True
-
-    def of(self, symbol: str) -> tuple[Position, ...]:
-        """Return all positions of a symbol. O(positions)."""
-        return tuple(position for position in self._items.values() if position.symbol == symbol)
 
 
 class Balances(View[str, CoinBalance, Wallet]):

@@ -9,13 +9,14 @@ Source of the shapes: the exchange's v5 document.
 
 from decimal import Decimal
 
+from depthwire.bybit import events
 from depthwire.bybit.fields import LARGEST_EXPONENT, Record, odd_amount
 from depthwire.bybit.v5.fields import V5Message, wire_name
 
 NS_PER_MS = 1_000_000
 
 
-class Order(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
+class Order(events.Order, frozen=True, kw_only=True, gc=False, rename=wire_name):
     """The current state of an order. The ``order_status`` of a conditional order is Untriggered until its trigger.
 
     ``leaves_qty`` is the open quantity, None if the order cannot be filled further. ``position_idx`` is 0 for one
@@ -100,7 +101,7 @@ class Fee(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
     fee: Decimal | None = None
 
 
-class Execution(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
+class Execution(events.Execution, frozen=True, kw_only=True, gc=False, rename=wire_name):
     """A fill of one of the account's orders, or funding, delivery and so on, depending on ``exec_type``.
 
     A negative ``exec_fee`` is a rebate; ``leaves_qty`` is the open quantity. The fills of one match share ``seq``.
@@ -157,7 +158,7 @@ class FastExecution(Record, frozen=True, kw_only=True, gc=False, rename=wire_nam
     seq: int | None = None
 
 
-class Position(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
+class Position(events.Position, frozen=True, kw_only=True, gc=False, rename=wire_name):
     """The current state of a position. ``side`` is Buy, Sell, or "" for a flat position, whose ``size`` is 0.
 
     ``position_idx`` is 0 for one position a symbol, 1 for the Buy side of two and 2 for the Sell side. ``trade_mode``
@@ -211,7 +212,7 @@ class Position(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
     seq: int | None = None
 
 
-class CoinBalance(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
+class CoinBalance(events.Balance, frozen=True, kw_only=True, gc=False, rename=wire_name):
     """One coin of a wallet. ``usd_value`` is in USD, all other amounts are in the coin."""
 
     coin: str
@@ -237,7 +238,7 @@ class CoinBalance(Record, frozen=True, kw_only=True, gc=False, rename=wire_name)
     free: Decimal | None = None
 
 
-class Wallet(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
+class Wallet(events.Wallet, frozen=True, kw_only=True, gc=False, rename=wire_name):
     """The account's balances: the totals in USD, rates as ratios, and the coins that changed."""
 
     account_type: str

@@ -13,11 +13,12 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct, field
 
+from depthwire.bybit import events
 from depthwire.bybit.fields import Record
 from depthwire.bybit.v5.fields import V5Message, exact, wire_name
 
 
-class Trade(Record, frozen=True, kw_only=True, gc=False):
+class Trade(events.Trade, frozen=True, kw_only=True, gc=False):
     """One trade. ``side`` is the taker's; ``size`` in the base coin, on inverse in USD contracts.
 
     ``cross_seq`` is comparable with that of a book; several trades of one order share it.
