@@ -379,7 +379,7 @@ class TopicSilent(DepthwireError):
 
 
 class CallbackError(DepthwireError):
-    """A callback raised. Its exception is the ``__cause__``; the feed and the other subscribers went on.
+    """A callback raised. Its exception is the ``__cause__``; the feed and the other subscribers are not affected.
 
     SystemExit and KeyboardInterrupt then end the event loop, or the client of the blocking face. Every other exception,
     asyncio's CancelledError included, is only reported.

@@ -81,7 +81,7 @@ class Settings:
 class Backoff:
     """How long to wait before the next attempt: doubling up to a cap, with jitter; reset after twice the cap.
 
-    If it ``begins_at_once``, there is no wait before the first attempt, and ``first_s`` bounds the second wait.
+    With ``begins_at_once`` there is no wait before the first attempt, and ``first_s`` bounds the second wait.
     """
 
     def __init__(

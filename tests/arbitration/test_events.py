@@ -283,7 +283,7 @@ def test_what_comes_between_the_request_and_its_answer_is_a_copy() -> None:
     pair.lose(1, 5)
     pair.arbiter.lines[1].asked()
     pair.told(0, 1, 2, 3)
-    pair.told(1, 2)  # data before the answer; 1 was told before the venue had read the request
+    pair.told(1, 2)  # data before the answer; 1 was sent before the venue had read the request
     pair.arbiter.lines[1].back(7)
     pair.told(1, 3)
     assert pair.seen == [1, 2, 3]
@@ -304,7 +304,7 @@ def test_both_lines_lost_are_one_gap_from_the_last_frame_to_the_first_line_back(
 
 def test_a_line_that_was_silent_before_the_other_one_came_back_has_left_a_gap() -> None:
     pair = Pair()
-    pair.lose(0, 5)  # line 2 has said nothing since 3, which nobody knows yet
+    pair.lose(0, 5)  # line 2 has been silent since 3, which is not detected yet
     pair.back(0, 20)
     pair.told(0, 9)
     pair.lose(1, 3)
@@ -314,7 +314,7 @@ def test_a_line_that_was_silent_before_the_other_one_came_back_has_left_a_gap() 
 
 
 def test_a_line_that_was_late_when_the_other_one_came_back_has_left_a_gap_if_it_ends_too_soon() -> None:
-    """What it brings of late was told long ago, and what was told while the other one was away is still under way."""
+    """Its latest events were sent long ago, and those sent during the other line's absence have not arrived yet."""
     pair = Pair()
     pair.lose(0, 5)
     pair.told(1, 1)
@@ -354,7 +354,7 @@ class Ending(NamedTuple):
     [
         Ending(has_caught_up=True, is_closed=False, gaps=[]),
         Ending(has_caught_up=False, is_closed=False, gaps=[(5, 20)]),
-        Ending(has_caught_up=False, is_closed=True, gaps=[]),  # and with it the client: nobody is left to be told
+        Ending(has_caught_up=False, is_closed=True, gaps=[]),  # and the client is closed, so no reader is left
     ],
 )
 def test_a_topic_that_ends_on_one_line_goes_on_and_lacks_only_what_that_line_owed(ending: Ending) -> None:

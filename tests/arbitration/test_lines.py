@@ -30,7 +30,7 @@ ALTERING = {Fault.CORRUPT, Fault.WRONG_TYPE}
 @DIALECTS
 @pytest.mark.parametrize("kind", [kind for kind in FRAME_KINDS if kind not in ALTERING])
 def test_a_fault_on_one_line_goes_unnoticed(kind: Fault, dialect: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The faults come within milliseconds, on either line; each is to be judged alone.
+    # The faults come within milliseconds, on either line; each must be judged separately.
     monkeypatch.setattr("depthwire.arbitration.events.LATEST_NS", 0)
 
     async def main() -> None:
@@ -162,7 +162,7 @@ def test_lines_that_follow_others_of_their_own_go_unnoticed(dialect: str) -> Non
 
 
 def refused() -> str:
-    """A URL where nobody listens."""
+    """A URL on which no server listens."""
     return "ws://127.0.0.1:1/realtime"
 
 

@@ -222,7 +222,7 @@ GOOD: dict[str, list[Any]] = {
 
 FAILING = [
     (errors.UnknownLevel, "delete", ("Buy", 985), "98.5"),
-    (errors.UnknownLevel, "delete", ("Sell", 1000), "100"),  # stands, but on the other side
+    (errors.UnknownLevel, "delete", ("Sell", 1000), "100"),  # exists, but on the other side
     (errors.UnknownLevel, "delete", ("Buy", 980), "98"),  # a second time
     (errors.UnknownLevel, "update", ("Buy", 1010, 1.0), "101"),
     (errors.UnknownLevel, "update", ("Sell", 1025, 1.0), "102.5"),
@@ -458,7 +458,7 @@ def test_a_change_of_the_wrong_shape_changes_nothing(change: Any) -> None:
 
 @pytest.mark.parametrize("price_id", [99.5, 99.0, Decimal("99.5"), "99", None])
 def test_a_price_is_not_taken_for_a_price_id(price_id: Any) -> None:
-    """A fraction cut off in silence would put a level where nobody placed one."""
+    """A fraction cut off silently would put a level at a price that no order has."""
     book = make()
     before = frame_facts(book)
     with pytest.raises((TypeError, ValueError)):

@@ -13,7 +13,7 @@ both_ways = pytest.mark.parametrize("descending", [False, True], ids=["highest-b
 
 
 class SortedLevels:
-    """The model: a list of (price_id, size), sorted anew by every reader, best first."""
+    """The model: a list of (price_id, size), sorted again at every read, best first."""
 
     def __init__(self, descending: bool) -> None:
         self.descending = descending
@@ -202,7 +202,7 @@ def test_a_size_that_no_level_can_have_is_a_value_error(descending: bool, action
 
 @both_ways
 def test_a_fraction_is_no_price_id(descending: bool) -> None:
-    """Cut off in silence, it would stand at a price that nobody named."""
+    """With its fraction cut off silently, it would be at another price than the caller's."""
     ladder = filled(descending, [99])
     for call in (
         lambda: ladder.insert(99.5, 1.0),

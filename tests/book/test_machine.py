@@ -72,7 +72,7 @@ class BookMachine(RuleBasedStateMachine):
         assert type(caught.value) is getattr(errors, refusal)
 
     def tick(self, rng: Random) -> None:
-        """Sequence and time rise, or stand still."""
+        """Increase sequence and time, or leave them unchanged."""
         self.cross_seq += rng.choice((0, 1, 1000))
         self.time += rng.choice((0, 20_000))
 
@@ -83,7 +83,7 @@ class BookMachine(RuleBasedStateMachine):
         return [price_id for price_id, _ in self.oracle.levels(side)]
 
     def fitting(self, rng: Random) -> Changes:
-        """A delta that fits: levels go, the gap that is left is cut anew, levels come on its two sides."""
+        """Return a valid delta: it deletes levels, cuts the remaining gap again and inserts levels on both sides of it."""
         standing = {side: self.standing(side) for side in SIDES}
         gone = {side: {p for n, p in enumerate(standing[side]) if rng.random() < 1 / (n + 2)} for side in SIDES}
         stay = {side: [p for p in standing[side] if p not in gone[side]] for side in SIDES}

@@ -102,7 +102,7 @@ class Lane(Offline):
 
     @property
     def held(self) -> tuple[Any, ...]:
-        """All that a late snapshot must leave as it is."""
+        """Everything that a late snapshot must leave unchanged."""
         book = self.live
         copy = book.snapshot(allow_stale=True)
         return copy.bids, copy.asks, book.cross_seq, book.update_id, book.ts_exchange_us, book.ts_recv_ns, book.version
@@ -213,7 +213,7 @@ def test_other_levels_at_the_same_number_prove_damage(begun: Begun, kind: Kind, 
     assert error.topic == kind.topic
     assert (lane.live.state, lane.live.stale_reason, lane.held) == (BookState.STALE, error.message, before)
     lane.snapshot(FIRST._replace(ts=ts), levels)
-    assert lane.live.state is BookState.LIVE, "nobody knows which was damaged: what is fetched counts"
+    assert lane.live.state is BookState.LIVE, "it is unknown which one was damaged: the refetched one counts"
 
 
 # a book that waits for its snapshot
@@ -299,7 +299,7 @@ def test_a_live_book_leaves_out_late_copies_however_many_come(begun: Begun, kind
 
 @of_each_v5
 def test_a_live_book_notices_deltas_that_go_on_in_the_past(begun: Begun, kind: Kind) -> None:
-    """Every one looks like a late copy; so many in a row are none."""
+    """Each one looks like a late copy, but so many in a row cannot be late copies."""
     lane = begun(kind)
     sent = 0
     while lane.live.state is BookState.LIVE:

@@ -98,7 +98,7 @@ def test_an_order_whose_end_comes_first_is_never_shown() -> None:
     [
         (order("PartiallyFilled", 4), order("New")),
         (order("PartiallyFilled", 4), order("PartiallyFilled", 3)),
-        (order("PartiallyFilled", 4, at(1)), order("PartiallyFilled", 3, at(2))),  # a fill is not taken back
+        (order("PartiallyFilled", 4, at(1)), order("PartiallyFilled", 3, at(2))),  # a fill is never undone
         (order("New", 0, at(2)), order("New", 0, at(1))),
         (order("New", 0, "2022-01-01T00:00:00.000000002Z"), order("New", 0, "2022-01-01T00:00:00.000000001Z")),
         (order("New"), order("Created")),

@@ -1,4 +1,4 @@
-"""The merged live state of instrument_info: merging, who is told what, and what makes it STALE."""
+"""The merged live state of instrument_info: merging, which callbacks get which fields, and what makes it STALE."""
 
 import json
 from decimal import Decimal
@@ -105,7 +105,7 @@ def test_recorded_frames_merge_to_what_a_dict_would_hold(tapes: Path) -> None:
     assert offline.errors == []
 
 
-# who is told
+# callbacks
 
 
 def test_callbacks_name_the_fields_that_changed_and_no_others() -> None:

@@ -202,7 +202,7 @@ def test_a_byte_other_than_in_the_frame_before_is_read_as_the_decoder_does(
     )
     assert after != delta
     for at in range(len(after)):
-        for byte in b"/0:":  # what stands beside the digits, too
+        for byte in b"/0:":  # the characters next to the digits in ASCII
             both(topic, snapshot, delta, after[:at] + bytes([byte]) + after[at + 1 :])
 
 

@@ -388,7 +388,7 @@ def test_what_is_no_tape_costs_one_line_and_exit_code_1(
     name: str, tape: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "no.frames").write_text('"trade.BTCUSD"\n' * 10)
-    (tmp_path / "corrupt.zst").write_bytes(b"\x28\xb5\x2f\xfdgarbage that is no zstd")
+    (tmp_path / "corrupt.zst").write_bytes(b"\x28\xb5\x2f\xfdgarbage instead of zstd")
     assert main(["replay", "--json", str(tape), str(tmp_path / name)]) == 1
     out, err = capsys.readouterr()
     assert out == ""
@@ -450,7 +450,7 @@ def test_tapes_side_by_side_are_reported_together(tapes: Path, capsys: pytest.Ca
 def test_a_tape_that_is_none_among_others_side_by_side_is_an_error(
     tapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "none.frames").write_text("this is no tape\n")
+    (tmp_path / "none.frames").write_text("this is not a tape\n")
     good = str(tapes / "v5-linear-ob50-2026-08-24.frames")
     assert main(["replay", "--jobs", "2", good, str(tmp_path / "none.frames")]) != 0
     assert "none.frames" in capsys.readouterr().err

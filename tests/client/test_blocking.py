@@ -1,4 +1,4 @@
-"""The blocking facade: scripts and threads against a venue of their own."""
+"""The blocking facade: scripts and threads against a venue in another thread."""
 
 import asyncio
 import threading
@@ -18,7 +18,7 @@ from tests.support.v5_server import BOUND_S, market, served
 
 @contextmanager
 def venue_of_its_own() -> Iterator[tuple[Venue, Callable[[Callable[[], Any]], Any]]]:
-    """A venue in a thread of its own, as another process would be, and a way to act in that thread."""
+    """A venue in a separate thread, in place of another process, and a way to act in that thread."""
     venue = Venue(SyntheticMarket(seed=3), speed=10)
     ready, over = threading.Event(), threading.Event()
     loops: list[asyncio.AbstractEventLoop] = []

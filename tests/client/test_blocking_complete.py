@@ -88,7 +88,7 @@ def public(kind: type) -> set[str]:
 
 
 def parameters(function: Any) -> list[tuple[str, Any, Any]] | None:
-    """Names, kinds and defaults; None of what is no method."""
+    """Return the names, kinds and defaults of a method's parameters; None if it is not a method."""
     if not callable(function):
         return None
     found = inspect.signature(function).parameters.values()

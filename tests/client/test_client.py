@@ -101,7 +101,7 @@ def test_changes_conflate_and_end_with_the_client() -> None:
         await reader
         assert book.state is BookState.STALE
         assert book.finished
-        assert states == [(BookState.STALE, True)], "it is told of once"
+        assert states == [(BookState.STALE, True)], "it is reported once"
 
     async def drain(book: LiveBook) -> None:
         async for _ in book.changes():

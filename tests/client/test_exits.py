@@ -1,4 +1,4 @@
-"""What leaves a callback and is no Exception: SystemExit and KeyboardInterrupt end the loop, all else is an error."""
+"""Exceptions from callbacks: SystemExit and KeyboardInterrupt end the loop; all others are reported as errors."""
 
 import asyncio
 import subprocess
@@ -120,7 +120,7 @@ def test_an_exit_leaves_the_loop_and_costs_no_frame(scene: Scene, place: str, er
     with pytest.raises(type(error)) as raised:
         scene.loop.run_until_complete(asyncio.wait_for(asyncio.Event().wait(), BOUND_S))
     assert raised.value is error
-    # A program that catches it finds everything as it was: the frames read with that one, and the other subscribers.
+    # A program that catches it loses nothing: neither the frames read with that one nor the other subscribers.
     scene.loop.run_until_complete(asyncio.wait_for(scene.caught_up(3), BOUND_S))
     assert scene.book.state is BookState.LIVE
     assert scene.seen[:2] == [2, 3] or place == "state"

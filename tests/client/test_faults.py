@@ -1,6 +1,6 @@
-"""A client at a venue that lies: its books are right or not LIVE, it recovers by itself, and lost events are told.
+"""A client of a venue with faults: its books are right or not LIVE, it recovers, and it reports lost events.
 
-What no client can prove from the protocol is named here, in `UNPROVABLE`, and nowhere else left out.
+`UNPROVABLE` lists the only exceptions: what no client can prove from the protocol.
 """
 
 import pytest

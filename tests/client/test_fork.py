@@ -1,4 +1,4 @@
-"""A client in a process that forks: the parent's goes on, the child's is told apart. Each in an interpreter of its own."""
+"""A client in a process that forks: the parent's goes on, the child's raises. Each test has its own interpreter."""
 
 import os
 import subprocess

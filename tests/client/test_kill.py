@@ -50,7 +50,7 @@ Sides = tuple[dict[float, float], ...]
 
 
 class Process:
-    """A venue as a process of its own, that begins anew on the same port."""
+    """A venue that is killed and started again on the same port."""
 
     def __init__(self) -> None:
         self._stack = AsyncExitStack()
@@ -167,7 +167,7 @@ async def watched(process: Process, settings: Settings) -> AsyncIterator[Books]:
 
 
 def test_a_venue_that_is_killed_at_any_moment() -> None:
-    """Behind some frames, or while the clients connect, subscribe and wait for their snapshots."""
+    """Kill it after some frames, or while the clients connect, subscribe and wait for their snapshots."""
     chance = random.Random(13)
 
     async def main() -> None:

@@ -1,4 +1,4 @@
-"""Busy polling: a loop that never sleeps while somebody wants it so, and sleeps again afterwards."""
+"""Busy polling: a loop that never sleeps while a client asks for it, and sleeps again afterwards."""
 
 import asyncio
 import os
@@ -129,7 +129,7 @@ def test_the_loop_turns_while_nothing_happens_and_stops_with_the_block(run: Run)
 
 
 def test_each_turn_asks_the_sockets_without_sleeping() -> None:
-    """What asyncio passes to its selector: never a timeout but 0 inside the block, a wait again behind it."""
+    """The timeouts that asyncio passes to its selector: always 0 inside the block, and waits again after it."""
     loop = AsyncioLoop()
 
     async def main() -> tuple[list[float | None], list[float | None]]:

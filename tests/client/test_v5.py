@@ -516,7 +516,7 @@ def test_what_v5_does_not_have_is_told_before_anything_is_sent() -> None:
 
 @pytest.mark.usefixtures("three_a_connection")
 def test_a_cancel_at_any_await_leaves_nothing_behind_on_several_connections() -> None:
-    """As of one connection: books over two of them, a sign-in on a third, and a silent topic that is fetched anew."""
+    """All act as one connection: books on two of them, a sign-in on a third, and a silent topic that is refetched."""
     settings = Settings(timeout_s=5.0, backoff_first_s=0.01, backoff_cap_s=0.05, book_silence_s=0.01)
 
     async def conversation(url: str) -> None:

@@ -139,7 +139,7 @@ def test_a_wrong_key_or_secret_is_an_auth_error(key: str, secret: str) -> None:
 
 
 def test_a_clock_that_is_off_is_named_with_its_offset_and_corrected(caplog: pytest.LogCaptureFixture) -> None:
-    """On v5 the refusal has one text for every reason: the handshake's Date tells of the clock."""
+    """On v5 every refusal has the same text; the handshake's Date shows whether the clock is the reason."""
 
     async def main() -> None:
         async with connected() as (venue, client):

@@ -1,4 +1,4 @@
-"""The drop-ins against venues over real sockets: what their users read, in the wire's own words, and are told."""
+"""The drop-ins against venues over real sockets: what their users read, as on the wire, and which errors they get."""
 
 import contextlib
 import json
@@ -235,7 +235,7 @@ def test_official_gives_each_messages_data_in_order(quiet: VenueThread) -> None:
             trade(1)["data"],
             trade(2)["data"],
             [],
-        ], "each once, whoever asked for it"
+        ], "each once, even if several calls requested it"
         assert ws.get_data("trade.ETHUSD") == trade(1, "ETHUSD")["data"]
         assert ws.get_insurance("BTC") == INSURANCE["data"]
         assert ws.get_kline("BTCUSD", "1") == KLINE["data"]

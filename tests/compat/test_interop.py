@@ -44,7 +44,7 @@ while True:
 
 @contextmanager
 def running(script: str) -> Iterator["queue.Queue[str]"]:
-    """A script in a process of its own; gives the lines that it prints."""
+    """Run a script in a separate process; yield the lines that it prints."""
     lines: queue.Queue[str] = queue.Queue()
     with subprocess.Popen([sys.executable, "-u", "-c", script], stdout=subprocess.PIPE, text=True) as process:
         stdout = process.stdout
@@ -60,7 +60,7 @@ def running(script: str) -> Iterator["queue.Queue[str]"]:
 
 @contextmanager
 def trading(speed: float | None = 5, **market: Any) -> Iterator[VenueThread]:
-    """A venue where the account of KEY buys and sells all the time, unless the market stands still."""
+    """A venue where the account of KEY buys and sells all the time, unless the market is paused."""
     with venue_thread(SyntheticMarket(seed=8, **market), speed=speed) as thread:
         account = thread.call(lambda: thread.venue.account(KEY, secret=SECRET))
         sides = iter(["Buy", "Sell"] * 1_000_000)

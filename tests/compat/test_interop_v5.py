@@ -1,6 +1,6 @@
-"""Today's clients of others against the venue on v5: pybit 5 and ccxt.pro, each a process in an environment of its own.
+"""Other current clients against the venue on v5: pybit 5 and ccxt.pro, each a process in a separate environment.
 
-``DEPTHWIRE_INTEROP_V5`` names that environment's Python, which ci/interop makes; they are skipped without.
+``DEPTHWIRE_INTEROP_V5`` names that environment's Python, which ci/interop makes; without it the tests are skipped.
 """
 
 import asyncio
@@ -112,7 +112,7 @@ async def ours(venue: Venue) -> AsyncIterator[dict[Category, Ours]]:
 
 
 async def trade(venue: Venue, account: Account, told: Callable[[], bool]) -> None:
-    """Lets the market go on, and the account trade, until something was told."""
+    """Run the market, and let the account trade, until something was printed."""
     for number in range(100_000):
         for symbol, lot in (("BTCUSDT", "0.01"), ("BTCUSD", 10)):
             if number % 10 == 0:
@@ -126,7 +126,7 @@ async def trade(venue: Venue, account: Account, told: Callable[[], bool]) -> Non
 
 
 def heard(venue: Venue, *wanted: PublicTopic) -> Callable[[], bool]:
-    """Whether the client listens beside us, and on private topics too."""
+    """Return a function: whether the client has subscribed as we have, and to private topics too."""
     private = ("order", "execution")
     return lambda: (
         all(len(venue._subscribers[topic]) == 2 for topic in wanted)

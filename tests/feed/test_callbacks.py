@@ -28,7 +28,7 @@ class AsyncCall:
 
     async def method(self, *_: object) -> None: ...
 
-    @lru_cache  # noqa: B019 - as somebody may write it
+    @lru_cache  # noqa: B019 - as a user may write it
     async def cached(self, *_: object) -> None: ...
 
 

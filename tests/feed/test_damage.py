@@ -510,7 +510,7 @@ COINS = tuple(f"{kind}.COIN{number:04}USDT" for kind in ("orderbook.50", "public
 
 @pytest.mark.parametrize("lost", [1, 3, 5, 8, 16, 40])
 def test_no_lost_or_overwritten_part_spares_the_topic_that_it_hit(lost: int) -> None:
-    """Part of a frame lost, or overwritten, at each place of its head: what is no JSON any more must name its topic."""
+    """Lose or overwrite part of a frame at each place of its head: an error for invalid JSON must name the topic."""
     for topic in COINS:
         good = encode({"topic": topic, "type": "delta", "ts": 1, "data": {"s": topic.rpartition(".")[2], "b": []}})
         for at in range(70):

@@ -40,7 +40,7 @@ HUGE: dict[bytes, Callable[[], bytes]] = {
 }
 
 TRADE = {"T": 1, "s": "BTCUSDT", "S": "Buy", "v": "0.004", "p": "100", "i": "x", "BT": False, "seq": 9}
-# A topic's state before, if it has one, and a good frame of it; the last is no topic's.
+# The state of a topic before, if it has one, and a good frame; the last entry belongs to no topic.
 TOPICS: dict[str, tuple[Dialect, bytes, bytes]] = {
     "orderBookL2_25.BTCUSD": (v2.INVERSE, encode(snapshot()), encode(delta(update=[("Buy", BIDS[0][0], 5)]))),
     "orderbook.50.BTCUSDT": (
@@ -162,7 +162,7 @@ class Owner:
     def on_disconnected(self, transport: object) -> None: ...
 
     def survives(self, raw: bytes) -> None:
-        """Take a frame: its cost is bounded, what is told of it is a documented error, and the other book goes on."""
+        """Take a frame: its cost is bounded, its error is a documented one, and the other book goes on."""
         raw = filled(raw)
         tracemalloc.start()
         begun_s = time.process_time()

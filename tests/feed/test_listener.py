@@ -203,7 +203,7 @@ def test_a_size_on_a_deleted_level_means_nothing() -> None:
     assert len(offline.book(BTC)) == 5
 
 
-# bad frames: each with its documented error; the book is as it was, STALE with the reason; the other book goes on
+# bad frames: each with its documented error; the book keeps its levels and is STALE with the reason; the other book goes on
 
 
 def changed(change: Callable[[dict[str, Any]], object]) -> bytes:
@@ -264,9 +264,9 @@ BAD_FRAMES = {
     "id beyond int64": (changed(first("update", id=2**63)), errors.InvalidLevel),
     "id far beyond int64": (changed(first("update", id=10**40)), errors.InvalidLevel),
     "id as text beyond int64": (changed(first("update", id="9" * 30)), errors.InvalidLevel),
-    "id as text that is no number": (changed(first("update", id="0x10")), errors.InvalidLevel),
+    "id as text that is not a number": (changed(first("update", id="0x10")), errors.InvalidLevel),
     "id as empty text": (changed(first("update", id="")), errors.InvalidLevel),
-    "cross_seq as text that is no number": (changed(lambda m: m.update(cross_seq="soon")), errors.InvalidLevel),
+    "cross_seq as text that is not a number": (changed(lambda m: m.update(cross_seq="soon")), errors.InvalidLevel),
     "price and id disagree": (changed(first("update", price="60623.50")), errors.PriceMismatch),
     "price and id disagree by a scale": (changed(first("update", price="606225.00")), errors.PriceMismatch),
     "id zero": (changed(first("update", id=0)), errors.PriceMismatch),
@@ -325,7 +325,7 @@ def test_a_bad_frame_costs_its_own_topic_only(name: str) -> None:
     assert other.size_at_id(BIDS[0][0]) == 5
     offline.send(GOOD)
     assert book.state is BookState.STALE
-    assert len(offline.errors) == 1, "deltas that come while the book waits for its snapshot are no errors"
+    assert len(offline.errors) == 1, "deltas that come while the book waits for its snapshot are not errors"
     offline.send(snapshot("BTCUSD"))
     offline.send(GOOD)
     assert book.state is BookState.LIVE

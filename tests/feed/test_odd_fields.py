@@ -150,7 +150,7 @@ def test_a_conditional_order_that_cannot_be_told_apart_is_refused(tapes: Path, d
 
 
 def later(frame: dict[str, Any], by: int) -> dict[str, Any]:
-    """The same frame with later numbers, so that it is no second copy of the one before."""
+    """Return the same frame with later numbers, so that it is not a copy of the one before."""
     numbers = {key: frame[key] for key in ("cross_seq", "timestamp_e6", "cs", "ts") if key in frame}
     return {**frame, **{key: type(number)(int(number) + by) for key, number in numbers.items()}}
 

@@ -1,4 +1,4 @@
-"""Event streams without a socket: order, bounds, and what stands where something is missing."""
+"""Event streams without a socket: order, bounds, and errors in place of missing events."""
 
 import asyncio
 import contextlib

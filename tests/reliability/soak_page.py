@@ -15,9 +15,9 @@ digest, with what the venue really sent at the book's own sequence number, updat
 executions must have arrived, or its stream must have an error in its place.
 
 What the protocol cannot prove is counted separately, and verified each time instead of assumed. A book that differs is
-"unprovable" only if the frames that really arrived on its line break no rule and give exactly the book that is shown; a second
-book, which knows only the protocol's rules and shares no code with depthwire, reads them. With two lines their books must also
-never have differed at a number that both had reached. An event is "unprovable" only if its frame was lost on that very line, or
+"unprovable" only if the frames that arrived on its line break no rule and give exactly the book that is shown. A second book,
+which knows only the protocol's rules and shares no code with depthwire, checks that. With two lines their books must also
+never have differed at a sequence number that both had reached. An event is "unprovable" only if its frame was lost on that line, or
 altered into another valid one.
 
 Damage that the reader can see is provable, even if the reader cannot tell which topic the frame belonged to. The harness knows the

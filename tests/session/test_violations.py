@@ -29,7 +29,7 @@ def long_frame(message: Any) -> bytes:
 
 
 class BookServer:
-    """Serves one v5 book; on its first connection it sends ``wrong`` after the snapshot, when it is told to.
+    """Serves one v5 book; on its first connection it sends ``wrong`` after the snapshot, when the test asks for it.
 
     What the client sends after that is in ``answers``; its close frame is answered by ``after_close``.
     """
@@ -92,7 +92,7 @@ def as_violation(shown: str) -> Callable[[BookServer, Client, errors.ConnectionL
     return check
 
 
-LATE = frame(TEXT, b"this would be no JSON")
+LATE = frame(TEXT, b"this is not JSON")
 
 
 @pytest.mark.parametrize("bit", [0x40, 0x20, 0x10], ids=["rsv1", "rsv2", "rsv3"])

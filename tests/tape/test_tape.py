@@ -402,7 +402,7 @@ def test_auth_requests_and_answers_are_secret(raw: bytes, secret: bool) -> None:
 
 
 class LoopClock:
-    """A stand-in for time: sleeping moves it, and costs ten times what the frames need."""
+    """A fake clock: sleeping advances it, and costs ten times what the frames need."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0

@@ -130,7 +130,7 @@ class BlockingAccountStream(BlockingStream[Event], Generic[Event, Key, Held]):
 
     @property
     def gap(self) -> DepthwireError | None:
-        """The first error since which the view may lack events; None if it lacks none."""
+        """The first error after which the view may lack events; None if it is complete."""
         return self._view.gap
 
     def reconcile(self, events: Iterable[Event] = ()) -> None:

@@ -14,9 +14,9 @@ Result = TypeVar("Result")
 
 
 class LoopThread:
-    """An event loop that runs in a daemon thread until it is stopped, or until something raises out of the loop.
+    """An event loop that runs in a daemon thread until it is stopped, or until an exception ends it.
 
-    Either way ``at_end`` is awaited there, then whatever still runs is cancelled and the loop is closed.
+    In both cases it awaits ``at_end``, cancels the remaining tasks and closes the loop.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class LoopThread:
     def call(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Run a coroutine in the loop's thread and wait for its result.
 
-        Raises RuntimeError in that thread itself, which would wait forever, and ClientClosed after its end.
+        Raises RuntimeError in the loop's own thread, where it would wait forever, or ClientClosed once the loop ends.
         """
         try:
             self._refuse()

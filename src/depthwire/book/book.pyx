@@ -1,4 +1,4 @@
-"""The order book: two ladders and the rules by which a frame is applied to them, whole or not at all."""
+"""The order book: two ladders and the rules by which a frame is applied to them, completely or not at all."""
 
 from cpython.object cimport PyObject
 from libc.math cimport isfinite, isnan
@@ -203,7 +203,7 @@ cdef class Book:
         return error
 
     cdef int apply(self, BookFrame frame, int64_t ts_recv_ns) except -1:
-        """Apply a decoded frame, whole or not at all. Raises what the public ``apply`` methods raise."""
+        """Apply a decoded frame, completely or not at all. Raises what the public ``apply`` methods raise."""
         cdef object refusal = self._load(frame) if frame.is_snapshot else self._change(frame)
         if refusal is not None:
             self.go_stale(refusal.message)

@@ -21,7 +21,7 @@ from depthwire.errors import (
 
 MAX_DIGITS: Final = 18
 EXACT: Final = Context(prec=2 * MAX_DIGITS)
-"""Holds every price id at every scale. The caller's own decimal context may round."""
+"""The decimal context for prices: exact for every price id at every scale. The thread's current context may round."""
 
 
 def named(price_id: int, price_decimals: int) -> str:

@@ -25,7 +25,7 @@ cdef class BookFrame:
     cdef bint set_price(self, LevelChange* change, const DecimalText* price) noexcept:
         """Set a change's price id from its price. A price with more decimals raises the frame's scale. O(1).
 
-        Return False if the price is 0 or if no scale fits it and the frame's other prices.
+        Return False if the price is 0, or if no scale fits both it and the frame's other prices.
         """
         if self.price_decimals < 0:
             self.price_decimals = price.decimals

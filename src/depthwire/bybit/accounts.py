@@ -145,7 +145,7 @@ class Open(View[str, AnyOrder, AnyOrder]):
         return order.cum_exec_qty
 
     def _unfilled(self, order: AnyOrder) -> bool:
-        """Return whether a part of the order is open, as far as its fields show."""
+        """Return whether part of the order is open, judging by its fields."""
         return order.leaves_qty is None or order.leaves_qty > 0
 
 

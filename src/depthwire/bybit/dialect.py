@@ -36,7 +36,7 @@ class Answer(msgspec.Struct, frozen=True):
     by_topic: Mapping[str, str] | None = None
 
     def refusal(self, topic: str) -> str:
-        """Return why one topic of the request was refused, "" if it was not."""
+        """Return why one topic of the request was refused, or "" if it was accepted."""
         if self.by_topic is None:
             return self.reason
         return self.by_topic.get(topic, "the venue's answer does not name it")
@@ -154,7 +154,7 @@ class SymbolTopics:
         raise TopicError(f"no order book of depth {depth!r} on {self.name}; expected one of {depths}")
 
     def trade_topic(self, symbol: str) -> str:
-        """Return the topic of a symbol's trades, for options of a base coin's. Raises TopicError."""
+        """Return the topic of a symbol's trades (options: of a base coin's trades). Raises TopicError."""
         return f"{self.trade_kind}.{checked_symbol(symbol)}"
 
     def instrument_topic(self, symbol: str) -> str:

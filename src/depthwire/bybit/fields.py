@@ -43,7 +43,7 @@ class Record(Struct, frozen=True, kw_only=True, gc=False):
     """The base of a typed event. Unknown fields are ignored, because the exchange adds fields without notice.
 
     A field whose default is None, or "" for text, may be absent. If its value is odd (another type, not a number, not a
-    time, null), it is at that default. An odd value of any other field, or of one in ``NEEDED``, refuses the event.
+    time, null), it gets that default. An odd value of any other field, or of one in ``NEEDED``, refuses the event.
 
     A Decimal is computed from the wire's text when it is first read, and kept. Comparing, hashing, printing and
     pickling read all numbers. ``msgspec.structs.asdict`` and ``astuple`` do not: call :meth:`read` first.

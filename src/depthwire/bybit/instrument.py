@@ -77,7 +77,7 @@ class Instrument(LiveFields):
     # ---- applying frames
 
     def apply(self, message: Any, ts_recv_ns: int = 0) -> None:
-        """Apply one frame, whole or not at all, then call the subscribers. O(fields).
+        """Apply one frame, completely or not at all, then call the subscribers. O(fields).
 
         A snapshot replaces all fields and makes the state LIVE. A delta that arrives while STALE is dropped. A snapshot
         whose sequence and time are not newer is a late copy: it is counted, not applied. While STALE, an older answer
@@ -109,7 +109,7 @@ class Instrument(LiveFields):
         self._take(info, head.seq, head.ts_exchange_us, ts_recv_ns)
 
     def start_over(self) -> None:
-        """Apply the next snapshot, whatever its numbers are, because the frames have another source now."""
+        """Apply the next snapshot whatever its numbers, because the frames now come from another source."""
         self._starts_over = True
 
     def adopt(self, other: "Instrument") -> None:
@@ -131,7 +131,7 @@ class Instrument(LiveFields):
             self._tell(listener, self, self.updated)
 
     def _take_again(self, info: Record, ts_recv_ns: int) -> None:
-        """Compare a snapshot of the state's own sequence and time; raises SnapshotMismatch if it differs."""
+        """Compare a snapshot with the state of the same sequence and time. Raises SnapshotMismatch if they differ."""
         if info != self._info:
             seq, ts_us = self._numbers
             raise SnapshotMismatch(

@@ -347,7 +347,7 @@ cdef class LiveFields(FrameState):
         self._updated = names
 
     def _shared(self):
-        """Return the fields, which do not change any more. One step to other threads, so that no frame comes between."""
+        """Return the fields, which no frame changes any more. Other threads see this as one step."""
         self._is_shared = True
         return self._info
 

@@ -1,7 +1,7 @@
 """Events whose numbers stay text until they are read, decoded in one pass.
 
 Each Struct of an event has a twin: the same fields, hence the same places in memory, but numbers are of any type. msgspec
-decodes a frame into twins; then each field of each twin is proven where it lies, and the twin becomes the Struct. A frame
+decodes a frame into twins; then each field of each twin is checked in place, and the twin becomes the Struct. A frame
 with any other form is left to a slower decoder, which accepts every form and raises the errors.
 """
 
@@ -37,7 +37,7 @@ from depthwire.errors import UNDECODABLE
 
 cdef extern from *:
     """
-    /* A twin becomes the Struct that it has the layout of. Both are types on the heap, to which their instances refer. */
+    /* A twin becomes the Struct with the same layout. Both are heap types, so their instances hold references to them. */
     static inline void depthwire_become(PyObject *twin, PyObject *type) {
         PyObject *before = (PyObject *)Py_TYPE(twin);
         Py_INCREF(type);
@@ -202,7 +202,7 @@ cdef class Layout:
         self.twin = defstruct(f"{kind.__name__}Twin", columns, frozen=True, kw_only=True, gc=False)
         for each in fields(kind):
             if slot_of(self.twin, each.name) != _offset_of(kind, each.name):
-                raise ImportError(f"{kind.__name__}.{each.name} has another place in its twin: unsupported msgspec")
+                raise ImportError(f"{kind.__name__}.{each.name} has another offset in its twin: unsupported msgspec")
         if self.twin.__basicsize__ != kind.__basicsize__:
             raise ImportError(f"{kind.__name__} has another size than its twin: unsupported msgspec")
         for target, sources in getattr(kind, "DERIVED", {}).items():
@@ -384,7 +384,7 @@ cdef class EventDecoder:
     """EventDecoder(message, read, empty_is_absent)
 
     Decodes the frames of a ``message`` whose ``data`` is a list of events. ``read(frame)`` decodes all other frames; it
-    raises msgspec's errors. With ``empty_is_absent`` a field whose text is "" is at its default.
+    raises msgspec's errors. With ``empty_is_absent`` a field whose text is "" gets its default.
     """
 
     def __init__(self, message, read, bint empty_is_absent):

@@ -187,7 +187,7 @@ class WebSocket:
         For a topic with pipes or a star, lists are joined (items in the order of their arrival); other data is a dict
         by concrete topic.
 
-        Raises TopicError if the topic is not subscribed. If messages are missing, raises the reason once, then goes on:
+        Raises TopicError if the topic is not subscribed. If messages are missing, raises the reason in one call:
         ReaderOverflow (more than ``max_data_length`` waited for a fetch; the oldest were dropped), StreamGap (the
         connection was lost) or MalformedFrame. Raises ConnectError or AuthError if reconnecting fails, ConnectionLost
         after a lost connection with ``restart_on_error=False``.

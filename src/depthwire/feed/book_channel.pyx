@@ -20,7 +20,7 @@ cdef class BookChannel(Channel):
 
     A venue may roll back to older numbers, for example when it restarts. More late deltas in a row than the channel
     remembers make a LIVE book STALE. A late snapshot that answers the request for a STALE book is refused and requested
-    again; the third such answer in a row confirms the rollback and is applied, unless a newer frame arrived in between. A
+    again; the third of these answers in a row confirms the rollback and is applied, unless a newer frame arrived in between. A
     late snapshot that no request asked for is always ignored.
     """
 

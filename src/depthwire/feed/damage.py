@@ -30,7 +30,7 @@ MOST_READ: Final = 4096
 MOST_SCANNED: Final = 65_536
 """The longest message to be parsed byte by byte; a longer one would block the event loop."""
 MOST_WRONG: Final = 2
-"""A text may be a damaged topic if they differ in one part of at most this many bytes."""
+"""A text may be a damaged form of a topic if the two differ in one part of at most this many bytes."""
 MOST_GLUED: Final = 16
 """A message with more topics than this excludes none."""
 BINARY_MARK: Final = b"binary: "
@@ -240,7 +240,7 @@ def _damaged_bytes(text: bytes, other: bytes) -> int:
 
 
 def _same_bytes(text: bytes, other: bytes) -> int:
-    """Return the length of the common beginning of two texts."""
+    """Return the length of the common prefix of two texts."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(text, other, strict=False)))
 
 

@@ -158,7 +158,7 @@ cdef class Feed(WSListener):
         return 0
 
     cdef int _take_binary(self, bytes message, int64_t ts_recv_ns) except -1:
-        """Report a binary message as damage. A tap gets it with a mark in front, because tapes hold text."""
+        """Report a binary message as damage. A tap gets it with BINARY_MARK in front, because a tape holds text only."""
         self.last_recv_ns = ts_recv_ns
         if self.tap is not None:
             self.tap(ts_recv_ns, memoryview(BINARY_MARK + message))
@@ -171,7 +171,7 @@ cdef class Feed(WSListener):
         self._ended.add(topic)
 
     def damaged(self, bytes message not None, str why not None):
-        """Handle a message that has just arrived and has no channel; ``why`` says what is wrong with it.
+        """Handle a message that has just arrived and has no channel; ``why`` is what is wrong with it.
 
         Affects every topic that its readable part does not exclude. O(topics).
         """
@@ -344,7 +344,7 @@ cdef inline bint is_close_code(int code) noexcept nogil:
 
 
 cdef inline const char* stamp(const char* at, const char* end, int64_t* ts_recv_ns) noexcept nogil:
-    """Where a line's frame begins, behind its time and a tab; NULL where there is neither."""
+    """Return where a line's frame begins, after its time and a tab; NULL if the line has neither."""
     cdef int count = 0
     ts_recv_ns[0] = 0
     at = digits(at, end, ts_recv_ns, &count)

@@ -1,6 +1,6 @@
 """A book that a feed keeps current, and its subscribers.
 
-Subscribers are called inside the frame's call stack, after the frame is applied whole.
+Subscribers are called inside the frame's call stack, after the book has applied all of it.
 """
 
 from depthwire.book.book cimport LIVE

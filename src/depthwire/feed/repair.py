@@ -122,7 +122,7 @@ class _Repair:
             return MalformedEvent(f"an event is left out: {refusal}; it reads {shown}", raw=text)
 
     def envelope(self, kind: type[Struct], wire: dict[str, Raw]) -> None:
-        """Count the odd fields of a frame outside its events, which do not need them."""
+        """Count the odd fields outside a frame's events; the events can be read without them."""
         for field in fields(kind):
             raw = wire.get(field.encode_name)
             if raw is not None and bytes(raw) != self._reading.absent:

@@ -7,7 +7,7 @@ CONFIRMING: Final = 3
 
 
 class RollbackCheck:
-    """Counts, for one topic, the requests in a row that were answered with an older snapshot.
+    """Counts the successive requests for a topic that were answered with an older snapshot.
 
     An older snapshot that no request asked for is a late copy and proves nothing.
     """
@@ -21,7 +21,7 @@ class RollbackCheck:
         self._is_requested = True
 
     def is_confirmed(self) -> bool | None:
-        """Record an older snapshot. Return whether it confirms a rollback; None if no request asked for it."""
+        """Count an older snapshot. Return whether it confirms a rollback; None if no request asked for it."""
         if not self._is_requested:
             return None
         self._is_requested = False

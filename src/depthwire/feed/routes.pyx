@@ -114,7 +114,7 @@ cdef inline bint is_same(const char* one, const char* other, Py_ssize_t length) 
 
 
 cdef uint64_t hash_of(bytes topic) noexcept:
-    """Return the hash of a topic. Topics come from the user, so collisions are no attack."""
+    """Return the hash of a topic. Topics come from the user, so an attacker cannot cause collisions."""
     cdef bytes text = topic + b'"' + 8 * b" "
     cdef const char* at = PyBytes_AS_STRING(text)
     cdef uint64_t result = 0

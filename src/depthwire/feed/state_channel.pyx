@@ -10,7 +10,7 @@ from depthwire.feed.repair import decoder_of, repaired, repaired_message
 cdef class StateChannel(Channel):
     """StateChannel(topic, message_type, state)
 
-    Keeps ``state`` current; see :class:`~depthwire.feed.streams.LiveState` for what it must have.
+    Keeps ``state`` current; see :class:`~depthwire.feed.streams.LiveState` for its interface.
     """
 
     def __init__(self, str topic not None, message_type, state not None):

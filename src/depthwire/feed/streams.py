@@ -87,7 +87,7 @@ class EventReader(Protocol):
 
 
 class ConnectionWatcher(Protocol):
-    """Receives what happens to the connection of a channel of events: requests, losses, returns and damaged frames."""
+    """Follows the connection of an event channel: requests, losses, recoveries and damaged frames."""
 
     def asked(self) -> object: ...
     def lost(self, reason: str, since_ns: int) -> object: ...
@@ -110,7 +110,7 @@ class LiveState(Protocol):
 
 
 class EventStream(AsyncIterator[Item], Generic[Item]):
-    """Events in the venue's order, for one reader: with ``async for``, or a callback given to :meth:`on_event`.
+    """Events in the venue's order. One reader takes them with ``async for`` or in a callback given to :meth:`on_event`.
 
     Events are queued from the subscription on, at most ``capacity`` of them. If the reader is too slow, further events
     are lost, and a :class:`~depthwire.errors.ReaderOverflow` with their number is raised in their place. Other errors

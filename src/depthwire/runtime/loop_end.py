@@ -12,7 +12,7 @@ class Sentinel:
     """Referenced only by a timer of a loop: a closed loop drops the timer, and this with it."""
 
     def __call__(self) -> None:
-        """A century is over."""
+        """Do nothing: the timer only has to be dropped when the loop is closed."""
 
 
 def when_closed(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> Callable[[], None]:

@@ -423,7 +423,7 @@ class Connection:
         await self.request(*self._dialect.ping(), timeout_s=self._settings.timeout_s)
 
     def probe(self) -> Callable[[], bool]:
-        """Send a ping; the returned function tells whether its pong, and all that was sent before it, has arrived.
+        """Send a ping; the returned function returns whether its pong, and so all earlier messages, have arrived.
 
         One ping serves all callers within one turn of the loop: a damaged frame makes each of its topics ask.
         """

@@ -102,7 +102,7 @@ class Handover:
                 await self._new.close()
 
     async def _serve(self) -> None:
-        """Subscribe all that the session wants on the new connection, then switch to it."""
+        """Subscribe to every topic of the session on the new connection, then switch to it."""
         loop, session = asyncio.get_running_loop(), self._session
         deadline_s = loop.time() + session.settings.timeout_s
         while True:
@@ -214,7 +214,7 @@ class Handover:
                 session.resyncs.fetch(twin.channel.topic)
 
     def _is_left(self, twin: StateTwin | EventTwin | RawTwin) -> bool:
-        """Return whether a channel is still in use, and does not get the new feed's frames yet."""
+        """Return whether a channel is still in use and does not get the new feed's frames yet."""
         channel = twin.channel
         is_read = self._session.channels.get(channel.topic) is channel
         return is_read and self._new.feed.channels.get(channel.topic) is not channel

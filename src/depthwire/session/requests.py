@@ -8,8 +8,8 @@ from depthwire.bybit.dialect import Answer, RequestKey
 class Request:
     """A request that was sent, until ``settle`` gets its answer or the error that ends it.
 
-    ``due_s`` are the times at which :meth:`Requests.expire` must be called for it. ``missing`` holds the topics that no
-    answer has named so far, ``named`` why each other one was refused, "" if it was not.
+    ``due_s`` holds the times at which :meth:`Requests.expire` must be called. ``missing`` holds the topics that no
+    answer has named so far; ``named`` maps the others to the reason of their refusal, "" for an accepted topic.
     """
 
     def __init__(

@@ -105,7 +105,7 @@ class Resubscription:
 
 
 def settle(waiting: Waiting, error: ConnectionLost) -> None:
-    """Fail all that are waiting."""
+    """Fail all waiting callers."""
     for future in waiting.values():
         if not future.done():
             future.set_exception(error)

@@ -115,7 +115,7 @@ class Session:
         return self.feed.last_recv_ns
 
     def probe(self) -> Callable[[], bool]:
-        """Send a ping; the returned function tells whether all that the venue sent before its pong has arrived."""
+        """Send a ping; the returned function returns whether its pong, and so all earlier messages, have arrived."""
         return self.connection.probe()
 
     def after_fork(self) -> None:
@@ -268,7 +268,7 @@ class Session:
                 self.give_up(subscription, SubscriptionTimeout(message))
             return
         if not answer.success and answer.by_topic is None and len(subscriptions) > 1:
-            # One bad topic fails the whole request: bisect, down to the bad one alone.
+            # One bad topic fails the whole request: bisect, down to the bad one.
             middle = len(subscriptions) // 2
             for half in (subscriptions[:middle], subscriptions[middle:]):
                 self._subscribe(half)
@@ -329,7 +329,7 @@ class Session:
                 self.registry.release(topic, subscription, error)
 
     def _forget(self, subscription: Subscription, why: str | DepthwireError) -> None:
-        """Drop a subscription; its channels end, except those that another one shares."""
+        """Drop a subscription; end its channels, except those shared with another subscription."""
         if self.subscriptions.get(subscription.topic) is subscription:
             del self.subscriptions[subscription.topic]
         for topic in tuple(subscription.channels):

@@ -37,7 +37,7 @@ class SignInPolicy:
         self._window_s = window_s
         self._backoff = backoff
         self._clock_s = clock_s
-        self._clock_offset_s = 0.0  # this machine's clock less the venue's, as far as a refusal showed
+        self._clock_offset_s = 0.0  # this machine's clock minus the venue's, from the last refusal
         self._is_corrected = False
         self._salt = os.urandom(16)
         self._asked = self._failed = b""  # digests of a key and its secret

@@ -1,7 +1,7 @@
 """Each reader's channel and its twin on a new connection, which takes over when it has caught up.
 
-A book or an instrument joins the new feed as soon as its twin is as new as itself. Of events, those that only one of
-the connections has brought are handed out, and those that both have are handed out once.
+The channel of a book or an instrument joins the new feed as soon as the twin's state is at least as new as the
+reader's. Readers get each event once, whether one connection has brought it or both.
 """
 
 import time
@@ -80,7 +80,7 @@ class StateTwin:
 
 
 def sequence(state: LiveBook | Instrument) -> tuple[int, int]:
-    """Return a key that orders the states of one topic, from whichever connection."""
+    """Return a key that orders the states of one topic across connections."""
     if isinstance(state, Instrument):
         return state.frame_seq, state.ts_exchange_us  # it changes with the clock, even without trades
     return (state.cross_seq, 0) if state.cross_seq else (0, state.ts_exchange_us)  # option frames of 2023 have no seq
@@ -94,7 +94,7 @@ class Overlap(NamedTuple):
 
 
 class EventTwin:
-    """A channel of events, its twin on the new connection, and the events of both since the twin exists."""
+    """A channel of events, its twin on the new connection, and the events of both since the twin was made."""
 
     def __init__(self, channel: EventChannel, twin: EventChannel) -> None:
         self.channel, self.twin = channel, twin

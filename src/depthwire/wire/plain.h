@@ -33,7 +33,7 @@ static inline int depthwire_is_plain_text(const char* text, size_t size) {
     __m128i found = _mm_setzero_si128();
     for (; at + 16 <= size; at += 16) {
         __m128i chars = _mm_loadu_si128((const __m128i*)(text + at));
-        found = _mm_or_si128(found, _mm_cmplt_epi8(chars, _mm_set1_epi8(0x20))); /* signed: also what is not ASCII */
+        found = _mm_or_si128(found, _mm_cmplt_epi8(chars, _mm_set1_epi8(0x20))); /* signed: also bytes above ASCII */
         found = _mm_or_si128(found, _mm_cmpeq_epi8(chars, _mm_set1_epi8(0x7f)));
         found = _mm_or_si128(found, _mm_cmpeq_epi8(chars, _mm_set1_epi8('\\')));
     }

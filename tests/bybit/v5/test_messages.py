@@ -150,7 +150,7 @@ def test_no_number_goes_through_a_float() -> None:
         assert [field.name for field in fields(record) if float in (field.type, *get_args(field.type))] == []
 
 
-# numbers, absent values, what is not known
+# numbers, absent values, unknown fields
 
 
 def order(**other: Any) -> v5_private.Order:

@@ -1,6 +1,6 @@
-"""ccxt.pro's bybit on the venue: prints what its watch methods return, one JSON object a line.
+"""ccxt.pro's bybit on the venue: prints what its watch methods return, one JSON object per line.
 
-Run by test_interop_v5.py, in an environment of its own. Its markets are given by hand, as it would load them by REST.
+Run by test_interop_v5.py, in a separate environment. It gets its markets here, because it would load them by REST.
 """
 
 import asyncio

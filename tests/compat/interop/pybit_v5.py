@@ -1,6 +1,6 @@
-"""pybit 5's WebSocket on the venue: prints what its callbacks are given, one JSON object a line.
+"""pybit 5's WebSocket on the venue: prints what its callbacks get, one JSON object per line.
 
-Run by test_interop_v5.py, in an environment of its own: this pybit and that of 2021 cannot live in one.
+Run by test_interop_v5.py, in a separate environment, because this pybit and the one of 2021 cannot be installed in one.
 """
 
 import json

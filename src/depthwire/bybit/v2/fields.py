@@ -21,5 +21,5 @@ class V2Message(Struct, gc=False):
 
     @classmethod
     def any_form_decoder(cls) -> Callable[[Any], Any]:
-        """Return a slower function that takes every form of a value, and says what is wrong with one."""
+        """Return a slower function that accepts every form of a value and reports what is wrong with it."""
         return msgspec.json.Decoder(cls, strict=False).decode

@@ -145,7 +145,7 @@ class V5Dialect(SymbolTopics):
     # requests and answers
 
     def _numbered(self, op: str, args: Sequence[str | int] | None = None) -> tuple[RequestKey, bytes]:
-        """Return a request with a new id, which is all that the answer repeats, and the key of its answer."""
+        """Return a request with a new id, and the key of its answer; the answer repeats only the id."""
         req_id = str(next(self._numbers))
         request = {"req_id": req_id, "op": op} | ({} if args is None else {"args": args})
         return (op, (req_id,)), msgspec.json.encode(request)

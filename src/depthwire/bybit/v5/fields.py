@@ -43,7 +43,7 @@ def read_value(raw: msgspec.Raw, kind: Any) -> Any:
 
 
 class V5Message(Struct, gc=False):
-    """The base of v5's messages except order books. A field whose text is "" on the wire is at its default."""
+    """The base of v5's messages except order books. A field whose text is "" on the wire gets its default."""
 
     reading: ClassVar[Reading] = Reading(read_value, absent=b'""')
 
@@ -56,7 +56,7 @@ class V5Message(Struct, gc=False):
 
     @classmethod
     def any_form_decoder(cls) -> Callable[[Any], Any]:
-        """Return a slower function that takes every form of a value, and says what is wrong with one."""
+        """Return a slower function that accepts every form of a value and reports what is wrong with it."""
 
         def decode(frame: Any) -> Any:
             return msgspec.convert(without_empty(_read(frame)), cls, strict=False)

@@ -1,4 +1,4 @@
-"""Order entry: build an order from a request, and reject requests that are invalid whatever the account holds."""
+"""Order entry: build an order from a request, and reject requests that are invalid for every account."""
 
 from collections.abc import Sequence
 

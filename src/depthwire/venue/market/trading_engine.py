@@ -353,7 +353,7 @@ class TradingEngine:
         self._sync_tp_sl_orders(order, position)
 
     def _unload_insurance_fund(self) -> bool:
-        """Sell the insurance fund's position, as far as the book takes it. Returns False if nothing was sold."""
+        """Close as much of the insurance fund's position as the book can fill. Returns False if nothing was filled."""
         position = self._clearing.insurance_fund.position(self.instrument)
         if not position.lots:
             return False

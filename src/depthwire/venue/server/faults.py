@@ -125,7 +125,7 @@ class Faults:
     def draw(
         self, moment: Moment, topic: str = "", raw: bytes = b"", *, without: Container[Fault] = ()
     ) -> Fault | None:
-        """Return the fault to inject now, or None. Counts it and calls the listeners. ``without`` excludes kinds."""
+        """Return the fault to inject now, or None; count it and call the listeners. ``without`` excludes kinds."""
         fault = self._requested(moment, topic, without) or self._by_chance(moment, without)
         if fault is not None:
             self.counts[fault] += 1
