@@ -1,7 +1,7 @@
 """Look for unidiomatic phrases in docstrings, comments, messages and documents: ``python ci/phrases.py [PATH ...]``.
 
-Prints each one with its place and a better phrase. The exit status is 1 if there are any outside of `PENDING`, unless
-``--report`` is given. The list is a helper: a text without these phrases is not yet good English.
+Prints each one with its place and a better phrase. The exit status is 1 if there are any, unless ``--report`` is given.
+The list is a helper: a text without these phrases is not yet good English.
 """
 
 import argparse
@@ -47,16 +47,6 @@ PHRASES = {
 ALLOWED: dict[tuple[str, str], str] = {}
 """A path and a piece of its text in which a phrase is right, and the reason."""
 
-PENDING = (
-    *(f"src/depthwire/{name}" for name in ("__init__", "endpoints", "errors", "simulated", "client", "venue/market/")),
-    *(f"src/depthwire/{room}/" for room in ("arbitration", "blocking", "bybit", "cli", "compat", "feed", "runtime")),
-    *(
-        f"tests/{room}/"
-        for room in ("arbitration", "book", "bybit", "cli", "client", "compat", "feed", "session", "tape")
-    ),
-)
-"""Files and folders that still have some: they are counted, and do not fail. Take out what is clean."""
-
 EXEMPT = {"ci/phrases.py", "tests/project/test_english.py"}
 COMPILED = re.compile("|".join(rf"(\b(?:{phrase})\b)" for phrase in PHRASES), re.IGNORECASE)
 CONTEXT = 40
@@ -100,12 +90,8 @@ def main() -> None:
         chosen = [path for path in chosen if path in wanted or path.startswith(tuple(f"{each}/" for each in wanted))]
     texts = [passage for path in chosen for passage in passages(path)]
     counts: dict[str, int] = {}
-    pending = 0
     for passage in texts:
         for hit in hits(passage):
-            if not wanted and passage.path.startswith(PENDING):
-                pending += 1
-                continue
             folder = passage.path.rpartition("/")[0]
             counts[folder] = counts.get(folder, 0) + 1
             if not arguments.count:
@@ -116,7 +102,7 @@ def main() -> None:
     for path, piece in stale:
         print(f"ci/phrases.py allows {piece!r} in {path}, where it no longer appears")
     total = sum(counts.values())
-    print(f"{total} phrases in {len(chosen)} files" + (f", and {pending} in pending ones" if pending else ""))
+    print(f"{total} phrases in {len(chosen)} files")
     sys.exit(bool(total or stale) and not arguments.report)
 
 
