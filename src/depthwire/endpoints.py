@@ -63,9 +63,9 @@ V5_PRIVATE_DEMO: Final = _DEMO + _V5_PRIVATE_PATH
 
 
 class Endpoint(NamedTuple):
-    """Where a dialect's public and private topics are served: one URL on inverse v2, two on all others.
+    """The URLs of a dialect's public and private topics: one URL on inverse v2, two on all others.
 
-    On the private endpoint of v5 both are that one, and there are no public topics.
+    On the private endpoint of v5 both fields hold its URL, and there are no public topics.
     """
 
     dialect: Dialect

@@ -276,7 +276,7 @@ class ContinuityError(FrameError):
 
 
 class SnapshotMissing(ContinuityError):
-    """A delta came, but there is no snapshot to apply it to."""
+    """A delta arrived before a snapshot that it could change."""
 
 
 class SnapshotMismatch(ContinuityError):

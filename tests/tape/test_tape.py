@@ -606,7 +606,7 @@ def test_a_json_array_is_no_tape_and_the_error_names_both_forms(tmp_path: Path) 
     texts = b"[" + b",".join(RAW) + b"]", b"[\n" + b",\n".join(RAW) + b"\n]\n", b"[\n" + b",\n".join(RAW) + b"\n]"
     for text in texts:
         path = archive(tmp_path / "array.json", text, "plain")
-        with TapeReader(path) as tape, pytest.raises(TapeError, match=r"recv_ns<TAB>raw.* one JSON object a line"):
+        with TapeReader(path) as tape, pytest.raises(TapeError, match=r"recv_ns<TAB>raw.* one JSON object per line"):
             list(tape)
 
 

@@ -163,22 +163,22 @@ class BlockingBook:
 
     @property
     def bbo(self) -> BBO | None:
-        """Best bid and ask with their sizes, of one moment; None where a side is empty."""
+        """Best bid and ask with their sizes, of one moment; None for an empty side."""
         return self._book.bbo
 
     @property
     def mid(self) -> float | None:
-        """Middle of best bid and best ask, None where a side is empty."""
+        """Middle of best bid and best ask, None if a side is empty."""
         return self._book.mid
 
     @property
     def spread(self) -> float | None:
-        """Best ask less best bid, None where a side is empty."""
+        """Best ask less best bid, None if a side is empty."""
         return self._book.spread
 
     @property
     def microprice(self) -> float | None:
-        """Mid weighted by the opposite side's best size, None where a side is empty."""
+        """Mid weighted by the opposite side's best size, None if a side is empty."""
         return self._book.microprice
 
     def imbalance(self, levels: int = 1) -> float | None:

@@ -8,7 +8,7 @@ from libc.stdlib cimport llabs
 
 
 cdef double total_size(Ladder ladder, Py_ssize_t levels) noexcept nogil:
-    """Return the summed size of the best ``levels``, or of all if there are fewer. O(levels)."""
+    """Return the total size of the best ``levels``, or of all if there are fewer. O(levels)."""
     cdef double total = 0.0
     cdef Py_ssize_t i
     for i in range(ladder.count - min(levels, ladder.count), ladder.count):
@@ -23,7 +23,7 @@ cdef double imbalance(Ladder bids, Ladder asks, Py_ssize_t levels) noexcept nogi
 
 
 cdef double size_within(Ladder ladder, const Top* top, double bps) noexcept nogil:
-    """Return the summed size of the levels at most ``bps`` basis points from mid, bounds included. O(levels within).
+    """Return the total size of the levels at most ``bps`` basis points from mid, bounds included. O(levels within).
 
     The bound is exact for price ids below 2**53 / 20,000.
     """

@@ -535,7 +535,7 @@ cdef class Book:
         return 0
 
     def depth_within(self, bps):
-        """Return DepthWithin(bid, ask): summed sizes at most ``bps`` basis points (1/10,000) from mid, bounds included.
+        """Return DepthWithin(bid, ask): total sizes at most ``bps`` basis points (1/10,000) from mid, bounds included.
 
         None if a side is empty. Raises ValueError if ``bps`` is negative or NaN. O(levels within).
         """

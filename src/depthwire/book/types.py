@@ -29,7 +29,7 @@ class BBO(NamedTuple):
 
 
 class DepthWithin(NamedTuple):
-    """The summed sizes of bids and asks within a distance from mid."""
+    """The total sizes of bids and asks within a distance from mid."""
 
     bid: float
     ask: float

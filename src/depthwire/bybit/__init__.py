@@ -1,1 +1,1 @@
-"""What is Bybit's own: topics, messages and the dialects of its WebSocket protocol. Nothing here knows a socket."""
+"""Everything specific to Bybit: topics, messages and dialects of its WebSocket protocol. Uses no socket."""

@@ -101,8 +101,8 @@ class Cause(StrEnum):
 def cause_of(reason: str, window_s: float, clock_offset_s: float | None, *, names_cause: bool = True) -> Cause:
     """Return the cause that a refusal names; KEY if it names none.
 
-    v5 has one text for every reason: then the clock is the cause if it lags by more than the window. If ``reason`` does
-    not name a cause at all (``names_cause=False``), a clock that leads by as much is taken for the cause, too.
+    v5 has one text for all causes: the clock is the cause if it lags by more than the window. If ``reason`` names no
+    cause at all (``names_cause=False``), the clock is also the cause if it leads by more than the window.
     """
     lags = clock_offset_s is not None and clock_offset_s < -window_s
     is_off = clock_offset_s is not None and abs(clock_offset_s) > window_s

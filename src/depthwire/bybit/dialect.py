@@ -116,7 +116,7 @@ class Dialect(Protocol):
     def channel(self, topic: str, *, scanner: bool = True, decoder: BookDecoder | None = None) -> Channel | None:
         """Return a new channel for a concrete topic, or None if depthwire does not know it.
 
-        If ``scanner`` is false, every order-book frame takes the typed decoder's lane. Without ``decoder`` a book gets
+        If ``scanner`` is false, every order-book frame goes through the typed decoder. Without ``decoder`` a book gets
         a new one.
         """
 

@@ -49,7 +49,7 @@ class Instrument(LiveFields):
     ``updated`` names the fields that the last frame changed: on v2 by their names on the wire, on v5 by their
     attributes. ``frame_seq`` is the ``cross_seq`` of that frame, on v5 its ``cs`` (the v2 field ``cross_seq`` belongs
     to the symbol's last change). ``ts_exchange_us`` and ``ts_recv_ns`` are its times since the epoch. ``version``
-    counts applied frames, ``dropped`` the deltas that came while the instrument was STALE, ``outdated`` the late
+    counts applied frames, ``dropped`` the deltas that arrived while the instrument was STALE, ``outdated`` the late
     snapshots that were not applied. ``finished`` is True after the client was closed, the topic was unsubscribed, or
     the venue stopped serving it; in the last case ``failure`` is the error, else None.
 
@@ -135,7 +135,7 @@ class Instrument(LiveFields):
         if info != self._info:
             seq, ts_us = self._numbers
             raise SnapshotMismatch(
-                f"a snapshot of sequence {seq} at {ts_us} µs has other fields than the state has at that number; "
+                f"a snapshot of sequence {seq} at {ts_us} µs does not have the fields of the state at that number; "
                 "one of the two is damaged",
                 self.topic,
             )
@@ -174,7 +174,7 @@ class Instrument(LiveFields):
 
     def _check_follows(self, head: Head) -> None:
         if self.state is not BookState.LIVE:
-            raise SnapshotMissing(f"a delta came while the instrument is {self.state}; it needs a snapshot", self.topic)
+            raise SnapshotMissing(f"a delta arrived while {self.state}; the instrument needs a snapshot", self.topic)
         if head.seq < self.frame_seq:
             fall = f"the sequence {self.frame_seq} was followed by {head.seq}; it may not fall"
             raise OutOfSequence(fall, self.topic)

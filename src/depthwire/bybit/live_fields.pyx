@@ -128,7 +128,7 @@ cdef class Columns:
         return -1
 
     cdef object names(self, Bits changed):
-        """Return the names of a set of columns, which are kept because frames often change the same ones. O(1) or O(columns)."""
+        """Return the names of a set of columns, cached because frames often change the same ones. O(1) or O(columns)."""
         cdef Py_ssize_t index
         cdef Py_ssize_t place = <Py_ssize_t>((changed.low * 0x9E3779B97F4A7C15u ^ changed.high * 0xC2B2AE3D27D4EB4Fu) >> 58)
         if self.asked[place].low == changed.low and self.asked[place].high == changed.high:
@@ -156,7 +156,7 @@ cdef inline void add(Bits* bits, Py_ssize_t index) noexcept:
 # ---- reading
 
 cdef inline bint begins(const char** at, const char* end, char expected) noexcept:
-    """Step over one expected character; return False if there is another."""
+    """Step over one expected character; return False if another one is there."""
     if at[0] < end and at[0][0] == expected:
         at[0] += 1
         return True

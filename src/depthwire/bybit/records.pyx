@@ -114,7 +114,7 @@ cdef class Number:
         return exact
 
     cdef object as_float(self, record):
-        """Return the nearest float64, or None. The text is kept."""
+        """Return the nearest float64, or None. The field still holds its text."""
         cdef PyObject* value = slot(<PyObject*>record, self.offset)
         cdef double number
         if value == NONE:
@@ -156,7 +156,7 @@ cpdef object as_float(record, str name):
 
 @cython.final
 cdef class Layout:
-    """Where a Struct keeps its fields, and what must be proven about each."""
+    """The offsets of a Struct's fields, and what must be proven about each."""
 
     def __cinit__(self):
         self.places = NULL

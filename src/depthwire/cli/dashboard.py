@@ -130,7 +130,7 @@ def split_by_room(sections: Sequence[Section], lines: int) -> tuple[list[Section
 
 
 def shares(wanted: Sequence[int], lines: int) -> list[int]:
-    """Divide ``lines`` evenly; what one section does not want goes to the others. O(n log n)."""
+    """Divide ``lines`` evenly; lines that one section does not need go to the others. O(n log n)."""
     given = [0] * len(wanted)
     for done, index in enumerate(sorted(range(len(wanted)), key=wanted.__getitem__)):
         given[index] = min(wanted[index], lines // (len(wanted) - done))

@@ -64,7 +64,7 @@ class Live(Protocol):
 
 
 class Event(Protocol):
-    """What a client's ``subscribe`` yields."""
+    """An event that a client's ``subscribe`` yields."""
 
     @property
     def topic(self) -> str: ...
@@ -73,7 +73,7 @@ class Event(Protocol):
 
 
 class EventStream(Protocol):
-    """What a client's ``subscribe`` returns."""
+    """A stream that a client's ``subscribe`` returns."""
 
     @property
     def has_next(self) -> bool: ...
@@ -196,7 +196,7 @@ class MergedReader(Reader):
         self._live = data
 
     def break_off(self, error: DepthwireError) -> None:
-        """Nothing: a state heals with its next snapshot, and until then it is empty."""
+        """Do nothing: the state is empty until its next snapshot."""
 
     @abstractmethod
     def snapshot(self, data: Any) -> dict[Any, Any]:
@@ -211,7 +211,7 @@ class MergedReader(Reader):
         """Return the content in the form of a snapshot on the wire."""
 
     def check(self) -> None:
-        """Nothing, as :meth:`break_off`."""
+        """Do nothing, as :meth:`break_off`."""
 
     @property
     def _is_live(self) -> bool:

@@ -117,7 +117,7 @@ cdef class BookChannel(Channel):
         return 0
 
     cdef int _drop(self, BookFrame frame) except -1:
-        """A delta came while the book waits for its snapshot. A newer one shows that the venue did not start over."""
+        """Count a delta that arrives before the snapshot. A newer one shows that the venue did not start over."""
         self.dropped += 1
         if frame.cross_seq > self.book.cross_seq or frame.ts_exchange_us > self.book.ts_exchange_us:
             self._rollback.contradicted()

@@ -23,7 +23,7 @@ from depthwire.errors import UNDECODABLE, DamagedFrame, FrameError, MalformedFra
 
 
 class Routing(msgspec.Struct, gc=False):
-    """What routes a frame whose topic is not at its usual place."""
+    """The field that routes a frame whose topic is not at its usual place."""
 
     topic: str | msgspec.UnsetType = msgspec.UNSET
 

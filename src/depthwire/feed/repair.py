@@ -104,7 +104,7 @@ def repaired_message(message: Any, frame: bytes) -> Repaired:
 
 
 class _Repair:
-    """One frame's repair."""
+    """Repairs one frame."""
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading

@@ -39,7 +39,7 @@ class Wakeup:
 
 
 class Watched(Protocol):
-    """A state that changes, such as a live book: what :func:`changes` needs of it."""
+    """The interface that :func:`changes` needs of a state, such as a live book."""
 
     @property
     def version(self) -> int: ...

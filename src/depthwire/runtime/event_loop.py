@@ -1,4 +1,4 @@
-"""The choice of the event loop, and its care for closed descriptors and forks."""
+"""The choice of the event loop, and its protection against closed descriptors and forks."""
 
 import asyncio
 import atexit

@@ -31,7 +31,7 @@ class SessionChannels:
         return self._dialect.channel(topic, scanner=self._scanner, decoder=self._book_decoder)
 
     def hold(self, topic: str, subscription: Subscription) -> Channel | None:
-        """Return the channel of a topic or pattern, as one of the subscription's; makes it if there is none.
+        """Return the channel of a topic or pattern, and hold it for the subscription; make it if there is none.
 
         None if the dialect has no such topic.
         """
@@ -54,7 +54,7 @@ class SessionChannels:
         return channel
 
     def raw(self, channel: Channel) -> Channel:
-        """Return the channel of a topic's raw frames; makes it if there is none."""
+        """Return the channel of a topic's raw frames; make it if there is none."""
         if isinstance(channel, RawChannel):
             return channel
         if channel.raw is None:

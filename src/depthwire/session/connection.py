@@ -92,7 +92,7 @@ class Connection:
 
     @property
     def connected(self) -> bool:
-        """Whether it is connected, and the owner knows."""
+        """Whether it is connected and its owner has been notified."""
         return self._is_up
 
     def another(self, owner: ConnectionOwner) -> "Connection":

@@ -135,7 +135,7 @@ class Handover:
             await self._ask_some(op, names[start : start + most])
 
     async def _ask_some(self, op: str, topics: Sequence[Topic]) -> None:
-        """Send one request; raises SubscriptionRejected. A topic that the venue does not know ends."""
+        """Send one request, and end topics that the venue does not know. Raises SubscriptionRejected."""
         answer = await self._new.ask(op, [topic.text for topic in topics])
         if not answer.success and answer.by_topic is None and len(topics) > 1:
             # One bad topic fails the whole request: bisect.

@@ -1,4 +1,4 @@
-"""What the caller of :func:`depthwire.connect` chose, on its way to each connection."""
+"""The options of :func:`depthwire.connect`, as each connection uses them."""
 
 import ssl
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from depthwire.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectOptions:
-    """How a client connects, signs in and decodes; the fields are arguments of :func:`depthwire.connect`."""
+    """The options for connecting, signing in and decoding; the fields are arguments of :func:`depthwire.connect`."""
 
     settings: Settings = field(default_factory=Settings)
     ssl_context: ssl.SSLContext | None = None

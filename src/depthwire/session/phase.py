@@ -6,9 +6,9 @@ import msgspec
 
 
 class Phase(StrEnum):
-    """What a connection is doing.
+    """The activity of a connection.
 
-    It is IDLE until it is wanted, and if its key was refused for good; it is WAITING between two attempts to connect.
+    IDLE: not needed yet, or its key was refused permanently. WAITING: between two attempts to connect.
     """
 
     IDLE = "IDLE"

@@ -10,7 +10,7 @@ from depthwire.session.rate_limit import is_loopback
 PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 """Supported schemes of proxies; the ports apply to the environment's proxies without one."""
 SOURCES: Final = {"ws": ("ws", "http", "all"), "wss": ("wss", "https", "all")}
-"""Where the proxy for a URL is looked up: for wss, ``WSS_PROXY``, then ``HTTPS_PROXY``, then ``ALL_PROXY``."""
+"""Prefixes of variables with a URL's proxy: for wss, ``WSS_PROXY``, then ``HTTPS_PROXY``, then ``ALL_PROXY``."""
 
 
 def checked_proxy(url: str) -> str:

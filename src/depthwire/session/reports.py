@@ -23,7 +23,7 @@ class Reports:
         return self._callbacks.add(callback)
 
     def report(self, error: DepthwireError) -> bool:
-        """Report an error. Returns True if it also ends the event loop with what a callback raised."""
+        """Report an error. Returns True if a callback's exception also ends the event loop."""
         self.last = str(error)
         is_exit = isinstance(error, CallbackError) and self._end_loop(error.__cause__)
         for callback in self._callbacks.now or (log_error,):

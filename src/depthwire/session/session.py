@@ -420,7 +420,7 @@ Held = Mapping[Session, Sequence[Subscription]]
 
 @asynccontextmanager
 async def withdrawn_on_failure(held: Held) -> AsyncIterator[None]:
-    """If the block fails, end what only its caller wanted; if it is cancelled, do not wait for that."""
+    """If the block fails, end the subscriptions that no other caller holds; do not wait for that if it is cancelled."""
     try:
         yield
     except DepthwireError:

@@ -87,7 +87,7 @@ def sequence(state: LiveBook | Instrument) -> tuple[int, int]:
 
 
 class Overlap(NamedTuple):
-    """How many events each of two parts has up to the end of the events that both have."""
+    """The number of events in each of two sequences up to the last event that is in both."""
 
     old: int
     new: int
@@ -129,7 +129,7 @@ class EventTwin:
         self._feed = feed
 
     def push(self, events: list[Any], report: object) -> None:
-        """Hand on events of the new connection, except those that the old one has brought."""
+        """Pass on events of the new connection, except those that the old one has brought."""
         fresh = []
         for event in events:
             if event in self._skip:
@@ -193,7 +193,7 @@ class RawTwin:
             self.twin.join(self)
 
     def push(self, events: list[Any], report: object) -> None:
-        """Hand on a frame of the new connection."""
+        """Pass on a frame of the new connection."""
         self.channel.hand(events)
 
     def break_off(self, error: DepthwireError) -> None:

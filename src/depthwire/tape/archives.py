@@ -1,4 +1,4 @@
-"""The exchange's archives of raw frames, one JSON object a line, which are read as tapes.
+"""The exchange's archives of raw frames, one JSON object per line, which are read as tapes.
 
 ``YYYY-MM-DD_BTCUSDT_ob500.data.zip`` holds one file of this kind. Its lines have no receive time, so each frame's own
 time replaces it.

@@ -7,7 +7,7 @@ import msgspec
 
 EXPECTED: Final = (
     "expected lines of recv_ns<TAB>raw: ns since the epoch as digits, a tab, the frame; "
-    "or raw frames, one JSON object a line"
+    "or raw frames, one JSON object per line"
 )
 MAX_LINE: Final = 16 << 20
 """Longer than any frame, in bytes: a file without newlines must not fill the memory."""

@@ -32,8 +32,8 @@ _MAX_WARNINGS = 20
 class TapeReader:
     """Streams the frames of a tape in constant memory. The content shows whether it is plain or zstd.
 
-    Two other forms are read as tapes: a file of raw frames, one JSON object a line, whose own times become the receive
-    times; and a zip file that holds one file, as the exchange's archives do.
+    Two other forms are read as tapes: raw frames, one JSON object per line, whose own times become the receive times;
+    and a zip file that holds one file, as the exchange's archives do.
 
     Each iteration starts at the first frame (a pipe can be read only once). A malformed line is skipped, counted in
     ``skipped`` and logged with its number. Lines may end in CRLF. A torn end is skipped, logged and described in

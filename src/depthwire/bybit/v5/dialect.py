@@ -60,7 +60,7 @@ _ANY_BOOK: Final = re.compile(rf"({BOOK}\.[1-9][0-9]{{0,5}})\.([A-Z0-9][A-Z0-9_-
 
 
 class V5Answer(msgspec.Struct, gc=False):
-    """The fields of an answer. Pongs of private and option lack ``success``; on spot ``req_id`` may be absent."""
+    """The fields of an answer. Private and option pongs lack ``success``; on spot ``req_id`` may be absent."""
 
     op: str = ""
     success: bool | None = None
@@ -183,7 +183,7 @@ class V5Dialect(SymbolTopics):
 
 
 def _by_topic(answer: TopicsAnswer) -> Answer:
-    """Return the answer that the lists mean. The message's ``success`` can be true although a topic failed."""
+    """Return the answer, from its lists of topics: its ``success`` can be true although a topic failed."""
     failed, good = answer.data.fail_topics or [], answer.data.success_topics or []
     reason = shortened(answer.ret_msg or "listed as failed, no reason given")
     by_topic = dict.fromkeys(good, "") | dict.fromkeys(failed, reason)

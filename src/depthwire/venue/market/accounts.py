@@ -282,8 +282,8 @@ class Account(Holder):
     ) -> Decimal:
         """Return the margin that the open orders in a symbol reserve, plus one more order if given.
 
-        It is the initial margin and two taker fees of what the orders may open. Orders against a one-way position count
-        only beyond its size.
+        It is the initial margin and two taker fees of the positions that the orders may open. Orders against a one-way
+        position count only beyond its size.
         """
         return sum(
             (self.side_margin(instrument, side, lots, value if side == sign else None) for side in (BUY, SELL)),

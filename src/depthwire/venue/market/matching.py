@@ -10,7 +10,7 @@ BUY, SELL = 1, -1
 
 
 class TimeInForce(StrEnum):
-    """How long an order stays active, as on the wire."""
+    """The time for which an order stays active, as on the wire."""
 
     GOOD_TILL_CANCEL = "GoodTillCancel"
     IMMEDIATE_OR_CANCEL = "ImmediateOrCancel"

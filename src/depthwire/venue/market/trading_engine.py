@@ -77,7 +77,7 @@ class TradingEngine:
 
     @property
     def open_interest(self) -> int:
-        """Lots held long by accounts, the insurance fund, and the background traders against them. O(accounts)."""
+        """The total long positions of accounts, insurance fund and background traders, in lots. O(accounts)."""
         clearing = self._clearing
         holders = (clearing.background_traders, clearing.insurance_fund)
         positions = [holder.position(self.instrument) for holder in holders]
@@ -173,7 +173,7 @@ class TradingEngine:
         self._mark_changed(order)
 
     def _match(self, order: Order, time_in_force: TimeInForce) -> list[Trade]:
-        """Match an order, settle its trades and return them. All trades of the symbol happen here."""
+        """Match an order, settle its trades and return them. Every trade of the symbol is made here."""
         trades = []
         matcher, now_ns = self.matcher, self._clearing.now_ns
         for trade in matcher.submit(order, time_in_force):

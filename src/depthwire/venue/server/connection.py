@@ -27,7 +27,7 @@ CLOSE_GRACE_S = 1.0
 
 
 class Host(Protocol):
-    """What a connection needs from its venue."""
+    """The interface that a connection needs of its venue."""
 
     mute_pongs: bool
     mute_answers: bool
