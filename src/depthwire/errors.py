@@ -246,13 +246,19 @@ class DamagedFrame(MalformedFrame):
 class MalformedEvent(MalformedFrame):
     """One event of a frame has an invalid value in a required field. The frame's other events were delivered.
 
-    ``raw`` holds the event's raw bytes.
+    ``raw`` holds the event's raw bytes. Two of these errors are equal if their bytes are.
     """
 
     def __init__(self, message: str, topic: str = "", raw: bytes = b"") -> None:
         super().__init__(message, topic)
         self.args = (self.message, topic, raw)
         self.raw = raw
+
+    def __eq__(self, other: object) -> bool:
+        return self.raw == other.raw if isinstance(other, MalformedEvent) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.raw)
 
 
 class UnexpectedTopic(FrameError):

@@ -39,7 +39,9 @@ class Settings:
     clock's precision is 10 ms. None turns this off.
 
     A connection that is ``max_connection_age_s`` old, or up to a tenth younger, is replaced by a new one that takes
-    over its topics first, so that readers notice nothing. None, because the exchange documents no such age.
+    over its topics first, so that readers notice nothing. If either of them loses a frame before that, the old one
+    stays in use; the failure is reported, and another attempt follows. None, because the exchange documents no such
+    age.
 
     Raises ValueError if a value is not above 0, or a socket option is above 2**31 - 1.
     """

@@ -69,7 +69,7 @@ class V5Server:
     """``snapshots`` maps a topic to its first frame; a topic that ``refused`` names is answered with that reason.
 
     ``names_requests=False`` answers as spot was recorded: without req_id. Where ``held_answers`` is a list, answers of
-    option wait in it.
+    option wait in it. ``before_answer`` is called with each request before it is answered.
     """
 
     def __init__(self, *, args_length: int = 21_000, most_args: int = 10**9, names_requests: bool = True) -> None:
@@ -80,6 +80,7 @@ class V5Server:
         self.refused: dict[str, str] = {}
         self.answers_pings = True
         self.held_answers: list[Callable[[], None]] | None = None
+        self.before_answer: Callable[[V5Connection, dict[str, Any]], object] = lambda connection, request: None
         self.url = ""
         self._args_length = args_length
         self._most_args = most_args
@@ -101,6 +102,7 @@ class V5Server:
             connection.send(message)
 
     def answer(self, connection: V5Connection, request: dict[str, Any]) -> None:
+        self.before_answer(connection, request)
         op, args, req_id = request["op"], request.get("args", []), request["req_id"]
         named = {"req_id": req_id} if self._names_requests else {}
         if op == "ping":

@@ -94,6 +94,15 @@ cdef class EventChannel(Channel):
         self.ts_recv_ns = now_ns()
         self._hand(events)
 
+    def take_over(self, events):
+        """Hand out what another channel of the topic brought, a MalformedEvent in place of each refused event, as one frame.
+
+        O(events × streams).
+        """
+        self.frames += 1
+        self.ts_recv_ns = now_ns()
+        self._hand_some(events)
+
     def _callback_failed(self, error, topic):
         report_raised(error, f"{topic}: a callback", self.report)
 

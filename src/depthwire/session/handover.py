@@ -14,11 +14,11 @@ from depthwire.bybit.topics import Topic
 from depthwire.errors import (
     AuthError,
     ConnectionLost,
-    DamagedFrame,
     DepthwireError,
     FrameError,
     SubscriptionRejected,
     SubscriptionTimeout,
+    shortened,
 )
 from depthwire.feed.book_channel import BookChannel
 from depthwire.feed.channel import Channel
@@ -69,11 +69,16 @@ async def replace_when_old(session: Replaceable, age_s: float) -> None:
 
 
 class Handover:
-    """One handover of a session's connection; it owns the new one until the session does."""
+    """One handover of a session's connection; it owns the new one until the session does.
+
+    If either connection loses something meanwhile, the handover fails. The old connection stays in use: it brings what
+    only the new one has lost, and its readers know what it has lost itself.
+    """
 
     def __init__(self, session: Replaceable) -> None:
         self._session = session
         self._new = session.connection.another(self)
+        self._old_lost = session.connection.lost
         self._twins: dict[str, StateTwin | EventTwin | RawTwin] = {}
         self._raw_twins: dict[str, RawTwin] = {}  # of raw channels that belong to others
         self._carried: set[Topic] = set()
@@ -88,13 +93,10 @@ class Handover:
         try:
             await self._new.open()
             await self._serve()
-        except TimeoutError:
-            timeout_s = session.settings.timeout_s
-            session.report(
-                SubscriptionTimeout(f"{self._new.url}: no handover within {timeout_s:g} s; it is retried later")
-            )
         except DepthwireError as error:
             session.report(error)
+        except TimeoutError:
+            session.report(self._timeout("the venue did not answer in time"))
         finally:
             if self._new is not session.connection:
                 for twin in (*self._twins.values(), *self._raw_twins.values()):
@@ -112,21 +114,32 @@ class Handover:
             if wanted - self._carried:
                 await self._ask("subscribe", wanted - self._carried)
                 await session.connection.catch_up()  # the new one does not resend what is under way here
-            if self._lost:
-                raise ConnectionLost(f"{self._new.url}: {self._lost}")
-            if not session.connection.connected:
-                raise ConnectionLost(f"{self._new.url}: the old connection was lost before it was handed over")
             self._pair_channels()
+            if lost := self._loss():
+                raise ConnectionLost(f"{self._new.url}: no handover: {lost}; it is retried later")
             late = [twin for twin in self._twins.values() if not twin.is_ready]
             is_over = loop.time() > deadline_s
             if set(session.subscriptions) == self._carried and (
-                not late or (is_over and all(isinstance(twin, EventTwin) for twin in late))
+                not late or (is_over and all(isinstance(twin, EventTwin) and twin.may_be_forced for twin in late))
             ):
                 self._switch()
                 return
             if is_over:
-                raise TimeoutError
+                topics = shortened(", ".join(sorted(twin.channel.topic for twin in late)))
+                raise self._timeout(f"the connections differ in {topics}" if late else "the topics keep changing")
             await asyncio.sleep(POLL_S)
+
+    def _timeout(self, why: str) -> SubscriptionTimeout:
+        timeout_s = self._session.settings.timeout_s
+        return SubscriptionTimeout(f"{self._new.url}: no handover within {timeout_s:g} s: {why}; it is retried later")
+
+    def _loss(self) -> str:
+        """Return what one of the connections has lost, "" if nothing. O(topics)."""
+        if self._lost:
+            return self._lost
+        if self._old_lost is None or self._old_lost.done():
+            return "the old connection was lost first"
+        return next((twin.failure for twin in (*self._raw_twins.values(), *self._twins.values()) if twin.failure), "")
 
     async def _ask(self, op: str, topics: Iterable[Topic]) -> None:
         most = self._session.dialect.limits.args_per_request
@@ -195,20 +208,21 @@ class Handover:
                 tap(ts_recv_ns, memoryview(payload))
         for twin in (*self._raw_twins.values(), *self._twins.values()):
             twin.join(new.feed)
-        new.spawn(self._finish(old))
+        new.spawn(old.close())
+        new.spawn(self._finish())
         old.begin_close()
 
-    async def _finish(self, old: Connection) -> None:
-        """Close the old connection, and wait for the last twins to catch up."""
-        await old.close()
-        feed, session = self._new.feed, self._session
+    async def _finish(self) -> None:
+        """Wait for the last twins to catch up. What they have is worth nothing once the new connection is lost."""
+        feed, session, lost = self._new.feed, self._session, self._new.lost
+        assert lost is not None, "it was connected"
         deadline_s = asyncio.get_running_loop().time() + session.settings.timeout_s
         while left := [twin for twin in self._twins.values() if self._is_left(twin)]:
-            if asyncio.get_running_loop().time() > deadline_s:
+            if lost.done() or asyncio.get_running_loop().time() > deadline_s:
                 for twin in left:
                     twin.force(feed)
                 break
-            await asyncio.sleep(POLL_S)
+            await asyncio.wait((lost,), timeout=POLL_S)
         for twin in self._twins.values():
             if twin.channel.needs_snapshot and session.channels.get(twin.channel.topic) is twin.channel:
                 session.resyncs.fetch(twin.channel.topic)
@@ -236,12 +250,12 @@ class Handover:
         self._lost = str(error)
 
     def report(self, error: DepthwireError) -> None:
-        """Ignore the error: it has no readers yet, and a failed handover is reported."""
+        """Ignore the error: whatever concerns readers also fails the handover, which is reported."""
 
     def on_frame_error(self, error: FrameError) -> None:
-        """Note a damaged frame, which fails the handover; after other unusable frames the twin is not ready."""
-        if isinstance(error, DamagedFrame):
-            self._lost = f"a damaged frame arrived: {error.message}"
+        """Note a damaged frame, which may belong to any topic; the twins note other unusable frames."""
+        if error.is_damage:
+            self._lost = self._lost or f"a damaged frame arrived: {error}"
 
     def on_unrouted(self, topic: str, message: bytes) -> Channel | None:
         """Return the twin for a pattern's topic; makes the reader's channel if there is none yet."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from depthwire.book.types import BookState
 from depthwire.bybit.instrument import Instrument
-from depthwire.errors import DepthwireError, FrameError, StreamGap
+from depthwire.errors import DepthwireError, FrameError, MalformedEvent, StreamGap
 from depthwire.feed.book_channel import BookChannel
 from depthwire.feed.event_channel import EventChannel, PatternChannel, RawChannel
 from depthwire.feed.listener import Feed
@@ -19,17 +19,25 @@ from depthwire.feed.state_channel import StateChannel
 
 
 class EventLog:
-    """A reader that appends a channel's events to ``events``."""
+    """A reader that appends a channel's events to ``events``, and a MalformedEvent in place of each refused event.
+
+    ``failure`` is the first error that means that ``events`` may be incomplete, as text; "" if there was none.
+    """
 
     def __init__(self, events: list[Any]) -> None:
         self.events = events
+        self.failure = ""
 
     def push(self, events: list[Any], report: object) -> None:
         """Keep a frame's events."""
         self.events += events
 
     def break_off(self, error: DepthwireError) -> None:
-        """Ignore the error: the other connection's readers do not see it."""
+        """Keep a refused event; note any other error."""
+        if isinstance(error, MalformedEvent):
+            self.events.append(error)
+        else:
+            self.failure = self.failure or str(error)
 
     def finish(self) -> None:
         """Do nothing at the end of the events."""
@@ -46,6 +54,13 @@ class StateTwin:
     def is_ready(self) -> bool:
         """Whether the twin has a state, if the channel has one."""
         return not self.twin.needs_snapshot or self.channel.needs_snapshot
+
+    @property
+    def failure(self) -> str:
+        """Why the twin lost its state although the channel has one; "" if it did not."""
+        state = self.twin.state
+        is_lost = state.state is BookState.STALE and not self.channel.needs_snapshot
+        return f"{state.topic}: {state.stale_reason}" if is_lost else ""
 
     def join(self, feed: Feed) -> None:
         """Route the new feed's frames to the reader's channel: now, or when the twin has caught up with it."""
@@ -100,6 +115,7 @@ class EventTwin:
         self.channel, self.twin = channel, twin
         # A topic may begin with its last event, which readers have seen.
         self._old, self._new = EventLog([] if channel.latest is None else [channel.latest]), EventLog([])
+        twin.attach(_ignore)  # the reader's channel reports the refused events that it hands out
         channel.join(self._old)
         twin.join(self._new)
         self._skip: list[Any] = []
@@ -109,6 +125,16 @@ class EventTwin:
     def is_ready(self) -> bool:
         """Whether the new connection's events can be aligned with the old one's."""
         return not self._new.events or overlap(self._old.events, self._new.events) is not None
+
+    @property
+    def failure(self) -> str:
+        """Why the events of one of the connections may be incomplete; "" if they are complete."""
+        return self._old.failure or self._new.failure
+
+    @property
+    def may_be_forced(self) -> bool:
+        """Whether a StreamGap may replace the alignment: not if the old connection may bring a refused event."""
+        return not any(isinstance(event, MalformedEvent) for event in self._new.events)
 
     def join(self, feed: Feed) -> None:
         """Hand out the events that only the new connection has brought; skip those that it will repeat."""
@@ -121,7 +147,7 @@ class EventTwin:
             self.channel.connection_back(now_ns)
         rest, self._skip = (new, old) if at is None else (new[at.new :], old[at.old :])
         if rest:
-            self.channel.hand(rest)
+            self.channel.take_over(rest)
         if not self._skip:
             feed.channels.add(self.channel)
             return
@@ -137,16 +163,16 @@ class EventTwin:
             else:
                 fresh.append(event)
         if fresh:
-            self.channel.hand(fresh)
+            self.channel.take_over(fresh)
         if not self._skip and self._feed is not None:
             self.force(self._feed)
 
     def break_off(self, error: DepthwireError) -> None:
-        """Report that events may be missing: a frame was unreadable or damaged."""
-        if isinstance(error, FrameError):
-            self.channel.refuse(error)
-        elif isinstance(error, StreamGap):
-            self.channel.damaged(error.reason, error.since_ns, error.until_ns)
+        """Treat a refused event as an event; report that events may be missing after any other error."""
+        if isinstance(error, MalformedEvent):
+            self.push([error], None)
+        else:
+            break_off(self.channel, error)
 
     def finish(self) -> None:
         """Do nothing at the end of the events."""
@@ -175,6 +201,11 @@ class RawTwin:
         self._new = EventLog([])
         twin.join(self._new)
 
+    @property
+    def failure(self) -> str:
+        """Why the new connection's frames may be incomplete; "" if they are complete."""
+        return self._new.failure
+
     def join(self, feed: Feed) -> None:
         """Hand out the frames of the new connection, and route further ones to the readers' channel.
 
@@ -198,8 +229,7 @@ class RawTwin:
 
     def break_off(self, error: DepthwireError) -> None:
         """Report that frames may be missing."""
-        if isinstance(error, FrameError):
-            self.channel.refuse(error)
+        break_off(self.channel, error)
 
     def finish(self) -> None:
         """Do nothing at the end of the frames."""
@@ -210,6 +240,18 @@ class RawTwin:
     def leave(self) -> None:
         """Stop listening."""
         self.twin.leave(self._new)
+
+
+def break_off(channel: EventChannel, error: DepthwireError) -> None:
+    """Report to a channel's readers what its twin lost: an unreadable frame, or a damaged one."""
+    if isinstance(error, FrameError):
+        channel.refuse(error)
+    elif isinstance(error, StreamGap):
+        channel.damaged(error.reason, error.since_ns, error.until_ns)
+
+
+def _ignore(error: DepthwireError) -> None:
+    """Ignore an error that is reported elsewhere."""
 
 
 def overlap(old: list[Any], new: list[Any]) -> Overlap | None:
