@@ -212,8 +212,9 @@ def test_other_levels_at_the_same_number_prove_damage(begun: Begun, kind: Kind, 
     assert isinstance(error, errors.SnapshotMismatch)
     assert error.topic == kind.topic
     assert (lane.live.state, lane.live.stale_reason, lane.held) == (BookState.STALE, error.message, before)
+    lane.channel.asked()
     lane.snapshot(FIRST._replace(ts=ts), levels)
-    assert lane.live.state is BookState.LIVE, "it is unknown which one was damaged: the refetched one counts"
+    assert lane.live.state is BookState.LIVE, "it is unknown which was damaged: the requested one counts"
 
 
 # a book that waits for its snapshot
@@ -229,8 +230,49 @@ def test_an_older_answer_does_not_end_the_wait(begun: Begun, kind: Kind) -> None
     (error,) = lane.errors
     assert isinstance(error, errors.OutOfSequence)
     assert (lane.live.state, lane.live.stale_reason, lane.held) == (BookState.STALE, "a test", before)
+    lane.channel.asked()
     lane.snapshot(FIRST)
     assert (lane.live.state, len(lane.errors)) == (BookState.LIVE, 1)
+
+
+@of_each_kind
+def test_a_copy_that_no_request_asked_for_does_not_repair_a_loss(begun: Begun, kind: Kind) -> None:
+    """A late copy of the snapshot that the book began with lacks the lost change, too."""
+    lane = begun(kind)
+    lane.channel.damaged("a damaged frame", 0, 0)
+    before = lane.held
+    for _ in range(5):
+        lane.snapshot(FIRST)
+    assert (lane.live.state, lane.held, lane.errors, lane.channel.outdated) == (BookState.STALE, before, [], 5)
+    lane.channel.asked()
+    lane.channel.request_failed()
+    lane.snapshot(FIRST)
+    assert lane.live.state is BookState.STALE, "the request was refused"
+    lane.channel.asked()
+    lane.snapshot(FIRST)
+    assert (lane.live.state, lane.best) == (BookState.LIVE, (100.0, 100.5)), "nothing has changed since"
+
+
+@of_each_kind
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_a_newer_time_shows_that_nothing_was_lost(begun: Begun, kind: Kind, is_asked: bool) -> None:
+    lane = begun(kind)
+    lane.channel.damaged("a damaged frame", 0, 0)
+    if is_asked:
+        lane.channel.asked()
+    lane.snapshot(FIRST._replace(ts=2 * SECOND))
+    assert (lane.live.state, lane.errors) == (BookState.LIVE, [])
+
+
+@of_each_kind
+def test_a_copy_on_another_connection_is_applied(begun: Begun, kind: Kind) -> None:
+    """Nothing that was sent on the lost connection can arrive on it."""
+    lane = begun(kind)
+    lane.channel.damaged("a damaged frame", 0, 0)
+    lane.channel.connection_lost("a test", 0)
+    lane.channel.asked()
+    lane.snapshot(FIRST)
+    assert (lane.live.state, lane.errors) == (BookState.LIVE, [])
 
 
 @of_each_kind

@@ -81,8 +81,9 @@ class Instrument(LiveFields):
 
         A snapshot replaces all fields and makes the state LIVE. A delta that arrives while STALE is dropped. A snapshot
         whose sequence and time are not newer is a late copy: it is counted, not applied. While STALE, an older answer
-        to a request is refused, and the third one in a row is applied. A snapshot of the same sequence and time changes
-        nothing if its fields are equal; if they differ, one of the two snapshots is damaged.
+        to a request is refused, and the third one in a row is applied. A snapshot of the same sequence and time is
+        applied while STALE if it answers a request. While LIVE, it changes nothing if its fields are equal; if they
+        differ, one of the two snapshots is damaged.
 
         Raises SnapshotMissing (a delta while EMPTY), OutOfSequence (a decreasing sequence), SnapshotMismatch,
         SymbolMismatch or MalformedFrame. Then the fields are unchanged, and a LIVE state is STALE.
@@ -150,27 +151,33 @@ class Instrument(LiveFields):
         return any(number > known > 0 for number, known in zip(head[1:], self._numbers, strict=True))
 
     def _is_late(self, head: Head) -> bool:
-        """Return whether a snapshot is older than the state."""
+        """Return whether a snapshot is older than the state, or a copy of what made a STALE one."""
         if self.state is BookState.EMPTY or self._starts_over or self._is_newer(head):
             return False
-        return any(known > number > 0 for number, known in zip(head[1:], self._numbers, strict=True))
+        is_older = any(known > number > 0 for number, known in zip(head[1:], self._numbers, strict=True))
+        return is_older or (self.state is BookState.STALE and self._has_same_numbers(head))
+
+    def _has_same_numbers(self, head: Head) -> bool:
+        """Return whether a snapshot has the numbers of the state. A time without a ``cs`` is not enough."""
+        return head.seq > 0 and head[1:] == self._numbers
 
     def _is_same(self, head: Head) -> bool:
-        """Return whether a snapshot has the numbers of the LIVE state. A time without a ``cs`` is not enough."""
-        is_live = self.state is BookState.LIVE and not self._starts_over
-        return is_live and head.seq > 0 and head[1:] == self._numbers
+        """Return whether a snapshot has the numbers of the LIVE state."""
+        return self.state is BookState.LIVE and not self._starts_over and self._has_same_numbers(head)
 
     def _is_rollback(self, head: Head) -> bool:
         """Return whether a late snapshot is applied; raises OutOfSequence if it must be requested again."""
-        is_rollback = self.rollback.is_confirmed() if self.state is BookState.STALE else None
-        if is_rollback is False:
+        if self.state is not BookState.STALE:
+            return False
+        is_confirmed = self.rollback.is_confirmed(is_same=self._has_same_numbers(head))
+        if is_confirmed is False:
             (seq, ts_us), (known, known_us) = head[1:], self._numbers
             raise OutOfSequence(
                 f"a snapshot of sequence {seq} at {ts_us} µs is older than the state of sequence {known} "
-                f"at {known_us} µs; it is fetched again",
+                f"at {known_us} µs; requesting another",
                 self.topic,
             )
-        return bool(is_rollback)
+        return bool(is_confirmed)
 
     def _check_follows(self, head: Head) -> None:
         if self.state is not BookState.LIVE:

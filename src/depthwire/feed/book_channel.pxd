@@ -34,7 +34,7 @@ cdef class BookChannel(Channel):
     cdef bint _was_applied(self, BookFrame frame) noexcept
     cdef int _apply(self, BookFrame frame, int64_t ts_recv_ns) except -1
     cdef int _take_snapshot(self, BookFrame frame, int64_t ts_recv_ns) except -1
-    cdef int _hold_back(self, BookFrame frame, int64_t ts_recv_ns) except -1
+    cdef int _hold_back(self, BookFrame frame, int64_t ts_recv_ns, bint is_same) except -1
     cdef int _begin(self, BookFrame frame, int64_t ts_recv_ns) except -1
     cdef int _leave_out_delta(self, BookFrame frame) except -1
     cdef int _drop(self, BookFrame frame) except -1

@@ -2,7 +2,7 @@
 
 from depthwire.book.book cimport EMPTY, LIVE, STALE
 from depthwire.book.prefetch cimport prefetch_best
-from depthwire.book.snapshot_age cimport LATE, SAME_NUMBER, Age, age_of, is_restart
+from depthwire.book.snapshot_age cimport LATE, SAME_NUMBER, Age, age_of, is_newer, is_restart
 from depthwire.book.update cimport BookFrame
 
 from depthwire.errors import OutOfSequence, SnapshotMismatch
@@ -20,8 +20,9 @@ cdef class BookChannel(Channel):
 
     A venue may roll back to older numbers, for example when it restarts. More late deltas in a row than the channel
     remembers make a LIVE book STALE. A late snapshot that answers the request for a STALE book is refused and requested
-    again; the third of these answers in a row confirms the rollback and is applied, unless a newer frame arrived in between. A
-    late snapshot that no request asked for is always ignored.
+    again; the third such answer in a row confirms the rollback and is applied, unless a newer frame arrived in between. An
+    answer with exactly the book's numbers is applied: nothing has changed. A STALE book always ignores a snapshot that is
+    not newer if no request asked for it.
     """
 
     def __init__(self, LiveBook book not None, BookDecoder decoder not None, Scanner scanner=None):
@@ -65,7 +66,9 @@ cdef class BookChannel(Channel):
             return self._begin(frame, ts_recv_ns)
         age = age_of(frame, self.book)
         if self.book.status == STALE:
-            return self._hold_back(frame, ts_recv_ns) if age == LATE else self._begin(frame, ts_recv_ns)
+            if age == LATE or (age == SAME_NUMBER and not is_newer(frame, self.book)):
+                return self._hold_back(frame, ts_recv_ns, age == SAME_NUMBER)
+            return self._begin(frame, ts_recv_ns)
         if age == LATE:
             self.outdated += 1
             return 0
@@ -83,13 +86,13 @@ cdef class BookChannel(Channel):
                 )
         return self._apply(frame, ts_recv_ns)
 
-    cdef int _hold_back(self, BookFrame frame, int64_t ts_recv_ns) except -1:
-        """Refuse a late snapshot while the book waits for one, so that it is requested again; apply a confirmed rollback."""
-        is_rollback = self._rollback.is_confirmed()
-        if is_rollback is None:
+    cdef int _hold_back(self, BookFrame frame, int64_t ts_recv_ns, bint is_same) except -1:
+        """Refuse a late snapshot while the book waits for one, so that it is requested again; apply a confirmed one."""
+        is_confirmed = self._rollback.is_confirmed(is_same=is_same)
+        if is_confirmed is None:
             self.outdated += 1
             return 0
-        if is_rollback:
+        if is_confirmed:
             return self._begin(frame, ts_recv_ns)
         raise OutOfSequence(
             f"a snapshot of {self._numbers(frame)} is older than the book at {self._numbers(None)}; requesting another",
@@ -164,6 +167,9 @@ cdef class BookChannel(Channel):
 
     def asked(self):
         self._rollback.requested()
+
+    def request_failed(self):
+        self._rollback.request_failed()
 
     def connection_lost(self, reason, since_ns):
         self._rollback.reset()

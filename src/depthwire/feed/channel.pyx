@@ -43,6 +43,9 @@ cdef class Channel:
     def asked(self):
         """Note that the topic was requested: frames may arrive before the answer."""
 
+    def request_failed(self):
+        """Note that the request was refused, or that its snapshot is overdue."""
+
     def start_over(self):
         """Expect frames from another source: apply the first snapshot, whatever its numbers."""
 

@@ -1,4 +1,4 @@
-"""Detects a venue that has rolled back: it answers requests with snapshots older than the state."""
+"""Decides whether a STALE state takes a snapshot that is not newer than itself."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ CONFIRMING: Final = 3
 class RollbackCheck:
     """Counts the successive requests for a topic that were answered with an older snapshot.
 
-    An older snapshot that no request asked for is a late copy and proves nothing.
+    A snapshot that is not newer and that no request asked for is a late copy: it may lack what was lost since.
     """
 
     def __init__(self) -> None:
@@ -20,13 +20,20 @@ class RollbackCheck:
         """Record a request: the next snapshot may be its answer."""
         self._is_requested = True
 
-    def is_confirmed(self) -> bool | None:
-        """Count an older snapshot. Return whether it confirms a rollback; None if no request asked for it."""
+    def request_failed(self) -> None:
+        """Record that a request brings no snapshot: it was refused, or its answer is overdue."""
+        self._is_requested = False
+
+    def is_confirmed(self, *, is_same: bool = False) -> bool | None:
+        """Count a snapshot that is not newer. Return whether it is applied; None if no request asked for it.
+
+        ``is_same`` if it has exactly the numbers of the state: as an answer it shows that nothing has changed.
+        """
         if not self._is_requested:
             return None
         self._is_requested = False
         self._answers += 1
-        return self._answers >= CONFIRMING
+        return is_same or self._answers >= CONFIRMING
 
     def contradicted(self) -> None:
         """Record a newer frame: the venue has not rolled back."""

@@ -50,6 +50,9 @@ cdef class StateChannel(Channel):
     def asked(self):
         self.state.rollback.requested()
 
+    def request_failed(self):
+        self.state.rollback.request_failed()
+
     def start_over(self):
         self.state.start_over()
 

@@ -112,7 +112,6 @@ class TopicTracker:
 
     def asked(self) -> None:
         """Note that its snapshot is requested again; answers so far no longer count."""
-        self.channel.asked()
         self.resyncs += 1
         self.settled.clear()
 

@@ -80,6 +80,8 @@ class Resubscription:
         by_topic = {tracker.channel.topic: future for tracker, future in waiting.items()}
         try:
             await self._ask("unsubscribe", list(by_topic))
+            for tracker in waiting:
+                tracker.channel.asked()  # only now: before, a late copy could pass for the answer
             # A topic may have ended in the meantime.
             reasons = await self._ask("subscribe", [topic for topic, future in by_topic.items() if not future.done()])
         except ConnectionLost as error:

@@ -130,6 +130,7 @@ class Resyncs:
                 if reason is None:
                     break
                 if reason:
+                    tracker.channel.request_failed()
                     error = SubscriptionRejected(topic, reason)
                     self._report(error)
                     if means_unknown(reason):
@@ -149,6 +150,7 @@ class Resyncs:
             async with asyncio.timeout(timeout_s):
                 await tracker.settled.wait()
         except TimeoutError:
+            tracker.channel.request_failed()
             tracker.silences += 1
             self._report(TopicSilent(tracker.channel.topic, timeout_s))
 
