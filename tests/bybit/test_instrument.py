@@ -270,13 +270,16 @@ def test_a_snapshot_of_a_newer_sequence_or_time_is_applied(case: Case, seq: int,
 
 @of_each_case
 def test_a_snapshot_that_is_sent_again_is_no_change_and_with_other_fields_proves_damage(case: Case) -> None:
-    offline, instrument, _ = case.begun()
+    offline, instrument, channel = case.begun()
     offline.send(case.snapshot(100, 100, "1"), 77)
     assert (instrument.version, instrument.ts_recv_ns, offline.errors) == (1, 77, [])
     offline.send(case.snapshot(100, 100, "2"))
     (error,) = offline.errors
     assert isinstance(error, errors.SnapshotMismatch)
     assert instrument.state is BookState.STALE
+    offline.send(case.snapshot(100, 100, "2"))
+    assert (instrument.state, instrument.outdated) == (BookState.STALE, 1), "no request asked for it"
+    channel.asked()
     offline.send(case.snapshot(100, 100, "2"))
     assert (instrument.state, instrument.last_price) == (BookState.LIVE, 2)
 

@@ -282,6 +282,15 @@ def test_printing_pickling_and_copying_an_unread_event_gives_its_exact_numbers()
     assert json.loads(msgspec.json.encode(trade()))["p"] == "16578.50"
 
 
+def test_an_event_is_encoded_with_the_same_types_before_and_after_it_is_read(tape: dict[Message, list[bytes]]) -> None:
+    for message, raws in tape.items():
+        for raw in raws:
+            for event in in_one_pass(message, raw) or ():
+                before, after = (json.loads(msgspec.json.encode(each())) for each in (lambda: event, event.read))  # noqa: B023
+                for name, value in before.items():
+                    assert value == after[name] or (type(value) is str and Decimal(value) == Decimal(after[name])), name
+
+
 def test_an_event_cannot_be_changed() -> None:
     found: Any = trade()
     for name in ("price", "symbol"):

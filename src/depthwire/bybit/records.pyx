@@ -58,6 +58,7 @@ cdef extern from *:
 
 cdef extern from "Python.h":
     PyObject* Py_NewRef(PyObject* it)
+    PyObject* PyObject_Str(PyObject* it) except NULL
     bint PyUnicode_CheckExact(PyObject* it)
     bint PyDict_CheckExact(PyObject* it)
     bint PyList_CheckExact(PyObject* it)
@@ -286,6 +287,7 @@ cdef class Layout:
             elif place.kind == NUMBER:
                 if not is_plain_int(value):
                     return False
+                put(twin, place.offset, PyObject_Str(value))  # as msgspec encodes a Decimal
             elif place.kind == INTEGER:
                 if not PyLong_CheckExact(value):
                     return False
