@@ -20,7 +20,7 @@ cdef class BookChannel(Channel):
 
     A venue may roll back to older numbers, for example when it restarts. More late deltas in a row than the channel
     remembers make a LIVE book STALE. A late snapshot that answers the request for a STALE book is refused and requested
-    again; the third such answer in a row confirms the rollback and is applied, unless a newer frame arrived in between. An
+    again; the third of these answers in a row confirms the rollback and is applied, unless a newer frame arrived in between. An
     answer with exactly the book's numbers is applied: nothing has changed. A STALE book always ignores a snapshot that is
     not newer if no request asked for it.
     """
