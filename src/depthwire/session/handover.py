@@ -208,11 +208,10 @@ class Handover:
                 tap(ts_recv_ns, memoryview(payload))
         for twin in (*self._raw_twins.values(), *self._twins.values()):
             twin.join(new.feed)
-        new.spawn(old.close())
-        new.spawn(self._finish())
+        new.spawn(self._finish(new.spawn(old.close())))
         old.begin_close()
 
-    async def _finish(self) -> None:
+    async def _finish(self, closing: "asyncio.Task[None]") -> None:
         """Wait for the last twins to catch up. What they have is worth nothing once the new connection is lost."""
         feed, session, lost = self._new.feed, self._session, self._new.lost
         assert lost is not None, "it was connected"
@@ -223,6 +222,7 @@ class Handover:
                     twin.force(feed)
                 break
             await asyncio.wait((lost,), timeout=POLL_S)
+        await closing  # which ends the refetches of the old connection
         for twin in self._twins.values():
             if twin.channel.needs_snapshot and session.channels.get(twin.channel.topic) is twin.channel:
                 session.resyncs.fetch(twin.channel.topic)

@@ -66,6 +66,8 @@ class StateTwin:
         """Route the new feed's frames to the reader's channel: now, or when the twin has caught up with it."""
         if self._caught_up():
             self._take_over(feed)
+        elif self.twin.needs_snapshot:
+            self.force(feed)
         elif not self._stops:
             # A twin that is STALE has lost a frame that the reader's channel will not get either.
             self._stops = (
