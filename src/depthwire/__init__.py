@@ -24,7 +24,8 @@ from depthwire.bybit.instrument import Instrument
 from depthwire.bybit.v2.messages import Trade
 from depthwire.bybit.v2.private import Execution, Order, Position, StopOrder, Wallet
 from depthwire.bybit.v2.public import InstrumentInfo, Insurance, Kline, Liquidation
-from depthwire.client import Client, connect
+from depthwire.client import Client
+from depthwire.connect import connect
 from depthwire.errors import *  # noqa: F403
 from depthwire.errors import __all__ as _errors
 from depthwire.feed.live_book import LiveBook

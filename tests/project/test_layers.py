@@ -19,6 +19,7 @@ ROWS = [
     {"session", "venue"},
     {"arbitration", "simulated"},
     {"client"},
+    {"connect"},
     {"blocking"},
     {"compat"},
     {"depthwire"},  # the package's own __init__: the names that users see
@@ -33,7 +34,7 @@ ONLY = {
     "tape": {"errors", "wire", "feed"},
     "venue": {"errors", "runtime", "book", "bybit", "tape"},
     # The drop-ins use what any program may use: a client's public face, and no feed or session.
-    "compat": {"errors", "settings", "book", "bybit", "endpoints", "client", "blocking"},
+    "compat": {"errors", "settings", "book", "bybit", "endpoints", "connect", "blocking"},
 }
 SOCKETS = {"aiofastnet", "aiohappyeyeballs", "asyncio", "picows", "selectors", "socket", "ssl", "uvloop"}
 
@@ -134,7 +135,7 @@ def test_imports_run_one_way() -> None:
             "from depthwire.session.session import Session",
             "imports depthwire.session.session.Session",
         ),
-        ("session/session.py", "from depthwire.client import connect", "imports depthwire.client.connect"),
+        ("session/session.py", "from depthwire.connect import connect", "imports depthwire.connect.connect"),
         ("session/session.py", "from depthwire import connect", "imports depthwire.connect"),
         ("client.py", "from depthwire.cli import main", "imports depthwire.cli.main"),
         ("blocking/__init__.py", "from depthwire.compat import WebSocket", "imports depthwire.compat.WebSocket"),

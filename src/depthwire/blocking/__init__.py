@@ -19,7 +19,7 @@ from depthwire.bybit.accounts import View
 from depthwire.bybit.dialect import Dialect
 from depthwire.bybit.v2.private import StopOrder
 from depthwire.client import Client
-from depthwire.client import connect as connect_async
+from depthwire.connect import connect as connect_async
 from depthwire.errors import ClientClosed, DepthwireError
 from depthwire.feed.streams import EventStream, TopicEvent
 from depthwire.feed.taps import Tap

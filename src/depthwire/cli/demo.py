@@ -10,7 +10,7 @@ from depthwire.cli.command import FAILURE, OK, Command, add_seconds, run_for, ru
 from depthwire.cli.output import say, table, write
 from depthwire.cli.text_display import top_texts
 from depthwire.cli.watch import choose_display
-from depthwire.client import connect
+from depthwire.connect import connect
 from depthwire.venue import SyntheticMarket, Venue
 
 _SYMBOLS = ("BTCUSD", "ETHUSD")

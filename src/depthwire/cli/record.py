@@ -30,7 +30,8 @@ from depthwire.cli.targets import (
     topics_of,
     trades_of,
 )
-from depthwire.client import Client, connect
+from depthwire.client import Client
+from depthwire.connect import connect
 from depthwire.errors import SubscriptionTimeout, TapeError, TopicError
 from depthwire.tape import TapeWriter, is_secret
 

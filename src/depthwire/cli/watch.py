@@ -9,7 +9,7 @@ from depthwire.cli.display import Display, follow, subscribe_all
 from depthwire.cli.output import say
 from depthwire.cli.targets import KEY_NOTE, add_simulation, add_targets, dialect_of, simulated_url, topics_of
 from depthwire.cli.text_display import JsonDisplay, LineDisplay
-from depthwire.client import connect
+from depthwire.connect import connect
 
 _DETAILS = f"""\
 Give any number of topics and symbols. A symbol means its order book. Run

@@ -22,7 +22,7 @@ from depthwire.book.types import BookState
 from depthwire.bybit.auth import KEY_VARIABLE, SECRET_VARIABLE
 from depthwire.bybit.topics import Topic, raw_topic, split_topic
 from depthwire.bybit.v2.dialect import V2Dialect
-from depthwire.client import connect
+from depthwire.connect import connect
 from depthwire.endpoints import endpoint_of, masked
 from depthwire.errors import (
     AuthError,
