@@ -22,6 +22,9 @@ class Owner:
     def on_unrouted(self, topic: str, message: bytes) -> NoReturn:
         raise AssertionError(f"no channel for {topic}")
 
+    def is_topic(self, text: str) -> NoReturn:
+        raise AssertionError(f"no channel for {text}")
+
 
 def feed() -> Feed:
     return Feed(Owner())

@@ -374,6 +374,16 @@ def test_what_is_not_asked_for_is_not_decoded(tmp_path: Path, capsys: pytest.Cap
     assert (report["frames"], report["decoded"], report["left_out"], report["skipped"], err) == (8, 2, 6, 0, "")
 
 
+def test_a_damaged_topic_costs_a_taped_book_its_state_and_an_unknown_topic_does_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for text, state in (("no.such.topic", "LIVE"), ("orderBookL2_25.B;>{^D", "STALE")):
+        odd = (3, f'{{"topic":"{text}","data":{{}}}}'.encode())
+        tape = write_tape(tmp_path / f"{state}.frames", [*synthetic(2, BOOK), odd])
+        for topics in ((), ("*",)):
+            assert replay(capsys, tape, topics=topics)[0]["books"][BOOK]["state"] == state
+
+
 def test_a_tape_without_a_book_names_the_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tape = write_tape(tmp_path / "a.frames", synthetic(3, TRADES))
     _, err = replay(capsys, tape, topics=(), code=1)

@@ -856,7 +856,8 @@ async def met_before(stream: AsyncIterator[TopicEvent], count: int) -> list[Stre
 
 
 @pytest.mark.parametrize("is_raw", [False, True], ids=["typed", "raw"])
-@pytest.mark.parametrize("raw", [b"", b"garbage", b'{"topic":"trade.ETHU', b'{"topic":"trxde.ETHUSD","data":[]}'])
+@pytest.mark.parametrize("raw", [b"", b"garbage", b'{"topic":"trade.ETHU', b'{"topic":"trxde.ETHUSD","data":[]}',
+    b'{"topic":"trade.}THUSD","data":[]}'])  # fmt: skip
 @pytest.mark.parametrize("known", [[], ["BTCUSD"], ["BTCUSD", "XRPUSD"]], ids=len)
 def test_damage_is_one_gap_to_a_pattern_whatever_of_its_topics_are_known(
     known: list[str], raw: bytes, is_raw: bool

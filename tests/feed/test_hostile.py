@@ -157,6 +157,9 @@ class Owner:
     def on_unrouted(self, topic: str, message: bytes) -> Channel | None:
         return None
 
+    def is_topic(self, text: str) -> bool:
+        return self._dialect.is_topic(text)
+
     def on_connected(self, transport: object) -> None: ...
 
     def on_disconnected(self, transport: object) -> None: ...

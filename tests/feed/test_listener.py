@@ -338,20 +338,21 @@ def test_the_good_frame_of_these_tests_is_good() -> None:
     assert offline.errors == []
 
 
-@pytest.mark.parametrize(
-    "raw",
-    [
-        b'{"topic":"orderBookL2_25.XRPUSD","type":"delta"}',
-        b'{"topic":"' + b"x" * 100_000 + b'"}',
-    ],
-)
-def test_a_frame_of_a_topic_that_is_not_served_costs_no_book(raw: bytes) -> None:
+def test_a_frame_of_a_topic_that_is_not_served_costs_no_book() -> None:
     offline = both_books()
-    offline.send(raw)
+    offline.send(b'{"topic":"orderBookL2_25.XRPUSD","type":"delta"}')
     (error,) = offline.errors
     assert type(error) is errors.UnexpectedTopic, error
-    assert len(str(error)) < 600
     assert offline.book(BTC).state is offline.book(EOS).state is BookState.LIVE
+
+
+def test_a_frame_whose_topic_does_not_exist_costs_all_books_and_has_a_short_error() -> None:
+    offline = both_books()
+    offline.send(b'{"topic":"' + b"x" * 100_000 + b'"}')
+    (error,) = offline.errors
+    assert type(error) is errors.DamagedFrame, error
+    assert len(str(error)) < 600
+    assert offline.book(BTC).state is offline.book(EOS).state is BookState.STALE
 
 
 def test_a_delta_before_the_snapshot_leaves_the_book_empty() -> None:

@@ -47,6 +47,10 @@ class Reader:
     def on_unrouted(self, topic: str, message: bytes) -> None:
         """No other topics here."""
 
+    def is_topic(self, text: str) -> bool:
+        """As on a connection."""
+        return self._dialect.is_topic(text)
+
     def on_connected(self, transport: object) -> None:
         """No socket here."""
 

@@ -72,6 +72,9 @@ class Offline:
     def on_unrouted(self, topic: str, message: bytes) -> Channel | None:
         return self.add(topic) if self.adopts else None
 
+    def is_topic(self, text: str) -> bool:
+        return self.dialect.is_topic(text)
+
     def on_connected(self, transport: object) -> None: ...
 
     def on_disconnected(self, transport: object) -> None: ...

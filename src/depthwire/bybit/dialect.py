@@ -113,6 +113,9 @@ class Dialect(Protocol):
     def book_decoder(self) -> BookDecoder:
         """Return a new decoder of order-book frames. The channels of one thread may share it."""
 
+    def is_topic(self, text: str) -> bool:
+        """Return whether a frame can have this topic: whether depthwire knows its kind, and its symbol is valid."""
+
     def channel(self, topic: str, *, scanner: bool = True, decoder: BookDecoder | None = None) -> Channel | None:
         """Return a new channel for a concrete topic, or None if depthwire does not know it.
 

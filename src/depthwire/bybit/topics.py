@@ -20,11 +20,16 @@ _PRIVATE_TEXTS: Final = frozenset({"rfq.open.rfqs", "rfq.open.quotes", "rfq.open
 _SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,39}")
 
 
+def is_symbol(text: str) -> bool:
+    """Return whether a text can be a symbol or a coin."""
+    return _SYMBOL.fullmatch(text) is not None
+
+
 def checked_symbol(symbol: str) -> str:
     """Return ``symbol``. Raises TopicError, with an example, if it cannot be a symbol."""
-    if isinstance(symbol, str) and _SYMBOL.fullmatch(symbol):
+    if isinstance(symbol, str) and is_symbol(symbol):
         return symbol
-    hint = symbol.upper() if isinstance(symbol, str) and _SYMBOL.fullmatch(symbol.upper()) else "BTCUSD"
+    hint = symbol.upper() if isinstance(symbol, str) and is_symbol(symbol.upper()) else "BTCUSD"
     raise TopicError(f"invalid symbol {str(symbol)[:60]!r}; expected one like {hint!r}")
 
 

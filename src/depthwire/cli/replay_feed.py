@@ -1,6 +1,7 @@
 """A feed without a socket: applies tapes through the live frame path and counts what it cannot use."""
 
 import os
+import re
 import sys
 import time
 from collections import Counter
@@ -30,6 +31,7 @@ from depthwire.tape import TapeReader
 
 _LONG_TAPE_BYTES = 32 << 20  # shorter tapes end before a progress bar could be read
 _MAX_REPORTED_KINDS = 20
+_WIRE_TOPIC = re.compile(r"[\w.-]+", re.ASCII)
 
 
 class Envelope(msgspec.Struct, gc=False):
@@ -109,6 +111,8 @@ class Replay:
         v2 and v5 share some topic names, mainly private ones. For those the frame's envelope determines the dialect,
         so this function adds no channel to the feed and the feed calls it for every frame.
         """
+        if not self.is_topic(topic):
+            return None
         if _is_shared(topic) and self._is_asked_for(topic):
             dialect = v5.LINEAR if _has_v5_envelope(message) else v2.INVERSE
             channel = self._shared.get((dialect.name, topic))
@@ -122,6 +126,10 @@ class Replay:
         if channel is not None:
             self.feed.channels.add(channel)
         return channel
+
+    def is_topic(self, text: str) -> bool:
+        """Return whether frames can have this topic. A tape may hold topics that depthwire does not know."""
+        return _WIRE_TOPIC.fullmatch(text) is not None
 
     def _channel(self, dialect: Dialect, topic: str) -> Channel | None:
         channel = dialect.channel(topic, scanner=self._scanner)

@@ -2,13 +2,15 @@
 
 A frame that arrived and cannot be attributed is a known loss. It affects every topic that its readable part does not
 exclude. In a message that is not one JSON object, a topic counts as readable only if it is subscribed and followed by
-what follows it in a good frame. Good frames never come here.
+what follows it in a good frame. In a JSON object, a text that is neither subscribed nor a topic of the dialect excludes
+nothing, but the symbols of its data do. Good frames never come here.
 """
 
 import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import takewhile
 from typing import Final, NamedTuple
 
@@ -44,6 +46,7 @@ _TEXT: Final = re.compile(rb'"((?:[^"\\]|\\.)*)("?)', re.DOTALL)
 _BARE: Final = re.compile(rb"[-+.\w]+")
 _TOPIC: Final = re.compile(rb'"topic"\s*:\s*"')
 _SYMBOL: Final = re.compile(rb'"(?:symbol|s)"\s*:\s*"([\w-]{1,40})"', re.ASCII)
+_LAST: Final = re.compile(r"[\w-]+", re.ASCII)
 _INTERVAL: Final = re.compile(rb'"(?:interval|period)"\s*:\s*"(\w{1,8})"', re.ASCII)
 
 
@@ -92,24 +95,43 @@ def siblings(topic: str, message: bytes) -> tuple[str, ...]:
     return tuple(sorted(found - {topic}))
 
 
-def similar_topics(topic: str, symbols: tuple[str, ...], topics: Iterable[str]) -> tuple[str, ...]:
+def similar_topics(topic: str, symbols: tuple[str, ...], topics: Iterable[str], *, is_topic: bool) -> tuple[str, ...]:
     """Return which of ``topics`` a frame with an unknown topic and these symbols may belong to. O(topics).
 
-    These are the topics spelled nearly alike and, if none of them has one of the symbols, the topics of the symbols.
+    These are the topics spelled nearly alike and, if none of them has one of the symbols, the topics of the symbols. If
+    the text is not a topic (``is_topic``) and no topic is spelled nearly alike, only the symbols exclude topics.
     """
     last = topic.rpartition(".")[2]
     others = {other: other.removesuffix("*") + last if other.endswith(PATTERN) else other for other in topics}
     others.pop(topic, None)
-    near = {other for other, text in others.items() if _is_near(topic, text)}
+    near = {
+        other for other, text in others.items() if _is_near(topic, text) or (is_topic and _has_repeated(topic, text))
+    }
     if symbols and not any(others[other].rpartition(".")[2] in symbols for other in near):
-        near |= {other for other, text in others.items() if _may_hold(topic, last, symbols, text)}
+        holds = partial(_may_hold, topic) if is_topic else _has_symbol
+        held = {other for other, text in others.items() if holds(last, symbols, text)}
+        near |= held | _joined(topic, {others[other] for other in held}, others)
+    elif not is_topic and all("." not in topic and other.endswith(PATTERN) for other in near):
+        near = set(others)  # a pattern's topic may end like any text
     return tuple(other for other in others if other in near)
+
+
+def is_covered(topic: str, patterns: Iterable[str]) -> bool:
+    """Whether a topic belongs to one of these patterns; other topics among them are ignored. O(patterns)."""
+    kind, _, last = topic.rpartition(".")
+    return _LAST.fullmatch(last) is not None and any(each == kind + PATTERN for each in patterns)
 
 
 def _is_near(topic: str, other: str) -> bool:
     """Whether damage to a few bytes, or the loss of a part, can turn the other topic into this one."""
     wrong = _damaged_bytes(topic.encode(), other.encode())
     return wrong <= MOST_WRONG or wrong == len(other.encode()) - len(topic.encode())
+
+
+def _has_repeated(topic: str, other: str) -> bool:
+    """Whether this topic is the other one with a part repeated."""
+    one, two = topic.encode(), other.encode()
+    return len(one) > len(two) and _same_bytes(one, two) + _same_bytes(one[::-1], two[::-1]) >= len(one)
 
 
 def _may_hold(topic: str, last: str, symbols: tuple[str, ...], other: str) -> bool:
@@ -119,7 +141,26 @@ def _may_hold(topic: str, last: str, symbols: tuple[str, ...], other: str) -> bo
         wrong = _damaged_bytes(topic.encode(), other.encode())
         most = len(kind) - 1 if len(topic) == len(other) else max(len(kind), len(topic) - len(last) - 1) // 2
         return own == last and wrong <= most
-    return own in symbols or own == last or not kind or own.islower()
+    return _has_symbol(last, symbols, other)
+
+
+def _has_symbol(last: str, symbols: tuple[str, ...], other: str) -> bool:
+    """Whether the other topic has one of these symbols, or the coin in which it settles; or no symbol at all."""
+    kind, _, own = other.rpartition(".")
+    return own == last or not kind or own.islower() or any(symbol.endswith(own) for symbol in symbols)
+
+
+def _joined(topic: str, held: set[str], others: dict[str, str]) -> set[str]:
+    """Return the topics whose beginning, followed by the end of one of ``held``, is this text. O(topics).
+
+    Then everything between the beginning of one frame and the end of another was lost. None if a part of one of
+    ``held`` that was lost or repeated explains the text.
+    """
+    if any(_is_near(topic, each) or _has_repeated(topic, each) for each in held):
+        return set()
+    one = topic.encode()
+    rest = len(one) - max((_same_bytes(one[::-1], each.encode()[::-1]) for each in held), default=0)
+    return {other for other, text in others.items() if _same_bytes(one, text.encode()) >= max(rest, 1)}
 
 
 def _read(text: bytes, topics: tuple[str, ...]) -> Suspects:

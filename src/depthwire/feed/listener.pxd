@@ -16,7 +16,7 @@ cdef class Feed(WSListener):
     cdef bint _is_binary        # the message that comes in fragments
     cdef set _ended             # topics that this connection served before
     cdef int64_t _up_since_ns
-    cdef dict _verdicts         # (topic, symbols) of unexpected frames -> the topics that they may be of
+    cdef dict _verdicts         # (topic, symbols) of unexpected frames -> what _similar returns
     cdef uint64_t _verdicts_of  # the channels' changes then
 
     cdef int on_message(self, const char* data, Py_ssize_t size, int64_t ts_recv_ns) except -1
@@ -28,6 +28,7 @@ cdef class Feed(WSListener):
     cdef int _refuse(self, object channel, object error) except -1
     cdef list _candidates(self)
     cdef list _others(self, str topic, bytes message, object error)
+    cdef int _handle_unexpected(self, str topic, bytes message) except -1
     cdef tuple _similar(self, str topic, tuple symbols)
     cdef int _take_binary(self, bytes message, int64_t ts_recv_ns) except -1
     cdef int _suspect(self, tuple topics, str why) except -1

@@ -13,8 +13,10 @@ BINARY_MARK: bytes
 FOLLOWING: tuple[bytes, ...]
 HOLDS_FRAME: str
 NOT_SUBSCRIBED: str
+NONE: str
 NO_TOPIC: str
 TOPIC_KEY: bytes
+UNSUBSCRIBED: str
 
 class Routing(Struct):
     topic: str | UnsetType = ...

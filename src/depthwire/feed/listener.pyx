@@ -18,7 +18,9 @@ from picows import WSCloseCode
 
 from depthwire.feed.channel import with_raw
 from depthwire.feed.event_channel import PatternChannel
-from depthwire.feed.damage import BINARY_MARK, FOLLOWING, TOPIC_KEY, siblings, similar_topics, suspects, symbols_in
+from depthwire.feed.damage import (
+    BINARY_MARK, FOLLOWING, TOPIC_KEY, is_covered, siblings, similar_topics, suspects, symbols_in,
+)
 from depthwire.errors import UNDECODABLE, DamagedFrame, FrameError, MalformedFrame, SymbolMismatch, UnexpectedTopic
 
 
@@ -31,6 +33,8 @@ class Routing(msgspec.Struct, gc=False):
 BINARY = "a binary message; expected text"
 NOT_SUBSCRIBED = "not subscribed; the frame was dropped"
 NO_TOPIC = "expected a topic, got an empty one"
+UNSUBSCRIBED = "a topic that is not subscribed"
+NONE = "which is not a topic"
 HOLDS_FRAME = "an answer that contains a frame"
 cdef bytes QUOTED_KEY = b'"' + TOPIC_KEY + b'"'
 cdef object decode_routing = msgspec.json.Decoder(Routing).decode
@@ -289,17 +293,24 @@ cdef class Feed(WSListener):
             return 0
         channel = self.channels.get(topic) or self._owner.on_unrouted(topic, message)
         if channel is None:
-            alike = () if topic in self._ended else self._similar(topic, symbols_in(message))
-            if alike:
-                self._suspect(alike, f"a frame of {topic[:LONGEST_TOPIC]!r}, a topic that is not subscribed: it is damaged")
-            else:
-                self._owner.on_frame_error(UnexpectedTopic(NOT_SUBSCRIBED, topic[:LONGEST_TOPIC]))
+            self._handle_unexpected(topic, message)
             return 0
         if self.channels.find(data, data + size, &after_topic) is not channel:     # a new one, perhaps
             after_topic = NULL
         return self._deliver(channel, data, size, after_topic, ts_recv_ns)
 
     # ---- damage
+
+    cdef int _handle_unexpected(self, str topic, bytes message) except -1:
+        """Report a frame whose topic is not subscribed: as damage if the topic may be damaged."""
+        shown = topic[:LONGEST_TOPIC]
+        if topic not in self._ended:
+            alike, is_topic = self._similar(topic, symbols_in(message))
+            if alike if is_topic else not is_covered(topic, self._ended):
+                self._suspect(alike, f"a frame of {shown!r}, {UNSUBSCRIBED if is_topic else NONE}: it is damaged")
+                return 0
+        self._owner.on_frame_error(UnexpectedTopic(NOT_SUBSCRIBED, shown))
+        return 0
 
     cdef list _candidates(self):
         """Return the topics that frames of this connection may belong to."""
@@ -308,7 +319,7 @@ cdef class Feed(WSListener):
     cdef list _others(self, str topic, bytes message, object error):
         """Return the other topics that a frame refused under this one may belong to."""
         if isinstance(error, SymbolMismatch):
-            found = {*self._similar(topic, ()), *siblings(topic, message)}
+            found = {*self._similar(topic, ())[0], *siblings(topic, message)}
         elif isinstance(error, MalformedFrame):
             found = {*suspects(message, self._candidates()).topics, *siblings(topic, message)}
         else:
@@ -316,14 +327,18 @@ cdef class Feed(WSListener):
         return [other for other in self._candidates() if other in found and other != topic]
 
     cdef tuple _similar(self, str topic, tuple symbols):
-        """Return the topics that a frame may belong to if its topic is damaged. O(1) if the answer is cached."""
+        """Return the topics that a frame may belong to if its topic is damaged, and whether that is a topic at all.
+
+        O(1) if the answer is cached.
+        """
         if self._verdicts_of != self.channels.changes or len(self._verdicts) >= MOST_VERDICTS:
             self._verdicts.clear()
             self._verdicts_of = self.channels.changes
         key = topic[:LONGEST_TOPIC], symbols
         verdict = self._verdicts.get(key)
         if verdict is None:
-            verdict = self._verdicts[key] = similar_topics(*key, self._candidates())
+            is_topic = self.channels.get(topic) is not None or self._owner.is_topic(topic)
+            verdict = self._verdicts[key] = similar_topics(*key, self._candidates(), is_topic=is_topic), is_topic
         return verdict
 
     cdef int _suspect(self, tuple topics, str why) except -1:

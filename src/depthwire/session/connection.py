@@ -363,6 +363,10 @@ class Connection:
         """Return the channel for a frame whose topic has none yet."""
         return self.owner.on_unrouted(topic, message)
 
+    def is_topic(self, text: str) -> bool:
+        """Return whether frames can have this topic, subscribed or not."""
+        return self._dialect.is_topic(text)
+
     def on_control(self, message: bytes) -> None:
         """Give an answer to the request that waits for it."""
         try:

@@ -166,7 +166,7 @@ class Session:
     def on_unrouted(self, topic: str, message: bytes) -> Channel | None:
         """Return the channel for a topic that a subscribed pattern covers; None if none does."""
         for subscription in self.subscriptions.values():
-            if subscription.topic.covers(topic):
+            if self._covers(subscription.topic, topic):
                 channel = self.registry.hold(topic, subscription)
                 if channel is not None:
                     self.resyncs.served(topic)
@@ -174,6 +174,11 @@ class Session:
                     pattern.connection_back(time.time_ns())  # data may come before the answer
                 return channel
         return None
+
+    def _covers(self, subscribed: Topic, topic: str) -> bool:
+        """Whether a frame of this topic belongs to a subscription; if its kind is known, its symbol must be valid."""
+        is_known = subscribed.is_pattern and subscribed.kind in self.dialect.kinds
+        return subscribed.covers(topic) and (not is_known or self.dialect.is_topic(topic))
 
     def on_frame_error(self, error: FrameError) -> None:
         """Report an unusable frame, and refetch each state that is STALE because of it."""

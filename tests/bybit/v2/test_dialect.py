@@ -76,10 +76,16 @@ def test_private_channels_have_their_own_live_view(topic: str, view: type) -> No
         "instrument_info.BTCUSD",
         "trade.",
         ".BTCUSD",
+        "trade.btcusd",
+        "trade.BTCUSD|ETHUSD",
+        "trade.trade.BTCUSD",
+        "orderBookL2_25.B>;SD",
+        "orderBookL2_25.*",
     ],
 )
 def test_a_topic_that_is_none_has_no_channel(topic: str) -> None:
     assert INVERSE.channel(topic) is None
+    assert not INVERSE.is_topic(topic)
 
 
 def test_topics_are_built_as_each_dialect_names_them() -> None:

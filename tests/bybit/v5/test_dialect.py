@@ -150,6 +150,7 @@ def test_what_cannot_be_asked_for_is_refused_with_the_reason(dialect: Dialect, t
 )
 def test_a_topic_that_is_none_has_no_channel(topic: str) -> None:
     assert v5.LINEAR.channel(topic) is None
+    assert not v5.LINEAR.is_topic(topic)
 
 
 # requests and answers

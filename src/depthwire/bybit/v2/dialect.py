@@ -12,9 +12,9 @@ import msgspec
 
 from depthwire.bybit.accounts import Balances, OpenOrders, OpenStopOrders, Positions
 from depthwire.bybit.dialect import Answer, Limits, RequestKey, SymbolTopics
-from depthwire.bybit.topics import CANDLE_INTERVALS, About, Topic, checked_symbol, split_topic
+from depthwire.bybit.topics import CANDLE_INTERVALS, About, Topic, checked_symbol, is_symbol, split_topic
 from depthwire.bybit.v2.book_decoder import V2BookDecoder
-from depthwire.bybit.v2.grammar import CANDLE_KINDS, about, kinds_of, parse_topics
+from depthwire.bybit.v2.grammar import CANDLE_KINDS, PRIVATE_KINDS, about, kinds_of, parse_topics
 from depthwire.bybit.v2.instrument import V2Instrument
 from depthwire.bybit.v2.messages import Envelope, TradeMessage
 from depthwire.bybit.v2.private import ExecutionMessage, OrderMessage, PositionMessage, StopOrderMessage, WalletMessage
@@ -99,6 +99,14 @@ class V2Dialect(SymbolTopics):
         """Return a new decoder of order-book frames. The channels of one thread may share it."""
         return V2BookDecoder()
 
+    def is_topic(self, text: str) -> bool:
+        """Return whether a frame can have this topic. Books may have any depth: only requests are limited."""
+        kind, symbol = split_topic(text)
+        if not symbol:
+            return text in PRIVATE_KINDS
+        is_kind = _ANY_BOOK.fullmatch(kind) is not None or kind == INSTRUMENT_TOPIC or kind in self._events
+        return is_kind and is_symbol(symbol)
+
     def channel(self, topic: str, *, scanner: bool = True, decoder: BookDecoder | None = None) -> Channel | None:
         """Return a new channel for a topic, or None if depthwire does not know the topic.
 
@@ -106,6 +114,8 @@ class V2Dialect(SymbolTopics):
         EventChannel, which has a live view for all private topics except ``execution``. Without ``decoder`` a book gets
         a new one.
         """
+        if not self.is_topic(topic):
+            return None
         kind, symbol = split_topic(topic)
         if not symbol:
             return self._private_channel(topic)
@@ -115,9 +125,7 @@ class V2Dialect(SymbolTopics):
             return BookChannel(book, decoder or self.book_decoder(), V2Scanner(symbol) if scanner else None)
         if kind == INSTRUMENT_TOPIC:
             return StateChannel(topic, InstrumentSnapshot | InstrumentDelta, V2Instrument(topic, symbol))
-        if kind in self._events:
-            return EventChannel(topic, self._events[kind], named=_named(kind, symbol))
-        return None
+        return EventChannel(topic, self._events[kind], named=_named(kind, symbol))
 
     def _private_channel(self, topic: str) -> Channel | None:
         if topic == "position":

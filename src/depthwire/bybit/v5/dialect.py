@@ -115,6 +115,10 @@ class V5Dialect(SymbolTopics):
         """Return a new decoder of order-book frames. The channels of one thread may share it."""
         return V5BookDecoder()
 
+    def is_topic(self, text: str) -> bool:
+        """Return whether a frame can have this topic, of any category."""
+        return _concrete(text) is not None
+
     def channel(self, topic: str, *, scanner: bool = True, decoder: BookDecoder | None = None) -> Channel | None:
         """Return a new channel for a topic of any category, or None if depthwire does not know the topic.
 
