@@ -1,4 +1,4 @@
-"""Imports run one way. The table says which way, and is compared with all sources, stubs and compiled ones included."""
+"""Imports run one way. The table says which way, for all sources including stubs and compiled modules."""
 
 import ast
 import re
@@ -93,6 +93,14 @@ def complaints(package: Path) -> list[str]:
     return found
 
 
+def rooms_of_the_page() -> list[set[str]]:
+    """Return the rooms in each row of the first table of docs/architecture.md."""
+    page = (PACKAGE.parents[1] / "docs" / "architecture.md").read_text()
+    table = page[page.index("| room |") : page.index("## From a socket's bytes")]
+    first_cells = [line.split("|")[1] for line in table.splitlines()[2:] if line.startswith("|")]
+    return [{name.rstrip("/").removesuffix(".py") for name in re.findall("`([^`]+)`", cell)} for cell in first_cells]
+
+
 def insides(source: str) -> list[str]:
     """Each underscore attribute that is read of anything but ``self`` and ``super()``."""
     return [
@@ -113,6 +121,11 @@ def test_the_drop_ins_reach_into_no_client() -> None:
 
 def test_imports_run_one_way() -> None:
     assert complaints(PACKAGE) == []
+
+
+def test_the_page_lists_the_rooms_in_the_order_of_imports() -> None:
+    without_room = {"depthwire", "__main__"}  # the names that users see, and `python -m`
+    assert rooms_of_the_page() == [row for row in ROWS if not row <= without_room]
 
 
 @pytest.mark.parametrize(
