@@ -251,6 +251,27 @@ def test_a_resync_that_is_refused_is_repeated(times: int) -> None:
     run(main)
 
 
+def test_a_late_copy_does_not_pass_for_the_answer_to_a_refused_resync() -> None:
+    async def main() -> None:
+        async with v5_server() as server, depthwire.connect(server.url, settings=PATIENT) as client:
+            client.on_error(lambda error: None)
+            btc = await client.book("BTCUSDT")
+
+            class RefusingWithCopy(Refusing):
+                def __contains__(self, topic: object) -> bool:
+                    is_refused = super().__contains__(topic)
+                    if is_refused:
+                        server.push(book("BTCUSDT"))
+                    return is_refused
+
+            server.refused = RefusingWithCopy(1, **{BTC: BUSY})
+            server.push(book("BTCUSDT", u=9, kind="delta"))
+            await until(lambda: client.health()[BTC].resyncs == 2 and btc.state is BookState.LIVE)
+            assert BTC in server.open[0].topics
+
+    run(main)
+
+
 def test_a_resubscription_that_is_refused_is_repeated() -> None:
     async def main() -> None:
         async with v5_server() as server, depthwire.connect(server.url, settings=PATIENT) as client:

@@ -136,6 +136,8 @@ class Resyncs:
                     if means_unknown(reason):
                         self._on_unknown(topic, error)
                         break
+                    # It is unsubscribed now, even if a late copy of its snapshot passed for the answer.
+                    tracker.state.mark_stale(str(error))
                     continue
                 await self._snapshot_due(tracker)
         except ConnectionLost:
