@@ -261,7 +261,7 @@ def test_a_late_copy_does_not_pass_for_the_answer_to_a_refused_resync() -> None:
                 def __contains__(self, topic: object) -> bool:
                     is_refused = super().__contains__(topic)
                     if is_refused:
-                        server.push(book("BTCUSDT"))
+                        server.open[0].send(book("BTCUSDT"))
                     return is_refused
 
             server.refused = RefusingWithCopy(1, **{BTC: BUSY})
