@@ -426,6 +426,7 @@ def test_readers_of_two_lines_do_not_notice_damage_on_one(kind: str, name: str) 
                 each for each in concerned(speech.topics, topic, reach) if each in states_of(pair.lines[number])
             ]
             for each in stale:
+                pair.lines[number].feed.channels.get(each).asked()  # type: ignore[union-attr]
                 pair.lines[number].send(speech.of(each), pair.last_recv_ns)  # its resync's snapshot
 
 
