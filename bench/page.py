@@ -23,7 +23,7 @@ Written by `make bench`, which measures everything below in one run on one machi
   against its id) and rolls it back if it does not fit; the yardstick and most of the others do not check. Those with
   callbacks, copies and histories pay for what they offer beyond a book.
 - **A contender that is used wrongly would look slow.** Each runs the handler that its users run; `bench/peers` shows
-  which. Before its time counts it must end each stream with the same best bid and ask, and their sizes.
+  which. Its time counts only if it ends each stream with the same best bid and ask as the others, and the same sizes.
 - **Some contenders are missing.** Those that could not be installed are listed with the reason.
 """
 

@@ -30,7 +30,8 @@ PAGE = """# 50 connections dropped at once
 
 Written by `make reconnects`. It runs 50 clients with one book each in one process against the embedded venue, with
 default settings, drops all 50 connections at once, and records each attempt as it arrives at the venue. The exchange
-allows 500 connections in 5 minutes from one address. Connections to the same machine are usually exempt, here not.
+allows 500 connections in 5 minutes from one address. Connections to the same machine are usually exempt; here they are
+not.
 
 ![attempts over time](reconnects.svg)
 

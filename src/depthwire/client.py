@@ -119,7 +119,7 @@ class Client:
         return await self._account("order", capacity)
 
     async def stop_orders(self, capacity: int = 10_000) -> AccountStream[StopOrder, OpenStopOrders]:
-        """Subscribe to conditional orders, as :meth:`orders`; ``.view`` holds the untriggered ones by id.
+        """Subscribe to conditional orders, like :meth:`orders`; ``.view`` holds the untriggered ones by id.
 
         Raises TopicError on v5, where :meth:`orders` includes them.
         """
@@ -128,7 +128,7 @@ class Client:
     async def positions(
         self, capacity: int = 10_000
     ) -> AccountStream[events.Position, SymbolPositions[str | int, events.Position]]:
-        """Subscribe to every change of the account's positions, as :meth:`orders`.
+        """Subscribe to every change of the account's positions, like :meth:`orders`.
 
         ``.view`` holds the latest by (symbol, side), on v5 by (symbol, position_idx).
         """
@@ -137,11 +137,11 @@ class Client:
     async def wallet(
         self, capacity: int = 10_000
     ) -> AccountStream[events.Wallet, View[str, events.Balance, events.Wallet]]:
-        """Subscribe to every change of the account's balances, as :meth:`orders`; ``.view`` holds them by coin."""
+        """Subscribe to every change of the account's balances, like :meth:`orders`; ``.view`` holds them by coin."""
         return await self._account("wallet", capacity)
 
     async def executions(self, capacity: int = 10_000) -> EventStream[events.Execution]:
-        """Subscribe to executions, each once, on v2 without funding. As :meth:`orders`, but without a view."""
+        """Subscribe to executions, each once, on v2 without funding. Like :meth:`orders`, but without a view."""
         return await self._events("execution", capacity)
 
     async def _account(self, topic: str, capacity: int) -> AccountStream[Any, Any]:
@@ -273,7 +273,7 @@ class Client:
         reconnects, callbacks that raised. Without a callback they are logged as warnings of the logger "depthwire".
 
         What ``callback`` itself raises is logged; SystemExit and KeyboardInterrupt then end the event loop. Returns a
-        function that removes it. Raises TypeError if the callback is not callable, or async.
+        function that removes it. Raises TypeError if the callback is async or not callable.
         """
         return self._reports.on_error(callback)
 
@@ -285,7 +285,7 @@ class Client:
         CallbackError; other taps and the message's topic still get the message. SystemExit and KeyboardInterrupt are
         reported, too, and then end the event loop.
 
-        Raises TypeError if ``tap`` is not callable, or async.
+        Raises TypeError if ``tap`` is async or not callable.
         """
         return self._taps.add(tap)
 

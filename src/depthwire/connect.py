@@ -1,4 +1,4 @@
-"""Connect to an endpoint, or to two as two lines."""
+"""Connect to one endpoint, or to two that are used as two lines."""
 
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -51,8 +51,9 @@ async def connect(
     All URLs are in :mod:`depthwire.endpoints`. The client makes at most 500 connections in 5 minutes to one host.
 
     Private topics need ``api_key`` and ``api_secret``; the secret may be a callable that fetches it at each sign-in.
-    Without them, and not before a private topic is asked for, DEPTHWIRE_API_KEY and DEPTHWIRE_API_SECRET are looked up
-    in the environment. ``auth_way`` signs in with the ``auth`` operation or, on v2 alone, in the URL's query.
+    If they are not given, they are read from DEPTHWIRE_API_KEY and DEPTHWIRE_API_SECRET in the environment when a
+    private topic is first requested. ``auth_way`` signs in with the ``auth`` operation or, on v2 only, in the URL's
+    query.
 
     ``scanner=False`` keeps every order-book frame on msgspec's typed decoder, the reference for the faster
     scanner; ``client.lanes`` counts the frames of each.

@@ -93,14 +93,14 @@ __all__ = [
 ]
 
 UNDECODABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises if the bytes are not the expected JSON; depthwire raises MalformedFrame instead."""
+"""The exceptions of msgspec if bytes are not the expected JSON; depthwire raises MalformedFrame instead."""
 
 
 LONGEST_MESSAGE: Final = 600
 
 
 def shortened(text: str) -> str:
-    """Return a text that may quote a frame of any size, without its middle if it is long. O(1) beyond that."""
+    """Return a text, without its middle if it is long: it may quote a frame of any size."""
     if len(text) <= LONGEST_MESSAGE:
         return text
     half = LONGEST_MESSAGE // 2
@@ -319,7 +319,8 @@ class OutOfSequence(ContinuityError):
 
 
 class LinesDisagree(ContinuityError):
-    """Two lines have different states at one sequence, so one has missed a frame: this line's is refetched."""
+    """Two lines have different states at one sequence, so one has missed a frame; the state of this line is
+    refetched."""
 
 
 class BookNotLive(DepthwireError):
@@ -393,7 +394,7 @@ class CallbackError(DepthwireError):
 
 
 class SlowCallback(DepthwireError):
-    """A frame's callbacks ended later than ``slow_callback_s`` after its arrival. All of them were called."""
+    """A frame's callbacks ended later than ``slow_callback_s`` after its arrival. All callbacks were called."""
 
     def __init__(self, topic: str, took_s: float, bound_s: float) -> None:
         super().__init__(topic, took_s, bound_s)
@@ -414,7 +415,7 @@ class TapeError(DepthwireError):
 
 
 def unreadable_book(error: Exception, excerpt: str, symbol: str) -> FrameError:
-    """Translate msgspec's error about a book's frame: InvalidLevel if a number exceeds floats or integers."""
+    """Translate msgspec's error about a book's frame: InvalidLevel if a number is out of range."""
     text = str(error)
     is_beyond = text.startswith(("Number out of range", "Integer value out of range"))
     kind = InvalidLevel if is_beyond else MalformedFrame

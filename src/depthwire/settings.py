@@ -20,9 +20,10 @@ class Settings:
     exchange's advice), and its pong is due within ``pong_timeout_s``: a silent connection is noticed within their sum.
     The wait before a reconnect doubles from ``backoff_first_s`` to ``backoff_cap_s``, each shortened by up to a half at
     random; it is close to none if the venue closed a connection of long standing. If a served topic's request is
-    refused, or its snapshot does not arrive within ``timeout_s``, the request is repeated after 0.25 s, doubling up to
-    30 s, or within the bounds for reconnects if they are shorter. A sign-in is valid for ``auth_window_s``. A message
-    above ``max_message_size`` bytes is reported as a MalformedFrame and ends the connection.
+    refused, or its snapshot does not arrive within ``timeout_s``, the request is repeated after a wait that doubles
+    from 0.25 s to 30 s; either bound is that of reconnects if that is shorter. A sign-in is valid for
+    ``auth_window_s``. A message above ``max_message_size`` bytes is reported as a MalformedFrame and ends the
+    connection.
 
     Sockets always send at once (TCP_NODELAY). ``receive_buffer_bytes`` (SO_RCVBUF) replaces the size that the kernel
     adapts by itself; Linux caps it at ``net.core.rmem_max``. ``kernel_busy_poll_us`` (SO_BUSY_POLL, Linux) lets the
@@ -32,8 +33,8 @@ class Settings:
 
     If an order book is silent for ``book_silence_s`` although its connection is up, or an instrument for
     ``instrument_silence_s``, it is STALE, reported as a TopicSilent and refetched; this is noticed up to a quarter of
-    the bound later. The bound doubles while the topic stays silent, up to 16-fold. None: a thin market may be silent
-    without limit.
+    the bound later. The bound doubles while the topic stays silent, up to 16-fold. None turns this off, for thin
+    markets that may stay silent indefinitely.
 
     If the callbacks of a frame end later than ``slow_callback_s`` after it arrived, a SlowCallback is reported; the
     clock's precision is 10 ms. None turns this off.

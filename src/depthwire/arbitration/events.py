@@ -47,7 +47,7 @@ class Awaited(NamedTuple):
 
 
 class LineEvents:
-    """One line's side of a topic of events: the reader and the watcher of the line's channel."""
+    """One line's side of an event topic: the reader and the watcher of the line's channel."""
 
     def __init__(self, arbiter: "EventArbiter", line: int, tally: LineTally) -> None:
         self.tally = tally
@@ -250,7 +250,8 @@ class EventArbiter:
             mine.faults.append(error)
 
     def _settle(self, side: LineEvents, brought: int) -> None:
-        """Clear a line's faults; report them if only ``brought`` events, too few, came from the other line instead."""
+        """Clear a line's faults; report them if the other line brought fewer events (``brought``) than there are
+        faults."""
         faults, side.faults = side.faults, []
         if brought < len(faults):
             for error in faults:

@@ -69,7 +69,7 @@ cdef class LineState:
         return "it is older than the state that readers saw" if self.is_live else self.reason or "no snapshot yet"
 
     cdef bint in_doubt(self) noexcept:
-        """Whether the line skipped a frame that the other one brought, and nothing has confirmed its state since."""
+        """Return whether this line skipped a frame that the other line brought, and has not been confirmed since."""
         return self.skipped_at > self.agreed_at and self.skipped_at > self.snapshot_at
 
 
@@ -229,8 +229,8 @@ cdef class StateArbiter:
     cdef int _judge(self, int line, Applied* applied, Applied* theirs) except -1:
         """Refetch the line that is wrong, because the states differ at one sequence; either line may no longer be LIVE.
 
-        A snapshot is right. Otherwise the line that has applied fewer frames since both agreed has lost some. If
-        neither rule decides, refetch both.
+        A line whose last frame was a snapshot is right. Otherwise the line that has applied fewer frames since both agreed
+        has lost some. If neither rule decides, refetch both.
         """
         cdef LineState mine = self._state_of(line), other = self._state_of(1 - line)
         cdef bint mine_is_snapshot = applied.ordinal == mine.snapshot_at

@@ -24,7 +24,8 @@ DIGEST_MASK = (1 << 64) - 1
 
 
 class MergedTopic:
-    """One topic of two lines. Readers use ``channel``; ``on_end(topic)`` is called when no line feeds it any longer."""
+    """One topic, merged from two lines. Readers use ``channel``; ``on_end(topic)`` is called when no line feeds it any
+    longer."""
 
     def __init__(self, channel: Channel, settings: Settings, on_end: Callable[[str], object]) -> None:
         self.channel = channel

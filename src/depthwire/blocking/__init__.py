@@ -134,7 +134,7 @@ class BlockingAccountStream(BlockingStream[Event], Generic[Event, Key, Held]):
         return self._view.gap
 
     def reconcile(self, events: Iterable[Event] = ()) -> None:
-        """As :meth:`depthwire.bybit.accounts.View.reconcile`."""
+        """See :meth:`depthwire.bybit.accounts.View.reconcile`."""
         self._thread.do(lambda: self._view.reconcile(events))
 
 
@@ -183,64 +183,64 @@ class BlockingClient:
         return self._client.url
 
     def book(self, symbol: str, depth: int | None = None) -> BlockingBook:
-        """As :meth:`depthwire.client.Client.book`."""
+        """See :meth:`depthwire.client.Client.book`."""
         return BlockingBook(self._thread.call(self._client.book(symbol, depth)), self._thread)
 
     def instrument(self, symbol: str) -> BlockingInstrument:
-        """As :meth:`depthwire.client.Client.instrument`."""
+        """See :meth:`depthwire.client.Client.instrument`."""
         return BlockingInstrument(self._thread.call(self._client.instrument(symbol)), self._thread)
 
     def trades(self, symbol: str, capacity: int = 10_000) -> BlockingStream[events.Trade]:
-        """As :meth:`depthwire.client.Client.trades`."""
+        """See :meth:`depthwire.client.Client.trades`."""
         return BlockingStream(self._thread.call(self._client.trades(symbol, capacity)), self._thread)
 
     def orders(self, capacity: int = 10_000) -> BlockingAccountStream[events.Order, str, events.Order]:
-        """As :meth:`depthwire.client.Client.orders`."""
+        """See :meth:`depthwire.client.Client.orders`."""
         stream = self._thread.call(self._client.orders(capacity))
         return BlockingAccountStream(stream, stream.view, self._thread)
 
     def stop_orders(self, capacity: int = 10_000) -> BlockingAccountStream[StopOrder, str, StopOrder]:
-        """As :meth:`depthwire.client.Client.stop_orders`."""
+        """See :meth:`depthwire.client.Client.stop_orders`."""
         stream = self._thread.call(self._client.stop_orders(capacity))
         return BlockingAccountStream(stream, stream.view, self._thread)
 
     def positions(
         self, capacity: int = 10_000
     ) -> BlockingAccountStream[events.Position, tuple[str, str | int], events.Position]:
-        """As :meth:`depthwire.client.Client.positions`."""
+        """See :meth:`depthwire.client.Client.positions`."""
         stream = self._thread.call(self._client.positions(capacity))
         return BlockingAccountStream(stream, stream.view, self._thread)
 
     def wallet(self, capacity: int = 10_000) -> BlockingAccountStream[events.Wallet, str, events.Balance]:
-        """As :meth:`depthwire.client.Client.wallet`."""
+        """See :meth:`depthwire.client.Client.wallet`."""
         stream = self._thread.call(self._client.wallet(capacity))
         return BlockingAccountStream(stream, stream.view, self._thread)
 
     def executions(self, capacity: int = 10_000) -> BlockingStream[events.Execution]:
-        """As :meth:`depthwire.client.Client.executions`."""
+        """See :meth:`depthwire.client.Client.executions`."""
         return BlockingStream(self._thread.call(self._client.executions(capacity)), self._thread)
 
     def subscribe(
         self, *topics: str, capacity: int = 10_000, on_event: Callable[[TopicEvent], object] | None = None
     ) -> BlockingStream[TopicEvent]:
-        """As :meth:`depthwire.client.Client.subscribe`."""
+        """See :meth:`depthwire.client.Client.subscribe`."""
         stream = self._thread.call(self._client.subscribe(*topics, capacity=capacity, on_event=on_event))
         return BlockingStream(stream, self._thread)
 
     def subscribe_raw(self, *topics: str, capacity: int = 10_000) -> BlockingStream[TopicEvent]:
-        """As :meth:`depthwire.client.Client.subscribe_raw`."""
+        """See :meth:`depthwire.client.Client.subscribe_raw`."""
         return BlockingStream(self._thread.call(self._client.subscribe_raw(*topics, capacity=capacity)), self._thread)
 
     def unsubscribe(self, *topics: str) -> None:
-        """As :meth:`depthwire.client.Client.unsubscribe`."""
+        """See :meth:`depthwire.client.Client.unsubscribe`."""
         self._thread.call(self._client.unsubscribe(*topics))
 
     def on_error(self, callback: Callable[[DepthwireError], object]) -> Callable[[], None]:
-        """As :meth:`depthwire.client.Client.on_error`; called in the feed's thread."""
+        """See :meth:`depthwire.client.Client.on_error`; called in the feed's thread."""
         return subscribed(self._thread, lambda: self._client.on_error(callback))
 
     def add_tap(self, tap: Tap) -> Callable[[], None]:
-        """As :meth:`depthwire.client.Client.add_tap`; called in the feed's thread."""
+        """See :meth:`depthwire.client.Client.add_tap`; called in the feed's thread."""
         return subscribed(self._thread, lambda: self._client.add_tap(tap))
 
     @property
@@ -254,15 +254,15 @@ class BlockingClient:
         return self._thread.do(lambda: self._client.lines)
 
     def ping(self) -> float:
-        """As :meth:`depthwire.client.Client.ping`."""
+        """See :meth:`depthwire.client.Client.ping`."""
         return self._thread.call(self._client.ping())
 
     def status(self) -> Status:
-        """As :meth:`depthwire.client.Client.status`."""
+        """See :meth:`depthwire.client.Client.status`."""
         return self._thread.do(self._client.status)
 
     def health(self) -> dict[str, Health]:
-        """As :meth:`depthwire.client.Client.health`."""
+        """See :meth:`depthwire.client.Client.health`."""
         return self._thread.do(self._client.health)
 
     def __repr__(self) -> str:

@@ -163,7 +163,7 @@ class BlockingBook:
 
     @property
     def bbo(self) -> BBO | None:
-        """Best bid and ask with their sizes, of one moment; None for an empty side."""
+        """Best bid and ask with their sizes, from the same moment; None for an empty side."""
         return self._book.bbo
 
     @property
@@ -182,35 +182,35 @@ class BlockingBook:
         return self._book.microprice
 
     def imbalance(self, levels: int = 1) -> float | None:
-        """As :meth:`depthwire.book.book.Book.imbalance`."""
+        """See :meth:`depthwire.book.book.Book.imbalance`."""
         return consistent(self._book, lambda: self._book.imbalance(levels))
 
     def vwap(self, side: Side, size: float) -> float:
-        """As :meth:`depthwire.book.book.Book.vwap`."""
+        """See :meth:`depthwire.book.book.Book.vwap`."""
         return consistent(self._book, lambda: self._book.vwap(side, size))
 
     def sweep_price(self, side: Side, size: float) -> float:
-        """As :meth:`depthwire.book.book.Book.sweep_price`."""
+        """See :meth:`depthwire.book.book.Book.sweep_price`."""
         return consistent(self._book, lambda: self._book.sweep_price(side, size))
 
     def depth_within(self, bps: float) -> DepthWithin | None:
-        """As :meth:`depthwire.book.book.Book.depth_within`."""
+        """See :meth:`depthwire.book.book.Book.depth_within`."""
         return consistent(self._book, lambda: self._book.depth_within(bps))
 
     def size_at(self, price: Decimal | str | float) -> float:
-        """As :meth:`depthwire.book.book.Book.size_at`."""
+        """See :meth:`depthwire.book.book.Book.size_at`."""
         return consistent(self._book, lambda: self._book.size_at(price))
 
     def size_at_id(self, price_id: int) -> float:
-        """As :meth:`depthwire.book.book.Book.size_at_id`."""
+        """See :meth:`depthwire.book.book.Book.size_at_id`."""
         return self._book.size_at_id(price_id)
 
     def price_id(self, price: Decimal | str | float) -> int:
-        """As :meth:`depthwire.book.book.Book.price_id`."""
+        """See :meth:`depthwire.book.book.Book.price_id`."""
         return self._book.price_id(price)
 
     def price(self, price_id: int) -> Decimal:
-        """As :meth:`depthwire.book.book.Book.price`."""
+        """See :meth:`depthwire.book.book.Book.price`."""
         return self._book.price(price_id)
 
     @property
@@ -224,7 +224,7 @@ class BlockingBook:
         return consistent(self._book, lambda: copied(self._book.asks))
 
     def to_numpy(self, levels: int | None = None) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """As :meth:`depthwire.book.book.Book.to_numpy`, of one moment."""
+        """See :meth:`depthwire.book.book.Book.to_numpy`; all arrays are from the same moment."""
         return consistent(self._book, lambda: self._book.to_numpy(levels))
 
     def __len__(self) -> int:
@@ -234,7 +234,7 @@ class BlockingBook:
         return True
 
     def __iter__(self) -> Iterator[Level]:
-        """Iterate over the levels of one moment, as :class:`~depthwire.book.book.Book` yields them."""
+        """Iterate over the levels at one moment, as :class:`~depthwire.book.book.Book` yields them."""
         return iter(consistent(self._book, lambda: tuple(self._book)))
 
     def snapshot(self, *, allow_stale: bool = False) -> BookSnapshot:
@@ -246,12 +246,12 @@ class BlockingBook:
 
         What it raises is reported as a CallbackError. SystemExit and KeyboardInterrupt are reported, too, and then end
         the client: its books are STALE, and calls raise ClientClosed. Returns a function that removes the listener.
-        Raises TypeError if ``listener`` is not callable, or async.
+        Raises TypeError if ``listener`` is async or not callable.
         """
         return subscribed(self._thread, lambda: self._book.on_change(listener))
 
     def on_state(self, listener: Callable[[LiveBook], object]) -> Callable[[], None]:
-        """Call ``listener(book)`` on each change of :attr:`state`, in the feed's thread. As :meth:`on_change`."""
+        """Call ``listener(book)`` on each change of :attr:`state`, in the feed's thread. See :meth:`on_change`."""
         return subscribed(self._thread, lambda: self._book.on_state(listener))
 
     def changes(self, timeout_s: float | None = None) -> Iterator[BookSnapshot]:
@@ -286,18 +286,18 @@ class BlockingInstrument:
         return [*super().__dir__(), *(name for name in live if name not in WRITERS)]
 
     def snapshot(self, *, allow_stale: bool = False) -> Any:
-        """As :meth:`depthwire.bybit.instrument.Instrument.snapshot`."""
+        """See :meth:`depthwire.bybit.instrument.Instrument.snapshot`."""
         return self._instrument.snapshot(allow_stale=allow_stale)
 
     def on_change(self, listener: Callable[[Instrument, frozenset[str]], object]) -> Callable[[], None]:
         """Call ``listener(instrument, changed)`` after each applied frame, in the feed's thread.
 
-        Returns a function that removes it. Raises TypeError if ``listener`` is not callable, or async.
+        Returns a function that removes it. Raises TypeError if ``listener`` is async or not callable.
         """
         return subscribed(self._thread, lambda: self._instrument.on_change(listener))
 
     def on_state(self, listener: Callable[[Instrument], object]) -> Callable[[], None]:
-        """Call ``listener(instrument)`` on each change of ``state``, in the feed's thread. As :meth:`on_change`."""
+        """Call ``listener(instrument)`` on each change of ``state``, in the feed's thread. See :meth:`on_change`."""
         return subscribed(self._thread, lambda: self._instrument.on_state(listener))
 
     def changes(self, timeout_s: float | None = None) -> Iterator[Any]:

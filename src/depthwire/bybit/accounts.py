@@ -45,7 +45,7 @@ class View(Mapping[Key, Item], Generic[Key, Item, Event]):
         raise NotImplementedError
 
     def reconcile(self, events: Iterable[Event] = ()) -> None:
-        """Replace the view with events that describe the account now, fetched by other means, and clear the gap."""
+        """Replace the view with events that describe the account now, fetched another way, and clear the gap."""
         self._items.clear()
         self.version += 1
         self.gap = None
@@ -99,9 +99,9 @@ class Open(View[str, AnyOrder, AnyOrder]):
     """Orders by ``order_id``, from the first event until one that closes them.
 
     An event is applied unless it is older than the known state of its order. The older of two has the lower filled
-    quantity; if these are equal or absent, the earlier time; if these are, too, the lower rank of its status. A closed
-    order never opens again. The exchange adds statuses: an order with an unknown status is open while its quantity is
-    not filled.
+    quantity; if those are equal or absent, the earlier time; if the times are equal or absent as well, the lower status
+    rank. A closed order never opens again. The exchange adds statuses: an order with an unknown status is open while
+    its quantity is not filled.
     """
 
     RANKS: ClassVar[Mapping[str, int]]
@@ -203,7 +203,7 @@ class Positions(SymbolPositions[str, Position]):
 
 
 class Balances(View[str, Wallet, Wallet]):
-    """Balances by coin. An event without a coin counts for the coin ``unnamed``: USDT on linear, "" on inverse."""
+    """Balances by coin. An event without a coin belongs to the coin ``unnamed``: USDT on linear, "" on inverse."""
 
     def __init__(self, *, unnamed: str = "") -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """Authentication: credentials, signatures and refused sign-ins. Secrets are never shown.
 
-Source: the exchange's inverse WebSocket document, "Authentication": the signature is the hexadecimal HMAC-SHA256 of
-``GET/realtime`` followed by ``expires`` (ms since the epoch), with the API secret as its key.
+Source: the exchange's inverse WebSocket documentation, "Authentication". The signature is the hexadecimal HMAC-SHA256
+of ``GET/realtime`` followed by ``expires`` (ms since the epoch), with the API secret as its key.
 """
 
 import hashlib

@@ -42,17 +42,18 @@ def odd_amount(name: str, number: Decimal) -> OddValue:
 class Record(Struct, frozen=True, kw_only=True, gc=False):
     """The base of a typed event. Unknown fields are ignored, because the exchange adds fields without notice.
 
-    A field whose default is None, or "" for text, may be absent. If its value is odd (another type, not a number, not a
-    time, null), it gets that default. An odd value of any other field, or of one in ``NEEDED``, refuses the event.
+    A field whose default is None, or "" for text, may be absent. If its value is invalid (another type, not a number,
+    not a time, null), it gets that default. If any other field, or one in ``NEEDED``, has an invalid value, the event
+    is refused.
 
     A Decimal is computed from the wire's text when it is first read, and kept. Comparing, hashing, printing and
     pickling read all numbers. ``msgspec.structs.asdict`` and ``astuple`` do not: call :meth:`read` first.
     """
 
     NEEDED: ClassVar[frozenset[str]] = frozenset()
-    """Fields that may be absent, but whose odd value would make an event look like another one."""
+    """Fields that may be absent, but whose invalid value would make an event look like another one."""
     DERIVED: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-    """Fields that, if absent, are at the value of the first of these fields that is not."""
+    """Fields that, if absent, take the value of the first of these fields that is present."""
     DERIVED_REQUIRED: ClassVar[frozenset[str]] = frozenset()
     """Derived fields without which an event is refused."""
 

@@ -42,9 +42,9 @@ class Instrument(LiveFields):
 
     The instrument is EMPTY until its first snapshot and LIVE while each frame follows from the one before. It goes
     STALE when a frame does not follow, or when the connection is lost, and LIVE again with the next snapshot. Reading a
-    field while it is not LIVE raises :class:`~depthwire.errors.BookNotLive`. A field whose latest value is odd (another
-    type, not a number, null) is None, or "" for text that may be absent, until the next good value, because the value
-    before is no longer true. ``odd_fields`` counts odd values.
+    field while it is not LIVE raises :class:`~depthwire.errors.BookNotLive`. A field whose latest value is invalid
+    (another type, not a number, null) is None, or "" for text that may be absent, until the next good value, because
+    the value before is no longer true. ``odd_fields`` counts invalid values.
 
     ``updated`` names the fields that the last frame changed: on v2 by their names on the wire, on v5 by their
     attributes. ``frame_seq`` is the ``cross_seq`` of that frame, on v5 its ``cs`` (the v2 field ``cross_seq`` belongs
@@ -79,11 +79,11 @@ class Instrument(LiveFields):
     def apply(self, message: Any, ts_recv_ns: int = 0) -> None:
         """Apply one frame, completely or not at all, then call the subscribers. O(fields).
 
-        A snapshot replaces all fields and makes the state LIVE. A delta that arrives while STALE is dropped. A snapshot
-        whose sequence and time are not newer is a late copy: it is counted, not applied. While STALE, an older answer
-        to a request is refused, and the third one in a row is applied. A snapshot of the same sequence and time is
-        applied while STALE if it answers a request. While LIVE, it changes nothing if its fields are equal; if they
-        differ, one of the two snapshots is damaged.
+        A snapshot replaces all fields and makes the state LIVE. A delta that arrives while the state is STALE is
+        dropped. A snapshot whose sequence and time are not newer is a late copy: it is counted, not applied. While
+        STALE, an older answer to a request is refused, and the third one in a row is applied. A snapshot of the same
+        sequence and time is applied while STALE if it answers a request. While LIVE, it changes nothing if its fields
+        are equal; if they differ, one of the two snapshots is damaged.
 
         Raises SnapshotMissing (a delta while EMPTY), OutOfSequence (a decreasing sequence), SnapshotMismatch,
         SymbolMismatch or MalformedFrame. Then the fields are unchanged, and a LIVE state is STALE.
@@ -158,11 +158,11 @@ class Instrument(LiveFields):
         return is_older or (self.state is BookState.STALE and self._has_same_numbers(head))
 
     def _has_same_numbers(self, head: Head) -> bool:
-        """Return whether a snapshot has the numbers of the state. A time without a ``cs`` is not enough."""
+        """Return whether a snapshot has the state's sequence and time. An equal time without a ``cs`` is not enough."""
         return head.seq > 0 and head[1:] == self._numbers
 
     def _is_same(self, head: Head) -> bool:
-        """Return whether a snapshot has the numbers of the LIVE state."""
+        """Return whether a snapshot has the sequence and time of the LIVE state."""
         return self.state is BookState.LIVE and not self._starts_over and self._has_same_numbers(head)
 
     def _is_rollback(self, head: Head) -> bool:
@@ -239,7 +239,7 @@ class Instrument(LiveFields):
 
         ``changed`` is :attr:`updated`, the names of the fields that the frame changed. What a listener raises is
         handled as for :meth:`~depthwire.feed.live_book.LiveBook.on_change`. Returns a function that removes it. Raises
-        TypeError if the listener is not callable, or async. O(1).
+        TypeError if the listener is async or not callable. O(1).
         """
         return self._listeners.add(listener)
 

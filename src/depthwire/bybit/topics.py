@@ -12,7 +12,7 @@ CANDLE_INTERVALS: Final = ("1", "3", "5", "15", "30", "60", "120", "240", "360",
 """Minutes, or a day, week or month."""
 MAX_LENGTH: Final = 100_000
 MIN_SIMILARITY: Final = 0.75
-"""How similar a text must be to a kind of topic that is suggested instead; one or two wrong letters are accepted."""
+"""The least similarity at which a kind of topic is suggested for an unknown one; allows one or two wrong letters."""
 _PRIVATE_WORDS: Final = frozenset(
     {"position", "execution", "order", "stop_order", "wallet", "greeks", "dcp", "strategy", "spread"}
 )

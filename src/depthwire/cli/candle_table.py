@@ -37,7 +37,7 @@ class CandleTable:
 
     @property
     def wanted_lines(self) -> int:
-        """The lines that all stored candles need."""
+        """The number of lines that all stored candles need."""
         return len(self._candles) + _HEADER_LINES
 
     def render(self, lines: int) -> Group:

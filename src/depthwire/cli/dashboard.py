@@ -40,7 +40,7 @@ class Section(Protocol):
 
     @property
     def wanted_lines(self) -> int:
-        """The lines that its whole content needs."""
+        """The number of lines that the complete content needs."""
 
     def render(self, lines: int) -> RenderableType:
         """Draw the section in at most ``lines`` lines."""

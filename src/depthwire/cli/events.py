@@ -32,7 +32,7 @@ def event_line(topic: str, event: msgspec.Struct) -> str:
 
 
 def instrument_object(instrument: Instrument) -> dict[str, Any]:
-    """Return an instrument's fields, None if it is not LIVE. ``updated`` names those that the last frame changed."""
+    """Return an instrument's fields, null if it is not LIVE. ``updated`` names those that the last frame changed."""
     info = instrument.snapshot() if instrument.state is BookState.LIVE else None
     return {
         "topic": instrument.topic,

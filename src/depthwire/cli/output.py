@@ -26,7 +26,7 @@ def open_standard_streams() -> None:
 
 
 def sequences(topic: str, cross_seq: int, update_id: int) -> dict[str, int]:
-    """Return a book's sequence numbers by the names that its dialect uses."""
+    """Return a book's sequence numbers under the names that its dialect uses."""
     return {"u": update_id, "seq": cross_seq} if topic.startswith(f"{V5_BOOK}.") else {"cross_seq": cross_seq}
 
 

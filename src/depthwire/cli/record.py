@@ -41,8 +41,8 @@ _LONGEST_NAME = 100
 
 _DETAILS = f"""\
 For a symbol, record writes its order book and its trades; for a topic, the
-frames of that topic. It accepts any topic of the exchange, also those that
-"depthwire topics" does not list.
+frames of that topic. It accepts any topic of the exchange, including those
+that "depthwire topics" does not list.
 
 Each received frame, including answers to requests, becomes one line:
 receive time in ns since the epoch, a tab, the raw bytes. If FILE ends in .zst,

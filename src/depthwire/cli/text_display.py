@@ -165,7 +165,8 @@ def book_object(book: LiveBook) -> dict[str, Any]:
 
 
 def top_texts(book: LiveBook) -> dict[str, str]:
-    """Return the top of a LIVE book as exact decimal text. Values that an empty side lacks are absent."""
+    """Return the top of a LIVE book as exact decimal text. If a side is empty, the values that depend on it are left
+    out."""
     texts, decimals = {}, book.price_decimals
     for name, (price_ids, sizes) in (("best_bid", book.bids), ("best_ask", book.asks)):
         if len(price_ids):

@@ -119,7 +119,7 @@ class BybitWebsocket:
         """Return a topic's new data; an empty list if there is none. Never waits.
 
         For books and ``instrument_info``: the current state in the form of a snapshot's ``data``, once after each
-        change; empty while the state is not LIVE. A book is a list of levels by ascending price. For all other topics:
+        change; empty while the state is not LIVE. A book is a list of levels, lowest price first. For all other topics:
         the ``data`` of the oldest waiting message. For ``"pong"``: ``"PING success"``, once for each :meth:`ping`.
 
         Raises TopicError if the topic is not subscribed. If messages are missing, raises the reason once, then returns
@@ -136,47 +136,47 @@ class BybitWebsocket:
         return []
 
     def get_orderBookL2(self, symbol: str, level: int | str | None = None) -> Any:
-        """:meth:`get_data` of the symbol's book."""
+        """Return the symbol's book, as :meth:`get_data` does."""
         return self.get_data(self._book_topic(symbol, level))
 
     def get_kline(self, symbol: str, interval: str | int) -> Any:
-        """:meth:`get_data` of the symbol's candles."""
+        """Return the symbol's candles, as :meth:`get_data` does."""
         return self.get_data(self._feed.dialect.kline_topic(interval, symbol))
 
     def get_trade(self, symbol: str) -> Any:
-        """:meth:`get_data` of the symbol's trades."""
+        """Return the symbol's trades, as :meth:`get_data` does."""
         return self.get_data(f"trade.{symbol}")
 
     def get_insurance(self, coin: str) -> Any:
-        """:meth:`get_data` of the coin's insurance fund."""
+        """Return the coin's insurance fund, as :meth:`get_data` does."""
         return self.get_data(f"insurance.{coin}")
 
     def get_instrument_info(self, symbol: str) -> Any:
-        """:meth:`get_data` of the symbol's instrument info."""
+        """Return the symbol's instrument info, as :meth:`get_data` does."""
         return self.get_data(self._feed.dialect.instrument_topic(symbol))
 
     def get_liquidation(self, symbol: str) -> Any:
-        """:meth:`get_data` of the symbol's liquidations."""
+        """Return the symbol's liquidations, as :meth:`get_data` does."""
         return self.get_data(f"liquidation.{symbol}")
 
     def get_position(self) -> Any:
-        """:meth:`get_data` of the positions."""
+        """Return the positions, as :meth:`get_data` does."""
         return self.get_data("position")
 
     def get_execution(self) -> Any:
-        """:meth:`get_data` of the executions."""
+        """Return the executions, as :meth:`get_data` does."""
         return self.get_data("execution")
 
     def get_order(self) -> Any:
-        """:meth:`get_data` of the orders."""
+        """Return the orders, as :meth:`get_data` does."""
         return self.get_data("order")
 
     def get_stop_order(self) -> Any:
-        """:meth:`get_data` of the conditional orders."""
+        """Return the conditional orders, as :meth:`get_data` does."""
         return self.get_data("stop_order")
 
     def get_wallet(self) -> Any:
-        """:meth:`get_data` of the wallet."""
+        """Return the wallet, as :meth:`get_data` does."""
         return self.get_data("wallet")
 
     # ---- the connection

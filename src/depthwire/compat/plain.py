@@ -235,7 +235,7 @@ class MergedReader(Reader):
 
 
 class MergedBook(MergedReader):
-    """A book as a list of levels with the wire's keys and values, by ascending price."""
+    """A book as a list of levels, lowest price first, with the wire's keys and values."""
 
     def snapshot(self, data: Any) -> dict[Any, Any]:
         levels = data["order_book"] if isinstance(data, dict) else data
@@ -417,7 +417,7 @@ class PlainFeed:
         self._thread.call(self._client.ping())
 
     def check(self) -> None:
-        """Raise the next background error since the last call, or ClientClosed after :meth:`close`."""
+        """Raise the next background error that was not raised yet, or ClientClosed after :meth:`close`."""
         if self._end is not None:
             raise self._end
         if self._errors:

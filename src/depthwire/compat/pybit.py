@@ -178,7 +178,7 @@ class WebSocket:
         """Return a topic's data; empty if there is none. Never waits.
 
         - ``trade``, ``liquidation``, ``execution``: a list of items, oldest first;
-        - order books: the list of levels by ascending price; empty while the book is not LIVE;
+        - order books: the list of levels, lowest price first; empty while the book is not LIVE;
         - ``order``, ``stop_order``: a list of the latest state of each order;
         - ``position``: the latest of each symbol, on linear of each symbol and side;
         - ``instrument_info``: the merged fields;

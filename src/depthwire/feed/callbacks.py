@@ -16,7 +16,8 @@ WRAPPERS: Final[dict[type, str]] = {
     type(lru_cache(print)): "__wrapped__",
 }
 EXITS: Final = (SystemExit, KeyboardInterrupt)
-"""What ends an event loop, as in asyncio. Every other exception of a callback is reported, and the feed goes on."""
+"""Exceptions that end an event loop, as in asyncio. Every other exception of a callback is reported, and the feed goes
+on."""
 
 _log = getLogger("depthwire")
 
@@ -30,7 +31,7 @@ def log_error(error: DepthwireError) -> None:
 
 
 def checked_callback(callback: Callback) -> Callback:
-    """Return ``callback``; raise TypeError if it is not callable, or async: nothing would await its result."""
+    """Return ``callback``; raise TypeError if it is async (its result would not be awaited) or not callable."""
     called = innermost(callback)
     if not callable(called):
         raise TypeError(f"a callback must be callable, not {callback!r}")

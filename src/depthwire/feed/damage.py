@@ -293,7 +293,7 @@ class DamageCount:
         self._times_s: deque[float] = deque(maxlen=MOST_DAMAGED)
 
     def add(self) -> bool:
-        """Count one more; return whether there were MOST_DAMAGED within the window. O(1)."""
+        """Count one more damaged frame; return whether there were MOST_DAMAGED within the window. O(1)."""
         self._times_s.append(self._clock_s())
         return len(self._times_s) == MOST_DAMAGED and self._times_s[-1] - self._times_s[0] < DAMAGE_WINDOW_S
 

@@ -1,7 +1,7 @@
-"""Reads a refused frame field by field, so that one odd value affects as little as possible.
+"""Reads a refused frame field by field, so that one invalid value affects as little as possible.
 
-An odd value in an optional field is left out. In any other field it refuses the innermost event that contains it. Good
-frames never come here.
+An invalid value of an optional field is left out. Because of any other invalid value, the innermost event that contains
+it is refused. Good frames never come here.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ class OddValue(ValueError):
 
 
 class Refused(Exception):
-    """A Struct that cannot be made; the message says what is missing or odd."""
+    """A Struct that cannot be made; the message says what is missing or invalid."""
 
 
 class Reading(NamedTuple):
@@ -91,7 +91,7 @@ def repaired_events(message: type[Struct], frame: bytes) -> Repaired:
 def repaired_message(message: Any, frame: bytes) -> Repaired:
     """Return a frame as one of the Structs of ``message``, a type or a tagged union. O(size).
 
-    Raises one of UNDECODABLE, or Refused, if a required value is odd.
+    Raises one of UNDECODABLE, or Refused, if a required value is invalid.
     """
     kinds: Sequence[type[Struct]] = get_args(message) or (message,)
     repair = _Repair(getattr(kinds[0], "reading", PLAIN))
@@ -122,7 +122,7 @@ class _Repair:
             return MalformedEvent(f"an event is left out: {refusal}; it reads {shown}", raw=text)
 
     def envelope(self, kind: type[Struct], wire: dict[str, Raw]) -> None:
-        """Count the odd fields outside a frame's events; the events can be read without them."""
+        """Count the invalid fields outside a frame's events; the events can be read without them."""
         for field in fields(kind):
             raw = wire.get(field.encode_name)
             if raw is not None and bytes(raw) != self._reading.absent:
@@ -164,11 +164,11 @@ class _Repair:
                 raise Refused(str(error)) from None
 
     def _leave_out(self, kind: type[Struct], field: FieldInfo, found: dict[str, Any], error: Exception) -> None:
-        """Replace an odd value by None if the field allows it, or by "" if it is optional text."""
+        """Replace an invalid value with None if the field allows it, or with "" if it is optional text."""
         may_be_none = type(None) in get_args(field.type)
         may_be_empty = field.type is str and field.default == ""
         if field.required or field.name in getattr(kind, "NEEDED", ()) or not (may_be_none or may_be_empty):
-            raise Refused(f"`{field.encode_name}` is odd: {error}") from None
+            raise Refused(f"`{field.encode_name}` is invalid: {error}") from None
         found[field.name] = None if may_be_none else ""
         self.odd_fields += 1
 

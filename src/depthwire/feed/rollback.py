@@ -27,7 +27,7 @@ class RollbackCheck:
     def is_confirmed(self, *, is_same: bool = False) -> bool | None:
         """Count a snapshot that is not newer. Return whether it is applied; None if no request asked for it.
 
-        ``is_same`` if it has exactly the numbers of the state: as an answer it shows that nothing has changed.
+        Give ``is_same`` if it has exactly the state's numbers: such an answer shows that nothing has changed.
         """
         if not self._is_requested:
             return None

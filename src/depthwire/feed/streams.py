@@ -141,7 +141,7 @@ class EventStream(AsyncIterator[Item], Generic[Item]):
         """Call ``callback(event)`` inside the frame's call stack. Returns a function that removes it.
 
         What it raises is handled as for :meth:`~depthwire.feed.live_book.LiveBook.on_change`. Raises TypeError if it is
-        not callable, or async.
+        async or not callable.
         """
         return self._callbacks.add(callback)
 

@@ -1,4 +1,4 @@
-"""Connects channels, of events or of live states, to a stream of many topics."""
+"""Connects channels of events or of live states to a stream of many topics."""
 
 from functools import partial
 

@@ -72,7 +72,7 @@ class Authentication:
         return f"{url}{'&' if '?' in url else '?'}{as_query(arguments)}"
 
     def handshake_refused(self, refusal: Refusal, *, is_first: bool) -> None:
-        """Note a refused handshake: if it was signed, public topics return with the next one, which is not."""
+        """Note a refused handshake: if it was signed, the next one is not, and brings the public topics back."""
         if not self._is_unanswered:
             return
         self._is_unanswered = False
@@ -92,7 +92,7 @@ class Authentication:
         self._is_unanswered &= self.policy.way == "op"
 
     def answered(self, answer: Answer) -> bool:
-        """Take an answer that no request waits for: after a signed URL it is the sign-in's. Returns False if not."""
+        """Process an answer without a request; return whether it answers the sign-in of a signed URL."""
         if not self.signed_in or self.policy.way != "url":
             return False
         if answer.success:

@@ -58,7 +58,7 @@ class ConnectionOwner(Protocol):
 class Connection:
     """Keeps a connection to one endpoint alive until it is closed.
 
-    Its ``feed`` receives the frames. ``owner`` may change; ``live_since_s`` is the loop's time of the latest connect.
+    Its ``feed`` receives the frames. ``owner`` may change; ``live_since_s`` is the loop's time when it last connected.
     ``auth`` signs in: before :meth:`open` returns, and after each reconnect, after :meth:`connection_up` of the owner.
     If it ``is_private``, it serves nothing without a sign-in, and does not reconnect before one may be tried. ``lost``
     is done when the current connection is lost.

@@ -44,8 +44,8 @@ class Dialer:
     ) -> None:
         """Connect to ``target``, the endpoint's URL, perhaps with a signed query; ``feed`` gets the frames.
 
-        ``on_refused`` gets a handshake's refusal by the server. If it ``doubts_tls``, and TLS is not answered soon, it
-        checks whether the other side speaks plain text.
+        ``on_refused`` is called if the server refuses a handshake. If it ``doubts_tls``, and TLS is not answered soon,
+        it checks whether the other side speaks plain text.
 
         Raises ConnectError; then no socket is left open.
         """

@@ -108,7 +108,7 @@ def timestamp(date: str) -> float | None:
 
 
 def secrets_of(*urls: str | None) -> list[str]:
-    """Return what may be secret in URLs: values of their queries, and user parts, both as written and decoded."""
+    """Return what may be secret in URLs: query values and user info, both as written and decoded."""
     found: list[str] = []
     for url in urls:
         parts = urlsplit(url or "")

@@ -1,4 +1,4 @@
-"""The proxy of a connection: a given one, or the environment's."""
+"""The proxy of a connection: the one given, or the environment's."""
 
 from typing import Final
 from urllib.parse import urlsplit
@@ -16,7 +16,7 @@ SOURCES: Final = {"ws": ("ws", "http", "all"), "wss": ("wss", "https", "all")}
 def checked_proxy(url: str) -> str:
     """Return a proxy's URL in the form that picows takes; raises InvalidUrl if it is not valid.
 
-    A SOCKS proxy always gets the host's name and looks it up itself: ``socks5h`` means ``socks5``.
+    A SOCKS proxy always gets the host's name and resolves it, so ``socks5`` behaves like ``socks5h``.
     """
     try:
         parts = urlsplit(url)
@@ -31,7 +31,7 @@ def checked_proxy(url: str) -> str:
 
 
 def proxy_for(url: str, proxy: str | bool | None) -> str | None:
-    """Return the proxy for a WebSocket URL, None for none; ``True`` means the environment's. Raises InvalidUrl."""
+    """Return a WebSocket URL's proxy, or None; ``proxy=True`` selects the environment's. Raises InvalidUrl."""
     if proxy is True:
         return environment_proxy(url)
     return None if proxy is None or proxy is False else checked_proxy(proxy)

@@ -1,6 +1,6 @@
 """Limits how often this process connects to a host: the exchange bans addresses that connect too often.
 
-Source: the exchange's v5 document, which allows 500 connections in 5 minutes from one address.
+Source: the exchange's v5 documentation, which allows 500 connections in 5 minutes from one address.
 """
 
 import ipaddress

@@ -93,7 +93,7 @@ class Requests:
             yield from requests
 
     def _answered_by_topic(self, named: Mapping[str, str]) -> bool:
-        """Take an answer that names topics only.
+        """Process an answer that names topics and no request.
 
         It belongs to the oldest request for these topics, or else for these and others, or else for some of them, which
         is answered once each of its topics was named, by one answer or several.

@@ -25,7 +25,7 @@ class Batch:
 
 
 class Resubscription:
-    """Unsubscribes and subscribes topics of one connection, with as few requests as possible."""
+    """Unsubscribes from and resubscribes to topics of one connection, with as few requests as possible."""
 
     def __init__(self, connection: Connection, args_per_request: int) -> None:
         self.connection = connection

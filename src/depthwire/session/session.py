@@ -196,7 +196,7 @@ class Session:
     ) -> list[Subscription]:
         """Add topics; new ones are subscribed in the loop's next turn.
 
-        ``on_channel`` gets each channel that serves one, with ``raw`` the channel of its raw frames.
+        ``on_channel`` gets each channel that serves one; if ``raw``, the channel of its raw frames.
         Raises ClientClosed or ClientForked.
         """
         self.connection.refuse_closed()
@@ -224,7 +224,7 @@ class Session:
         return found
 
     def _brings_states(self, topic: Topic) -> bool:
-        """Whether a topic has books or instruments, which need no gap: each begins with a snapshot."""
+        """Return whether a topic has live states; each begins with a snapshot, so readers need no StreamGap."""
         return topic.kind in self.dialect.books or topic.kind == self.dialect.instrument_kind
 
     def _subscribe_new(self) -> None:

@@ -100,7 +100,7 @@ class SignInPolicy:
         return self._failed_with(error, RETRY_S)
 
     def blocked(self, reason: str) -> AuthError:
-        """Note that an HTTP status barred the latest try, perhaps because of its key; return the error to report."""
+        """Note an attempt that an HTTP status refused, perhaps because of its key; return the error to report."""
         return self._failed_with(AuthError(f"no answer to the sign-in: {reason}"), RETRY_S)
 
     def unanswered(self, reason: str) -> AuthError:

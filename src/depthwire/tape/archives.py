@@ -12,7 +12,7 @@ from typing import IO, BinaryIO, Final
 ZIP_MAGIC: Final = b"PK\x03\x04"
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 UNREADABLE: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
-"""The errors of a zip file that is damaged, encrypted or compressed by an unsupported method."""
+"""The exceptions that a damaged, encrypted or unsupported zip file raises."""
 
 _TIME = re.compile(rb'"(?:(?:ts|creationTime)"\s*:\s*([0-9]{13})|timestamp_e6"\s*:\s*"?([0-9]{16}))(?![0-9])')
 

@@ -1,4 +1,4 @@
-"""Opening a tape's file and the optional zstd package, with errors that name the path."""
+"""Opens a tape's file and imports the optional package zstandard; errors name the path."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from depthwire.errors import TapeError
 
 @contextmanager
 def file_errors(path: str, done: str) -> Iterator[None]:
-    """Raise ``TapeError`` for what the operating system refuses. ``done`` completes "cannot be ..."."""
+    """Turn the operating system's errors into ``TapeError``. ``done`` completes "cannot be ..."."""
     try:
         yield
     except OSError as error:

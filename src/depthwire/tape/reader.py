@@ -39,8 +39,8 @@ class TapeReader:
     ``skipped`` and logged with its number. Lines may end in CRLF. A torn end is skipped, logged and described in
     ``torn``; a last line that lacks only its newline is kept if its frame is valid JSON.
 
-    Raises ``TapeError`` if the path cannot be read, the file is not a tape or its zstd data are corrupt. O(1) a frame
-    plus the copy of its bytes.
+    Raises ``TapeError`` if the path cannot be read, the file is not a tape or its zstd data are corrupt. O(1) per
+    frame, plus a copy of its bytes.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:

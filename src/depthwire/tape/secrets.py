@@ -1,4 +1,4 @@
-"""Which frames must not be recorded."""
+"""Finds the frames that must not be recorded."""
 
 import msgspec
 

@@ -15,11 +15,11 @@ _ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
 
 
 class TapeWriter:
-    """Writes a tape in complete lines, only at the end of the file. A path ending in ``.zst`` is compressed.
+    """Writes a tape in complete lines, only at the end of the file. A tape whose path ends in ``.zst`` is compressed.
 
     Frames reach the file within a second of tape time, on `flush` and on `close`. A crash loses no more than that, and
     tears no more than the last line. Appending first cuts off a torn end that a crash left, but keeps a complete line
-    that lacks its newline. It reads a compressed tape once.
+    that lacks its newline. To do so, it reads a compressed tape once.
 
     The caller must leave out secrets: see `is_secret`. Raises ``TapeError`` if the file exists and ``append`` is false,
     cannot be written, or is not a tape.
@@ -45,8 +45,8 @@ class TapeWriter:
         """Add one frame, received at ``recv_ns`` (ns since the epoch).
 
         The bytes do not change, except that each CR and LF becomes a space so that a frame stays on one line; in JSON
-        both are white space. Raises ``TapeError`` if the tape is closed or the disk refuses, ``ValueError`` if
-        ``recv_ns`` is negative or exceeds int64. O(len(raw)).
+        both are white space. Raises ``TapeError`` if the tape is closed or cannot be written, ``ValueError`` if
+        ``recv_ns`` is negative or does not fit int64. O(len(raw)).
         """
         if self._file.closed:
             raise TapeError(f"{self.path}: the tape is closed")
@@ -62,7 +62,7 @@ class TapeWriter:
             self._flushed_ns = recv_ns
 
     def flush(self) -> None:
-        """Pass all frames written so far to the operating system. Raises ``TapeError`` if the disk refuses."""
+        """Pass all frames written so far to the operating system. Raises ``TapeError`` if that fails."""
         if not self._pending:
             return
         data = self._encode(self._pending) if self._zstd else bytes(self._pending)
@@ -82,7 +82,7 @@ class TapeWriter:
         return None if os.path.samestat(at_path, written) else "was replaced by another file"
 
     def close(self) -> None:
-        """Flush and close. Idempotent. Raises ``TapeError`` if the disk refuses."""
+        """Flush and close. Idempotent. Raises ``TapeError`` if that fails."""
         if self._file.closed:
             return
         try:

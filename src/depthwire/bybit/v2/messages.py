@@ -5,7 +5,7 @@ Both dialects share each Struct: linear writes a string for a JSON number of inv
 exchange adds fields without notice. The other topics:
 :mod:`depthwire.bybit.v2.public` and :mod:`depthwire.bybit.v2.private`.
 
-Source of the shapes: the exchange's inverse WebSocket document and frames recorded from 2019 to 2023.
+The shapes come from the exchange's inverse WebSocket documentation and frames recorded from 2019 to 2023.
 """
 
 from decimal import Decimal

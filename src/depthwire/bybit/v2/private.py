@@ -5,7 +5,7 @@ older frame does not send is None. Enumerations (sides, statuses, types, reasons
 members without notice. Sizes are USD contracts on inverse and base coins on linear; values, margins, fees and
 PnL are in the base coin on inverse and in USDT on linear.
 
-Source of the shapes: the exchange's inverse and linear WebSocket documents, and frames recorded in 2021 and 2022.
+The shapes come from the exchange's inverse and linear WebSocket documentation, and frames recorded in 2021 and 2022.
 """
 
 from decimal import Decimal

@@ -3,7 +3,7 @@
 Both dialects share each Struct: linear may write a string for a number of inverse. A field that a dialect
 or an older frame does not send is None.
 
-Source of the shapes: the exchange's inverse and linear WebSocket documents, and frames recorded from 2019 to 2022.
+The shapes come from the exchange's inverse and linear WebSocket documentation, and frames recorded from 2019 to 2022.
 """
 
 from decimal import Context, Decimal
@@ -43,7 +43,7 @@ class Kline(Record, frozen=True, kw_only=True, gc=False):
     """A candle. ``start`` and ``end`` in s since the epoch, ``timestamp`` (its last trade) in µs since the epoch.
 
     ``volume`` is in USD contracts on inverse and in the base coin on linear; ``turnover`` in the base coin on inverse
-    and in USDT on linear. ``confirm`` is True on the candle's last tick: it is final. ``period`` is the
+    and in USDT on linear. ``confirm`` is True in the candle's last update, which is final. ``period`` is the
     interval, which only linear sends.
     """
 
@@ -232,7 +232,7 @@ class InstrumentSnapshot(Struct, tag_field="type", tag="snapshot", gc=False):
 
 
 def _partial(info: type[Record]) -> type[Struct]:
-    """Return the same Struct in which an absent field is UNSET; None means that it was null, or odd."""
+    """Return the same Struct in which an absent field is UNSET; None means that it was null or invalid."""
     columns: list[Any] = [
         (each.name, each.type)
         if each.required

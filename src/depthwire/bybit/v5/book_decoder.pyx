@@ -1,7 +1,7 @@
 """Order-book frames of the v5 dialect, from msgspec's typed messages to level changes.
 
 v5 sends prices without ids, so the price scale is that of the price with the most decimals since the last snapshot,
-included. A message exists only during one call, so its fields are read from the Structs' slots without new references.
+inclusive. A message exists only during one call, so its fields are read from the Structs' slots without new references.
 
 To avoid creating two strings and a tuple for each level, msgspec only proves that the levels are valid JSON; their text is
 then parsed in place. If the levels are not pairs of short numbers, the frame is decoded again with strings, which handles

@@ -173,7 +173,7 @@ class V5Dialect(SymbolTopics):
             if fields.type == BY_TOPIC:
                 return _by_topic(self._topics_answers.decode(message))
         except UNDECODABLE as error:
-            raise MalformedFrame(f"not an answer of v5: {error}; it reads {message[:120]!r}") from None
+            raise MalformedFrame(f"not a v5 answer: {error}; it reads {message[:120]!r}") from None
         is_pong = fields.op == "pong"
         if not fields.op or (fields.success is None and not is_pong):
             raise MalformedFrame(

@@ -4,7 +4,7 @@ A topic is ``kind.filter``. The kind may contain a depth (``orderbook.50``) or a
 filter is a symbol; for option trades a base coin, for the insurance fund the name of a pool. Private topics have no
 filter, or a category (``order.linear``).
 
-Source: the exchange's v5 document.
+Source: the exchange's v5 documentation.
 """
 
 import re
@@ -151,7 +151,7 @@ def _complaint(text: str, category: str) -> tuple[str, tuple[str, ...]]:
     """Return why a text is not a topic of the category, and the kinds that may be suggested."""
     word = text.partition(".")[0]
     if word in _OF_V2:
-        return f"is not a topic of v5: {_OF_V2[word]}", ()
+        return f"is not a v5 topic: {_OF_V2[word]}", ()
     if category == PRIVATE and word in _PUBLIC_WORDS:
         return "is a public topic; connect to '/v5/public/linear', inverse, spot or option for it", ()
     if word == BOOK and category != PRIVATE:

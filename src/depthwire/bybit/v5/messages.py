@@ -1,6 +1,6 @@
 """The order book of the v5 dialect as typed Structs.
 
-Source of the shapes: the exchange's v5 document, and frames recorded in 2025 and 2026. Unknown
+The shapes come from the exchange's v5 documentation, and frames recorded in 2025 and 2026. Unknown
 fields are ignored, because the exchange adds fields without notice.
 """
 

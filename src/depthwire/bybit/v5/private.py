@@ -4,7 +4,7 @@ A field has the name that it has on v2 if it means the same. Times end in their 
 Decimals with the digits of the wire. A field that the wire omits, or sends as "", is None, or "" for text. Enumerations
 (sides, statuses, types, reasons) are str, because the exchange adds members without notice.
 
-Source of the shapes: the exchange's v5 document.
+The shapes come from the exchange's v5 documentation.
 """
 
 from decimal import Decimal

@@ -3,7 +3,7 @@
 A field has the name that it has on v2 if it means the same. Times end in their unit. Prices, sizes and amounts are
 Decimals with the digits of the wire. A field that the wire omits, or sends as "", is None, or "" for text.
 
-Source of the shapes: the exchange's v5 document, and frames recorded in 2026.
+The shapes come from the exchange's v5 documentation, and frames recorded in 2026.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """The private topics of v2 inverse: amounts and prices are text, quantities are integers.
 
-Sources: the exchange's inverse WebSocket document and recorded frames.
+Sources: the exchange's inverse WebSocket documentation and recorded frames.
 """
 
 from depthwire.venue.frames.private_v2_fields import execution_fields, identity_fields, stop_identity_fields

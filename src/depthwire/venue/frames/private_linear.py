@@ -1,6 +1,6 @@
 """The private topics of v2 linear: amounts, prices and quantities are numbers, versions are text.
 
-Sources: recorded frames and the exchange's linear WebSocket document.
+Sources: recorded frames and the exchange's linear WebSocket documentation.
 """
 
 from decimal import Decimal

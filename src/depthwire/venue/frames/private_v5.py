@@ -1,6 +1,6 @@
 """The v5 private topics: values are text, absent values are empty, and all topics share one envelope.
 
-Sources: the examples in the exchange's v5 document, and frames that its users published. Each topic exists for all
+Sources: the examples in the exchange's v5 documentation, and frames that its users published. Each topic exists for all
 categories (``order``) and for a single one (``order.linear``).
 """
 

@@ -1,6 +1,6 @@
 """The public topics of a symbol on v2. Inverse frames have numbers where linear frames have text.
 
-Sources: the exchange's inverse and linear WebSocket documents, and recorded frames of 2021.
+Sources: the exchange's inverse and linear WebSocket documentation, and recorded frames of 2021.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,6 +1,6 @@
 """The public topics of a symbol on v5. Numbers are text; the order of keys depends on the category.
 
-Sources: frames recorded in 2025 and 2026, and the exchange's v5 document. Linear and inverse prices and sizes have
+Sources: frames recorded in 2025 and 2026, and the exchange's v5 documentation. Linear and inverse prices and sizes have
 fixed decimals; those of spot and options have no trailing zeros.
 """
 

@@ -93,7 +93,7 @@ class V2WireBook(IncrementalState):
         self.cross_seq, self.timestamp_e6 = frame["cross_seq"], frame["timestamp_e6"]
 
     def snapshot(self) -> bytes:
-        """Return all Buy levels, then all Sell levels, each by ascending price. O(n log n)."""
+        """Return all Buy levels, then all Sell levels, each lowest price first. O(n log n)."""
         levels = sorted(self.levels.values(), key=lambda level: (level["side"] != "Buy", int(level["id"])))
         return msgspec.json.encode(
             {

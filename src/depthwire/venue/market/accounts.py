@@ -283,7 +283,7 @@ class Account(Holder):
         """Return the margin that the open orders in a symbol reserve, plus one more order if given.
 
         It is the initial margin and two taker fees of the positions that the orders may open. Orders against a one-way
-        position count only beyond its size.
+        position count only as far as they exceed it.
         """
         return sum(
             (self.side_margin(instrument, side, lots, value if side == sign else None) for side in (BUY, SELL)),
@@ -293,7 +293,8 @@ class Account(Holder):
     def side_margin(
         self, instrument: Instrument, sign: int, more: int = 0, more_value: Decimal | None = None
     ) -> Decimal:
-        """Return the reserved margin of one side; ``more`` lots count if ``more_value`` is given."""
+        """Return the reserved margin of one side; if ``more_value`` is given, also that of an order of ``more``
+        lots."""
         orders = [
             order
             for order in self.open_orders.values()

@@ -108,7 +108,7 @@ class BackgroundTraders:
                 self._cancel(sign, key)
 
     def _next_deep_key(self, sign: int) -> int:
-        """Return the key after the traders' worst level or, after a sweep, the first key that they may use."""
+        """Return the key after the traders' worst level; after a sweep, the first key that they may use."""
         resting = self._resting[sign]
         for key in reversed(self._matcher.side(sign).keys):
             if key in resting and resting[key].leaves:

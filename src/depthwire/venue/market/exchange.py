@@ -119,7 +119,7 @@ class Exchange:
         self._actions.append((max(1, -(-interval_ms * 1_000_000 // STEP_NS)), action))
 
     def publish(self, topic: PublicTopic) -> Iterable[MarketFrame]:
-        """Start publishing a topic. Returns the first frames of a new subscriber; none before the market opens."""
+        """Start publishing a topic. Returns the first frames for a new subscriber; none before the market opens."""
         self._published[topic] = None
         return [frame for publisher in self._publishers_of(topic) for frame in publisher.start(topic, self.now_ns)]
 

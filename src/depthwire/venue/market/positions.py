@@ -127,5 +127,5 @@ class Position:
 
     @property
     def signed_value(self) -> Decimal:
-        """The result of closing the position at an exit value of 0, which `Clearing.imbalance` sums up."""
+        """The result of closing the position at an exit value of 0, which `Clearing.imbalance` adds up."""
         return self.instrument.contract.pnl(self.sign, self.value, _ZERO)

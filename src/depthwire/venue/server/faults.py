@@ -79,7 +79,7 @@ DESCRIPTIONS: Mapping[Fault, str] = {
 class Faults:
     """The faults to inject, and how often: ``Faults("drop=0.01,close-mid-frame=0.0005", seed=7)``; none by default.
 
-    A rate is the probability of a fault at each of its occasions (`Moment`). At most one fault happens per occasion, so
+    A rate is the probability of a fault at each occasion (`Moment`). At most one fault happens per occasion, so
     the rates of a `Moment` must not add up to more than 1. Equal seeds inject equal faults into equal sequences of
     frames. The faults may be changed while the venue runs. Raises ValueError if ``spec`` is invalid.
     """

@@ -1,7 +1,8 @@
 """The v5 endpoints: single topics, answers with a ``req_id``, and the exchange's limits.
 
-Sources: recorded answers, refusals that users of the exchange reported, and its v5 document. Two texts are invented,
-because no report shows them: arguments that are too long, and all-in-one with categorised topics in one request.
+Sources: recorded answers, refusals that users of the exchange reported, and its v5 documentation. Two texts are
+invented, because no report shows them: arguments that are too long, and all-in-one with categorised topics in one
+request.
 """
 
 import time

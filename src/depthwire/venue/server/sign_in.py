@@ -1,6 +1,7 @@
 """Sign-in with API keys: verifies signatures and their expiry by the venue's clock.
 
-Source: "Authentication" in the exchange's inverse WebSocket document. The refusal of an expired request was observed.
+Source: "Authentication" in the exchange's inverse WebSocket documentation.
+The refusal of an expired request was observed.
 """
 
 import hashlib
