@@ -331,6 +331,24 @@ def test_a_topic_that_was_served_before_is_late_and_not_damaged(name: str) -> No
         assert set(states_of(offline).values()) <= {BookState.LIVE}
 
 
+def test_a_damaged_topic_that_reads_like_an_ended_one_is_damage() -> None:
+    """The symbol in its data is not that of the ended topic."""
+    served = ("orderBookL2_25.BTCUSD", "trade.BTCUSD")
+    offline = Offline(*served, "orderBookL2_25.BTCUSE", "trade.BTCUSE")
+    stream = offline.stream("trade.BTCUSD")
+    for symbol in ("BTCUSD", "BTCUSE"):
+        offline.send(snapshot(symbol))
+    offline.feed.end("orderBookL2_25.BTCUSE")
+    offline.feed.end("trade.BTCUSE")
+    offline.send(encode(delta("BTCUSD", update=[("Buy", BIDS[0][0], 5)])).replace(b"L2_25.BTCUSD", b"L2_25.BTCUSE"))
+    offline.send({"topic": "trade.BTCUSE", "data": [{"symbol": "BTCUSD", "side": "Buy"}]})
+    assert [type(error) for error in offline.errors] == [DamagedFrame] * 2
+    assert offline.book("orderBookL2_25.BTCUSD").state is BookState.STALE
+    assert [type(item) for item in stream._queue] == [StreamGap] * len(stream._queue) != []
+    offline.send(encode(delta("BTCUSE", update=[("Buy", BIDS[0][0], 5)])))
+    assert isinstance(offline.errors[-1], errors.UnexpectedTopic), "sent before its topic ended"
+
+
 def test_a_level_of_another_symbol_on_a_topic_like_it_is_that_topics_loss() -> None:
     """A byte of the topic was damaged into another one that is served."""
     offline = Offline("orderBookL2_25.BTCUSD", "orderBookL2_25.BTCUSE", "orderBookL2_25.ETHUSD")

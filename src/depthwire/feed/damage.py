@@ -86,6 +86,12 @@ def symbols_in(message: bytes) -> tuple[str, ...]:
     return tuple(sorted(names | {name.partition("-")[0] for name in names}))
 
 
+def may_name(topic: str, symbols: tuple[str, ...]) -> bool:
+    """Whether a frame with these symbols may belong to a topic: no symbols exclude none. O(symbols)."""
+    _, dot, last = topic.rpartition(".")
+    return not symbols or not dot or last in symbols
+
+
 def siblings(topic: str, message: bytes) -> tuple[str, ...]:
     """Return the topics of the same kind that a frame's symbols and intervals name. O(length)."""
     kind, _, own = topic.rpartition(".")

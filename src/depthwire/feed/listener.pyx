@@ -19,7 +19,7 @@ from picows import WSCloseCode
 from depthwire.feed.channel import with_raw
 from depthwire.feed.event_channel import PatternChannel
 from depthwire.feed.damage import (
-    BINARY_MARK, FOLLOWING, TOPIC_KEY, is_covered, siblings, similar_topics, suspects, symbols_in,
+    BINARY_MARK, FOLLOWING, TOPIC_KEY, is_covered, may_name, siblings, similar_topics, suspects, symbols_in,
 )
 from depthwire.errors import UNDECODABLE, DamagedFrame, FrameError, MalformedFrame, SymbolMismatch, UnexpectedTopic
 
@@ -304,8 +304,9 @@ cdef class Feed(WSListener):
     cdef int _handle_unexpected(self, str topic, bytes message) except -1:
         """Report a frame whose topic is not subscribed: as damage if the topic may be damaged."""
         shown = topic[:LONGEST_TOPIC]
-        if topic not in self._ended:
-            alike, is_topic = self._similar(topic, symbols_in(message))
+        symbols = symbols_in(message)
+        if topic not in self._ended or not may_name(topic, symbols):    # else it was sent before the topic ended
+            alike, is_topic = self._similar(topic, symbols)
             if alike if is_topic else not is_covered(topic, self._ended):
                 self._suspect(alike, f"a frame of {shown!r}, {UNSUBSCRIBED if is_topic else NONE}: it is damaged")
                 return 0
