@@ -208,7 +208,9 @@ class Client:
         """Unsubscribe from topics, such as ``book.topic`` or ``"trade.*"``.
 
         Their books go STALE for good; their streams end after the events that wait in them. Sends as few requests as
-        the exchange's limits allow.
+        the exchange's limits allow. If another topic that is read shares frames with one of them, as ``trade.BTCUSD``
+        does with ``trade.*``, the venue ends it too, and it is subscribed again: its streams get a StreamGap, its book
+        is STALE until the new snapshot.
 
         Raises TopicError if a topic is not subscribed (then no topic ends), SubscriptionRejected with all topics that
         the venue refuses, or SubscriptionTimeout if it does not answer. After the last two, the readers end, too.

@@ -185,7 +185,7 @@ MUTANTS: Final = (
     Mutant(
         "topics not asked for after a reconnect",
         "session/session.py",
-        "        self._new.clear()\n        self._subscribe(list(self.subscriptions.values()))",
+        "        self._new.clear()\n        self.subscribe(list(self.subscriptions.values()))",
         "        self._new.clear()",
     ),
 )

@@ -3,18 +3,21 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import depthwire
 from depthwire import errors
+from depthwire.book.types import BookState
 from depthwire.bybit.dialect import Limits
 from depthwire.bybit.v2 import dialect as v2
 from depthwire.bybit.v5 import dialect as v5
 from tests.support.plain_client import cancel_at_each_await, run, until
 from tests.support.sim_client import QUICK, collected, scripted, simulated
 from tests.support.v5_server import V5Server, v5_server
+from tests.support.wire import encode, snapshot
 
 NAMES = [f"trade.S{number}USD" for number in range(100)]
 SPOT = [f"publicTrade.S{number}USDT" for number in range(100)]
@@ -34,7 +37,7 @@ def test_a_book_that_is_unsubscribed_promises_no_snapshot() -> None:
         async with depthwire.connect("sim://v5/linear", settings=QUICK) as client:
             book = await client.book("BTCUSDT")
             await client.unsubscribe(book.topic)
-            with pytest.raises(errors.BookNotLive, match="unsubscribed; no frames come any more"):
+            with pytest.raises(errors.BookNotLive, match="unsubscribed; the feed has ended, no frames will come"):
                 _ = book.best_bid
 
     run(main)
@@ -223,5 +226,138 @@ def test_a_topic_that_was_not_asked_for_yet_ends_without_a_request() -> None:
             await session.unsubscribe(v2.INVERSE.parse("trade.BTCUSD"))
             await client.subscribe("trade.ETHUSD")
             assert requests == [{"op": "subscribe", "args": ["trade.ETHUSD"]}]
+
+    run(main)
+
+
+# topics that others share
+
+
+def trade(number: int) -> bytes:
+    item = {"symbol": "BTCUSD", "side": "Buy", "price": "5.5", "size": 1, "tick_direction": "PlusTick"}
+    return encode({"topic": "trade.BTCUSD", "data": [{**item, "trade_id": f"{number}"}]})
+
+
+async def read(stream: Any, count: int) -> list[str]:
+    """The next trades' numbers, and the names of errors."""
+    found: list[str] = []
+    while len(found) < count:
+        try:
+            found.append((await anext(stream)).trade_id)
+        except errors.DepthwireError as error:
+            found.append(type(error).__name__)
+    return found
+
+
+@pytest.mark.parametrize(("read_topic", "ended"), [("trade.BTCUSD", "trade.*"), ("trade.*", "trade.BTCUSD")])
+def test_events_that_end_with_an_overlapping_topic_are_a_gap(read_topic: str, ended: str) -> None:
+    async def main() -> None:
+        async with scripted([[trade(1)], [], [trade(3)]]) as url, depthwire.connect(url, settings=QUICK) as client:
+            stream = await client.subscribe(read_topic)
+            assert (await anext(stream)).data.trade_id == "1"
+            await client.subscribe(ended)
+            await client.unsubscribe(ended)
+            with pytest.raises(errors.StreamGap, match="ended it together") as gap:
+                await anext(stream)
+            assert gap.value.since_ns < gap.value.until_ns
+            assert (await anext(stream)).data.trade_id == "3"
+            assert client.status().losses == 0
+
+    run(main)
+
+
+def test_a_renewed_subscription_that_is_refused_is_repeated_before_the_gap() -> None:
+    refusals = ["error:busy"] * 3
+    is_over = False
+
+    def answer(request: dict[str, Any]) -> str:
+        return refusals.pop() if is_over and request["op"] == "subscribe" and refusals else ""
+
+    async def main() -> None:
+        nonlocal is_over
+        async with (
+            scripted([[trade(1)], [], [trade(3)]], answer=answer) as url,
+            depthwire.connect(url, settings=QUICK) as client,
+        ):
+            found = collected(client)
+            stream = await client.trades("BTCUSD")
+            await client.subscribe("trade.*")
+            is_over = True
+            await client.unsubscribe("trade.*")
+            assert await read(stream, 3) == ["1", "StreamGap", "3"]
+            assert [type(error) for error in found] == [errors.SubscriptionRejected] * 3
+
+    run(main)
+
+
+@pytest.mark.parametrize("refusal", ["error:busy", None])
+def test_a_book_that_ends_with_its_pattern_is_stale_until_it_is_served(refusal: str | None) -> None:
+    settings = replace(QUICK, timeout_s=0.3)
+    is_over = False
+
+    def answer(request: dict[str, Any]) -> str | None:
+        return refusal if is_over and request["op"] == "subscribe" else ""
+
+    async def main() -> None:
+        nonlocal is_over
+        rounds = [[encode(snapshot())], [], [encode(snapshot(seq=200))]]
+        async with scripted(rounds, answer=answer) as url, depthwire.connect(url, settings=settings) as client:
+            found = collected(client)
+            book = await client.book("BTCUSD")
+            await client.subscribe("orderBookL2_25.*")
+            is_over = True
+            await client.unsubscribe("orderBookL2_25.*")
+            assert book.state is BookState.STALE
+            await until(lambda: bool(found))
+            assert book.state is BookState.STALE
+            is_over = False
+            await until(lambda: book.state is BookState.LIVE)
+            assert book.cross_seq == 200
+
+    run(main)
+
+
+def test_each_book_that_ends_with_its_pattern_is_refetched_once() -> None:
+    requests: list[dict[str, Any]] = []
+    symbols = ("BTCUSD", "ETHUSD")
+    both = [encode(snapshot(symbol)) for symbol in symbols]
+    later = [encode(snapshot(symbol, seq=200)) for symbol in symbols]
+
+    async def main() -> None:
+        async with scripted([both, [], later], requests) as url, depthwire.connect(url, settings=QUICK) as client:
+            books = await asyncio.gather(*map(client.book, symbols))
+            await client.subscribe("orderBookL2_25.*")
+            await client.unsubscribe("orderBookL2_25.*")
+            await until(lambda: all(book.state is BookState.LIVE for book in books))
+            topics = [book.topic for book in books]
+            assert [request["op"] for request in requests[2:]] == ["unsubscribe", "unsubscribe", "subscribe"]
+            assert [request["args"] for request in requests[3:]] == [topics, topics]
+
+    run(main)
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+def test_an_unsubscription_without_an_answer_interrupts_the_topics_that_share_its_frames(is_cancelled: bool) -> None:
+    settings = replace(QUICK, timeout_s=0.3)
+    requests: list[dict[str, Any]] = []
+
+    def answer(request: dict[str, Any]) -> str | None:
+        return None if request["op"] == "unsubscribe" else ""
+
+    async def main() -> None:
+        async with (
+            scripted([[trade(1)], [], [trade(3)]], requests, answer) as url,
+            depthwire.connect(url, settings=settings) as client,
+        ):
+            stream = await client.trades("BTCUSD")
+            await client.subscribe("trade.*")
+            ending = asyncio.create_task(client.unsubscribe("trade.*"))
+            await until(lambda: requests[-1]["op"] == "unsubscribe")
+            if is_cancelled:
+                ending.cancel()
+            with pytest.raises((asyncio.CancelledError, errors.SubscriptionTimeout)):
+                await ending
+            assert await read(stream, 3) == ["1", "StreamGap", "3"]
+            assert client.status().losses == 0
 
     run(main)

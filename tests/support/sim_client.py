@@ -1,7 +1,7 @@
 """A client of the embedded venue, or of a server that sends what a test wrote."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -40,8 +40,15 @@ async def ends(stream: AsyncIterator[Any]) -> bool:
 
 
 @asynccontextmanager
-async def scripted(rounds: list[list[Any]], requests: list[Any] | None = None) -> AsyncIterator[str]:
-    """Answers and keeps every request; each subscribe is followed by the next round's messages, a tuple in fragments."""
+async def scripted(
+    rounds: list[list[Any]],
+    requests: list[Any] | None = None,
+    answer: Callable[[dict[str, Any]], str | None] = lambda request: "",
+) -> AsyncIterator[str]:
+    """Answers and keeps every request; each subscribe is followed by the next round's messages, a tuple in fragments.
+
+    ``answer`` may return the reason of a refusal, or None for no answer; then no round follows.
+    """
     from picows import WSFrame, WSListener, WSTransport
 
     left = list(rounds)
@@ -52,10 +59,15 @@ async def scripted(rounds: list[list[Any]], requests: list[Any] | None = None) -
                 transport.disconnect()
                 return
             text = frame.get_payload_as_bytes()
-            transport.send(WSMsgType.TEXT, b'{"success":true,"ret_msg":"","conn_id":"1","request":' + text + b"}")
+            request = json.loads(text)
             if requests is not None:
-                requests.append(json.loads(text))
-            if b'"subscribe"' not in text or not left:
+                requests.append(request)
+            reason = answer(request)
+            if reason is not None:
+                head = b'{"success":%s,"ret_msg":%s,"conn_id":"1","request":'
+                success = b"false" if reason else b"true"
+                transport.send(WSMsgType.TEXT, head % (success, json.dumps(reason).encode()) + text + b"}")
+            if b'"subscribe"' not in text or not left or reason != "":
                 return
             for message in left.pop(0):
                 parts = message if isinstance(message, tuple) else (message,)

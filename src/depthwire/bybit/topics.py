@@ -79,6 +79,10 @@ class Topic(NamedTuple):
         """Return whether a frame of this concrete topic belongs to the subscription."""
         return topic == self.text or (self.is_pattern and topic.startswith(f"{self.kind}."))
 
+    def overlaps(self, other: "Topic") -> bool:
+        """Return whether one of the two subscriptions covers the other."""
+        return self.covers(other.text) or other.covers(self.text)
+
 
 def raw_topic(text: str) -> Topic:
     """Return the topic of any name. Raises TopicError if no request can carry the text."""

@@ -109,7 +109,12 @@ class Handover:
         deadline_s = loop.time() + session.settings.timeout_s
         while True:
             wanted = set(session.subscriptions)
-            await self._ask("unsubscribe", self._carried - wanted)
+            ended = self._carried - wanted
+            if any(topic.overlaps(other) for topic in ended for other in self._carried & wanted):
+                raise ConnectionLost(
+                    f"{self._new.url}: a topic ended that shares frames with another during a handover"
+                )
+            await self._ask("unsubscribe", ended)
             self._pair_channels()
             if wanted - self._carried:
                 await self._ask("subscribe", wanted - self._carried)

@@ -27,6 +27,7 @@ from depthwire.runtime.loop_end import when_closed
 from depthwire.session.channels import SessionChannels
 from depthwire.session.connection import Connection
 from depthwire.session.handover import replace_when_old
+from depthwire.session.interruption import Interruption
 from depthwire.session.options import ConnectOptions
 from depthwire.session.reports import Reports
 from depthwire.session.resync import Resyncs
@@ -140,11 +141,11 @@ class Session:
     def connection_up(self) -> None:
         """Subscribe all wanted topics; private ones only if the connection has signed in."""
         self._new.clear()
-        self._subscribe(list(self.subscriptions.values()))
+        self.subscribe(list(self.subscriptions.values()))
 
     def signed_in(self) -> None:
         """Subscribe the private topics."""
-        self._subscribe([each for each in self.subscriptions.values() if each.topic.is_private])
+        self.subscribe([each for each in self.subscriptions.values() if each.topic.is_private])
 
     def sign_in_refused(self, error: AuthError) -> None:
         """Report a failed sign-in to the readers of private topics, and to callers that wait for them."""
@@ -231,7 +232,7 @@ class Session:
         """Subscribe all topics that were added in one turn of the loop, with as few requests as possible."""
         new, self._new = self._new, []
         if self.connection.connected:
-            self._subscribe(new)
+            self.subscribe(new)
         if self.connection.auth.policy.refusal is not None and not self.connection.auth.signed_in:
             for subscription in [each for each in new if each.topic.is_private]:
                 self._settle(subscription, AuthError(str(self.connection.auth.policy.refusal)))
@@ -241,7 +242,8 @@ class Session:
         channel = self.channels.get(topic)
         return () if channel is None else (channel,)
 
-    def _subscribe(self, subscriptions: Sequence[Subscription]) -> None:
+    def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        """Ask the venue for topics that are still wanted, with as few requests as the limits allow."""
         wanted = [each for each in subscriptions if self.subscriptions.get(each.topic) is each and self._may_ask(each)]
         for subscription in wanted:
             subscription.await_again()
@@ -276,7 +278,7 @@ class Session:
             # One bad topic fails the whole request: bisect, down to the bad one.
             middle = len(subscriptions) // 2
             for half in (subscriptions[:middle], subscriptions[middle:]):
-                self._subscribe(half)
+                self.subscribe(half)
             return
         for subscription in subscriptions:
             reason = "" if answer.is_served else answer.refusal(subscription.topic.text)
@@ -310,7 +312,7 @@ class Session:
         connects = self.connection.status.connects
         await asyncio.sleep(subscription.backoff.next_s())
         if self.connection.connected and self.connection.status.connects == connects:
-            self._subscribe([subscription])
+            self.subscribe([subscription])
 
     def give_up(self, subscription: Subscription, error: DepthwireError) -> None:
         """Fail a subscription for its waiting callers; if it was served before, report the error and keep it."""
@@ -385,23 +387,30 @@ class Session:
             if not subscription.confirmed.done():
                 subscription.confirmed.set_exception(ClientClosed(f"{subscription.topic.text}: unsubscribed"))
         new = set(self._new)  # not requested yet
-        names = [each.topic.text for each in subscriptions if each not in new and self._may_ask(each)]
-        # The venue also ends what another pattern or name covers: subscribe that again.
+        served = [each.topic for each in subscriptions if each not in new and self._may_ask(each)]
+        names = [topic.text for topic in served]
+        # The venue also ends what another pattern or name covers.
         shared = [
             other
             for other in self.subscriptions.values()
-            if other not in new
-            and any(other.topic.covers(ended.text) or ended.covers(other.topic.text) for ended in topics)
+            if other not in new and any(other.topic.overlaps(ended) for ended in served)
         ]
         most = self.dialect.limits.args_per_request
         works = [self._unsubscribe_some(names[start : start + most]) for start in range(0, len(names), most)]
+        interruption = Interruption(self, served, shared)
         try:
             outcomes = await asyncio.gather(*works, return_exceptions=True)
+        except asyncio.CancelledError:
+            interruption.end_later()
+            raise
         finally:
             # Only now: until the answer, frames of the topic could still arrive.
             for subscription in subscriptions:
                 self._forget(subscription, "unsubscribed")
-        self._subscribe(shared)
+        if any(isinstance(outcome, SubscriptionTimeout) for outcome in outcomes):
+            interruption.end_later()
+        else:
+            interruption.end()
         raise_all(outcomes)
 
     async def _unsubscribe_some(self, names: Sequence[str]) -> None:
