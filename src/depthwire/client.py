@@ -112,7 +112,7 @@ class Client:
 
         The protocol has no private snapshots: the view starts empty. After a lost connection the stream carries a
         StreamGap, and ``.view.gap`` is set until you reconcile. If the connection is down, the call returns when the
-        venue serves the topic again; the stream has no gap from before that, but the view that it shares has.
+        venue serves the topic again; the stream then has no StreamGap, but ``.view.gap`` is set.
 
         Signs in first. Raises AuthError if the key is missing or refused, and as :meth:`book` does.
         """
@@ -310,7 +310,7 @@ class Client:
         return self._served.health()
 
     async def ping(self) -> float:
-        """Ask the venue whether it is there; return the seconds until its answer. With two lines, the first is asked.
+        """Ask the venue whether it is there; return the seconds until its answer. With two lines, asks on the first.
 
         Nothing depends on it: each connection sends pings every ``ping_interval_s``. Raises ConnectionLost, or
         TimeoutError if no answer comes within ``timeout_s``.

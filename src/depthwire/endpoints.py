@@ -119,7 +119,7 @@ def _with_public_topics(parts: SplitResult) -> str:
 
 
 def masked(url: str) -> str:
-    """Return the URL without its query and user part, which may hold secrets; for messages and logs."""
+    """Return the URL without its query and user info, which may hold secrets; for messages and logs."""
     bare = str(url).partition("?")[0]
     scheme, slashes, rest = bare.partition("//")
     return f"{scheme}{slashes}{rest.rpartition('@')[2]}"

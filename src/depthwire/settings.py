@@ -21,9 +21,8 @@ class Settings:
     The wait before a reconnect doubles from ``backoff_first_s`` to ``backoff_cap_s``, each shortened by up to a half at
     random; it is close to none if the venue closed a connection of long standing. If a served topic's request is
     refused, or its snapshot does not arrive within ``timeout_s``, the request is repeated after a wait that doubles
-    from 0.25 s to 30 s; either bound is that of reconnects if that is shorter. A sign-in is valid for
-    ``auth_window_s``. A message above ``max_message_size`` bytes is reported as a MalformedFrame and ends the
-    connection.
+    from 0.25 s to 30 s, or less if the bounds for reconnects are shorter. A sign-in is valid for ``auth_window_s``. A
+    message above ``max_message_size`` bytes is reported as a MalformedFrame and ends the connection.
 
     Sockets always send at once (TCP_NODELAY). ``receive_buffer_bytes`` (SO_RCVBUF) replaces the size that the kernel
     adapts by itself; Linux caps it at ``net.core.rmem_max``. ``kernel_busy_poll_us`` (SO_BUSY_POLL, Linux) lets the

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from depthwire import blocking, client, errors
+from depthwire import blocking, client, connect, errors
 from depthwire.book.types import BookState
 from depthwire.bybit.accounts import AccountStream
 from depthwire.bybit.instrument import Instrument
@@ -117,7 +117,7 @@ def test_the_allowed_differences_exist() -> None:
 
 
 def test_connect_takes_the_same_arguments() -> None:
-    assert parameters(client.connect) == parameters(blocking.connect)
+    assert parameters(connect) == parameters(blocking.connect)
 
 
 # in use

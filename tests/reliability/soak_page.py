@@ -65,7 +65,7 @@ def books(figures: dict[str, Any]) -> list[str]:
             for key, counts in figures["books"].items()
         ),
         "",
-        "The same for the separate book of each of two lines, which is what a client with only this line would show.\n",
+        "The same for the separate book of each of two lines, which is what a client with only that line would show.\n",
         row("", "right", "unprovable", "wrong", "not LIVE"),
         row("---", *["--:"] * 4),
         *(

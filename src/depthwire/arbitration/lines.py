@@ -63,7 +63,7 @@ class LineReports(Reports):
         self._reports, self._on_error = reports, on_error
 
     def report(self, error: DepthwireError) -> bool:
-        """Report an error, as :meth:`Reports.report`."""
+        """Report an error, like :meth:`Reports.report`."""
         self._on_error(error)
         return self._reports.report(error)
 

@@ -66,7 +66,8 @@ class BlockingStream(Generic[Item]):
         return len(self._handed_over) + self._stream.waiting
 
     def on_event(self, callback: Callable[[Item], object]) -> Callable[[], None]:
-        """Call ``callback(event)`` inside the frame's call stack, in the feed's thread. Returns its remover."""
+        """Call ``callback(event)`` inside the frame's call stack, in the feed's thread. Returns a function that removes
+        it."""
         return subscribed(self._thread, lambda: self._stream.on_event(callback))
 
     def close(self) -> None:

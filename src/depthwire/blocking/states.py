@@ -220,7 +220,7 @@ class BlockingBook:
 
     @property
     def asks(self) -> Levels:
-        """Levels(price_ids, sizes) of the asks, as :attr:`bids`."""
+        """Levels(price_ids, sizes) of the asks, like :attr:`bids`."""
         return consistent(self._book, lambda: copied(self._book.asks))
 
     def to_numpy(self, levels: int | None = None) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

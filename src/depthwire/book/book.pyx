@@ -53,8 +53,8 @@ cdef class Book:
     v2: ``timestamp_e6``, v5: ``ts``), ``ts_matching_us`` when its matching engine produced it (µs; v5: ``cts``; 0 on v2),
     ``ts_recv_ns`` when it arrived here (ns). ``version`` counts the applied frames.
 
-    A book is EMPTY until its first snapshot and LIVE while each frame follows the one before. It is STALE from a gap, an
-    invalid frame or a lost connection until the next snapshot. Reading prices or sizes of a book that is not LIVE raises
+    A book is EMPTY until its first snapshot and LIVE while each frame follows the one before. A gap, an invalid frame or a
+    lost connection makes it STALE until the next snapshot. Reading prices or sizes of a book that is not LIVE raises
     :class:`~depthwire.errors.BookNotLive`.
 
     A book belongs to the thread that applies frames to it. Other threads may read single values; use :meth:`snapshot` for
@@ -612,7 +612,7 @@ cdef class Book:
 
     @property
     def asks(self):
-        """Levels(price_ids, sizes) of the asks, best first, as :attr:`bids`. O(1)."""
+        """Levels(price_ids, sizes) of the asks, best first, like :attr:`bids`. O(1)."""
         self.require_live()
         return Levels(self.ask_ladder.price_ids, self.ask_ladder.sizes)
 

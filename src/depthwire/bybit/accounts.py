@@ -181,7 +181,7 @@ class Positions(SymbolPositions[str, Position]):
     """Positions by (symbol, side). A flat position is kept, with size 0.
 
     With ``one_way``, as on inverse, a symbol has one position, whose side may change: a new position replaces the one
-    before, unless its ``position_idx`` is that of one of two sides. On linear both sides of a symbol are kept. An event
+    before, unless its ``position_idx`` names one of two sides. On linear both sides of a symbol are kept. An event
     whose ``position_seq`` is lower than that of the known position is ignored.
     """
 

@@ -55,7 +55,7 @@ class Credentials:
         return self.api_key, expires_ms, signature(secret, expires_ms)
 
     def secret(self) -> str:
-        """Return the secret, fetched now if it is a callable's. Raises AuthError if that fails."""
+        """Return the secret; a callable is called for it now. Raises AuthError if that fails."""
         failure = ""
         secret: object = ""
         try:

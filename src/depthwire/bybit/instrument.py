@@ -37,8 +37,8 @@ class Instrument(LiveFields):
     """The current fields of one symbol. Made by ``client.instrument(...)``.
 
     Each field of :class:`~depthwire.bybit.v2.public.InstrumentInfo`, or on v5 of
-    :class:`~depthwire.bybit.v5.public.Ticker`, is an attribute. On v2 the exact value of each scaled field is one, too:
-    ``instrument.last_price_e4``, ``instrument.last_price``. A field that was never sent is None.
+    :class:`~depthwire.bybit.v5.public.Ticker`, is an attribute. On v2 the exact value of each scaled field is an
+    attribute, too: ``instrument.last_price_e4``, ``instrument.last_price``. A field that was never sent is None.
 
     The instrument is EMPTY until its first snapshot and LIVE while each frame follows from the one before. It goes
     STALE when a frame does not follow, or when the connection is lost, and LIVE again with the next snapshot. Reading a

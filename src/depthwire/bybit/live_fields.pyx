@@ -314,7 +314,7 @@ cdef bint read_frame(Columns columns, const char* data, Py_ssize_t size, Frame* 
 
 
 cdef inline bint is_null_text(Span* span) noexcept:
-    """Return whether a text may be read as null, in any case."""
+    """Return whether a text may be read as null, in upper or lower case."""
     return span.is_quoted and span.size == 4 and (span.text[0] == b'n' or span.text[0] == b'N')
 
 

@@ -85,7 +85,7 @@ class Topic(NamedTuple):
 
 
 def raw_topic(text: str) -> Topic:
-    """Return the topic of any name. Raises TopicError if no request can carry the text."""
+    """Return the topic with this name, known or not. Raises TopicError if no request can carry the text."""
     if not isinstance(text, str) or not 0 < len(text) <= MAX_LENGTH or not text.isprintable():
         raise TopicError(f"a topic is a text of 1 to {MAX_LENGTH} printable characters, not {str(text)[:60]!r}")
     kind, _, last = text.rpartition(".")

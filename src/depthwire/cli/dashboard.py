@@ -36,7 +36,7 @@ class Section(Protocol):
 
     @property
     def min_lines(self) -> int:
-        """The lines that it needs to show anything."""
+        """The smallest number of lines in which it can show anything."""
 
     @property
     def wanted_lines(self) -> int:

@@ -32,7 +32,7 @@ class InstrumentTable:
 
     @property
     def wanted_lines(self) -> int:
-        """The lines that all fields need."""
+        """The number of lines that all fields need."""
         return 1 + -(-len(exact_values(self._instrument)) // self._across)
 
     def render(self, lines: int) -> Group:

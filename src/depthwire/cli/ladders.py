@@ -37,7 +37,7 @@ class Ladders:
 
     @property
     def wanted_lines(self) -> int:
-        """The lines that all levels need."""
+        """The number of lines that all levels need."""
         levels = max(2 * stats.book.depth + _HEADER_LINES for stats in self.stats_of_books)
         return self._shape()[1] * levels + _FOOT_LINES
 

@@ -32,7 +32,7 @@ def book_report(book: LiveBook) -> dict[str, Any]:
 
 
 def merge_reports(reports: Sequence[dict[str, Any]], seconds: float) -> dict[str, Any]:
-    """Combine reports of tapes that were applied in parallel. A topic's book is that of the last report with it."""
+    """Combine reports of tapes that were applied in parallel. A topic's book comes from the last report that has it."""
     frames = sum(report["frames"] for report in reports)
     counts: dict[str, Counter[str]] = {"lanes": Counter(), "trades": Counter()}
     books: dict[str, Any] = {}

@@ -41,7 +41,7 @@ class RecentEvents:
 
     @property
     def wanted_lines(self) -> int:
-        """The lines that all stored events need."""
+        """The number of lines that all stored events need."""
         return len(self._rows) + _HEADER_LINES
 
     def render(self, lines: int) -> Group:
@@ -62,7 +62,7 @@ class AccountTable:
 
     @property
     def wanted_lines(self) -> int:
-        """The lines that all items need."""
+        """The number of lines that all items need."""
         return max(1, len(self._account)) + _HEADER_LINES
 
     def render(self, lines: int) -> Group:

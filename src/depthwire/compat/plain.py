@@ -124,7 +124,7 @@ class Reader(ABC):
 
 
 class EventReader(Reader):
-    """The messages of a topic of events."""
+    """The messages of an event topic."""
 
     def __init__(self, topic: str, message: LatestMessage) -> None:
         super().__init__(topic, message)
@@ -211,7 +211,7 @@ class MergedReader(Reader):
         """Return the content in the form of a snapshot on the wire."""
 
     def check(self) -> None:
-        """Do nothing, as :meth:`break_off`."""
+        """Do nothing, like :meth:`break_off`."""
 
     @property
     def _is_live(self) -> bool:

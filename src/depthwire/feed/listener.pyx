@@ -355,7 +355,7 @@ cdef class Feed(WSListener):
 
 
 cdef inline bint is_close_code(int code) noexcept nogil:
-    """Whether a close frame may carry a code (RFC 6455, section 7.4): 1005, 1006 and 1015 stand for none that was sent."""
+    """Whether a close frame may carry a code (RFC 6455, section 7.4): 1005, 1006 and 1015 mean that none was sent."""
     return 3000 <= code <= 4999 or 1000 <= code <= 1003 or 1007 <= code <= 1014
 
 

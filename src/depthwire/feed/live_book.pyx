@@ -113,7 +113,7 @@ cdef class LiveBook(Book):
         return self.applied()
 
     cdef int sent_again(self, BookFrame frame, int64_t ts_recv_ns) except -1:
-        """Take the times of a snapshot that is sent again without a change; they never go back."""
+        """Adopt the times of a snapshot that is sent again without a change; they never decrease."""
         if frame.cross_seq >= self.cross_seq and frame.ts_exchange_us >= self.ts_exchange_us:
             self.cross_seq = frame.cross_seq
             self.ts_exchange_us = frame.ts_exchange_us

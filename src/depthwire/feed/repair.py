@@ -1,7 +1,7 @@
 """Reads a refused frame field by field, so that one invalid value affects as little as possible.
 
-An invalid value of an optional field is left out. Because of any other invalid value, the innermost event that contains
-it is refused. Good frames never come here.
+An invalid value of an optional field is left out. If any other field is invalid, the innermost event that contains it
+is refused. Good frames never come here.
 """
 
 from collections.abc import Callable, Sequence

@@ -26,8 +26,8 @@ PERHAPS_THE_KEY: Final = HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN
 class Authentication:
     """The sign-in of one connection. ``policy`` knows when it may be tried; successive connections share it.
 
-    The connection serves public topics whether or not it is ``signed_in``. ``is_clock_corrected`` says that the latest
-    handshake was refused because of the clock, and that the next one signs by the server's.
+    The connection serves public topics whether or not it is ``signed_in``. ``is_clock_corrected`` is True if the latest
+    handshake was refused because of the clock; the next one uses the server's clock.
     """
 
     def __init__(self, connection: "Connection", dialect: Dialect, options: ConnectOptions) -> None:
@@ -118,7 +118,7 @@ class Authentication:
         return False
 
     async def sign_in_or_raise(self) -> None:
-        """Sign in; raises AuthError, also if a refused key may not be tried yet, or ConnectionLost."""
+        """Sign in; raises ConnectionLost, or AuthError (also if a refused key may not be tried yet)."""
         if not await self.sign_in():
             raise AuthError(str(self.policy.refusal))
 
@@ -141,7 +141,7 @@ class Authentication:
         return None
 
     async def sign_in_until_accepted(self) -> None:
-        """Sign in each time that may be tried, until it is accepted or the connection is lost."""
+        """Try to sign in whenever the policy allows it, until it is accepted or the connection is lost."""
         connection, lost = self._connection, self._connection.lost
         while lost is not None and not lost.done():
             connection.note(Phase.SIGNING_IN)

@@ -1,7 +1,7 @@
 """Hands a connection's topics over to a new one before it ends, so that readers see neither STALE nor a gap.
 
-The new connection subscribes the same topics into separate channels, the twins. When it serves all of them, it takes
-the old one's place. Each reader's channel then joins the new feed as soon as its twin has caught up with it.
+The new connection subscribes to the same topics, with separate channels, the twins. When it serves all of them, it
+takes the old one's place. Each reader's channel then joins the new feed as soon as its twin has caught up with it.
 """
 
 import asyncio

@@ -135,8 +135,7 @@ class TopicTracker:
         """Return how long no usable frame has arrived, if that is longer than the bound; else None. O(1).
 
         While a snapshot is due, only snapshots count, and the bound is at most ``timeout_s``, even if silence has none.
-        The bound doubles each time, up to 16-fold, until the topic brings more than the snapshot that is requested
-        then.
+        The bound doubles each time, up to 16-fold, until more arrives than the snapshot that is then requested.
         """
         if self.state is None or self._listening_since_s is None:
             return None

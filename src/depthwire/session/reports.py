@@ -36,7 +36,7 @@ class Reports:
         return is_exit
 
     def _end_loop(self, error: BaseException | None) -> bool:
-        """Raise SystemExit or KeyboardInterrupt in the loop's next turn, when this turn's frames are delivered.
+        """Raise SystemExit or KeyboardInterrupt in the loop's next turn, after this turn's frames are delivered.
 
         Raised here, it would leave the socket's callback, and the frames that were read with this one would be lost.
         """

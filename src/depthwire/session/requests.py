@@ -46,7 +46,8 @@ class Requests:
         now_s: float,
         timeout_s: float | None,
     ) -> Request:
-        """Add a request that is sent at ``now_s``; ``timeout_s`` later it is settled with TimeoutError, if not None.
+        """Add a request that is sent at ``now_s``; unless ``timeout_s`` is None, TimeoutError settles it after that
+        time.
 
         If answers have named some of its topics after half of that time, those are its answer.
         """

@@ -1,4 +1,4 @@
-"""Resubscribes topics to get their snapshots, many with one request."""
+"""Resubscribes to topics to get their snapshots, many with one request."""
 
 import asyncio
 import random

@@ -80,7 +80,7 @@ class Resyncs:
         self.trackers[topic].refusal = reason
 
     def connection_down(self) -> None:
-        """Cancel all resyncs: the next connection subscribes everything again."""
+        """Cancel all resyncs: the next connection subscribes to everything again."""
         for topic, tracker in self.trackers.items():
             tracker.stop_listening()
             self.stop(topic)

@@ -139,12 +139,12 @@ class Session:
     # ---- called by the connection and the feed
 
     def connection_up(self) -> None:
-        """Subscribe all wanted topics; private ones only if the connection has signed in."""
+        """Subscribe to all wanted topics; private ones only if the connection has signed in."""
         self._new.clear()
         self.subscribe(list(self.subscriptions.values()))
 
     def signed_in(self) -> None:
-        """Subscribe the private topics."""
+        """Subscribe to the private topics."""
         self.subscribe([each for each in self.subscriptions.values() if each.topic.is_private])
 
     def sign_in_refused(self, error: AuthError) -> None:
@@ -229,7 +229,7 @@ class Session:
         return topic.kind in self.dialect.books or topic.kind == self.dialect.instrument_kind
 
     def _subscribe_new(self) -> None:
-        """Subscribe all topics that were added in one turn of the loop, with as few requests as possible."""
+        """Subscribe to all topics that were added in one turn of the loop, with as few requests as possible."""
         new, self._new = self._new, []
         if self.connection.connected:
             self.subscribe(new)

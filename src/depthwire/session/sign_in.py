@@ -23,9 +23,9 @@ class SignInPolicy:
     """The sign-ins of one endpoint, across its connections; wanted while there are ``credentials``.
 
     It alone knows when the next try is due. A refused key is tried once a minute and five times in all, unless a
-    callable fetches its secret and returns another one. A refused clock is corrected by the venue's and tried once more
-    at once. A try that gets no answer is repeated after ``backoff``. ``refusal`` is the latest failure, None after a
-    sign-in was accepted.
+    callable fetches its secret and returns another one. If the venue refuses the clock, its own clock is used for one
+    more try at once. A try that gets no answer is repeated after ``backoff``. ``refusal`` is the latest failure, None
+    after a sign-in was accepted.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The topic grammar of the v5 dialects. An argument names one concrete topic; there are no pipes and stars.
+"""The topic grammar of the v5 dialects. An argument names one concrete topic; pipes and stars do not exist.
 
 A topic is ``kind.filter``. The kind may contain a depth (``orderbook.50``) or a candle interval (``kline.1``). The
 filter is a symbol; for option trades a base coin, for the insurance fund the name of a pool. Private topics have no

@@ -34,7 +34,7 @@ def stop_identity_fields(order: AccountOrder, id_name: str, user_id: int | str) 
 
 
 def execution_fields(fill: Execution, amount: Callable[[Decimal], Any], decimals: int) -> Fields:
-    """Return a fill. ``amount`` encodes prices and fees; the time has ``decimals`` decimals of a second."""
+    """Return a fill. ``amount`` encodes prices and fees; the time, in seconds, gets ``decimals`` decimals."""
     order, instrument = fill.order, fill.order.instrument
     return {
         "symbol": order.symbol,

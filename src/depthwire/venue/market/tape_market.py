@@ -34,7 +34,7 @@ class _Envelope(msgspec.Struct):
 
 
 class _Range:
-    """The range of some numbers above 0."""
+    """The lowest and the highest of some numbers above 0."""
 
     def __init__(self) -> None:
         self._lowest = self._highest = 0
