@@ -46,7 +46,7 @@ def test_a_reader_that_stands_still_costs_neither_the_socket_nor_memory() -> Non
                 "0-0",
                 f"{CAPACITY // TRADES - 1}-{TRADES - 1}",
             ]
-            with pytest.raises(errors.ReaderOverflow, match=f"{CAPACITY} were waiting") as overflow:
+            with pytest.raises(errors.ReaderOverflow, match=f"{CAPACITY} were already waiting") as overflow:
                 await anext(stream)
             assert overflow.value.lost == BATCH * BATCHES * TRADES - CAPACITY
             server.push(trades(-1))
@@ -97,7 +97,7 @@ def test_a_slow_callback_of_a_book_is_told_of_and_stops_nobody() -> None:
             await until(lambda: seen == [2, 3, 4])
             (error,) = slow(found, "orderbook.50.BTCUSDT")
             assert error.bound_s == 0.05
-            assert "Nothing is read from the socket" in str(error)
+            assert "The socket is not read" in str(error)
             assert str(copy(error)) == str(error)
 
     run(main)

@@ -60,6 +60,7 @@ def refused(dialect: Any, hurt: str, other: str, bad: bytes, *good: bytes) -> er
     assert len(str(error)) < 1000
     assert offline.book(hurt).state is BookState.STALE
     assert offline.book(other).state is BookState.LIVE
+    offline.feed.channels.get(hurt).asked()  # type: ignore[union-attr]
     offline.send(good[0])
     assert offline.book(hurt).state is BookState.LIVE
     return error

@@ -80,6 +80,7 @@ def test_a_refused_frame_is_taken_back_whole_whatever_other_threads_apply(
             stale = channel.book.snapshot(allow_stale=True)
             assert (list(stale.bids), list(stale.asks)) == (list(expected.bids), list(expected.asks))
             offline.errors.clear()
+            channel.asked()
             offline.send(snapshot)
             assert (channel.book.state, offline.errors) == (BookState.LIVE, [])
 
