@@ -88,8 +88,7 @@ def symbols_in(message: bytes) -> tuple[str, ...]:
 
 def may_name(topic: str, symbols: tuple[str, ...]) -> bool:
     """Whether a frame with these symbols may belong to a topic: no symbols exclude none. O(symbols)."""
-    _, dot, last = topic.rpartition(".")
-    return not symbols or not dot or last in symbols
+    return not symbols or _has_symbol("", symbols, topic)
 
 
 def siblings(topic: str, message: bytes) -> tuple[str, ...]:
