@@ -281,6 +281,8 @@ def test_a_resubscription_that_is_refused_is_repeated() -> None:
             server.refused = Refusing(5, **{BTC: BUSY, trades: BUSY})
             drop(server)
             await until(lambda: client.status().connects == 2 and btc.state is BookState.LIVE)
+            with pytest.raises(errors.SubscriptionRejected, match="busy"):
+                await anext(stream)
             with pytest.raises(errors.StreamGap):
                 await anext(stream)
             assert {BTC, trades} == set(server.open[0].topics)

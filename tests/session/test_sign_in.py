@@ -682,3 +682,30 @@ def test_a_reader_that_waits_for_the_sign_in_is_told_when_it_is_refused() -> Non
                 assert set(client.health()) == {"orderBookL2_25.BTCUSD"}
 
     run(main)
+
+
+# a private topic that is refused after the sign-in
+
+
+def test_a_private_topic_that_is_refused_after_a_reconnect_says_so_and_is_asked_for_again() -> None:
+    async def main() -> None:
+        async with v5_server() as server:
+            url = server.url.replace("public/linear", "private")
+            async with depthwire.connect(url, api_key="a-key", api_secret="hush-hush", settings=QUICK) as client:
+                found = collected(client)
+                orders = await client.orders()
+                server.refused = {"order": "error:needs auth first"}
+                assert server.connections[0].transport is not None
+                server.connections[0].transport.disconnect()
+                with pytest.raises(errors.SubscriptionRejected, match="needs auth first"):
+                    await anext(orders)
+                await until(lambda: sum(isinstance(error, errors.SubscriptionRejected) for error in found) > 2)
+                assert orders.waiting == 0, "one error for one reason"
+                assert "needs auth first" in str(client.health()["order"].refusal)
+                server.refused = {}
+                with pytest.raises(errors.StreamGap):
+                    await anext(orders)
+                assert client.health()["order"].refusal is None
+                assert client.status().losses == 1
+
+    run(main)

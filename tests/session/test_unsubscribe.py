@@ -284,7 +284,7 @@ def test_a_renewed_subscription_that_is_refused_is_repeated_before_the_gap() -> 
             await client.subscribe("trade.*")
             is_over = True
             await client.unsubscribe("trade.*")
-            assert await read(stream, 3) == ["1", "StreamGap", "3"]
+            assert await read(stream, 4) == ["1", "SubscriptionRejected", "StreamGap", "3"]
             assert [type(error) for error in found] == [errors.SubscriptionRejected] * 3
 
     run(main)

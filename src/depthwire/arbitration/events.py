@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import Any, Final, NamedTuple, Protocol
 
 from depthwire.arbitration.states import LineTally
-from depthwire.errors import AuthError, DepthwireError, FrameError, MalformedEvent, StreamGap
+from depthwire.errors import AuthError, DepthwireError, FrameError, MalformedEvent, StreamGap, SubscriptionRejected
 from depthwire.feed.event_channel import EventChannel
 
 MOST_AWAITED: Final = 10_000
@@ -53,7 +53,7 @@ class LineEvents:
         self.tally = tally
         self.may_bring = False  # the topic was requested
         self.is_up = False  # the venue serves it
-        self.is_shut_out = False  # its sign-in was refused
+        self.is_shut_out = False  # its sign-in or subscription was refused
         self.up_since_ns = 0
         self.reached_ns = 0  # when it was last up
         self.alone_since_ns = 0  # the other line lacks the events from then until it came back
@@ -94,10 +94,10 @@ class LineEvents:
         self._arbiter.push(self._line, events)
 
     def break_off(self, error: DepthwireError) -> None:
-        """Handle an unreadable frame or a refused sign-in; the watcher handles all other losses."""
+        """Handle an unreadable frame, a refused sign-in or subscription; the watcher handles all other losses."""
         if isinstance(error, FrameError):
             self._arbiter.fail(self._line, error)
-        elif isinstance(error, AuthError):
+        elif isinstance(error, AuthError | SubscriptionRejected):
             self._arbiter.shut_out(self._line, error)
 
     def finish(self) -> None:
@@ -271,8 +271,8 @@ class EventArbiter:
 
     # ---- connections
 
-    def shut_out(self, line: int, error: AuthError) -> None:
-        """Report a line's refused sign-in if the other line does not serve the readers."""
+    def shut_out(self, line: int, error: AuthError | SubscriptionRejected) -> None:
+        """Report a line's refused sign-in or subscription if the other line does not serve the readers."""
         mine, other = self._pair(line)
         mine.is_shut_out = True
         if not other.is_up and not other.is_pending:

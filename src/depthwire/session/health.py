@@ -33,7 +33,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     fields that were left out because their value made no sense, ``refused_events`` events left out for a required field
     of that kind: each is a MalformedEvent in its stream. ``lanes`` says how many frames of an order book each decoder
     took, and how many were unusable, as ``client.lanes`` does for all books. ``refusal`` says why a topic is not served
-    although its connection is up: its sign-in failed.
+    although its connection is up: its sign-in failed, or its renewed subscription was refused and is tried again.
     """
 
     state: BookState | None

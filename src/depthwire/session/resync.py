@@ -75,9 +75,11 @@ class Resyncs:
         self.trackers[topic].listen(asyncio.get_running_loop().time())
         self.trackers[topic].refusal = None
 
-    def sign_in_refused(self, topic: str, reason: str) -> None:
-        """Note that the venue does not serve a topic until a sign-in is accepted."""
+    def refused(self, topic: str, reason: str) -> bool:
+        """Note why the venue does not serve a topic now; returns whether the reason is new."""
+        is_new = self.trackers[topic].refusal != reason
         self.trackers[topic].refusal = reason
+        return is_new
 
     def connection_down(self) -> None:
         """Cancel all resyncs: the next connection subscribes to everything again."""
@@ -127,6 +129,7 @@ class Resyncs:
         try:
             while tracker.channel.needs_snapshot:
                 reason = await self._requests.resubscribe(tracker, tracker.backoff.next_s())
+                tracker.refusal = str(SubscriptionRejected(topic, reason)) if reason else None
                 if reason is None:
                     break
                 if reason:

@@ -150,10 +150,7 @@ class Session:
     def sign_in_refused(self, error: AuthError) -> None:
         """Report a failed sign-in to the readers of private topics, and to callers that wait for them."""
         for subscription in [each for each in self.subscriptions.values() if each.topic.is_private]:
-            for channel in with_raw(subscription.channels.values()):
-                assert isinstance(channel, EventChannel), "private topics bring events"
-                channel.refuse(error)
-                self.resyncs.sign_in_refused(channel.topic, str(error))
+            self._show_refusal(subscription, error)
             self._settle(subscription, error)
 
     def connection_down(self, reason: str) -> None:
@@ -305,7 +302,18 @@ class Session:
         if was_served and means_unknown(reason):
             self._forget(subscription, error)
         elif was_served and refused_sign_in is None:
+            self._show_refusal(subscription, error)
             self.connection.spawn(self._ask_again(subscription))
+
+    def _show_refusal(self, subscription: Subscription, error: DepthwireError) -> None:
+        """Show in ``health()`` why a topic is not served; its streams get the error once for each reason."""
+        name, channels = subscription.topic.text, subscription.channels
+        for topic, channel in channels.items():
+            is_new = self.resyncs.refused(topic, str(error))
+            if is_new and topic == (name if name in channels else topic):  # once to a pattern with many topics
+                for each in with_raw((channel,)):
+                    if isinstance(each, EventChannel):
+                        each.refuse(error)
 
     async def _ask_again(self, subscription: Subscription) -> None:
         """Subscribe again after a wait, if the connection is still the same."""
