@@ -1,5 +1,6 @@
 """Signing in: what is signed, where keys come from, and that they are never shown."""
 
+import asyncio
 import hashlib
 import hmac
 import traceback
@@ -41,15 +42,43 @@ def chained(error: BaseException | None) -> list[BaseException]:
 
 
 @pytest.mark.parametrize(
-    "raised", [ValueError("hush-secret"), UnicodeError("hush-secret"), StopIteration("hush-secret")]
+    "raised",
+    [
+        ValueError("hush-secret"),
+        UnicodeError("hush-secret"),
+        StopIteration("hush-secret"),
+        asyncio.CancelledError("hush-secret"),
+        BaseException("hush-secret"),
+    ],
 )
-def test_what_a_secret_callable_raises_is_named_and_not_quoted(raised: Exception) -> None:
+def test_what_a_secret_callable_raises_is_named_and_not_quoted(raised: BaseException) -> None:
     def fetch() -> str:
         raise raised
 
     with pytest.raises(AuthError, match=f"raised {type(raised).__name__}") as found:
         Credentials("key", fetch).secret()
     assert chained(found.value) == [found.value]
+    assert "hush" not in "".join(traceback.format_exception(found.value))
+
+
+@pytest.mark.parametrize(
+    ("raised", "args"),
+    [
+        (SystemExit("hush-secret"), (1,)),
+        (SystemExit(3), (3,)),
+        (SystemExit(), (None,)),
+        (KeyboardInterrupt("hush-secret"), ()),
+    ],
+)
+def test_a_secret_callable_that_ends_the_program_is_the_cause_without_its_text(
+    raised: BaseException, args: tuple[Any, ...]
+) -> None:
+    def fetch() -> str:
+        raise raised
+
+    with pytest.raises(AuthError, match=f"raised {type(raised).__name__}") as found:
+        Credentials("key", fetch).secret()
+    assert (type(found.value.__cause__), found.value.__cause__.args) == (type(raised), args)  # type: ignore[union-attr]
     assert "hush" not in "".join(traceback.format_exception(found.value))
 
 

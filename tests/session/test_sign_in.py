@@ -709,3 +709,80 @@ def test_a_private_topic_that_is_refused_after_a_reconnect_says_so_and_is_asked_
                 assert client.status().losses == 1
 
     run(main)
+
+
+# a secret that cannot be fetched
+
+
+class Aborted(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("way", ["op", "url"])
+@pytest.mark.parametrize("raised", [asyncio.CancelledError(SECRET), Aborted(SECRET)])
+def test_a_secret_that_cannot_be_fetched_after_a_reconnect_is_asked_for_again(raised: BaseException, way: Any) -> None:
+    tries = 0
+    fails = False
+
+    def secret() -> str:
+        nonlocal tries
+        tries += 1
+        if fails:
+            raise raised
+        return SECRET
+
+    async def main() -> None:
+        nonlocal fails
+        async with Venue(SyntheticMarket(seed=5), speed=20) as venue:
+            venue.account(KEY, secret=SECRET)
+            async with depthwire.connect(
+                venue.inverse_url, api_key=KEY, api_secret=secret, auth_way=way, settings=QUICK
+            ) as client:
+                found = collected(client)
+                book, orders = await client.book("BTCUSD"), await client.orders()
+                fails = True
+                venue.drop_connections()
+                with pytest.raises(errors.AuthError, match=f"raised {type(raised).__name__}"):
+                    await anext(orders)
+                asked = tries
+                await until(lambda: tries > asked + 2 and book.state is BookState.LIVE)
+                assert "raised" in client.status().connections[0].sign_in_refusal
+                assert "raised" in str(client.health()["order"].refusal)
+                assert orders.waiting == 0
+                assert not any(SECRET in repr(error) for error in found)
+                fails = False
+                with pytest.raises(errors.StreamGap):
+                    await anext(orders)
+                assert client.health()["order"].refusal is None
+
+    run(main)
+
+
+@pytest.mark.parametrize(("raised", "ends"), [(SystemExit(3), SystemExit), (KeyboardInterrupt(), KeyboardInterrupt)])
+def test_a_secret_callable_that_ends_the_program_is_reported_first(
+    raised: BaseException, ends: type[BaseException]
+) -> None:
+    fails = False
+    found: list[errors.DepthwireError] = []
+
+    def secret() -> str:
+        if fails:
+            raise raised
+        return SECRET
+
+    async def main() -> None:
+        nonlocal fails
+        async with Venue(SyntheticMarket(seed=5), speed=20) as venue:
+            venue.account(KEY, secret=SECRET)
+            async with depthwire.connect(venue.inverse_url, api_key=KEY, api_secret=secret, settings=QUICK) as client:
+                client.on_error(found.append)
+                await client.orders()
+                fails = True
+                venue.drop_connections()
+                await asyncio.Event().wait()
+
+    with pytest.raises(ends):
+        run(main)
+    (callback,) = [error for error in found if isinstance(error, errors.CallbackError)]
+    assert f"api_secret raised {ends.__name__}" in str(callback)
+    assert any(isinstance(error, errors.AuthError) for error in found)

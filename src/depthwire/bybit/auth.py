@@ -55,16 +55,24 @@ class Credentials:
         return self.api_key, expires_ms, signature(secret, expires_ms)
 
     def secret(self) -> str:
-        """Return the secret; a callable is called for it now. Raises AuthError if that fails."""
+        """Return the secret; a callable is called for it now. Raises AuthError if that fails.
+
+        If the callable raised SystemExit or KeyboardInterrupt, the cause is an exception of that type without its text.
+        """
         failure = ""
+        cause: BaseException | None = None
         secret: object = ""
         try:
             secret = self._secret() if callable(self._secret) else self._secret
-        except Exception as error:
+        except SystemExit as error:
+            failure, cause = "SystemExit", SystemExit(error.code if isinstance(error.code, int | None) else 1)
+        except KeyboardInterrupt:
+            failure, cause = "KeyboardInterrupt", KeyboardInterrupt()
+        except BaseException as error:
             failure = type(error).__name__
         if failure:
             # Raised outside the handler: the exception may quote the secret and must not become this error's context.
-            raise AuthError(f"the callable given as api_secret raised {failure}")
+            raise AuthError(f"the callable given as api_secret raised {failure}") from cause
         if not isinstance(secret, str):
             raise AuthError(f"the callable given as api_secret returned {type(secret).__name__}, not a str")
         if not secret or not secret.isprintable():

@@ -11,6 +11,7 @@ import msgspec
 from depthwire.bybit.auth import Credentials, as_query
 from depthwire.bybit.dialect import Answer, Dialect
 from depthwire.errors import AuthError, ConnectionLost
+from depthwire.feed.callbacks import report_raised
 from depthwire.session.handshake import Refusal
 from depthwire.session.options import ConnectOptions
 from depthwire.session.phase import Phase
@@ -57,6 +58,15 @@ class Authentication:
         """Whether the connection should sign in, and has not."""
         return self.policy.credentials is not None and not self.signed_in
 
+    def _arguments(self) -> Arguments | None:
+        """Return what signs in now, as the policy does; if fetching the secret should end the program, end the loop."""
+        try:
+            return self.policy.arguments()
+        except AuthError as error:
+            if error.__cause__ is not None:
+                report_raised(error.__cause__, "the callable given as api_secret", self._connection.owner.report)
+            raise
+
     # ---- in the URL
 
     def target(self, url: str) -> str:
@@ -65,7 +75,7 @@ class Authentication:
         arguments = None
         if self.policy.credentials is not None and self.policy.way == "url":
             with suppress(AuthError):  # reported when it is tried again, after connecting
-                arguments = self.policy.arguments()
+                arguments = self._arguments()
         if arguments is None:
             return url
         self.signed_in = self._is_unanswered = True
@@ -109,7 +119,7 @@ class Authentication:
 
         Raises AuthError or ConnectionLost.
         """
-        while (arguments := self.policy.arguments()) is not None:
+        while (arguments := self._arguments()) is not None:
             error = await self._try(arguments)
             if error is None:
                 return True
