@@ -81,7 +81,7 @@ def test_what_is_no_symbol_is_refused_before_it_is_sent(symbol: Any) -> None:
 def test_a_depth_that_does_not_exist_is_refused(depth: Any) -> None:
     async def main() -> None:
         async with simulated() as (_, client):
-            with pytest.raises(errors.TopicError, match="25 and 200"):
+            with pytest.raises(errors.TopicError, match="expected one of 25, 200"):
                 await client.book("BTCUSD", depth)
 
     run(main)
