@@ -8,6 +8,7 @@ import depthwire
 from depthwire import errors
 from depthwire.feed.live_book import LiveBook
 from depthwire.settings import Settings
+from depthwire.venue import SyntheticMarket, Venue
 from tests.support.plain_client import run, until
 from tests.support.sim_client import BTC, QUICK, collected, ends, scripted, simulated
 
@@ -103,6 +104,40 @@ def test_a_name_outlives_the_pattern_that_covered_it() -> None:
                 while True:
                     await anext(one)
             assert [(await anext(one)).symbol for _ in range(10)] == ["BTCUSD"] * 10
+
+    run(main)
+
+
+@pytest.mark.parametrize("lines", [1, 2])
+@pytest.mark.parametrize("pattern_first", [True, False])
+@pytest.mark.parametrize("topic", ["trade.BTCUSD", BTC])
+def test_a_pattern_brings_topics_that_are_also_read_by_name(topic: str, pattern_first: bool, lines: int) -> None:
+    kind = topic.partition(".")[0]
+
+    async def main() -> None:
+        async with (
+            Venue(SyntheticMarket(seed=1), speed=20) as venue,
+            depthwire.connect(
+                [venue.inverse_url] * lines if lines > 1 else venue.inverse_url, settings=QUICK
+            ) as client,
+        ):
+            names = (f"{kind}.*", topic) if pattern_first else (topic, f"{kind}.*")
+            streams = {name: await client.subscribe(name) for name in names}
+            seen: set[str] = set()
+            while not {topic, f"{kind}.ETHUSD"} <= seen:
+                seen.add((await anext(streams[f"{kind}.*"])).topic)
+            assert (await anext(streams[topic])).topic == topic
+
+    run(main)
+
+
+def test_two_patterns_bring_the_same_topic() -> None:
+    async def main() -> None:
+        async with simulated(speed=20) as (_, client):
+            typed, raw = await client.subscribe("trade.*"), await client.subscribe_raw("trade.*")
+            assert (await anext(typed)).topic.startswith("trade.")
+            topic, frame = await anext(raw)
+            assert topic.encode() in frame
 
     run(main)
 

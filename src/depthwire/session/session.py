@@ -163,15 +163,13 @@ class Session:
 
     def on_unrouted(self, topic: str, message: bytes) -> Channel | None:
         """Return the channel for a topic that a subscribed pattern covers; None if none does."""
-        for subscription in self.subscriptions.values():
-            if self._covers(subscription.topic, topic):
-                channel = self.registry.hold(topic, subscription)
-                if channel is not None:
-                    self.resyncs.served(topic)
-                if (pattern := subscription.channels.get(subscription.topic.text)) is not None:
-                    pattern.connection_back(time.time_ns())  # data may come before the answer
-                return channel
-        return None
+        covering = [each for each in self.subscriptions.values() if self._covers(each.topic, topic)]
+        for subscription in covering:
+            if self.registry.hold(topic, subscription) is not None:
+                self.resyncs.served(topic)
+            if (pattern := subscription.channels.get(subscription.topic.text)) is not None:
+                pattern.connection_back(time.time_ns())  # data may come before the answer
+        return self.channels.get(topic)
 
     def _covers(self, subscribed: Topic, topic: str) -> bool:
         """Whether a frame of this topic belongs to a subscription; if its kind is known, its symbol must be valid."""
@@ -208,8 +206,10 @@ class Session:
                 new.append(subscription)
             subscription.is_typed |= not raw
             own = () if topic.is_pattern and not raw and self._brings_states(topic) else (topic.text,)
-            for name in dict.fromkeys((*own, *subscription.channels)):
+            covered = [name for name in self.channels if topic.is_pattern and self._covers(topic, name)]
+            for name in dict.fromkeys((*own, *subscription.channels, *covered)):
                 self.registry.hold(name, subscription)
+            self._share_with_patterns(subscription)
             if topic.is_pattern:
                 subscription.on_channel.append(hand)
             for channel in subscription.channels.values():
@@ -220,6 +220,15 @@ class Session:
             asyncio.get_running_loop().call_soon(self._subscribe_new)
         self._new += new
         return found
+
+    def _share_with_patterns(self, subscription: Subscription) -> None:
+        """Let the patterns that cover a new concrete topic hold its channel, too."""
+        name = subscription.topic.text
+        if subscription.topic.is_pattern or name not in subscription.channels:
+            return
+        for other in self.subscriptions.values():
+            if other.topic.is_pattern and name not in other.channels and self._covers(other.topic, name):
+                self.registry.hold(name, other)
 
     def _brings_states(self, topic: Topic) -> bool:
         """Return whether a topic has live states; each begins with a snapshot, so readers need no StreamGap."""
