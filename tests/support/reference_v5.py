@@ -43,8 +43,9 @@ class V5ReferenceBook:
         seq, ts = data.get("seq", 0), frame["ts"]
         if self.seq and not seq:
             raise Rejected("MalformedFrame", "no seq")
-        # Nothing asks this book's venue, so a late snapshot is never an answer.
-        if snapshot and self.state != "EMPTY" and snapshot_order(self, data["u"], seq, ts) == "late":
+        # No request is made, so a late snapshot, or a copy of the book's own while it is STALE, is never an answer.
+        order = snapshot_order(self, data["u"], seq, ts)
+        if snapshot and ((self.state != "EMPTY" and order == "late") or (self.state == "STALE" and order == "copy")):
             self.outdated += 1
             return
         if not snapshot and self.state != "LIVE":
@@ -98,11 +99,14 @@ class V5ReferenceBook:
 
 
 def snapshot_order(book: V5ReferenceBook, u: int, seq: int, ts: int) -> str:
-    """Whether a snapshot is the next one, late, or has the book's own number. A number of 0 is ignored."""
+    """Return whether a snapshot is the next one, late, or of the book's own number: a copy if nothing in it is newer.
+
+    A number of 0 is ignored.
+    """
     pairs = [(ours, theirs) for ours, theirs in ((book.seq, seq), (book.ts, ts)) if ours and theirs]
     newer, older = any(theirs > ours for ours, theirs in pairs), any(theirs < ours for ours, theirs in pairs)
     if u == book.u:
-        return "same"
+        return "same" if newer else "copy"
     return "late" if not newer and (older or u < book.u) else "next"
 
 
