@@ -108,7 +108,7 @@ def test_a_trade_with_such_a_price_is_refused_alone_where_the_frame_can_be_read(
     good = b'{"symbol":"BTCUSD","side":"Buy","price":1,"size":1,"trade_id":"x"}'
     offline.send(b'{"topic":"trade.BTCUSD","data":[' + good + b"," + good.replace(b"1,", value + b",", 1) + b"]}")
     (error,) = offline.errors
-    is_json = value[:1] in b"19"
+    is_json = value[:1] in b'19"'
     assert type(error) is (errors.MalformedEvent if is_json else errors.MalformedFrame)
     assert offline.events(TRADES).events == int(is_json)
     assert offline.book(V2_BTC).state is BookState.LIVE

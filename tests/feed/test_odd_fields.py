@@ -335,3 +335,200 @@ def test_a_number_that_is_none_is_odd_wherever_it_is(price: str) -> None:
     assert isinstance(one, v5_private.Order)
     assert (one.price, one.cum_fee_detail) == (None, None)
     assert isinstance(error, errors.MalformedEvent)
+
+
+# numbers in texts
+
+NOT_NUMBERS = [
+    "1_000",
+    " 1",
+    "1 ",
+    "+5",
+    "1e5",
+    "1E-19",
+    ".5",
+    "1.",
+    "\u0661\u0662",
+    "0x10",
+    "null",
+    "1\u00a0",
+    "\uff11",
+]
+
+
+def with_text(raw: bytes, key: str, text: bytes) -> bytes:
+    """Return a frame with another text in place of the marked value of one field."""
+    assert raw.count(b'"' + key.encode() + b'":"@"') == 1
+    return raw.replace(b'"@"', b'"' + text + b'"')
+
+
+@pytest.mark.parametrize("text", NOT_NUMBERS)
+def test_a_price_is_a_text_only_in_plain_ascii_digits(text: str) -> None:
+    offline = Offline("order", dialect=v5.LINEAR)
+    stream = offline.stream("order")
+    offline.send(private_frame("order", order("a"), order("b", qty=text), order("c", price=text)))
+    one, error, last = read(stream)
+    assert isinstance(error, errors.MalformedEvent)
+    assert (one.order_id, last.order_id, last.price) == ("a", "c", None)
+    assert offline.events("order").odd_fields == 1
+
+
+@pytest.mark.parametrize("text", NOT_NUMBERS[:1])
+def test_a_text_is_a_number_only_in_plain_ascii_digits(tapes: Path, text: str) -> None:
+    """Every number of every event: an odd one costs its field or its event, and no other event."""
+    for spot in EVENTS:
+        frame = seed(tapes, spot)
+        topic, item = frame["topic"], item_of(frame)
+        for field in fields(spot.struct):
+            kinds = kinds_of(field)
+            if str in kinds or not {Decimal, int} & set(kinds):
+                continue
+            offline = Offline(topic, dialect=spot.dialect)
+            stream = offline.stream(topic)
+            offline.send({**frame, "data": [item, with_value(item, spot, field.encode_name, text), item]})
+            first, found, last = read(stream)
+            case = f"{spot}.{field.encode_name} = {text!r}"
+            channel = offline.events(topic)
+            assert first == last, case
+            if expected(spot, field, "odd") == "refused":
+                assert isinstance(found, errors.MalformedEvent), case
+                assert f"`{field.encode_name}`" in str(found), case
+                assert (channel.odd_fields, channel.refused_events) == (0, 1), case
+            else:
+                assert getattr(inner(found, spot), field.name) == empty_value(field), case
+                assert (channel.odd_fields, channel.refused_events) == (1, 0), case
+
+
+@pytest.mark.parametrize("text", NOT_NUMBERS[::4])
+def test_a_number_of_an_instrument_is_a_text_only_in_plain_ascii_digits(tapes: Path, text: str) -> None:
+    for spot in STATES:
+        frame = seed(tapes, spot)
+        topic, item = frame["topic"], item_of(frame)
+        for field in fields(spot.struct):
+            kinds = kinds_of(field)
+            if str in kinds or not {Decimal, int} & set(kinds):
+                continue
+            offline = Offline(topic, dialect=spot.dialect)
+            offline.send({**frame, "type": "snapshot", "data": item})
+            part = {"symbol": item["symbol"], field.encode_name: text}
+            is_v5 = spot.dialect.name.startswith("v5")
+            offline.send({**later(frame, 1), "type": "delta", "data": part if is_v5 else {"update": [part]}})
+            channel = offline.feed.channels.get(topic)
+            assert isinstance(channel, StateChannel)
+            case = f"{spot}.{field.encode_name} = {text!r}"
+            assert getattr(channel.state.snapshot(), field.name) is None, case
+            assert (channel.state.odd_fields, offline.errors) == (1, []), case
+
+
+@pytest.mark.parametrize("key", ["cs", "ts"])
+def test_the_numbers_of_an_instruments_frame_are_texts_only_in_plain_digits(tapes: Path, key: str) -> None:
+    frame = seed(tapes, STATES[-1])
+    offline = Offline(frame["topic"], dialect=v5.LINEAR)
+    offline.send({**frame, key: "1e5"})
+    assert [type(error) for error in offline.errors] == [errors.MalformedFrame]
+
+
+def test_an_amount_by_coin_is_a_text_only_in_plain_digits() -> None:
+    offline = Offline("order", dialect=v5.LINEAR)
+    stream = offline.stream("order")
+    for fees in ({"MNT": "0.5"}, {"MNT": "1_0"}, {"MNT": "", "BTC": "-0.1"}, {"MNT": " 1"}):
+        offline.send(private_frame("order", order("a", cumFeeDetail=fees)))
+    found = [event.cum_fee_detail for event in read(stream)]
+    assert found == [{"MNT": Decimal("0.5")}, None, {"BTC": Decimal("-0.1")}, None]
+    assert offline.events("order").odd_fields == 2
+
+
+@pytest.mark.parametrize("text", ["007", "-12.50", "1" * 45, "0." + "0" * 30 + "1"])
+def test_other_plain_numbers_are_good_in_a_text(text: str) -> None:
+    offline = Offline("order", dialect=v5.LINEAR)
+    offline.send(private_frame("order", order("a", price=text)))
+    channel = offline.events("order")
+    assert str(channel.latest.price) == str(Decimal(text))
+    assert channel.odd_fields == 0
+
+
+@pytest.mark.parametrize("number", ["3e-06", "1E5", "-2.5e+3"])
+def test_a_json_number_may_have_an_exponent(number: str) -> None:
+    trade = b'{"symbol":"BTCUSD","side":"Buy","price":%b,"size":1,"trade_id":"x"}' % number.encode()
+    offline = Offline("trade.BTCUSD")
+    stream = offline.stream("trade.BTCUSD")
+    offline.send(b'{"topic":"trade.BTCUSD","data":[%b]}' % trade)
+    offline.send(b'{"topic":"trade.BTCUSD","data":[%b]}' % trade.replace(b'"x"', b'"\\u0078"'))
+    one, other = read(stream)
+    assert one == other
+    assert str(one.price) == str(Decimal(number))
+    assert one.as_float("price") == float(number)
+    assert offline.errors == []
+
+
+# texts that are not Unicode
+
+NOT_UNICODE = [rb"\ud800", rb"\uDFFFx", rb"\ud800\ud800\udc00", rb"a\\\udbff", b"\xff", b"\xed\xa0\x80", b"\xc3"]
+
+
+@pytest.mark.parametrize("text", NOT_UNICODE)
+def test_an_event_with_a_text_that_is_not_unicode_is_refused_alone(text: bytes) -> None:
+    offline = Offline("order", dialect=v5.LINEAR)
+    stream = offline.stream("order")
+    orders = (order("a"), order("b", symbol="@"), order("c", stopOrderType="@"))
+    offline.send(json.dumps(private_frame("order", *orders)).encode().replace(b"@", text))
+    one, error, last = read(stream)
+    assert isinstance(error, errors.MalformedEvent)
+    assert text in error.raw
+    assert (one.order_id, last.order_id, last.stop_order_type) == ("a", "c", "")
+    assert offline.events("order").odd_fields == 1
+
+
+@pytest.mark.parametrize("text", NOT_UNICODE[::4])
+def test_a_text_that_is_not_unicode_costs_its_field_or_its_event(tapes: Path, text: bytes) -> None:
+    for spot in EVENTS:
+        frame = seed(tapes, spot)
+        topic, item = frame["topic"], item_of(frame)
+        for field in fields(spot.struct):
+            if spot.struct is private.StopOrder and field.encode_name == STOP_IDS[spot.dialect]:
+                continue
+            offline = Offline(topic, dialect=spot.dialect)
+            stream = offline.stream(topic)
+            odd = json.dumps(with_value(item, spot, field.encode_name, "@"), separators=(",", ":")).encode()
+            odd = with_text(odd, field.encode_name, text)
+            good = json.dumps(item, separators=(",", ":")).encode()
+            offline.send(b'{"topic":"%b","data":[%b,%b,%b]}' % (topic.encode(), good, odd, good))
+            case = f"{spot}.{field.encode_name} = {text!r}"
+            first, found, last = read(stream)
+            assert first == last, case
+            needed = field.required or field.name in getattr(spot.struct, "NEEDED", ())
+            if needed or (type(None) not in kinds_of(field) and field.default != ""):
+                assert isinstance(found, errors.MalformedEvent), case
+                assert found.raw == odd, case
+            else:
+                assert isinstance(found, spot.struct if not spot.path else Struct), case
+                assert offline.events(topic).odd_fields == 1, case
+
+
+@pytest.mark.parametrize("text", NOT_UNICODE[::4])
+def test_a_text_of_an_instrument_that_is_not_unicode_is_left_out(tapes: Path, text: bytes) -> None:
+    for spot in STATES:
+        frame = seed(tapes, spot)
+        names = [field.encode_name for field in fields(spot.struct) if field.name != "symbol"]
+        for key in names:
+            offline = Offline(frame["topic"], dialect=spot.dialect)
+            offline.send(
+                with_text(
+                    json.dumps(
+                        {**frame, "type": "snapshot", "data": {**item_of(frame), key: "@"}}, separators=(",", ":")
+                    ).encode(),
+                    key,
+                    text,
+                )
+            )
+            channel = offline.feed.channels.get(frame["topic"])
+            assert isinstance(channel, StateChannel)
+            assert (channel.state.state, channel.state.odd_fields) == (BookState.LIVE, 1), f"{spot}.{key} = {text!r}"
+
+
+def test_a_pair_of_surrogates_and_an_escaped_backslash_are_good() -> None:
+    offline = Offline("order", dialect=v5.LINEAR)
+    offline.send({"topic": "order", "data": [order("a", orderLinkId="\U0001f600\\ud800")]})
+    channel = offline.events("order")
+    assert channel.latest.order_link_id == "\U0001f600\\ud800"
+    assert (channel.odd_fields, offline.errors) == (0, [])

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from msgspec import Struct
 
 from depthwire.errors import DamagedFrame, UnexpectedTopic
 from depthwire.feed.channel import Channel
@@ -45,6 +46,12 @@ def test_topics_come_and_go_and_each_frame_finds_its_channel(seed: int) -> None:
     }  # the second: it is like a known one
 
 
+class Message(Struct):
+    """A frame with any content."""
+
+    topic: str
+
+
 @pytest.mark.parametrize("length", [*range(1, 20), 255, 256, 257, 1000])
 @pytest.mark.parametrize(
     "behind", [b"}", b',"data":[]}', b',"a":1,"data":[]}', b' , "data":[],"longer":"than eight bytes"}']
@@ -52,10 +59,10 @@ def test_topics_come_and_go_and_each_frame_finds_its_channel(seed: int) -> None:
 def test_a_topic_of_any_length_is_found_whatever_stands_behind_it(length: int, behind: bytes) -> None:
     owner = Offline()
     topic = "x" * length
-    channel = StateChannel(topic, dict, Silent())
+    channel = StateChannel(topic, Message, Silent())
     owner.feed.channels.add(channel)
-    owner.feed.channels.add(StateChannel(topic + "x", dict, Silent()))
-    owner.feed.channels.add(StateChannel(topic[1:] + "y", dict, Silent()))
+    owner.feed.channels.add(StateChannel(topic + "x", Message, Silent()))
+    owner.feed.channels.add(StateChannel(topic[1:] + "y", Message, Silent()))
     owner.send(b'{"topic":"%b"%b' % (topic.encode(), behind))
     owner.send(b'{ "topic":"%b"%b' % (topic.encode(), behind))
     assert owner.errors == []
@@ -63,6 +70,8 @@ def test_a_topic_of_any_length_is_found_whatever_stands_behind_it(length: int, b
 
 
 class Silent:
-    """A state that takes whatever comes."""
+    """A state that takes any frame."""
+
+    odd_fields = 0
 
     def apply(self, message: object, ts_recv_ns: int) -> None: ...

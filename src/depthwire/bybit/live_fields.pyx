@@ -21,7 +21,14 @@ from depthwire.bybit.struct_slots cimport (
     slot_of,
 )
 from depthwire.feed.frame_state cimport FrameState
-from depthwire.wire.plain cimport is_plain_number, is_plain_text, is_plain_time, plain_double, plain_integer
+from depthwire.wire.plain cimport (
+    is_json_number,
+    is_plain_number,
+    is_plain_text,
+    is_plain_time,
+    plain_double,
+    plain_integer,
+)
 
 from decimal import Decimal
 
@@ -176,7 +183,7 @@ cdef inline bint read_text(const char** at, const char* end, Span* span) noexcep
 
 
 cdef inline bint read_value(const char** at, const char* end, Span* span) noexcept:
-    """Read a text, a plain number, or one of null, true, false."""
+    """Read a text, a short number, or one of null, true, false."""
     if at[0] < end and at[0][0] == b'"':
         return read_text(at, end, span)
     span.text = at[0]
@@ -189,7 +196,7 @@ cdef inline bint read_value(const char** at, const char* end, Span* span) noexce
     cdef Py_ssize_t sign = 1 if span.size and span.text[0] == b'-' else 0
     if span.size > sign + 1 and span.text[sign] == b'0' and b'0' <= span.text[sign + 1] <= b'9':
         return False        # not JSON
-    return is_plain_number(span.text, <size_t>span.size)
+    return is_json_number(span.text, <size_t>span.size)
 
 
 cdef inline bint is_word(Span* span, const char* word, Py_ssize_t size) noexcept:
@@ -417,7 +424,9 @@ cdef class LiveFields(FrameState):
             return column.absent != NULL
         if column.kind == NUMBER:
             # A long number may be beyond the bounds, and reading a short one as an integer changes nothing.
-            return (span.is_quoted or span.size <= 18) and is_plain_number(span.text, <size_t>span.size)
+            if span.is_quoted:
+                return is_plain_number(span.text, <size_t>span.size)
+            return span.size <= 18 and is_json_number(span.text, <size_t>span.size)
         if column.kind == INTEGER:
             return plain_integer(span.text, <size_t>span.size, &number)
         if column.kind != TEXT and column.kind != TIME:

@@ -50,11 +50,8 @@ cdef class EventDecoder:
     cdef Layout _layout
     cdef object _twin
     cdef object _decode
-    cdef object _read
     cdef Py_ssize_t _data
     cdef list _integers         # where the numbers next to the events are
-
-    cdef object events(self, frame)
 
 
 cpdef object as_float(record, str name)

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import Any, TypeVar, final
 
 from msgspec import Struct
@@ -28,5 +27,5 @@ class Layout:
 
 @final
 class EventDecoder:
-    def __init__(self, message: type[Struct], read: Callable[[Any], Any], empty_is_absent: bool) -> None: ...
+    def __init__(self, message: type[Struct], empty_is_absent: bool) -> None: ...
     def __call__(self, frame: Any) -> Any: ...

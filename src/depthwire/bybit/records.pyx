@@ -2,7 +2,7 @@
 
 Each Struct of an event has a twin: the same fields, hence the same places in memory, but numbers are of any type. msgspec
 decodes a frame into twins; then each field of each twin is checked in place, and the twin becomes the Struct. A frame
-with any other form is left to a slower decoder, which accepts every form and raises the errors.
+that is not plain is left to :mod:`depthwire.feed.repair`, which reads it field by field.
 """
 
 cimport cython
@@ -22,7 +22,15 @@ from depthwire.bybit.struct_slots cimport (
     slot_of,
 )
 from depthwire.feed.book_decoder cimport FrameBytes
-from depthwire.wire.plain cimport has_negative_zero, is_plain_number, is_plain_text, is_plain_time, plain_double, plain_integer
+from depthwire.wire.plain cimport (
+    has_negative_zero,
+    is_json_number,
+    is_plain_number,
+    is_plain_text,
+    is_plain_time,
+    plain_double,
+    plain_integer,
+)
 
 from decimal import Decimal
 from types import UnionType
@@ -75,6 +83,11 @@ cdef inline bint is_plain_int(PyObject* value) noexcept:
         return False
     PyLong_AsLongLongAndOverflow(value, &overflow)
     return overflow == 0
+
+
+cdef inline bint is_exact(PyObject* value) noexcept:
+    """Return whether a value is a small int, or the Decimal of a JSON number with an exponent."""
+    return is_plain_int(value) or type(<object>value) is Decimal
 
 
 cdef inline bint is_number_text(PyObject* text) noexcept:
@@ -188,7 +201,7 @@ cdef class Layout:
                 proven, wire = AMOUNTS, Any
             elif each.name in times:
                 proven = TIME
-            elif empty_is_absent and int in options:
+            elif int in options and str not in options:
                 proven, wire = INTEGER, Any
             elif empty_is_absent and bool in options:
                 proven, wire = FLAG, Any
@@ -285,7 +298,7 @@ cdef class Layout:
                 if not place.may_be_none:
                     return False
             elif place.kind == NUMBER:
-                if not is_plain_int(value):
+                if not is_exact(value):
                     return False
                 put(twin, place.offset, PyObject_Str(value))  # as msgspec encodes a Decimal
             elif place.kind == INTEGER:
@@ -340,7 +353,7 @@ cdef bint are_amounts(PyObject* amounts) noexcept:
     if not PyDict_CheckExact(amounts):
         return False
     while PyDict_Next(amounts, &at, &key, &value):
-        if not (is_plain_int(value) or (PyUnicode_CheckExact(value) and is_number_text(value))):
+        if not (is_exact(value) or (PyUnicode_CheckExact(value) and is_number_text(value))):
             return False
     return True
 
@@ -376,23 +389,25 @@ def _offset_of(kind, name):
     raise AttributeError(name)
 
 
-def _as_text(str text):
-    """Return a JSON number with a point or an exponent as its own text."""
+def _unread(str text):
+    """Return a JSON number with a point as its own text, with an exponent as a Decimal: no text may have an exponent."""
+    if not is_number_text(<PyObject*>text) and is_json_number(ascii_of(<PyObject*>text), len(text)):
+        return Decimal(text)
     return text
 
 
 @cython.final
 cdef class EventDecoder:
-    """EventDecoder(message, read, empty_is_absent)
+    """EventDecoder(message, empty_is_absent)
 
-    Decodes the frames of a ``message`` whose ``data`` is a list of events. ``read(frame)`` decodes all other frames; it
-    raises msgspec's errors. With ``empty_is_absent`` a field whose text is "" gets its default.
+    Decodes the plain frames of a ``message`` whose ``data`` is a list of events. With ``empty_is_absent`` a field whose
+    text is "" gets its default.
     """
 
-    def __init__(self, message, read, bint empty_is_absent):
+    def __init__(self, message, bint empty_is_absent):
         (data,) = [each for each in fields(message) if each.name == "data"]
         self._layout = Layout.of(_item_of(_options(data.type)), empty_is_absent)
-        integers = [each.name for each in fields(message) if empty_is_absent and int in _options(each.type)]
+        integers = [each.name for each in fields(message) if int in _options(each.type)]
         columns = [
             (
                 each.name,
@@ -404,20 +419,15 @@ cdef class EventDecoder:
         self._twin = defstruct(f"{message.__name__}Twin", columns, kw_only=True, gc=False)
         self._data = slot_of(self._twin, "data")
         self._integers = [slot_of(self._twin, name) for name in integers]
-        self._decode = msgspec.json.Decoder(self._twin, strict=False, float_hook=_as_text).decode
-        self._read = read
+        self._decode = msgspec.json.Decoder(self._twin, strict=False, float_hook=_unread).decode
 
     def __call__(self, frame):
-        """Return a message whose ``data`` holds the events."""
-        events = self.events(frame)
-        return self._read(frame) if events is None else events
-
-    cdef object events(self, frame):
-        """Return the message if the frame is plain, else None."""
+        """Return a message whose ``data`` holds the events, or None if the frame is not plain. O(size)."""
         cdef FrameBytes borrowed
         cdef const char* text
         cdef Py_ssize_t size, offset
         cdef PyObject* number
+        cdef int64_t integer
         if isinstance(frame, FrameBytes):
             borrowed = frame
             text, size = borrowed.data, borrowed.size
@@ -434,8 +444,13 @@ cdef class EventDecoder:
             return None
         for offset in self._integers:
             number = slot(<PyObject*>message, offset)
-            if number != NONE and not PyLong_CheckExact(number):
+            if number == NONE or PyLong_CheckExact(number):
+                continue
+            if not PyUnicode_CheckExact(number) or not PyUnicode_IS_COMPACT_ASCII(number):
                 return None
+            if not plain_integer(ascii_of(number), PyUnicode_GET_LENGTH(number), &integer):
+                return None
+            put(<PyObject*>message, offset, PyLong_FromLongLong(integer))
         if not self._layout.settle_all(slot(<PyObject*>message, self._data)):
             return None
         return message

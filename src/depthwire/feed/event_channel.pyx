@@ -3,9 +3,9 @@
 from depthwire.feed.slow_callback cimport report_if_slow
 from depthwire.wire.clock cimport now_ns
 
-from depthwire.errors import UNDECODABLE, MalformedEvent, MalformedFrame, StreamGap, SymbolMismatch
+from depthwire.errors import MalformedEvent, MalformedFrame, StreamGap, SymbolMismatch
 from depthwire.feed.callbacks import report_raised
-from depthwire.feed.repair import decoder_of, repaired, repaired_events
+from depthwire.feed.repair import repaired, repaired_events
 
 
 cdef class EventChannel(Channel):
@@ -24,7 +24,7 @@ cdef class EventChannel(Channel):
         self._field, self._value = named or (None, None)
         self.view = view
         self._message_type = message_type
-        self._decode = decoder_of(message_type)
+        self._decode = message_type.decoder()
         self._bytes = FrameBytes()
         self._streams = [] if view is None else [view]
 
@@ -39,19 +39,18 @@ cdef class EventChannel(Channel):
 
     cdef int on_frame(self, const char* data, Py_ssize_t size, const char* after_topic, int64_t ts_recv_ns) except -1:
         self.frames += 1
-        refused = False
-        try:
-            events = self._decode(self._bytes.over(data, size)).data
-        except UNDECODABLE as error:
-            events, odd_fields = repaired(repaired_events, self._message_type, data[:size], error)
+        message = self._decode(self._bytes.over(data, size))
+        if message is None:
+            events, odd_fields = repaired(repaired_events, self._message_type, data[:size])
             self.odd_fields += odd_fields
-            refused = True
+        else:
+            events = message.data
         if self._field is not None and events:
             self._check(events[0])
         self.ts_recv_ns = ts_recv_ns
         if self._gap is not None:
             self.connection_back(ts_recv_ns)
-        if refused:
+        if message is None:
             self._hand_some(events)
         else:
             self._hand(events)

@@ -21,6 +21,7 @@ from depthwire.feed.event_channel import PatternChannel
 from depthwire.feed.damage import (
     BINARY_MARK, FOLLOWING, TOPIC_KEY, is_covered, may_name, siblings, similar_topics, suspects, symbols_in,
 )
+from depthwire.feed.repair import marked
 from depthwire.errors import UNDECODABLE, DamagedFrame, FrameError, MalformedFrame, SymbolMismatch, UnexpectedTopic
 
 
@@ -279,9 +280,12 @@ cdef class Feed(WSListener):
         cdef const char* after_topic = NULL
         try:
             topic = decode_routing(message).topic
-        except UNDECODABLE as error:
-            self.damaged(message, f"expected a JSON object: {error}")
-            return 0
+        except UNDECODABLE:
+            try:
+                topic = decode_routing(marked(message)).topic
+            except UNDECODABLE as error:
+                self.damaged(message, f"expected a JSON object: {error}")
+                return 0
         if topic is msgspec.UNSET:
             if QUOTED_KEY in message:
                 self.damaged(message, HOLDS_FRAME)

@@ -1,10 +1,15 @@
-"""Reads a refused frame field by field, so that one invalid value affects as little as possible.
+"""Reads a frame that is not plain field by field, so that one invalid value affects as little as possible.
 
 An invalid value of an optional field is left out. If any other field is invalid, the innermost event that contains it
-is refused. Good frames never come here.
+is refused. Plain frames never come here.
+
+A text is read as a number only if it is ASCII digits, with a minus sign, a point and more digits at most. One damaged
+byte turns "1.000" into "1_000", which Python reads as 1000. Only a JSON number may have an exponent.
 """
 
+import re
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from functools import cache
 from typing import Any, Final, NamedTuple, get_args, get_origin
 
@@ -15,6 +20,11 @@ from msgspec.structs import FieldInfo, fields
 from depthwire.errors import UNDECODABLE, MalformedEvent, MalformedFrame
 
 EXCERPT: Final = 120
+_NUMBER_TEXT: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_SURROGATES: Final = re.compile(  # an escaped backslash, a pair of surrogates, or (the group) half a pair
+    rb"\\\\|\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|\\(ud[89a-f][0-9a-f]{2})", re.IGNORECASE
+)
+_MARKED: Final = re.compile(rb"\xff(ud[89a-f][0-9a-f]{2})", re.IGNORECASE)
 
 
 class OddValue(ValueError):
@@ -50,21 +60,26 @@ class Repaired(NamedTuple):
     odd_fields: int
 
 
-def decoder_of(message: Any) -> Callable[[Any], Any]:
-    """Return the decoder of a type of frames: its own, or msgspec's."""
-    if hasattr(message, "decoder"):
-        decode: Callable[[Any], Any] = message.decoder()
-        return decode
-    # Where one dialect writes a number, the other writes a string: lax decoding takes either.
-    return msgspec.json.Decoder(message, strict=False).decode
-
-
-def repaired(repair: Callable[[Any, bytes], Repaired], message: Any, frame: bytes, error: Exception) -> Repaired:
-    """Return what is left of a frame that was refused with ``error``; raises MalformedFrame if nothing is."""
+def repaired(repair: Callable[[Any, bytes], Repaired], message: Any, frame: bytes) -> Repaired:
+    """Return what can be read of a frame; raises MalformedFrame if that is nothing."""
     try:
-        return repair(message, frame)
-    except (*UNDECODABLE, Refused):
+        return repair(message, marked(frame))
+    except (*UNDECODABLE, Refused) as error:
         raise MalformedFrame(f"{error}; it reads {frame[:120]!r}") from None
+
+
+def marked(frame: bytes) -> bytes:
+    """Return a frame with 0xFF for the backslash of each lone surrogate. O(size).
+
+    msgspec refuses a frame with a lone surrogate even in a text that it skips, but one with invalid UTF-8 only when it
+    reads that text.
+    """
+    return _SURROGATES.sub(lambda found: found[0] if found[1] is None else b"\xff" + found[1], frame)
+
+
+def _unmarked(raw: Raw) -> bytes:
+    """Return a part of a marked frame as it arrived."""
+    return _MARKED.sub(rb"\\\1", bytes(raw))
 
 
 def repaired_events(message: type[Struct], frame: bytes) -> Repaired:
@@ -103,6 +118,12 @@ def repaired_message(message: Any, frame: bytes) -> Repaired:
     raise Refused("unknown `type`")
 
 
+def repaired_struct(kind: type[Struct], wire: dict[str, Raw], reading: Reading) -> Repaired:
+    """Return an object's members as a Struct. O(members). Raises Refused if a required value is odd or missing."""
+    repair = _Repair(reading)
+    return Repaired(repair.struct(kind, wire), repair.odd_fields)
+
+
 class _Repair:
     """Repairs one frame."""
 
@@ -117,7 +138,7 @@ class _Repair:
             return self.item(kind, raw)
         except Refused as refusal:
             self.odd_fields = before
-            text = bytes(raw)
+            text = _unmarked(raw)
             shown = f"{text[:EXCERPT]!r}" + ("" if len(text) <= EXCERPT else f"… ({len(text)} bytes)")
             return MalformedEvent(f"an event is left out: {refusal}; it reads {shown}", raw=text)
 
@@ -179,7 +200,24 @@ class _Repair:
             return [self.item(item, each) for each in msgspec.json.decode(raw, type=list[Raw])]
         if item is not None and one and opening == b"{":
             return self.item(item, raw)
+        self._check_numbers(kind, raw)
         return self._reading.value(raw, kind)
+
+    def _check_numbers(self, kind: Any, raw: Raw) -> None:
+        """Raise ValidationError for a text that is read as a number but does not have the form of one."""
+        options = get_args(kind) or (kind,)
+        values = next((get_args(option)[1] for option in (kind, *options) if get_origin(option) is dict), None)
+        opening = bytes(raw)[:1]
+        if values is not None:
+            if opening == b"{":
+                for each in msgspec.json.decode(raw, type=dict[str, Raw]).values():
+                    self._check_numbers(values, each)
+        elif str not in options and (Decimal in options or int in options):
+            if opening != b'"' or bytes(raw) == self._reading.absent:
+                return
+            text = msgspec.json.decode(raw, type=str)
+            if not _NUMBER_TEXT.fullmatch(text):
+                raise msgspec.ValidationError(f"expected a number such as '-1.5', got {text[:40]!r}")
 
 
 @cache

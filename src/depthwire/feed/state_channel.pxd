@@ -1,6 +1,5 @@
 from libc.stdint cimport int64_t
 
-from depthwire.feed.book_decoder cimport FrameBytes
 from depthwire.feed.channel cimport Channel
 from depthwire.feed.frame_state cimport FrameState
 
@@ -9,5 +8,3 @@ cdef class StateChannel(Channel):
     cdef readonly object state
     cdef FrameState _reads_frames   # the state if it reads plain frames itself, else None
     cdef object _message_type
-    cdef object _decode
-    cdef FrameBytes _bytes

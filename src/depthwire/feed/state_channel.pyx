@@ -3,8 +3,7 @@
 from depthwire.feed.slow_callback cimport report_if_slow
 
 from depthwire.book.types import BookState
-from depthwire.errors import UNDECODABLE
-from depthwire.feed.repair import decoder_of, repaired, repaired_message
+from depthwire.feed.repair import repaired, repaired_message
 
 
 cdef class StateChannel(Channel):
@@ -18,17 +17,12 @@ cdef class StateChannel(Channel):
         self.state = state
         self._reads_frames = state if isinstance(state, FrameState) else None
         self._message_type = message_type
-        self._decode = decoder_of(message_type)
-        self._bytes = FrameBytes()
 
     cdef int on_frame(self, const char* data, Py_ssize_t size, const char* after_topic, int64_t ts_recv_ns) except -1:
         self.frames += 1
         if self._reads_frames is None or not self._reads_frames.take(data, size, ts_recv_ns):
-            try:
-                message = self._decode(self._bytes.over(data, size))
-            except UNDECODABLE as error:
-                message, odd_fields = repaired(repaired_message, self._message_type, data[:size], error)
-                self.state.odd_fields += odd_fields
+            message, odd_fields = repaired(repaired_message, self._message_type, data[:size])
+            self.state.odd_fields += odd_fields
             self.state.apply(message, ts_recv_ns)
         report_if_slow(self.slow_callback_ns, ts_recv_ns, self.topic, self.report)
         return 0

@@ -69,26 +69,37 @@ static inline const char* depthwire_after_digits(const char* at, const char* end
     return at;
 }
 
-/* -?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,2})? of at most DEPTHWIRE_LONGEST_PLAIN characters, with an exponent up to 20:
- * its first digit is within 10**+-60. */
-static inline int depthwire_is_plain_number(const char* text, size_t size) {
-    if (size > DEPTHWIRE_LONGEST_PLAIN) return 0;
-    const char *at = text, *end = text + size;
+/* The end of -?[0-9]+(\.[0-9]+)?, or NULL if the text does not begin with it. */
+static inline const char* depthwire_after_number(const char* text, const char* end) {
+    const char* at = text;
     if (at < end && *at == '-') at++;
     const char* digits = at;
     at = depthwire_after_digits(at, end);
-    if (at == digits) return 0;
-    if (digits != text && *digits == '0' && (at == end || *at != '.')) return 0; /* -0 may be read as an integer */
+    if (at == digits) return NULL;
+    if (digits != text && *digits == '0' && (at == end || *at != '.')) return NULL; /* -0 may be read as an integer */
     if (at < end && *at == '.') {
         digits = ++at;
         at = depthwire_after_digits(at, end);
-        if (at == digits) return 0;
+        if (at == digits) return NULL;
     }
+    return at;
+}
+
+/* -?[0-9]+(\.[0-9]+)? of at most DEPTHWIRE_LONGEST_PLAIN characters. */
+static inline int depthwire_is_plain_number(const char* text, size_t size) {
+    return size <= DEPTHWIRE_LONGEST_PLAIN && depthwire_after_number(text, text + size) == text + size;
+}
+
+/* A plain number, or a JSON number with an exponent up to 20: its first digit is within 10**+-60. */
+static inline int depthwire_is_json_number(const char* text, size_t size) {
+    if (size > DEPTHWIRE_LONGEST_PLAIN) return 0;
+    const char *end = text + size, *at = depthwire_after_number(text, end);
+    if (at == NULL) return 0;
     if (at < end && (*at == 'e' || *at == 'E')) {
         at++;
         if (at < end && (*at == '-' || *at == '+')) at++;
         int exponent = 0;
-        digits = at;
+        const char* digits = at;
         while (at < end && at < digits + 2 && depthwire_is_digit(*at)) exponent = exponent * 10 + (*at++ - '0');
         if (at == digits || exponent > 20) return 0;
     }
@@ -135,8 +146,14 @@ static inline int depthwire_two_digits(const char* text) {
     return (text[0] - '0') * 10 + (text[1] - '0');
 }
 
-/* A time in UTC as the exchange writes it, such as 2022-06-23T04:08:47.956636888Z; days that not all months have are
- * left to the slower reader, except 29 and 30. */
+/* The days of a month in a year that is not a leap year. */
+static inline int depthwire_fewest_days(int month) {
+    if (month == 2) return 28;
+    return month == 4 || month == 6 || month == 9 || month == 11 ? 30 : 31;
+}
+
+/* A time in UTC as the exchange writes it, such as 2022-06-23T04:08:47.956636888Z; 29 February is left to the slower
+ * reader. */
 static inline int depthwire_is_plain_time(const char* text, size_t size) {
     if (size < 20 || size > 30 || text[size - 1] != 'Z') return 0;
     if (text[4] != '-' || text[7] != '-' || text[10] != 'T' || text[13] != ':' || text[16] != ':') return 0;
@@ -144,7 +161,7 @@ static inline int depthwire_is_plain_time(const char* text, size_t size) {
     int month = depthwire_two_digits(text + 5), day = depthwire_two_digits(text + 8);
     int hour = depthwire_two_digits(text + 11), minute = depthwire_two_digits(text + 14);
     int second = depthwire_two_digits(text + 17);
-    if (century < 1 || year < 0 || month < 1 || month > 12 || day < 1 || day > (month == 2 ? 28 : 30)) return 0;
+    if (century < 1 || year < 0 || month < 1 || month > 12 || day < 1 || day > depthwire_fewest_days(month)) return 0;
     if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59) return 0;
     if (size == 20) return 1;
     if (size == 21 || text[19] != '.') return 0;

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from depthwire.bybit.records import EventDecoder
@@ -16,10 +15,5 @@ class V2Message(Struct, gc=False):
 
     @classmethod
     def decoder(cls) -> Callable[[Any], Any]:
-        """Return the function that decodes frames; it raises msgspec's errors."""
-        return EventDecoder(cls, cls.any_form_decoder(), False)
-
-    @classmethod
-    def any_form_decoder(cls) -> Callable[[Any], Any]:
-        """Return a slower function that accepts every form of a value and reports what is wrong with it."""
-        return msgspec.json.Decoder(cls, strict=False).decode
+        """Return the function that decodes plain frames; it returns None for any other."""
+        return EventDecoder(cls, False)

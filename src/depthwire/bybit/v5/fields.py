@@ -42,23 +42,17 @@ def read_value(raw: msgspec.Raw, kind: Any) -> Any:
     return msgspec.convert(without_empty(_read(raw)), kind, strict=False)
 
 
+READING: Final = Reading(read_value, absent=b'""')
+
+
 class V5Message(Struct, gc=False):
     """The base of v5's messages except order books. A field whose text is "" on the wire gets its default."""
 
-    reading: ClassVar[Reading] = Reading(read_value, absent=b'""')
+    reading: ClassVar[Reading] = READING
 
     topic: str
 
     @classmethod
     def decoder(cls) -> Callable[[Any], Any]:
-        """Return the function that decodes frames; it raises msgspec's errors."""
-        return EventDecoder(cls, cls.any_form_decoder(), True)
-
-    @classmethod
-    def any_form_decoder(cls) -> Callable[[Any], Any]:
-        """Return a slower function that accepts every form of a value and reports what is wrong with it."""
-
-        def decode(frame: Any) -> Any:
-            return msgspec.convert(without_empty(_read(frame)), cls, strict=False)
-
-        return decode
+        """Return the function that decodes plain frames; it returns None for any other."""
+        return EventDecoder(cls, True)

@@ -1,13 +1,14 @@
 """``tickers`` of the v5 dialect as a live state."""
 
-from typing import Any, Final
+from typing import Final
 
-import msgspec
 from msgspec.structs import fields, replace
 
 from depthwire.bybit.instrument import Head, Instrument
-from depthwire.bybit.v5.fields import without_empty
+from depthwire.bybit.v5.fields import READING
 from depthwire.bybit.v5.public import Ticker, TickerMessage
+from depthwire.errors import MalformedFrame
+from depthwire.feed.repair import Refused, repaired_struct
 
 NAMES: Final = tuple((name, name) for name in Ticker.__struct_fields__)
 KEYS: Final = {field.encode_name: field.name for field in fields(Ticker)}
@@ -24,26 +25,17 @@ class V5Instrument(Instrument):
         return Head(message.type == "snapshot", message.cs, message.ts * US_PER_MS)
 
     def _merged(self, message: TickerMessage) -> Ticker:
-        self._check_symbol(message.data.get("symbol"))
+        if "symbol" not in message.data:
+            self._check_symbol(None)
         try:
-            sent = self._ticker(message.data)
-        except msgspec.ValidationError:
-            good = {name: value for name, value in message.data.items() if self._fits(name, value)}
-            sent = self._ticker(good)
-            self.odd_fields += len(message.data) - len(good)
+            sent, odd_fields = repaired_struct(Ticker, message.data, READING)
+        except Refused as error:
+            raise MalformedFrame(str(error), self.topic) from None
+        self._check_symbol(sent.symbol)
+        self.odd_fields += odd_fields
         if message.type == "snapshot":
-            return sent
+            snapshot: Ticker = sent
+            return snapshot
         named = {KEYS[key]: getattr(sent, KEYS[key]) for key in message.data if key in KEYS}
         merged: Ticker = replace(self._info, **named)
         return merged
-
-    def _ticker(self, data: dict[str, Any]) -> Ticker:
-        return msgspec.convert(without_empty(data), Ticker, strict=False)
-
-    def _fits(self, name: str, value: Any) -> bool:
-        """Return whether a value is one that its field takes."""
-        try:
-            self._ticker({"symbol": self.symbol, name: value})
-        except msgspec.ValidationError:
-            return False
-        return True

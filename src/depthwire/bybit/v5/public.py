@@ -6,16 +6,14 @@ Decimals with the digits of the wire. A field that the wire omits, or sends as "
 The shapes come from the exchange's v5 documentation, and frames recorded in 2026.
 """
 
-from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal
 
-import msgspec
-from msgspec import Struct, field
+from msgspec import Raw, Struct, field
 
 from depthwire.bybit import events
 from depthwire.bybit.fields import Record
-from depthwire.bybit.v5.fields import V5Message, exact, wire_name
+from depthwire.bybit.v5.fields import V5Message, wire_name
 
 
 class Trade(events.Trade, frozen=True, kw_only=True, gc=False):
@@ -121,14 +119,9 @@ class TickerMessage(Struct, gc=False):
 
     topic: str
     type: Literal["snapshot", "delta"]
-    data: dict[str, Any]
+    data: dict[str, Raw]
     ts: int
     cs: int = 0
-
-    @classmethod
-    def decoder(cls) -> Callable[[Any], Any]:
-        """Return the function that decodes frames. It keeps empty texts, because a delta removes values with them."""
-        return msgspec.json.Decoder(cls, strict=False, float_hook=exact).decode
 
 
 class Kline(Record, frozen=True, kw_only=True, gc=False, rename=wire_name):
