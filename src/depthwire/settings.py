@@ -39,9 +39,11 @@ class Settings:
     clock's precision is 10 ms. None turns this off.
 
     A connection that is ``max_connection_age_s`` old, or up to a tenth younger, is replaced by a new one that takes
-    over its topics first, so that readers notice nothing. If either of them loses a frame before that, the old one
-    stays in use; the failure is reported, and another attempt follows. None, because the exchange documents no such
-    age.
+    over its topics first, so that readers notice nothing. Events are read from the old one until it has brought the
+    first event of the new one, or if the new one brings none, until it has been silent for 1 s, or half of
+    ``timeout_s`` if that is shorter. If only the new one brings events for ``timeout_s``, it takes over after a
+    StreamGap. If only the old one does, or either of them loses a frame before that, the old one stays in use; the
+    failure is reported, and another attempt follows. None, because the exchange documents no such age.
 
     Raises ValueError if a value is not above 0, or a socket option is above 2**31 - 1.
     """

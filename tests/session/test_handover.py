@@ -354,15 +354,15 @@ def test_an_instrument_goes_on_from_the_new_connections_state(
     [
         ("", "", None),
         ("abc", "", None),
-        ("abc", "bc", (3, 2)),
-        ("abc", "cde", (3, 1)),
-        ("abcd", "bc", (3, 2)),
-        ("abc", "abc", (3, 3)),
+        ("abc", "bc", (3, 2, 2)),
+        ("abc", "cde", (3, 1, 1)),
+        ("abcd", "bc", (3, 2, 2)),
+        ("abc", "abc", (3, 3, 3)),
         ("abc", "xyz", None),
         ("", "x", None),
-        ("aab", "ab", (3, 2)),
-        ("aaa", "aa", (2, 2)),
+        ("aab", "ab", (3, 2, 2)),
+        ("aaa", "aa", (2, 2, 2)),
     ],
 )
-def test_two_parts_of_a_stream_overlap(old: str, new: str, expected: tuple[int, int] | None) -> None:
+def test_two_parts_of_a_stream_overlap(old: str, new: str, expected: tuple[int, int, int] | None) -> None:
     assert overlap(list(old), list(new)) == expected

@@ -27,7 +27,7 @@ from depthwire.feed.state_channel import StateChannel
 from depthwire.session.channels import SessionChannels
 from depthwire.session.connection import Connection
 from depthwire.session.resync import Resyncs
-from depthwire.session.twins import EventTwin, RawTwin, StateTwin
+from depthwire.session.twins import LATEST_S, EventTwin, RawTwin, StateTwin
 from depthwire.settings import Settings
 
 POLL_S: Final = 0.01
@@ -118,13 +118,18 @@ class Handover:
             self._pair_channels()
             if wanted - self._carried:
                 await self._ask("subscribe", wanted - self._carried)
-                await session.connection.catch_up()  # the new one does not resend what is under way here
+                await session.connection.catch_up()  # the new one does not resend what was sent before
             self._pair_channels()
             if lost := self._loss():
                 raise ConnectionLost(f"{self._new.url}: no handover: {lost}; it is retried later")
+            serves_all = set(session.subscriptions) == self._carried
+            if serves_all:
+                for twin in self._twins.values():
+                    if isinstance(twin, EventTwin):
+                        twin.served()
             late = [twin for twin in self._twins.values() if not twin.is_ready]
             is_over = loop.time() > deadline_s
-            if set(session.subscriptions) == self._carried and (
+            if serves_all and (
                 not late or (is_over and all(isinstance(twin, EventTwin) and twin.may_be_forced for twin in late))
             ):
                 self._switch()
@@ -195,7 +200,8 @@ class Handover:
         twin = self._session.registry.new(channel.topic)
         if isinstance(channel, EventChannel):
             assert isinstance(twin, EventChannel)
-            self._twins[channel.topic] = EventTwin(channel, twin)
+            quiet_s = min(LATEST_S, self._session.settings.timeout_s / 2)
+            self._twins[channel.topic] = EventTwin(channel, twin, quiet_s)
         else:
             assert isinstance(channel, BookChannel | StateChannel)
             assert isinstance(twin, BookChannel | StateChannel)

@@ -4,9 +4,11 @@ The channel of a book or an instrument joins the new feed as soon as the twin's 
 reader's. Readers get each event once, whether one connection has brought it or both.
 """
 
+import asyncio
+import math
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from depthwire.book.types import BookState
 from depthwire.bybit.instrument import Instrument
@@ -17,25 +19,40 @@ from depthwire.feed.listener import Feed
 from depthwire.feed.live_book import LiveBook
 from depthwire.feed.state_channel import StateChannel
 
+LATEST_S: Final = 1.0
+"""How far apart two connections may bring one event, in s: a pong proves only what its own server had sent."""
+ID_FIELDS: Final = ("trade_id", "exec_id")
+
 
 class EventLog:
     """A reader that appends a channel's events to ``events``, and a MalformedEvent in place of each refused event.
 
-    ``failure`` is the first error that means that ``events`` may be incomplete, as text; "" if there was none.
+    ``keys`` identify the events. ``first_s`` and ``last_s`` are when the first and the last of them arrived, in the
+    loop's time. ``failure`` is the first error that means that ``events`` may be incomplete, as text; "" if there was
+    none.
     """
 
-    def __init__(self, events: list[Any]) -> None:
-        self.events = events
+    def __init__(self) -> None:
+        self.events: list[Any] = []
+        self.keys: list[Any] = []
+        self.first_s, self.last_s = math.inf, -math.inf
         self.failure = ""
 
     def push(self, events: list[Any], report: object) -> None:
         """Keep a frame's events."""
+        self.keep(events)
+        self.last_s = asyncio.get_running_loop().time()
+        self.first_s = min(self.first_s, self.last_s)
+
+    def keep(self, events: list[Any]) -> None:
+        """Keep events, whenever they arrived."""
         self.events += events
+        self.keys += map(key_of, events)
 
     def break_off(self, error: DepthwireError) -> None:
         """Keep a refused event; note any other error."""
         if isinstance(error, MalformedEvent):
-            self.events.append(error)
+            self.push([error], None)
         else:
             self.failure = self.failure or str(error)
 
@@ -104,29 +121,52 @@ def sequence(state: LiveBook | Instrument) -> tuple[int, int]:
 
 
 class Overlap(NamedTuple):
-    """The number of events in each of two sequences up to the last event that is in both."""
+    """A run of events that are in both of two sequences: where it ends in each (exclusive), and how long it is."""
 
     old: int
     new: int
+    length: int
+
+    @property
+    def is_contiguous(self) -> bool:
+        """Whether one of the sequences begins with the run. Otherwise the events before it differ."""
+        return self.length in (self.old, self.new)
 
 
 class EventTwin:
-    """A channel of events, its twin on the new connection, and the events of both since the twin was made."""
+    """A channel of events, its twin on the new connection, and the events of both since the twin was made.
 
-    def __init__(self, channel: EventChannel, twin: EventChannel) -> None:
+    Each connection may be behind the other. The new one takes over at an event that both have brought, so the old one
+    is needed until it has brought the first event of the new one. If the new one brings none, it takes over when the
+    old one has been silent for ``quiet_s``: an event that the old one has not brought by then is considered lost.
+    """
+
+    def __init__(self, channel: EventChannel, twin: EventChannel, quiet_s: float = LATEST_S) -> None:
         self.channel, self.twin = channel, twin
-        # A topic may begin with its last event, which readers have seen.
-        self._old, self._new = EventLog([] if channel.latest is None else [channel.latest]), EventLog([])
+        self._quiet_s = quiet_s
+        self._served_s = math.inf
+        self._since_ns = time.time_ns()
+        self._old, self._new = EventLog(), EventLog()
+        if channel.latest is not None:
+            self._old.keep([channel.latest])  # a topic may begin with its last event, which readers have seen
         twin.attach(_ignore)  # the reader's channel reports the refused events that it hands out
         channel.join(self._old)
         twin.join(self._new)
         self._skip: list[Any] = []
         self._feed: Feed | None = None
 
+    def served(self) -> None:
+        """Note that the new connection serves the topic. Only the first call counts."""
+        self._served_s = min(self._served_s, asyncio.get_running_loop().time())
+
     @property
     def is_ready(self) -> bool:
-        """Whether the new connection's events can be aligned with the old one's."""
-        return not self._new.events or overlap(self._old.events, self._new.events) is not None
+        """Whether the new connection's events can be aligned with the old one's without a doubt."""
+        if not self._new.events:
+            quiet_since_s = max(self._served_s, self._old.last_s)
+            return asyncio.get_running_loop().time() >= quiet_since_s + self._quiet_s
+        at = overlap(self._old.keys, self._new.keys)
+        return at is not None and at.is_contiguous
 
     @property
     def failure(self) -> str:
@@ -135,20 +175,29 @@ class EventTwin:
 
     @property
     def may_be_forced(self) -> bool:
-        """Whether a StreamGap may replace the alignment: not if the old connection may bring a refused event."""
-        return not any(isinstance(event, MalformedEvent) for event in self._new.events)
+        """Whether the new connection may take over although the twin never was ready.
+
+        It may if both have brought the latest events, or if only the new one brings any; then readers get a StreamGap.
+        It may not if the old connection may still bring what the new one lacks.
+        """
+        if overlap(self._old.keys, self._new.keys) is not None:
+            return True
+        is_refused = any(isinstance(event, MalformedEvent) for event in self._new.events)
+        return bool(self._new.events) and not is_refused and self._old.last_s < self._new.first_s
 
     def join(self, feed: Feed) -> None:
         """Hand out the events that only the new connection has brought; skip those that it will repeat."""
-        old, new = self._old.events, self._new.events
+        old, new = self._old, self._new
         self.leave()
-        at = overlap(old, new)
-        if at is None and new and old:
-            now_ns = time.time_ns()
-            self.channel.connection_lost("the new connection's events are not contiguous with the old one's", now_ns)
-            self.channel.connection_back(now_ns)
-        rest, self._skip = (new, old) if at is None else (new[at.new :], old[at.old :])
-        if rest:
+        at = overlap(old.keys, new.keys)
+        if (at is None and new.events) or (at is not None and self._lacks(at)):
+            self.channel.connection_lost(
+                "the new connection's events are not contiguous with the old one's", self._since_ns
+            )
+            self.channel.connection_back(time.time_ns())
+        seen_old, seen_new = (0, 0) if at is None else (at.old, at.new)
+        self._skip = old.keys[seen_old:]
+        if rest := new.events[seen_new:]:
             self.channel.take_over(rest)
         if not self._skip:
             feed.channels.add(self.channel)
@@ -156,12 +205,24 @@ class EventTwin:
         self.twin.join(self)
         self._feed = feed
 
+    def _lacks(self, at: Overlap) -> bool:
+        """Return whether the old connection lacks events that the new one brought before a run, with no error for it.
+
+        O(old × new) if the run is not contiguous, else O(1).
+        """
+        if at.is_contiguous:
+            return False
+        old, new = self._old.keys[: at.old - at.length], self._new.keys[: at.new - at.length]
+        refused = sum(isinstance(key, MalformedEvent) for key in old)
+        return sum(key not in old for key in new) > refused
+
     def push(self, events: list[Any], report: object) -> None:
         """Pass on events of the new connection, except those that the old one has brought."""
         fresh = []
         for event in events:
-            if event in self._skip:
-                del self._skip[: self._skip.index(event) + 1]
+            key = key_of(event)
+            if key in self._skip:
+                del self._skip[: self._skip.index(key) + 1]
             else:
                 fresh.append(event)
         if fresh:
@@ -200,7 +261,7 @@ class RawTwin:
 
     def __init__(self, channel: RawChannel, twin: RawChannel) -> None:
         self.channel, self.twin = channel, twin
-        self._new = EventLog([])
+        self._new = EventLog()
         twin.join(self._new)
 
     @property
@@ -256,13 +317,29 @@ def _ignore(error: DepthwireError) -> None:
     """Ignore an error that is reported elsewhere."""
 
 
-def overlap(old: list[Any], new: list[Any]) -> Overlap | None:
-    """Return where ``old`` and ``new``, two parts of one stream, have brought the same events; ``new`` begins later.
+def key_of(event: Any) -> Any:
+    """Return what identifies an event: its id, or the event itself if it has none."""
+    for name in ID_FIELDS:
+        if (key := getattr(event, name, None)) is not None:
+            return key
+    return event
 
-    None if neither contains the beginning of the other. O(old × new) at worst, usually O(old + new).
+
+def overlap(old: list[Any], new: list[Any]) -> Overlap | None:
+    """Return the longest run of events that is in both ``old`` and ``new`` and ends with one of them, None if none is.
+
+    ``old`` and ``new`` are parts of one stream; of equally long runs, the first in ``old`` counts. O(old × new) at
+    worst, O(old + new) if the events differ.
     """
-    for at in range(len(old)):
-        count = min(len(old) - at, len(new))
-        if count and old[at] == new[0] and old[at : at + count] == new[:count]:
-            return Overlap(at + count, count)
-    return None
+    if not old or not new:
+        return None
+    ends = [(at, len(new)) for at, event in enumerate(old, 1) if event == new[-1]]
+    ends += [(len(old), at) for at, event in enumerate(new, 1) if event == old[-1]]
+    runs = [Overlap(*end, run_length(old, new, *end)) for end in ends]
+    return max(runs, key=lambda run: run.length, default=None)
+
+
+def run_length(old: list[Any], new: list[Any], old_end: int, new_end: int) -> int:
+    """Return how many events before two ends are equal. O(result)."""
+    most = min(old_end, new_end)
+    return next((at for at in range(most) if old[old_end - 1 - at] != new[new_end - 1 - at]), most)
