@@ -50,7 +50,7 @@ def let_every_other_connection_lag(lag_s: float, monkeypatch: pytest.MonkeyPatch
 def test_readers_miss_nothing_if_one_server_is_behind(
     names: dict[str, str], lag_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The connections take turns, so both the old one and the new one are behind in some handover."""
+    """The connections take turns, so each role has the late server in some handover."""
     let_every_other_connection_lag(lag_s, monkeypatch)
 
     async def main() -> None:
@@ -84,7 +84,7 @@ def after_pong(at: Handed, *frames: bytes) -> None:
 
 
 def test_the_old_connection_is_read_until_it_has_been_silent_for_a_while() -> None:
-    """The new connection brings nothing, so only time can tell that the old one is not behind."""
+    """The new connection brings nothing, so only time can tell that the old one has nothing more to bring."""
 
     async def main() -> None:
         async with handed() as at:

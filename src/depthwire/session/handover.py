@@ -82,6 +82,7 @@ class Handover:
         self._twins: dict[str, StateTwin | EventTwin | RawTwin] = {}
         self._raw_twins: dict[str, RawTwin] = {}  # of raw channels that belong to others
         self._carried: set[Topic] = set()
+        self._ended: set[Topic] = set()  # carried, but their readers have ended, and others may have begun
         self._lost = ""
         self._taped: list[tuple[int, bytes]] = []
         if session.connection.feed.tap is not None:
@@ -109,12 +110,15 @@ class Handover:
         deadline_s = loop.time() + session.settings.timeout_s
         while True:
             wanted = set(session.subscriptions)
-            ended = self._carried - wanted
-            if any(topic.overlaps(other) for topic in ended for other in self._carried & wanted):
+            ended = self._carried - (wanted - self._ended)
+            if any(topic.overlaps(other) for topic in ended for other in self._carried - ended):
                 raise ConnectionLost(
                     f"{self._new.url}: a topic ended that shares frames with another during a handover"
                 )
             await self._ask("unsubscribe", ended)
+            self._ended.clear()
+            for name in [name for name in self._twins if any(each.text == name or each.covers(name) for each in ended)]:
+                self._drop(name)  # it lacks what comes before the topic is subscribed again
             self._pair_channels()
             if wanted - self._carried:
                 await self._ask("subscribe", wanted - self._carried)
@@ -122,7 +126,7 @@ class Handover:
             self._pair_channels()
             if lost := self._loss():
                 raise ConnectionLost(f"{self._new.url}: no handover: {lost}; it is retried later")
-            serves_all = set(session.subscriptions) == self._carried
+            serves_all = set(session.subscriptions) == self._carried and not self._ended
             if serves_all:
                 for twin in self._twins.values():
                     if isinstance(twin, EventTwin):
@@ -181,15 +185,19 @@ class Handover:
         """Make a twin for each reader's channel, and drop those of topics that have ended."""
         channels = self._session.channels
         for topic in [topic for topic, twin in self._twins.items() if channels.get(topic) is not twin.channel]:
-            self._twins.pop(topic).leave()
-            self._raw_twins.pop(topic, None)
-            self._new.feed.end(topic)
+            self._drop(topic)
+            self._ended |= {each for each in self._carried if each.text == topic}
         for topic in channels.keys() - self._twins.keys():
             self._pair(channels[topic])
         for topic, channel in channels.items():
             if topic not in self._raw_twins and isinstance(channel.raw, RawChannel):
                 twin = self._twins[topic].twin.raw = RawChannel(topic)
                 self._raw_twins[topic] = RawTwin(channel.raw, twin)
+
+    def _drop(self, topic: str) -> None:
+        self._twins.pop(topic).leave()
+        self._raw_twins.pop(topic, None)
+        self._new.feed.end(topic)
 
     def _pair(self, channel: Channel) -> Channel:
         if isinstance(channel, RawChannel):
