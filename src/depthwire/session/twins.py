@@ -136,7 +136,7 @@ class Overlap(NamedTuple):
 class EventTwin:
     """A channel of events, its twin on the new connection, and the events of both since the twin was made.
 
-    Each connection may be behind the other. The new one takes over at an event that both have brought, so the old one
+    Each connection may lag the other. The new one takes over at an event that both have brought, so the old one
     is needed until it has brought the first event of the new one. If the new one brings none, it takes over when the
     old one has been silent for ``quiet_s``: an event that the old one has not brought by then is considered lost.
     """
