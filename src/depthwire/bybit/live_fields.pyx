@@ -17,6 +17,7 @@ from depthwire.bybit.struct_slots cimport (
     PyUnicode_GET_LENGTH,
     PyUnicode_IS_COMPACT_ASCII,
     ascii_of,
+    put,
     slot,
     slot_of,
 )
@@ -37,17 +38,6 @@ from msgspec.structs import fields
 from depthwire.book.types import BookState
 from depthwire.bybit.times import Nanoseconds
 from depthwire.feed.callbacks import report_raised
-
-cdef extern from *:
-    """
-    static inline void depthwire_put_field(PyObject *record, Py_ssize_t offset, PyObject *value) {
-        PyObject **place = (PyObject **)((char *)record + offset);
-        PyObject *before = *place;
-        *place = value;
-        Py_XDECREF(before);
-    }
-    """
-    void put "depthwire_put_field"(PyObject* record, Py_ssize_t offset, PyObject* value)
 
 cdef extern from "Python.h":
     PyObject* Py_NewRef(PyObject* it)

@@ -18,6 +18,7 @@ from depthwire.bybit.struct_slots cimport (
     PyUnicode_GET_LENGTH,
     PyUnicode_IS_COMPACT_ASCII,
     ascii_of,
+    put,
     slot,
     slot_of,
 )
@@ -52,17 +53,8 @@ cdef extern from *:
         Py_SET_TYPE(twin, (PyTypeObject *)type);
         Py_DECREF(before);
     }
-
-    /* Put a new reference into a slot. */
-    static inline void depthwire_put(PyObject *record, Py_ssize_t offset, PyObject *value) {
-        PyObject **place = (PyObject **)((char *)record + offset);
-        PyObject *before = *place;
-        *place = value;
-        Py_XDECREF(before);
-    }
     """
     void become "depthwire_become"(PyObject* twin, PyObject* kind)
-    void put "depthwire_put"(PyObject* record, Py_ssize_t offset, PyObject* value)
 
 cdef extern from "Python.h":
     PyObject* Py_NewRef(PyObject* it)

@@ -15,6 +15,7 @@ cdef extern from "Python.h":
     ctypedef struct PyMemberDescrObject:
         PyMemberDef* d_member
 
+    void Py_XDECREF(PyObject* it)
     bint PyUnicode_IS_COMPACT_ASCII(PyObject* text)
     Py_ssize_t PyUnicode_GET_LENGTH(PyObject* text)
     double PyFloat_AS_DOUBLE(PyObject* number)
@@ -36,6 +37,14 @@ cdef inline Py_ssize_t slot_of(object struct, str field) except -1:
 cdef inline PyObject* slot(PyObject* struct, Py_ssize_t offset) noexcept:
     """Return a borrowed reference to a field of a Struct."""
     return (<PyObject**>(<char*>struct + offset))[0]
+
+
+cdef inline void put(PyObject* struct, Py_ssize_t offset, PyObject* value) noexcept:
+    """Put a new reference into a field of a Struct."""
+    cdef PyObject** place = <PyObject**>(<char*>struct + offset)
+    cdef PyObject* before = place[0]
+    place[0] = value
+    Py_XDECREF(before)
 
 
 cdef inline const char* ascii_of(PyObject* text) noexcept:
