@@ -111,7 +111,7 @@ class TopicTracker:
             self.settled.set()
 
     def asked(self) -> None:
-        """Note that its snapshot is requested again; answers so far no longer count."""
+        """Count one more resync, which is not settled yet."""
         self.resyncs += 1
         self.settled.clear()
 
